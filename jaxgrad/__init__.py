@@ -1,0 +1,16 @@
+"""PyTorch's gradients as pure JAX functions, and every gradient explained.
+
+The families that mirror PyTorch stay in their submodules
+(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), so that a PyTorch
+line and a jaxgrad line can be compared word for word. `jaxgrad.mnist` and
+`jaxgrad.plots` need the `experiments` extra and are imported on demand.
+"""
+
+from jaxgrad import activations as activations
+from jaxgrad import differentiation as differentiation
+from jaxgrad import initializers as initializers
+from jaxgrad import losses as losses
+from jaxgrad.differentiation import derivative as derivative
+from jaxgrad.differentiation import derivatives as derivatives
+
+__version__ = "0.1.0"

@@ -1,0 +1,29 @@
+"""Central differences: the derivative that needs nothing but values.
+
+The error of (f(x + h) - f(x - h)) / 2h is O(h^2) from the truncation plus
+O(eps / h) from rounding, so the best step is near eps^(1/3) and depends on the
+dtype: 6e-6 in float64, 5e-3 in float32, 0.1 in float16, 0.2 in bfloat16.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgrad._types import Array, PyTree
+
+
+def default_step(x: Array) -> Array:
+    """The step eps^(1/3) max(1, |x|) for each entry of `x`, in its dtype."""
+    cube_root = float(jnp.finfo(x.dtype).eps) ** (1 / 3)
+    return (cube_root * jnp.maximum(1, jnp.abs(x))).astype(x.dtype)
+
+
+def central_difference(f: Callable[[Array], PyTree], x: Array, step: Array) -> PyTree:
+    """(f(x + step) - f(x - step)) over the distance that rounding left of 2 step."""
+    ahead, behind = x + step, x - step
+    return jax.tree.map(
+        lambda high, low: (high - low) / (ahead - behind).astype(high.dtype),
+        f(ahead),
+        f(behind),
+    )

@@ -1,0 +1,12 @@
+"""Names for the types that several modules' signatures share."""
+
+from typing import Literal, TypeAlias
+
+import jax
+from jax.typing import ArrayLike as ArrayLike
+
+Array: TypeAlias = jax.Array
+DTypeLike: TypeAlias = jax.typing.DTypeLike
+PRNGKey: TypeAlias = jax.Array
+PyTree: TypeAlias = object
+Reduction: TypeAlias = Literal["none", "mean", "sum"]

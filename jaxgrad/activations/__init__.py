@@ -1,0 +1,1 @@
+"""PyTorch's activation functions, with PyTorch's derivative at every kink."""

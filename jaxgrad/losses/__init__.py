@@ -1,0 +1,1 @@
+"""PyTorch's loss functions, equal in value and gradient."""

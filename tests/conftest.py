@@ -1,0 +1,27 @@
+"""Every test runs under strict dtype promotion, warnings being errors."""
+
+import importlib.util
+import os
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+def pytest_collection_modifyitems(items):
+    missing = {
+        "mnist": None if os.environ.get("JAXGRAD_DATA_DIR") else "JAXGRAD_DATA_DIR",
+        "parity": None if importlib.util.find_spec("torch") else "torch",
+    }
+    for item in items:
+        for mark, what in missing.items():
+            if what and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=f"needs {what}"))
