@@ -1,0 +1,1 @@
+"""Scripts that use only the public names of jaxgrad; `python -m experiments`."""

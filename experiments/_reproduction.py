@@ -20,7 +20,6 @@ built, real MNIST, all epochs) is not computed and is named as not run.
 
 import json
 import math
-import os
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -124,7 +123,7 @@ def write_rows(rows: list[Row], path: Path) -> None:
         "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
     ) as part:
         part.write(text + "\n")
-    os.replace(part.name, path)
+    Path(part.name).replace(path)
 
 
 def _row(result: dict[str, Any], computed: Mapping[str, Any]) -> Row:
