@@ -148,10 +148,9 @@ def sparse(
 
     def draw(key: PRNGKey, shape: Shape, dtype: DTypeLike) -> Array:
         value_key, place_key = jax.random.split(key)
-        zeros_per_column = math.ceil(sparsity * shape[out_axis])
-        kept = jnp.arange(shape[out_axis]) >= zeros_per_column
-        kept = jnp.broadcast_to(jnp.expand_dims(kept, in_axis), shape)
-        kept = jax.random.permutation(place_key, kept, axis=out_axis, independent=True)
+        # To sort random bits is to draw a permutation of 0, 1, 2, ... per column.
+        place = jnp.argsort(jax.random.bits(place_key, shape), axis=out_axis)
+        kept = place >= math.ceil(sparsity * shape[out_axis])
         return jnp.where(kept, std * jax.random.normal(value_key, shape, dtype), 0.0)
 
     check = partial(check_kernel, "sparse", in_axis=in_axis, out_axis=out_axis)
