@@ -7,6 +7,7 @@ softmax of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$: finite whereve
 the logits are, even where a probability underflows and its loss is infinite.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
 
@@ -19,12 +20,14 @@ from jaxgrad._checks import (
 )
 from jaxgrad._dtypes import promoted, widened
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.activations import log_softmax
+from jaxgrad.activations import log_softmax, softmax
 from jaxgrad.losses._labels import (
     Labels,
     along_classes,
     class_axis,
     class_weights,
+    one_hot,
+    pick,
     read_labels,
 )
 from jaxgrad.losses._reduction import check_reduction, mean_of_kept, reduce
@@ -77,7 +80,7 @@ def nll_loss(
     dtype, log_probs = log_probs.dtype, widened(log_probs)
     class_weight = class_weights("nll_loss", weight, log_probs)
     labels = read_labels("nll_loss", target, log_probs, class_weight, ignore_index)
-    losses = _picked(log_probs, labels)
+    losses = -labels.weight * pick(log_probs, labels.label)
     return _reduced(losses, labels, reduction).astype(dtype)
 
 
@@ -138,12 +141,12 @@ def cross_entropy(
     dtype, logits = logits.dtype, widened(logits)
     class_weight = class_weights("cross_entropy", weight, logits)
     labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
-    log_probs = log_softmax(logits, class_axis(logits))
-    losses = _picked(log_probs, labels)
+    losses = labels.weight * _softmax_nll(logits, labels.label)
+    loss = _reduced(losses, labels, reduction)
     if label_smoothing > 0:
-        spread = _spread(log_probs, class_weight)
-        losses = (1 - label_smoothing) * losses + label_smoothing * spread
-    return _reduced(losses, labels, reduction).astype(dtype)
+        even = _reduced(_evenly_spread(logits, class_weight), labels, reduction)
+        loss = (1 - label_smoothing) * loss + label_smoothing * even
+    return loss.astype(dtype)
 
 
 def _against_probabilities(
@@ -175,17 +178,32 @@ def _against_probabilities(
     return reduce(losses, reduction, total=logits.size // classes).astype(dtype)
 
 
-def _picked(log_probs: Array, labels: Labels) -> Array:
-    """The weighted loss of the target class alone."""
-    entries = jnp.where(labels.onehot, log_probs, 0)
-    return -labels.weight * jnp.sum(entries, class_axis(log_probs))
-
-
-def _spread(log_probs: Array, class_weight: Array) -> Array:
+def _evenly_spread(logits: Array, class_weight: Array) -> Array:
     """The weighted loss of a target that is even over all classes."""
-    axis = class_axis(log_probs)
-    weighted = log_probs * along_classes(class_weight, log_probs)
-    return -jnp.sum(weighted, axis) / log_probs.shape[axis]
+    axis = class_axis(logits)
+    weighted = log_softmax(logits, axis) * along_classes(class_weight, logits)
+    return -jnp.sum(weighted, axis) / logits.shape[axis]
+
+
+@jax.custom_jvp
+def _softmax_nll(logits: Array, index: Array) -> Array:
+    """`-pick(log_softmax(logits), index)`, in one pass without the log-softmax."""
+    axis = class_axis(logits)
+    largest = jnp.max(logits, axis, initial=-jnp.inf)
+    exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
+    # Not log(...) + largest: a large shift would swallow the digits of the loss.
+    return jnp.log(jnp.sum(exponentials, axis)) - (pick(logits, index) - largest)
+
+
+@_softmax_nll.defjvp
+def _softmax_nll_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    (logits, index), (tangent, _) = primals, tangents
+    axis = class_axis(logits)
+    onehot = one_hot(index, logits).astype(logits.dtype)
+    slopes = softmax(logits, axis) - onehot
+    return _softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
 
 
 def _reduced(losses: Array, labels: Labels, reduction: Reduction) -> Array:

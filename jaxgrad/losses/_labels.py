@@ -1,8 +1,8 @@
-"""Class labels: checked, and turned into what a loss multiplies with.
+"""Class labels: checked, and used to pick the target class.
 
-The entry of the target class is picked by comparing the label with the class
-numbers. Unlike an index, whose derivative is a scatter, the comparison's
-derivative is a select that compiles into the loop around it.
+Picking an entry is a gather, and the derivative of a gather is a scatter: slow.
+But it is also a comparison of the label with every class number, which compiles
+into the loop around it. So `pick` gathers, and its derivative compares.
 
 A label out of range is a fault in the data. Where the labels can be read, it
 raises; inside `jax.jit` it makes the loss *and* the gradient NaN, which takes a
@@ -25,9 +25,9 @@ _INT32 = np.iinfo(np.int32)
 class Labels(NamedTuple):
     """What class indices say about scores of shape (N, C, d1, ..., dK)."""
 
-    onehot: Array  # bool, (N, C, d1, ..., dK)
+    label: Array  # integer, (N, d1, ..., dK): the target class, always in range
     kept: Array  # bool, (N, d1, ..., dK): the label is not ignore_index
-    weight: Array  # (N, d1, ..., dK): of the target class; NaN if out of range
+    weight: Array  # (N, d1, ..., dK): of that class; NaN if the label is no class
 
 
 def class_axis(scores: Array) -> int:
@@ -35,11 +35,11 @@ def class_axis(scores: Array) -> int:
     return 0 if scores.ndim == 1 else 1
 
 
-def along_classes(weight: Array, scores: Array) -> Array:
-    """`weight`, of shape (C,), so that it broadcasts against `scores`."""
+def along_classes(per_class: Array, scores: Array) -> Array:
+    """`per_class`, of shape (C,), so that it broadcasts against `scores`."""
     shape = [1] * scores.ndim
-    shape[class_axis(scores)] = -1
-    return weight.reshape(shape)
+    shape[class_axis(scores)] = per_class.size
+    return per_class.reshape(shape)
 
 
 def class_weights(function: str, weight: ArrayLike | None, scores: Array) -> Array:
@@ -72,14 +72,38 @@ def read_labels(
     kept = labels != ignore_index
     invalid = kept & ((labels < 0) | (labels >= classes))
     # A label out of range picks some class, whose loss and gradient are then NaN.
-    picked = jnp.clip(labels, 0, max(classes - 1, 0))
-    numbers = along_classes(jnp.arange(classes, dtype=labels.dtype), scores)
+    index = jnp.clip(labels, 0, max(classes - 1, 0))
     poison = jnp.where(invalid, jnp.nan, 1).astype(weight.dtype)
-    return Labels(
-        onehot=jnp.expand_dims(picked, axis) == numbers,
-        kept=kept,
-        weight=poison * (weight[picked] if classes else 1),
+    own = weight[index] if classes else jnp.ones_like(poison)
+    return Labels(index, kept, poison * own)
+
+
+@jax.custom_jvp
+def pick(scores: Array, index: Array) -> Array:
+    """The entry of the class `index` of each sample; 0 if there are no classes."""
+    axis = class_axis(scores)
+    if not scores.shape[axis]:
+        return jnp.sum(scores, axis)
+    entry = jnp.take_along_axis(
+        scores, jnp.expand_dims(index, axis), axis, mode="promise_in_bounds"
     )
+    return jnp.squeeze(entry, axis)
+
+
+@pick.defjvp
+def _pick_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    (scores, index), (tangent, _) = primals, tangents
+    entries = jnp.where(one_hot(index, scores), tangent, 0)
+    return pick(scores, index), jnp.sum(entries, class_axis(scores))
+
+
+def one_hot(index: Array, scores: Array) -> Array:
+    """Whether an entry of `scores` is that of its sample's class `index`."""
+    axis = class_axis(scores)
+    numbers = jnp.arange(scores.shape[axis], dtype=index.dtype)
+    return jnp.expand_dims(index, axis) == along_classes(numbers, scores)
 
 
 def _check_values(
