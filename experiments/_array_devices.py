@@ -193,16 +193,8 @@ def devices(chosen: Device) -> Section:
     )
 
 
-def placement(device: Device) -> Section:
-    """Where arrays are made, and how arrays and parameters are moved."""
-    params = {
-        "hidden": {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)},
-        "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)},
-    }
-    moved = jax.device_put(params, device)
-    cpu = find_device("cpu")
-    made = jnp.ones((2, 3), device=device)
-    x = jnp.ones((2, 3), device=cpu)
+def gpu(device: Device) -> Section:
+    """What torch.cuda is asked, asked of JAX."""
     entries = {
         "available": Fact(
             "torch.cuda.is_available()",
@@ -222,6 +214,27 @@ def placement(device: Device) -> Section:
         "platform": Fact(
             "", "    what an NVIDIA program is lowered for", nvidia_platform()
         ),
+    }
+    return Section(
+        "Asking for a GPU",
+        "torch's name of the platform is cuda (the notebook writes b.to('gpu') once, "
+        "which is an error); JAX finds the device as gpu and as cuda. torch names a "
+        "device that is not there and fails at its first use; JAX finds none.",
+        entries,
+    )
+
+
+def placement(device: Device) -> Section:
+    """Where arrays are made, and how arrays and parameters are moved."""
+    params = {
+        "hidden": {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)},
+        "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)},
+    }
+    moved = jax.device_put(params, device)
+    cpu = find_device("cpu")
+    made = jnp.ones((2, 3), device=device)
+    x = jnp.ones((2, 3), device=cpu)
+    entries = {
         "made": Fact(
             "torch.ones(2, 3, device=device)",
             "jnp.ones((2, 3), device=device)",
@@ -245,9 +258,8 @@ def placement(device: Device) -> Section:
     return Section(
         "Moving",
         "In torch a tensor is moved by a method, and a module moves itself in place. "
-        "In JAX one function moves an array or a whole tree of parameters and returns "
-        "the moved one. torch's name of the platform is cuda (the notebook writes "
-        "b.to('gpu') once, which is an error); JAX finds it as gpu and as cuda.",
+        "In JAX one function moves an array or a whole tree of parameters, and "
+        "returns the moved one. Shown is the device that holds the result.",
         entries,
     )
 

@@ -24,20 +24,18 @@ from experiments._array_devices import (
     device_name,
     devices,
     find_device,
+    gpu,
     growth,
     placement,
     timings,
 )
 from experiments._array_memory import aligned, copies, late_writes, sharing, story
+from experiments._array_reading import detaching, indexing, items, names, shapes
 from experiments._array_values import (
     addition,
     creation,
     drawing,
     dtypes,
-    indexing,
-    names,
-    scalars,
-    shapes,
     type_choices,
 )
 from experiments._command import parse, run_as_script, save_figures, section
@@ -104,13 +102,15 @@ class Result(NamedTuple):
     shapes: Section
     copies: Section
     names: Section
-    scalars: Section
+    items: Section
+    detaching: Section
     sharing: Section
     late_writes: Section
     story: Section
     timings: Section
     growth: Section
     devices: Section
+    gpu: Section
     placement: Section
     exercises: Section
     corrections: Section
@@ -132,8 +132,10 @@ def run(config: Config) -> Result:
             "indexing": indexing(),
             "shapes": shapes(),
             "names": names(name_key),
-            "scalars": scalars(),
+            "items": items(),
+            "detaching": detaching(),
             "devices": devices(device),
+            "gpu": gpu(device),
             "placement": placement(device),
             "exercises": exercises(),
         }
@@ -184,7 +186,8 @@ def reproduced(result: Result) -> dict[str, Any]:
     """The computed value of every row of notebooks 000 and 003 that is about arrays."""
     return {
         **_notebook_000(result),
-        **_arrays_of_003(result),
+        **_values_of_003(result),
+        **_reading_of_003(result),
         **_memory_of_003(result),
         **_exercises_of_003(result),
         **_corrected(result),
@@ -229,11 +232,9 @@ def _notebook_000(result: Result) -> dict[str, Any]:
     }
 
 
-def _arrays_of_003(result: Result) -> dict[str, Any]:
-    made, drawn = result.creation, result.drawing
-    types, scalars = result.type_choices, result.scalars
-    literal, triple = made.shows("literal"), scalars.shows("triple")
-    counts = result.names.entries
+def _values_of_003(result: Result) -> dict[str, Any]:
+    made, drawn, types = result.creation, result.drawing, result.type_choices
+    literal = made.shows("literal")
     return {
         "3.1": {"empty": made.shows("empty").shape, "rand": _made(drawn.shows("rand"))},
         "3.2": {
@@ -259,6 +260,13 @@ def _arrays_of_003(result: Result) -> dict[str, Any]:
             types.shows(name).dtype.name for name in ("tensor", "FloatTensor", "Tensor")
         ],
         "3.6": result.addition.shows("equal forms"),
+        "3.11": [row.bits for row in result.dtypes.entries.values()],
+    }
+
+
+def _reading_of_003(result: Result) -> dict[str, Any]:
+    counts, items = result.names.entries, result.items
+    return {
         "3.7": {
             "in place": [counts[name].in_place_as_torch for name in ("y1", "y2")],
             "JAX": [counts[name].jax for name in ("y1", "y2", "y")],
@@ -278,12 +286,11 @@ def _arrays_of_003(result: Result) -> dict[str, Any]:
             ],
         },
         "3.10": {
-            "items": len(scalars.shows("items")),
-            "shape": triple.shape,
-            "item of 3": scalars.shows("item of 3").partition(":")[0],
-            "item of 1": scalars.shows("item of 1"),
+            "items": len(items.shows("items")),
+            "shape": items.shows("triple").shape,
+            "item of 3": items.shows("item of 3").partition(":")[0],
+            "item of 1": items.shows("item of 1"),
         },
-        "3.11": [row.bits for row in result.dtypes.entries.values()],
         "3.17": {
             "arange": result.indexing.shows("arange"),
             "arange.T": result.indexing.shows("arange T"),
@@ -294,14 +301,16 @@ def _arrays_of_003(result: Result) -> dict[str, Any]:
 
 def _memory_of_003(result: Result) -> dict[str, Any]:
     steps = [step.one_memory for step in result.story.entries.values()]
-    moved = result.placement
     return {
         "3.12": steps[:2],
         "3.13": steps[2:4],
         "3.14": steps[4:7],
         "3.15": steps[7:],
         "3.16": [timing.microseconds for timing in result.timings.entries.values()],
-        "3.18": {"count": moved.shows("count"), "index": moved.shows("index")},
+        "3.18": {
+            "count": result.gpu.shows("count"),
+            "index": result.gpu.shows("index"),
+        },
     }
 
 

@@ -128,9 +128,9 @@ def test_at_returns_a_new_array(result):
         ("indexing", "list", "TypeError"),
         ("indexing", "assign", "TypeError"),
         ("shapes", "-1, 7", "TypeError"),
-        ("scalars", "item of 3", "ValueError"),
-        ("scalars", "item in jit", "ConcretizationTypeError"),
-        ("scalars", "numpy in grad", "TracerArrayConversionError"),
+        ("items", "item of 3", "ValueError"),
+        ("items", "item in jit", "ConcretizationTypeError"),
+        ("detaching", "numpy in grad", "TracerArrayConversionError"),
     ],
 )
 def test_what_jax_refuses(result, section, name, error):
@@ -143,9 +143,9 @@ def test_names_are_rebound_in_jax_and_written_through_in_numpy(computed):
 
 
 def test_stop_gradient_is_detach(result):
-    assert result.scalars.shows("gradient") == 6
-    assert result.scalars.shows("detached") == 3
-    assert result.scalars.shows("detached memory") is True
+    assert result.detaching.shows("gradient") == 6
+    assert result.detaching.shows("detached") == 3
+    assert result.detaching.shows("memory") is True
 
 
 # Memory
@@ -391,6 +391,9 @@ def test_what_torch_refuses():
         lambda: x.to("gpu"),
     ):
         assert _facts.refusal(action).startswith("RuntimeError")
+    assert str(torch.device("cuda:0")) == "cuda:0"  # named, whether it is there or not
+    if not torch.cuda.is_available():
+        assert _facts.refusal(lambda: x.to("cuda:0")) != "no error"
     assert _facts.refusal(lambda: x[7]).startswith("IndexError")
     assert _facts.refusal(lambda: x.__setitem__(7, 1)).startswith("IndexError")
 
