@@ -347,13 +347,15 @@ def test_linear_keeps_the_dtype():
 def test_flax_linen_layers():
     import flax.linen as nn
 
-    dense = nn.Dense(
-        20, kernel_init=linear_weight(**FLAX), bias_init=linear_bias(100)
-    ).init(KEY, jnp.ones((1, 100)))["params"]
-    conv = nn.Conv(8, (5, 5), kernel_init=kaiming_uniform(**FLAX), bias_init=zeros)
+    init = linear_weight(in_axis=-2, out_axis=-1)
+    dense = nn.Dense(20, kernel_init=init, bias_init=linear_bias(100))
+    params = dense.init(KEY, jnp.ones((1, 100)))["params"]
+    assert_distributed(params["kernel"], uniform_cdf(-0.1, 0.1))
+    assert 0.05 < np.abs(np.asarray(params["bias"])).max() < 0.1
+
+    init = kaiming_uniform(in_axis=-2, out_axis=-1)
+    conv = nn.Conv(8, (5, 5), kernel_init=init, bias_init=zeros)
     kernel = conv.init(KEY, jnp.ones((1, 8, 8, 4)))["params"]["kernel"]
-    assert_distributed(dense["kernel"], uniform_cdf(-0.1, 0.1))
-    assert 0.05 < jnp.abs(dense["bias"]).max() < 0.1
     assert_distributed(kernel, uniform_cdf(-(0.06**0.5), 0.06**0.5))
 
 
