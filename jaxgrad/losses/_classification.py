@@ -1,153 +1,212 @@
-"""Losses of a choice among classes."""
+r"""Losses of a choice among classes.
 
-from typing import NamedTuple
+All are one sum over the classes, $\ell_n = -\sum_c a_{nc} \log p_{nc}$, and differ
+in the coefficients: the weighted one-hot vector of the target class, a share of
+it spread over all classes (label smoothing), or given probabilities. With p the
+softmax of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$: finite wherever
+the logits are, even where a probability underflows and its loss is infinite.
+"""
 
-import jax.core
+import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Float, Integer, Real
 
-from jaxgrad._checks import check_floating, check_integer, check_range, check_shape
-from jaxgrad._dtypes import widened
+from jaxgrad._checks import (
+    as_array,
+    check_floating,
+    check_ndim,
+    check_range,
+    check_shape,
+)
+from jaxgrad._dtypes import promoted, widened
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.activations import log_softmax
-from jaxgrad.losses._reduction import check_reduction, reduce, weighted_mean
+from jaxgrad.activations import log_softmax, softmax
+from jaxgrad.losses._labels import (
+    Labels,
+    along_classes,
+    class_axis,
+    class_weights,
+    one_hot,
+    pick,
+    read_labels,
+)
+from jaxgrad.losses._reduction import check_reduction, mean_of_kept, reduce
 
 
 def nll_loss(
-    log_probs: Float[ArrayLike, "*logits"],
+    log_probs: Float[ArrayLike, "*samples"],
     target: Integer[ArrayLike, "*labels"],
     weight: Float[ArrayLike, "classes"] | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""Negative log likelihood of the target class."""
+    r"""Negative log likelihood: minus the entry of the target class, weighted.
+
+    $$ \ell_n = -w_{t_n} \, x_{n t_n}, \qquad
+       \text{mean} = \frac{\sum_n \ell_n}{\sum_n w_{t_n}} $$
+
+    Args:
+        log_probs: Log probabilities, shape `(classes,)`, `(batch, classes)` or
+            `(batch, classes, d1, ..., dK)`.
+        target: Class indices in [0, classes), any integer dtype: the shape of
+            `log_probs` without the axis of the classes.
+        weight: One weight per class, shape `(classes,)`; by default all 1.
+        ignore_index: The label whose samples count nowhere; it may be a class.
+        reduction: "none", "mean" (the weighted mean over what is not ignored) or
+            "sum".
+
+    Returns:
+        A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
+        The mean of nothing (empty, or all ignored) is NaN, its gradient 0.
+
+    Raises:
+        TypeError: If `log_probs` or `weight` is not floating or `target` is no
+            integer array.
+        ValueError: If shapes do not fit, or a label is out of range. Inside
+            `jax.jit`, where labels cannot be read, such a label makes the loss and
+            its gradient NaN instead.
+
+    Examples:
+        >>> log_probs = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]]))
+        >>> nll_loss(log_probs, jnp.array([1, -100])).round(5).item()
+        0.28768
+
+    Torch: `torch.nn.functional.nll_loss`, which takes int64 and uint8 labels only
+        and has no derivative with respect to `weight`; here it is the true one.
+    """
     log_probs = check_floating("nll_loss", "log_probs", log_probs)
+    check_ndim("nll_loss", "log_probs", log_probs, least=1)
     check_reduction("nll_loss", reduction)
     dtype, log_probs = log_probs.dtype, widened(log_probs)
-    weight = _class_weight("nll_loss", weight, log_probs)
-    labels = _labels("nll_loss", target, log_probs, weight, ignore_index)
-    return _reduced(_nll(log_probs, labels), labels, reduction).astype(dtype)
+    class_weight = class_weights("nll_loss", weight, log_probs)
+    labels = read_labels("nll_loss", target, log_probs, class_weight, ignore_index)
+    losses = -labels.weight * pick(log_probs, labels.label)
+    return _reduced(losses, labels, reduction).astype(dtype)
 
 
 def cross_entropy(
-    logits: Float[ArrayLike, "*logits"],
-    target: Num[ArrayLike, "*target"],
+    logits: Float[ArrayLike, "*samples"],
+    target: Real[ArrayLike, "*target"],
     weight: Float[ArrayLike, "classes"] | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,
 ) -> Float[Array, "*reduced"]:
-    r"""Cross-entropy between the softmax of `logits` and the target."""
+    r"""Cross-entropy between a target and the softmax of the logits.
+
+    $$ \ell_n = -\sum_c w_c \, q_{nc} \log p_{nc}, \qquad
+       p_n = \mathrm{softmax}(x_n) $$
+
+    Args:
+        logits: Scores, shape `(classes,)`, `(batch, classes)` or
+            `(batch, classes, d1, ..., dK)`.
+        target: Either class indices as in `nll_loss` (an integer dtype; then q is
+            one-hot), or probabilities q of the shape of `logits` (a floating dtype).
+        weight: One weight per class, shape `(classes,)`; by default all 1.
+        ignore_index: The label whose samples count nowhere; it may be a class. With
+            probabilities it must stay negative, and means nothing.
+        reduction: "none", "sum" or "mean": over the sum of the target classes'
+            weights for indices, over the number of samples for probabilities.
+        label_smoothing: The share in [0, 1] of q that is spread evenly over all
+            classes.
+
+    Returns:
+        A scalar, or with "none" the shape of `logits` without the axis of the
+        classes. The dtype of `logits`, promoted with that of probabilities. The
+        mean of nothing (empty, or all ignored) is NaN, its gradient 0.
+
+    Raises:
+        TypeError, ValueError: As in `nll_loss`; ValueError also if
+            `label_smoothing` is outside [0, 1], or `ignore_index` >= 0 comes with
+            probabilities.
+
+    Examples:
+        >>> import jax
+        >>> logits = jnp.array([0.0, 0.0, 1.0])
+        >>> cross_entropy(logits, 2).round(5).item()
+        0.55144
+        >>> jax.grad(cross_entropy)(logits, 2).round(5).tolist()  # softmax - one-hot
+        [0.21194, 0.21194, -0.42388]
+
+    Torch: `torch.nn.functional.cross_entropy`; what `nll_loss` says holds here too.
+    """
     logits = check_floating("cross_entropy", "logits", logits)
+    check_ndim("cross_entropy", "logits", logits, least=1)
     check_reduction("cross_entropy", reduction)
-    check_range("cross_entropy", "label_smoothing", label_smoothing, 0.0, 1.0)
+    check_range("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
+    if jnp.issubdtype(as_array("cross_entropy", "target", target).dtype, jnp.floating):
+        return _against_probabilities(
+            logits, target, weight, ignore_index, reduction, label_smoothing
+        )
     dtype, logits = logits.dtype, widened(logits)
-    weight = _class_weight("cross_entropy", weight, logits)
-    log_probs = log_softmax(logits, _class_axis(logits))
-    target = jnp.asarray(target)
-    if jnp.issubdtype(target.dtype, jnp.floating):
-        check_shape("cross_entropy", "target", target, logits.shape)
-        loss = _soft(log_probs, target, weight, reduction, label_smoothing)
-        return loss.astype(dtype)
-    labels = _labels("cross_entropy", target, log_probs, weight, ignore_index)
-    losses = _nll(log_probs, labels)
+    class_weight = class_weights("cross_entropy", weight, logits)
+    labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
+    losses = labels.weight * _softmax_nll(logits, labels.label)
+    loss = _reduced(losses, labels, reduction)
     if label_smoothing > 0:
-        axis = _class_axis(logits)
-        uniform = -jnp.sum(log_probs * _spread(weight, log_probs), axis)
-        uniform = jnp.where(labels.kept, uniform, 0)
-        share = label_smoothing / logits.shape[axis]
-        losses = (1 - label_smoothing) * losses + share * uniform
-    return _reduced(losses, labels, reduction).astype(dtype)
+        even = _reduced(_evenly_spread(logits, class_weight), labels, reduction)
+        loss = (1 - label_smoothing) * loss + label_smoothing * even
+    return loss.astype(dtype)
 
 
-class _Labels(NamedTuple):
-    onehot: Array  # (N, C, d1, ...), bool
-    kept: Array  # (N, d1, ...), bool: not ignored
-    weight: Array  # (N, d1, ...): of the target class; 0 if ignored; NaN if invalid
-
-
-def _labels(
-    function: str,
+def _against_probabilities(
+    logits: Array,
     target: ArrayLike,
-    log_probs: Array,
-    weight: Array,
+    weight: ArrayLike | None,
     ignore_index: int,
-) -> _Labels:
-    target = check_integer(function, "target", target)
-    axis = _class_axis(log_probs)
-    classes = log_probs.shape[axis]
-    shape = log_probs.shape[:axis] + log_probs.shape[axis + 1 :]
-    check_shape(function, "target", target, shape)
-    _check_values(function, target, classes, ignore_index)
-    if target.dtype.itemsize < 4:
-        target = target.astype(jnp.int32)
-    kept = target != ignore_index
-    valid = (target >= 0) & (target < classes)
-    index = jnp.clip(target, 0, max(classes - 1, 0))
-    numbers = jnp.arange(classes, dtype=target.dtype)
-    onehot = jnp.expand_dims(index, axis) == _along(numbers, axis, log_probs.ndim)
-    own = jnp.where(valid, weight[index], jnp.nan)
-    return _Labels(onehot, kept, jnp.where(kept, own, 0))
-
-
-def _nll(log_probs: Array, labels: _Labels) -> Array:
-    picked = -jnp.sum(jnp.where(labels.onehot, log_probs, 0), _class_axis(log_probs))
-    return jnp.where(labels.kept, labels.weight * picked, 0)
-
-
-def _reduced(losses: Array, labels: _Labels, reduction: Reduction) -> Array:
-    if reduction == "mean":
-        return weighted_mean(losses, jnp.sum(labels.weight))
-    return reduce(losses, reduction)
-
-
-def _soft(
-    log_probs: Array,
-    target: Array,
-    weight: Array,
     reduction: Reduction,
     label_smoothing: float,
 ) -> Array:
-    axis = _class_axis(log_probs)
-    classes = log_probs.shape[axis]
-    target = target.astype(log_probs.dtype)
+    """cross_entropy of a floating target, both checked but for their shapes."""
+    if ignore_index >= 0:
+        raise ValueError(
+            "cross_entropy: expected ignore_index < 0 with class probabilities, "
+            f"got {ignore_index} instead."
+        )
+    target = jnp.asarray(target)
+    why = "class probabilities, as its dtype is floating"
+    check_shape("cross_entropy", "target", target, logits.shape, why)
+    dtype = promoted(logits, target)
+    logits, target = widened(logits.astype(dtype)), widened(target.astype(dtype))
+    class_weight = class_weights("cross_entropy", weight, logits)
+    axis = class_axis(logits)
+    classes = max(logits.shape[axis], 1)
     if label_smoothing > 0:
         target = target * (1 - label_smoothing) + label_smoothing / classes
-    losses = -jnp.sum(log_probs * target * _spread(weight, log_probs), axis)
-    return reduce(losses, reduction)
+    coefficients = target * along_classes(class_weight, logits)
+    losses = -jnp.sum(log_softmax(logits, axis) * coefficients, axis)
+    return reduce(losses, reduction, total=logits.size // classes).astype(dtype)
 
 
-def _check_values(
-    function: str, target: Array, classes: int, ignore_index: int
-) -> None:
-    if isinstance(target, jax.core.Tracer) or not target.is_fully_addressable:
-        return
-    values = np.asarray(target)
-    bad = (values != ignore_index) & ((values < 0) | (values >= classes))
-    if bad.any():
-        raise ValueError(
-            f"{function}: expected target in [0, {classes - 1}] or equal to "
-            f"ignore_index = {ignore_index}, got {values[bad][0]} instead."
-        )
+def _evenly_spread(logits: Array, class_weight: Array) -> Array:
+    """The weighted loss of a target that is even over all classes."""
+    axis = class_axis(logits)
+    weighted = log_softmax(logits, axis) * along_classes(class_weight, logits)
+    return -jnp.sum(weighted, axis) / logits.shape[axis]
 
 
-def _class_axis(array: Array) -> int:
-    return 0 if array.ndim == 1 else 1
+@jax.custom_jvp
+def _softmax_nll(logits: Array, index: Array) -> Array:
+    """`-pick(log_softmax(logits), index)`, in one pass without the log-softmax."""
+    axis = class_axis(logits)
+    largest = jnp.max(logits, axis, initial=-jnp.inf)
+    exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
+    # Not log(...) + largest: a large shift would swallow the digits of the loss.
+    return jnp.log(jnp.sum(exponentials, axis)) - (pick(logits, index) - largest)
 
 
-def _class_weight(function: str, weight: ArrayLike | None, log_probs: Array) -> Array:
-    classes = log_probs.shape[_class_axis(log_probs)]
-    if weight is None:
-        return jnp.ones(classes, log_probs.dtype)
-    weight = check_floating(function, "weight", weight).astype(log_probs.dtype)
-    check_shape(function, "weight", weight, (classes,), "one weight per class")
-    return weight
+@_softmax_nll.defjvp
+def _softmax_nll_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    (logits, index), (tangent, _) = primals, tangents
+    axis = class_axis(logits)
+    onehot = one_hot(index, logits).astype(logits.dtype)
+    slopes = softmax(logits, axis) - onehot
+    return _softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
 
 
-def _spread(weight: Array, log_probs: Array) -> Array:
-    return _along(weight, _class_axis(log_probs), log_probs.ndim)
-
-
-def _along(vector: Array, axis: int, ndim: int) -> Array:
-    return vector.reshape([-1 if i == axis else 1 for i in range(ndim)])
+def _reduced(losses: Array, labels: Labels, reduction: Reduction) -> Array:
+    if reduction == "mean":
+        return mean_of_kept(losses, labels.weight, labels.kept)
+    return reduce(jnp.where(labels.kept, losses, 0), reduction)

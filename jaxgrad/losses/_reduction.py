@@ -13,18 +13,26 @@ def check_reduction(function: str, reduction: str) -> None:
     check_choice(function, "reduction", reduction, REDUCTIONS)
 
 
-def reduce(losses: Array, reduction: Reduction) -> Array:
-    """All losses, their mean (NaN if there are none) or their sum."""
+def reduce(
+    losses: Array, reduction: Reduction, total: Array | float | None = None
+) -> Array:
+    """All losses, their sum, or their sum over `total` (by default their number).
+
+    The mean of no losses is NaN, with a gradient of 0.
+    """
     if reduction == "none":
         return losses
-    return jnp.mean(losses) if reduction == "mean" else jnp.sum(losses)
+    if reduction == "sum":
+        return jnp.sum(losses)
+    return jnp.sum(losses) / (losses.size if total is None else total)
 
 
-def weighted_mean(losses: Array, total_weight: Array) -> Array:
-    """sum(losses) / total_weight; NaN with a zero gradient if that is 0.
+def mean_of_kept(losses: Array, weight: Array, kept: Array) -> Array:
+    """sum(losses) / sum(weight) over what is kept; of nothing, NaN as a constant.
 
-    A plain 0 / 0 would be NaN too, but with a NaN gradient.
+    0 / 0 would be NaN too, but so would be its gradient, where PyTorch's is 0.
     """
-    empty = total_weight == 0
-    mean = jnp.sum(losses) / jnp.where(empty, 1, total_weight)
-    return mean + jnp.where(empty, jnp.nan, 0).astype(mean.dtype)
+    empty = ~jnp.any(kept)
+    total = jnp.where(empty, 1, jnp.sum(jnp.where(kept, weight, 0)))
+    nothing = jnp.where(empty, jnp.nan, 0).astype(losses.dtype)
+    return jnp.sum(jnp.where(kept, losses, 0)) / total + nothing

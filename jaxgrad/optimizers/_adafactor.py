@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Tree,
     advanced,
     as_float,
     assemble,
@@ -98,7 +97,7 @@ class FactoredState(NamedTuple):
     """State of Adafactor."""
 
     step: Array  # shape=(), dtype=int32
-    variance: Tree  # per parameter: a FactoredMoment, or an array like it
+    variance: PyTree  # per parameter: a FactoredMoment, or an array like it
 
 
 def _factored(
@@ -108,12 +107,12 @@ def _factored(
     d: Scalar,
     weight_decay: Scalar,
 ) -> optax.GradientTransformation:
-    def init_fn(params: Tree) -> FactoredState:
+    def init_fn(params: PyTree) -> FactoredState:
         return FactoredState(zero_step(), jax.tree.map(_zero_moment, params))
 
     def update_fn(
-        updates: Tree, state: FactoredState, params: Tree = None
-    ) -> tuple[Tree, FactoredState]:
+        updates: PyTree, state: FactoredState, params: PyTree = None
+    ) -> tuple[PyTree, FactoredState]:
         check_params("adafactor", params)
         rate = jnp.asarray(lr_at(lr, state.step), float_dtype())
         step = advanced(state.step)

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Tree,
     advanced,
     as_float,
     assemble,
@@ -78,7 +77,7 @@ class ScaleByAdagradState(NamedTuple):
     """State of Adagrad; `sum` is torch's name."""
 
     step: Array  # shape=(), dtype=int32
-    sum: Tree  # like the parameters
+    sum: PyTree  # like the parameters
 
 
 def scale_by_adagrad(
@@ -86,17 +85,17 @@ def scale_by_adagrad(
 ) -> optax.GradientTransformation:
     """Divide by the root of the sum of squares and by the decay of the rate."""
 
-    def init_fn(params: Tree) -> ScaleByAdagradState:
+    def init_fn(params: PyTree) -> ScaleByAdagradState:
         total = jax.tree.map(
             lambda p: jnp.full_like(p, initial_accumulator_value), params
         )
         return ScaleByAdagradState(zero_step(), total)
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: ScaleByAdagradState,
-        params: Tree = None,
-    ) -> tuple[Tree, ScaleByAdagradState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, ScaleByAdagradState]:
         del params
         total = jax.tree.map(lambda s, g: s + g * g, state.sum, updates)
         slower = 1.0 + as_float(state.step) * lr_decay

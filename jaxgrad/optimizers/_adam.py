@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     Betas,
-    Tree,
     advanced,
     assemble,
     bias_correction,
@@ -135,9 +134,9 @@ class ScaleByAdamState(NamedTuple):
     """State of Adam, with torch's names."""
 
     step: Array  # shape=(), dtype=int32
-    exp_avg: Tree  # like the parameters
-    exp_avg_sq: Tree  # like the parameters
-    max_exp_avg_sq: Tree | None  # like the parameters; None if not amsgrad
+    exp_avg: PyTree  # like the parameters
+    exp_avg_sq: PyTree  # like the parameters
+    max_exp_avg_sq: PyTree | None  # like the parameters; None if not amsgrad
 
 
 def scale_by_adam(
@@ -146,15 +145,15 @@ def scale_by_adam(
     """The ratio of the bias-corrected running means."""
     beta1, beta2 = betas
 
-    def init_fn(params: Tree) -> ScaleByAdamState:
+    def init_fn(params: PyTree) -> ScaleByAdamState:
         zeros = zeros_like(params)
         return ScaleByAdamState(zero_step(), zeros, zeros, zeros if amsgrad else None)
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: ScaleByAdamState,
-        params: Tree = None,
-    ) -> tuple[Tree, ScaleByAdamState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, ScaleByAdamState]:
         del params
         step = advanced(state.step)
         exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import jax
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     Betas,
-    Tree,
     advanced,
     assemble,
     bias_correction,
@@ -71,23 +70,23 @@ class ScaleByAdamaxState(NamedTuple):
     """State of Adamax, with torch's names."""
 
     step: Array  # shape=(), dtype=int32
-    exp_avg: Tree  # like the parameters
-    exp_inf: Tree  # like the parameters
+    exp_avg: PyTree  # like the parameters
+    exp_inf: PyTree  # like the parameters
 
 
 def scale_by_adamax(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
     """The bias-corrected running mean over the decaying maximum."""
     beta1, beta2 = betas
 
-    def init_fn(params: Tree) -> ScaleByAdamaxState:
+    def init_fn(params: PyTree) -> ScaleByAdamaxState:
         zeros = zeros_like(params)
         return ScaleByAdamaxState(zero_step(), zeros, zeros)
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: ScaleByAdamaxState,
-        params: Tree = None,
-    ) -> tuple[Tree, ScaleByAdamaxState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, ScaleByAdamaxState]:
         del params
         step = advanced(state.step)
         exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)

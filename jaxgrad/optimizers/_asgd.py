@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Tree,
     advanced,
     as_float,
     assemble,
@@ -86,13 +85,13 @@ class AveragedState(NamedTuple):
     step: Array  # shape=(), dtype=int32
     eta: Array  # shape=(): the rate of the next step
     mu: Array  # shape=(): the weight of the next parameters in the average
-    ax: Tree  # like the parameters: their average
+    ax: PyTree  # like the parameters: their average
 
 
 def _averaged(
     lr: ScalarOrSchedule, lambd: Scalar, alpha: Scalar, t0: Scalar
 ) -> optax.GradientTransformation:
-    def init_fn(params: Tree) -> AveragedState:
+    def init_fn(params: PyTree) -> AveragedState:
         step = zero_step()
         return AveragedState(
             step,
@@ -102,8 +101,8 @@ def _averaged(
         )
 
     def update_fn(
-        updates: Tree, state: AveragedState, params: Tree = None
-    ) -> tuple[Tree, AveragedState]:
+        updates: PyTree, state: AveragedState, params: PyTree = None
+    ) -> tuple[PyTree, AveragedState]:
         check_params("asgd", params)
         eta, mu = state.eta, state.mu
         updates = jax.tree.map(

@@ -11,8 +11,8 @@ import optax
 
 from jaxgrad._checks import check_floating
 from jaxgrad._dtypes import widened
-from jaxgrad._types import Array, Scalar
-from jaxgrad.optimizers._common import Tree, transformation
+from jaxgrad._types import Array, PyTree, Scalar
+from jaxgrad.optimizers._common import transformation
 
 
 def clip_grad_norm(
@@ -48,10 +48,10 @@ def clip_grad_norm(
     """
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: optax.EmptyState,
-        params: Tree = None,
-    ) -> tuple[Tree, optax.EmptyState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, optax.EmptyState]:
         del params
         norm = get_total_norm(updates, norm_type)
         factor = jnp.minimum(max_norm / (norm + 1e-6), 1.0)
@@ -85,7 +85,7 @@ def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
     return optax.clip(clip_value)
 
 
-def get_total_norm(gradients: Tree, norm_type: float = 2.0) -> Array:
+def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
     """The p-norm of all entries of a pytree of gradients, at least in float32.
 
     Args:

@@ -19,10 +19,9 @@ from jax.core import Tracer
 
 from jaxgrad._checks import check_range
 from jaxgrad._dtypes import widened
-from jaxgrad._types import Array, ArrayLike, DTypeLike, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, ArrayLike, DTypeLike, PyTree, Scalar, ScalarOrSchedule
 
 Betas: TypeAlias = tuple[Scalar, Scalar]
-Tree: TypeAlias = Any  # a pytree of arrays with the structure of the parameters
 
 
 def assemble(
@@ -64,14 +63,16 @@ def at_least_float32(
 ) -> optax.GradientTransformation:
     """`inner`, computed in float32 for half precision; dtypes stay as they came."""
 
-    def init_fn(params: Tree) -> Tree:
+    def init_fn(params: PyTree) -> PyTree:
         # A Python number is weakly typed: the state would change its type, and the
         # second update would compile again.
         return inner.init(
             jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
         )
 
-    def update_fn(updates: Tree, state: Tree, params: Tree = None) -> tuple[Tree, Tree]:
+    def update_fn(
+        updates: PyTree, state: PyTree, params: PyTree = None
+    ) -> tuple[PyTree, PyTree]:
         new_updates, new_state = inner.update(
             _widened(updates), _widened(state), _widened(params)
         )
@@ -97,7 +98,7 @@ def advanced(step: Array) -> Array:
     return jnp.asarray(optax.safe_increment(step))
 
 
-def zeros_like(params: Tree) -> Tree:
+def zeros_like(params: PyTree) -> PyTree:
     """Zeros in the shapes and dtypes of `params`."""
     return jax.tree.map(jnp.zeros_like, params)
 
@@ -129,7 +130,7 @@ def like(scalar: ArrayLike, leaf: Array) -> Array:
     return jnp.asarray(scalar, leaf.dtype)
 
 
-def check_params(function: str, params: Tree) -> None:
+def check_params(function: str, params: PyTree) -> None:
     """ValueError if an update that depends on the parameters does not get them."""
     if params is None:
         raise ValueError(
@@ -180,11 +181,11 @@ def is_zero(x: Scalar) -> bool:
     return not is_array(x) and bool(x == 0)
 
 
-def _widened(tree: Tree) -> Tree:
+def _widened(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: widened(jnp.asarray(x)), tree)
 
 
-def _cast_like(tree: Tree, reference: Tree) -> Tree:
+def _cast_like(tree: PyTree, reference: PyTree) -> PyTree:
     return jax.tree.map(
         lambda x, r: jnp.asarray(x).astype(jnp.result_type(r)), tree, reference
     )

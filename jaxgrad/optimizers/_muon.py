@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_choice
-from jaxgrad._types import Array, ArrayLike, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, ArrayLike, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Tree,
     assemble,
     check_not_negative,
     known_number,
@@ -102,13 +101,13 @@ _RATIOS = {
 class MuonState(NamedTuple):
     """State of Muon, with torch's name."""
 
-    momentum_buffer: Tree  # like the parameters
+    momentum_buffer: PyTree  # like the parameters
 
 
 def _orthogonal_momentum(
     momentum, nesterov, orthogonalized, ratio
 ) -> optax.GradientTransformation:
-    def init_fn(params: Tree) -> MuonState:
+    def init_fn(params: PyTree) -> MuonState:
         for p in jax.tree.leaves(params):
             if p.ndim != 2:
                 raise ValueError(
@@ -117,8 +116,8 @@ def _orthogonal_momentum(
         return MuonState(zeros_like(params))
 
     def update_fn(
-        updates: Tree, state: MuonState, params: Tree = None
-    ) -> tuple[Tree, MuonState]:
+        updates: PyTree, state: MuonState, params: PyTree = None
+    ) -> tuple[PyTree, MuonState]:
         del params
         buffer = optax.tree.update_moment(updates, state.momentum_buffer, momentum, 1)
         if nesterov:

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     Betas,
-    Tree,
     advanced,
     as_float,
     assemble,
@@ -91,8 +90,8 @@ class ScaleByNadamState(NamedTuple):
 
     step: Array  # shape=(), dtype=int32
     momentum_correction: Array  # shape=(): 1 - mu_1 ... mu_t, 1 - torch's mu_product
-    exp_avg: Tree  # like the parameters
-    exp_avg_sq: Tree  # like the parameters
+    exp_avg: PyTree  # like the parameters
+    exp_avg_sq: PyTree  # like the parameters
 
 
 def scale_by_nadam(
@@ -101,7 +100,7 @@ def scale_by_nadam(
     """Adam's ratio with the next step's momentum."""
     beta1, beta2 = betas
 
-    def init_fn(params: Tree) -> ScaleByNadamState:
+    def init_fn(params: PyTree) -> ScaleByNadamState:
         zeros = zeros_like(params)
         return ScaleByNadamState(
             zero_step(), jnp.zeros([], float_dtype()), zeros, zeros
@@ -113,10 +112,10 @@ def scale_by_nadam(
         return (1 - beta1) + beta1 * 0.5 * jnp.exp(t * momentum_decay * log(0.96))
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: ScaleByNadamState,
-        params: Tree = None,
-    ) -> tuple[Tree, ScaleByNadamState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, ScaleByNadamState]:
         del params
         step = advanced(state.step)
         exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     Betas,
-    Tree,
     advanced,
     as_float,
     assemble,
@@ -86,23 +85,23 @@ class ScaleByRadamState(NamedTuple):
     """State of RAdam, with torch's names."""
 
     step: Array  # shape=(), dtype=int32
-    exp_avg: Tree  # like the parameters
-    exp_avg_sq: Tree  # like the parameters
+    exp_avg: PyTree  # like the parameters
+    exp_avg_sq: PyTree  # like the parameters
 
 
 def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
     """Adam's ratio times the rectification, or the mean alone before it."""
     beta1, beta2 = betas
 
-    def init_fn(params: Tree) -> ScaleByRadamState:
+    def init_fn(params: PyTree) -> ScaleByRadamState:
         zeros = zeros_like(params)
         return ScaleByRadamState(zero_step(), zeros, zeros)
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: ScaleByRadamState,
-        params: Tree = None,
-    ) -> tuple[Tree, ScaleByRadamState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, ScaleByRadamState]:
         del params
         step = advanced(state.step)
         exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)

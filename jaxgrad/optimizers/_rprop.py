@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array, Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Tree,
     assemble,
     check_not_negative,
     known_number,
@@ -73,23 +72,23 @@ def rprop(
 class ResilientState(NamedTuple):
     """State of Rprop, with torch's names."""
 
-    prev: Tree  # like the parameters: the last gradient, 0 after a rest
-    step_size: Tree  # like the parameters
+    prev: PyTree  # like the parameters: the last gradient, 0 after a rest
+    step_size: PyTree  # like the parameters
 
 
 def _resilient(
     lr: ScalarOrSchedule, etas: Pair, step_sizes: Pair
 ) -> optax.GradientTransformation:
-    def init_fn(params: Tree) -> ResilientState:
+    def init_fn(params: PyTree) -> ResilientState:
         first = lr_at(lr, zero_step())
         sizes = jax.tree.map(lambda p: jnp.full_like(p, first), params)
         return ResilientState(zeros_like(params), sizes)
 
     def update_fn(
-        updates: Tree,
+        updates: PyTree,
         state: ResilientState,
-        params: Tree = None,
-    ) -> tuple[Tree, ResilientState]:
+        params: PyTree = None,
+    ) -> tuple[PyTree, ResilientState]:
         del params
         agreement = jax.tree.map(jnp.multiply, updates, state.prev)
         sizes = jax.tree.map(
