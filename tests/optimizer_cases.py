@@ -15,6 +15,8 @@ import optax
 from jaxgrad import optimizers
 
 STEPS = 60
+CHECKPOINTS = (1, 2, 10, 60)
+FLOAT32_SIZE = 8
 TORCH_NAMES = {
     "sgd": "SGD",
     "adagrad": "Adagrad",
@@ -137,43 +139,56 @@ CASES = (
         {"ns_coefficients": (3.4, -4.7, 2.0), "eps": 1e-3},
     ),
 )
-SHAPES = {"matrix": (3, 2), "vector": (4,), "scalar": (), "untouched": (2,), "tiny": (3,)}
-MATRICES = {"matrix": (3, 2), "wide": (2, 4), "untouched": (2, 2), "tiny": (2, 3)}
 
 
 class Problem(NamedTuple):
-    """Leaf by leaf: start, target, and what disturbs each step's gradient."""
+    """Leaf by leaf: start, target, and what disturbs and scales each gradient."""
 
     start: dict[str, np.ndarray]
     target: dict[str, np.ndarray]
     noise: dict[str, np.ndarray]  # (steps, *shape)
-    scale: dict[str, float]
+    scale: dict[str, np.ndarray]
 
 
-def problem(optimizer: str) -> Problem:
-    """The descent of `optimizer`: a matrix, a vector, a scalar, one leaf that never
-    has a gradient, and one with tiny gradients; matrices only for muon."""
+def problem(optimizer: str, size: int = 1) -> Problem:
+    """A matrix with an entry that never has a gradient, a vector half of whose entries
+    are tiny, and a scalar; for muon two matrices, one of them with tiny gradients."""
     generator = np.random.default_rng(0)
 
     def sixteenths(*shape):
         return np.asarray(generator.integers(-32, 33, shape) / 16)
 
-    shapes = MATRICES if optimizer == "muon" else SHAPES
-    start = {name: sixteenths(*shape) for name, shape in shapes.items()}
-    target = {name: sixteenths(*shape) for name, shape in shapes.items()}
-    noise = {name: sixteenths(STEPS, *shape) for name, shape in shapes.items()}
-    scale = {name: {"untouched": 0.0, "tiny": 1e-12}.get(name, 1.0) for name in shapes}
-    return Problem(start, target, noise, scale)
+    matrix = np.ones((3 * size, 2 * size))
+    matrix[0, 0] = 0.0
+    if optimizer == "muon":
+        scale = {"matrix": matrix, "tiny": np.full((2 * size, 4 * size), 1e-12)}
+    else:
+        vector = np.repeat([1.0, 1e-12], 2 * size)
+        scale = {"matrix": matrix, "vector": vector, "scalar": np.ones(())}
+    shapes = {name: leaf.shape for name, leaf in scale.items()}
+    return Problem(
+        start={name: sixteenths(*shape) for name, shape in shapes.items()},
+        target={name: sixteenths(*shape) for name, shape in shapes.items()},
+        noise={name: sixteenths(STEPS, *shape) for name, shape in shapes.items()},
+        scale=scale,
+    )
 
 
 def gradient(param, target, noise, scale):
-    """Arithmetic that NumPy, torch and JAX share."""
+    """Arithmetic that torch and JAX share."""
     return (param - target + noise) * scale
 
 
 def halving(lr: float) -> optax.Schedule:
     """The schedule of the tests."""
     return optimizers.step_lr(lr, step_size=10, gamma=0.5)
+
+
+def for_float32(case: Case) -> Case:
+    """The case with every default that depends on the dtype as it is in float32."""
+    if case.optimizer == "adafactor" and "eps" not in case.options:
+        return case._replace(options=case.options | {"eps": (2.0**-23, 1e-3)})
+    return case
 
 
 def make(case: Case, scheduled: bool) -> optax.GradientTransformation:
@@ -185,29 +200,27 @@ def make(case: Case, scheduled: bool) -> optax.GradientTransformation:
 
 
 def follow(
-    optimizer: optax.GradientTransformation, of: Problem, dtype: str
-) -> dict[str, np.ndarray]:
-    """The path of `optimizer`: for each leaf its values after each step."""
-    start, target, noise = (
+    case: Case, dtype: str, size: int = 1
+) -> dict[bool, dict[str, np.ndarray]]:
+    """The paths with a constant (False) and a scheduled (True) learning rate: for each
+    leaf its values after each step."""
+    start, target, noise, scale = (
         {name: jnp.asarray(leaf, dtype) for name, leaf in tree.items()}
-        for tree in (of.start, of.target, of.noise)
+        for tree in problem(case.optimizer, size)
     )
 
-    @jax.jit
-    def run():
+    def descended(optimizer):
         def step(carry, noise):
             params, state = carry
-            gradients = {
-                name: gradient(params[name], target[name], noise[name], of.scale[name])
-                for name in params
-            }
+            gradients = jax.tree.map(gradient, params, target, noise, scale)
             updates, state = optimizer.update(gradients, state, params)
             params = optax.apply_updates(params, updates)
             return (params, state), params
 
         return jax.lax.scan(step, (start, optimizer.init(start)), noise)[1]
 
-    return {name: np.asarray(leaf) for name, leaf in run().items()}
+    run = jax.jit(lambda: {s: descended(make(case, s)) for s in (False, True)})
+    return jax.tree.map(np.asarray, run())
 
 
 def distance(path: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> float:

@@ -8,7 +8,7 @@ import contextlib
 import numpy as np
 import torch
 
-from tests.optimizer_cases import STEPS, TORCH_NAMES, Case, Problem, gradient
+from tests.optimizer_cases import STEPS, TORCH_NAMES, Case, gradient, problem
 
 
 @contextlib.contextmanager
@@ -23,14 +23,14 @@ def default_dtype(dtype):
 
 
 def follow_torch(
-    case: Case, of: Problem, dtype: str, scheduled: bool = False
+    case: Case, dtype: str, scheduled: bool = False, size: int = 1
 ) -> dict[str, np.ndarray]:
     """The path of torch's optimizer: for each leaf its values after each step."""
     torch_dtype = getattr(torch, dtype)
-    with default_dtype(torch_dtype if dtype == "float64" else torch.float32):
-        start, target, noise = (
+    with default_dtype(torch.float64 if dtype == "float64" else torch.float32):
+        start, target, noise, scale = (
             {name: torch.tensor(leaf, dtype=torch_dtype) for name, leaf in tree.items()}
-            for tree in (of.start, of.target, of.noise)
+            for tree in problem(case.optimizer, size)
         )
         optimizer = getattr(torch.optim, TORCH_NAMES[case.optimizer])(
             list(start.values()), **case.options
@@ -42,7 +42,7 @@ def follow_torch(
         for step in range(STEPS):
             for name, param in start.items():
                 param.grad = gradient(
-                    param, target[name], noise[name][step], of.scale[name]
+                    param, target[name], noise[name][step], scale[name]
                 )
             optimizer.step()
             scheduler.step()
