@@ -247,7 +247,8 @@ def _epochs_text(result: Result) -> str:
     found = result.op_by_op
     rows = zip(*_columns(found), result.compiled.loss.tolist(), strict=True)
     optax_gap = float(largest_gap(found, result.with_optax))
-    compiled_gap = float(abs(result.compiled.loss / found.loss - 1).max())
+    scale = jnp.maximum(found.loss, jnp.finfo(jnp.float32).tiny)
+    compiled_gap = float((abs(result.compiled.loss - found.loss) / scale).max())
     (dw, db), (w, b) = map(_floats, (result.first_gradient, found.last))
     return "\n".join(
         [
