@@ -23,15 +23,15 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from experiments._command import parse, run_as_script, save_figures, section, table
-from experiments._layers import (
+from experiments._command import parse, save_figures, section, table
+from experiments.backprop._layers import (
     Network,
     figure_network,
     largest_gap,
     layer_gap,
     network_text,
 )
-from experiments._linear_layer import (
+from experiments.backprop._linear_layer import (
     PRINTED_LOSS,
     Starts,
     Step,
@@ -393,7 +393,3 @@ def main(argv: Sequence[str] | None = None) -> Result:
     report(result)
     save_figures(figures(result), config.output_dir)
     return result
-
-
-if __name__ == "__main__":
-    run_as_script(main)
