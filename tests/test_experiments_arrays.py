@@ -12,16 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import (
-    _array_devices,
-    _array_memory,
-    _array_values,
-    _exercises,
-    _facts,
-    arrays,
-)
+from experiments import _facts, arrays
 from experiments._command import run_as_script
 from experiments._reproduction import plain
+from experiments.arrays import _devices, _exercises, _memory, _values
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +57,7 @@ def test_every_section_has_entries_of_one_type(result):
 
 
 def test_printed_numbers_of_notebook_000(computed):
-    x, both = _array_values.NOTEBOOK_X, _array_values.NOTEBOOK_SUM
+    x, both = _values.NOTEBOOK_X, _values.NOTEBOOK_SUM
     np.testing.assert_allclose(computed["0.4"]["sum"], both, rtol=0, atol=5e-5)
     assert computed["0.4"]["equal forms"] == 4
     np.testing.assert_array_equal(computed["0.5"], x[:, 1].astype(float))
@@ -81,7 +75,7 @@ def test_draws_of_jax_lie_in_the_unit_interval(computed, row):
 
 def test_another_seed_draws_other_numbers(result):
     with jax.default_device(jax.devices()[0]):  # as in run: nothing compiles again
-        other = _array_values.drawing(jax.random.key(1)).shows("rand")
+        other = _values.drawing(jax.random.key(1)).shows("rand")
     assert result.drawing.shows("same key")
     assert not np.array_equal(other, result.drawing.shows("rand"))
 
@@ -118,8 +112,8 @@ def test_indexing_outside_is_clamped_and_dropped(result):
 def test_at_returns_a_new_array(result):
     facts = result.indexing
     np.testing.assert_array_equal(facts.shows("set"), np.ones(3))
-    np.testing.assert_array_equal(facts.shows("add"), 1 + _array_values.NOTEBOOK_X[0])
-    np.testing.assert_array_equal(facts.shows("unchanged"), _array_values.NOTEBOOK_X[0])
+    np.testing.assert_array_equal(facts.shows("add"), 1 + _values.NOTEBOOK_X[0])
+    np.testing.assert_array_equal(facts.shows("unchanged"), _values.NOTEBOOK_X[0])
 
 
 @pytest.mark.parametrize(
@@ -196,7 +190,7 @@ def test_story_of_a_and_b(result):
 
 def test_the_story_refuses_an_array_of_two_values():
     with pytest.raises(ValueError, match="size 1"):
-        _array_memory._pair(np.ones(5), np.arange(5))
+        _memory._pair(np.ones(5), np.arange(5))
 
 
 # Devices and conversions
@@ -216,7 +210,7 @@ def test_a_copy_grows_and_a_view_does_not(result):
 
 
 def test_every_device_is_found_by_its_name():
-    for device in _array_devices.all_devices():
+    for device in _devices.all_devices():
         assert arrays.find_device(arrays.device_name(device)) == device
     assert arrays.find_device() == jax.devices()[0]
     assert arrays.find_device("cpu") == jax.devices("cpu")[0]
@@ -232,7 +226,7 @@ def test_a_device_that_is_not_there_is_named(name):
 def test_a_second_device_is_found():
     code = """if True:
         from experiments.arrays import device_name, find_device
-        from experiments._array_devices import devices, placement
+        from experiments.arrays._devices import devices, placement
         second = find_device("cpu:1")
         facts = placement(second)
         print(facts.shows("made"), facts.shows("moved"), facts.shows("model"),
@@ -246,7 +240,7 @@ def test_a_second_device_is_found():
 
 
 def test_nvidia_programs_are_lowered_for_cuda():
-    assert _array_devices.nvidia_platform() == "cuda"
+    assert _devices.nvidia_platform() == "cuda"
 
 
 # Exercises and corrections
@@ -312,7 +306,7 @@ def test_a_long_error_becomes_a_note():
     assert f"{first} {second}" == f"(1) {fault}"
 
 
-@pytest.mark.parametrize("module", [_exercises, _array_memory, _array_devices])
+@pytest.mark.parametrize("module", [_exercises, _memory, _devices])
 def test_examples_of_the_docstrings(module):
     failed, attempted = doctest.testmod(module)
     assert attempted and not failed
@@ -420,12 +414,12 @@ def test_what_torch_shares_and_copies():
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("name", list(_array_values.TORCH_NAMES))
+@pytest.mark.parametrize("name", list(_values.TORCH_NAMES))
 def test_torch_keeps_all_nine_types(name):
     import torch
 
     tensor = torch.from_numpy(np.zeros(3, name))
-    for alias in _array_values.TORCH_NAMES[name].split(", "):
+    for alias in _values.TORCH_NAMES[name].split(", "):
         assert tensor.dtype is getattr(torch, alias.removeprefix("torch."))
     assert tensor.numpy().dtype.name == name
     assert torch.tensor([1, 2]).dtype is torch.int64

@@ -86,7 +86,7 @@ def test_the_gradient_is_the_slope_of_the_loss(small):
 
 
 def test_the_update_by_hand_is_sgd(result, small):
-    weights, losses = experiment.train(*small, 1e-4, steps=50)
+    weights, losses = experiment.train(*small, learning_rate=1e-4, steps=50)
     by_optax = experiment.train_with(optax.sgd(1e-4), *small, steps=50)
     jax.tree.map(assert_close, by_optax, (weights, losses))
     ways = result.one_run
@@ -96,7 +96,7 @@ def test_the_update_by_hand_is_sgd(result, small):
 
 
 def test_the_loss_is_that_before_the_step(small):
-    weights, losses = experiment.train(*small, 1e-4, steps=3)
+    weights, losses = experiment.train(*small, learning_rate=1e-4, steps=3)
     assert_close(losses[0], experiment.loss(*small))
     assert experiment.loss(weights, small[1]) < losses[2] < losses[1] < losses[0]
 
@@ -204,27 +204,24 @@ def test_bad_options_end_in_one_clear_line(options, message, capsys, tmp_path):
 @pytest.mark.parity
 def test_the_loop_is_torchs(small):
     """The notebook's own loop, from the same start."""
-    import torch
+    from benchmarks.two_layer_net import torch_train
 
-    weights, data = small
-    x, y = (torch.tensor(np.asarray(a)) for a in data)
-    w1, w2 = (torch.tensor(np.asarray(a), requires_grad=True) for a in weights)
-    expected = []
-    for _ in range(100):
-        value = (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()
-        assert value.shape == ()
-        expected.append(value.item())
-        value.backward()
-        with torch.no_grad():
-            for w in (w1, w2):
-                gradient = w.grad
-                assert gradient is not None
-                w -= 1e-4 * gradient
-                gradient.zero_()
-    trained, losses = experiment.train(weights, data, 1e-4, steps=100)
-    assert_close(losses, expected)
-    assert_close(trained.w1, w1.detach().numpy())
-    assert_close(trained.w2, w2.detach().numpy())
+    options = {"learning_rate": 1e-4, "steps": 100}
+    _, losses = experiment.train(*small, **options)
+    assert losses[-1] < losses[0] / 10
+    assert_close(losses, torch_train(*small, **options))
+
+
+@pytest.mark.parity
+def test_the_benchmark_runs(capsys):
+    from benchmarks import two_layer_net as benchmark
+
+    result = benchmark.main(["--turns", "1"])
+    assert [len(seconds) for seconds in result.seconds.values()] == [1, 1, 1]
+    np.testing.assert_allclose(
+        result.jax_losses[:100], result.torch_losses[:100], rtol=1e-4
+    )
+    assert "PyTorch" in capsys.readouterr().out
 
 
 @pytest.mark.parity

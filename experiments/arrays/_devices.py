@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from experiments._array_memory import aligned
 from experiments._facts import Fact, Section, refusal
+from experiments.arrays._memory import aligned
 
 Device: TypeAlias = Any  # jax.Device, which type checkers take for a variable
 SIZES = (5, 1_000, 100_000, 1_000_000)

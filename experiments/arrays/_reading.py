@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._array_values import NOTEBOOK_X
 from experiments._facts import Fact, Section, refusal
+from experiments.arrays._values import NOTEBOOK_X
 
 
 def indexing() -> Section:

@@ -18,8 +18,10 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._array_corrections import corrections
-from experiments._array_devices import (
+from experiments._command import parse, save_figures, section
+from experiments._facts import Section
+from experiments.arrays._corrections import corrections
+from experiments.arrays._devices import (
     SIZES,
     device_name,
     devices,
@@ -29,17 +31,7 @@ from experiments._array_devices import (
     placement,
     timings,
 )
-from experiments._array_memory import aligned, copies, late_writes, sharing, story
-from experiments._array_reading import detaching, indexing, items, names, shapes
-from experiments._array_values import (
-    addition,
-    creation,
-    drawing,
-    dtypes,
-    type_choices,
-)
-from experiments._command import parse, run_as_script, save_figures, section
-from experiments._exercises import (
+from experiments.arrays._exercises import (
     blocks,
     cubic,
     cubic_slope,
@@ -50,7 +42,15 @@ from experiments._exercises import (
     without_last_block,
     without_last_block_in_full,
 )
-from experiments._facts import Section
+from experiments.arrays._memory import aligned, copies, late_writes, sharing, story
+from experiments.arrays._reading import detaching, indexing, items, names, shapes
+from experiments.arrays._values import (
+    addition,
+    creation,
+    drawing,
+    dtypes,
+    type_choices,
+)
 from jaxgrad import plots
 
 __all__ = [
@@ -355,7 +355,3 @@ def main(argv: Sequence[str] | None = None) -> Result:
     report(result)
     save_figures(figures(result), config.output_dir)
     return result
-
-
-if __name__ == "__main__":
-    run_as_script(main)

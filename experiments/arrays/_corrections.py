@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._array_devices import nvidia_platform
-from experiments._exercises import (
+from experiments._facts import Section
+from experiments.arrays._devices import nvidia_platform
+from experiments.arrays._exercises import (
     blocks,
     cubic_slope,
     last_rows,
     without_last_block,
     without_last_block_in_full,
 )
-from experiments._facts import Section
 
 
 class Correction(NamedTuple):
