@@ -153,9 +153,12 @@ def _moved(
     if isinstance(moment, FactoredMoment):
         news = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
         return FactoredMoment(
-            *(old + weight * (new - old) for old, new in zip(moment, news, strict=True))
+            *(
+                (1 - weight) * old + weight * new
+                for old, new in zip(moment, news, strict=True)
+            )
         )
-    return moment + weight * (square - moment)
+    return (1 - weight) * moment + weight * square
 
 
 def _estimate(moment: Array | FactoredMoment, eps1: Scalar) -> Array:

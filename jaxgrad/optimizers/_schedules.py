@@ -1,9 +1,10 @@
 """PyTorch's learning-rate schedulers as Optax schedules: step number -> rate.
 
 A schedule is a function of the number of updates made so far, so it has no state and
-needs no `scheduler.step()`: call it once per update where PyTorch calls `step()` once
-per update, or with `count // steps_per_epoch` where PyTorch does so per epoch. The
-learning rate, which PyTorch takes from the optimizer, is the first argument.
+needs no `scheduler.step()`. Where PyTorch calls that once per epoch, pass
+`lambda count: schedule(count // steps_per_epoch)` to the optimizer. The learning rate,
+which PyTorch takes from the optimizer, is the first argument. Step numbers are made
+floats of the widest dtype first: JAX divides an int32 into a float32 even with x64.
 """
 
 import math
@@ -14,7 +15,7 @@ import optax
 
 from jaxgrad._checks import check_choice, check_int, check_range
 from jaxgrad._types import Array, ArrayLike, Scalar
-from jaxgrad.optimizers._common import as_float, float_dtype
+from jaxgrad.optimizers._common import as_float, log
 
 
 def lambda_lr(
@@ -73,11 +74,8 @@ def multi_step_lr(
 
     Torch: `torch.optim.lr_scheduler.MultiStepLR`.
     """
-    thresholds = tuple(milestones)
-    return lambda count: (
-        lr
-        * gamma ** sum((jnp.asarray(count) >= t).astype(jnp.int32) for t in thresholds)
-    )
+    thresholds = sorted(milestones)
+    return lambda count: lr * _power(gamma, _passed(thresholds, count))
 
 
 def constant_lr(
@@ -131,7 +129,8 @@ def linear_lr(
             f"linear_lr: expected start_factor in (0, 1], got {start_factor} instead."
         )
     check_range("linear_lr", "end_factor", end_factor, 0.0, 1.0)
-    return optax.linear_schedule(lr * start_factor, lr * end_factor, total_iters)
+    factor = optax.linear_schedule(start_factor, end_factor, total_iters)
+    return lambda count: lr * factor(as_float(count))
 
 
 def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
@@ -164,10 +163,10 @@ def polynomial_lr(
         >>> float(polynomial_lr(1.0, 10, 2.0)(5))
         0.25
 
-    Torch: `torch.optim.lr_scheduler.PolynomialLR`; the same as
-    `optax.polynomial_schedule(lr, 0.0, power, total_iters)`.
+    Torch: `torch.optim.lr_scheduler.PolynomialLR`.
     """
-    return optax.polynomial_schedule(lr, 0.0, power, total_iters)
+    factor = optax.polynomial_schedule(1.0, 0.0, power, total_iters)
+    return lambda count: lr * factor(as_float(count))
 
 
 def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.Schedule:
@@ -189,7 +188,12 @@ def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.S
     `T_max`; `optax.cosine_decay_schedule` stays at the bottom.
     """
     check_int("cosine_annealing_lr", "T_max", T_max, least=1)
-    return lambda count: _cosine(lr, eta_min, jnp.asarray(count) % (2 * T_max) / T_max)
+
+    def schedule(count: ArrayLike) -> Array:
+        within = as_float(jnp.asarray(count) % (2 * T_max))
+        return _cosine(lr, eta_min, within / T_max)
+
+    return schedule
 
 
 def cosine_annealing_warm_restarts(
@@ -218,12 +222,11 @@ def cosine_annealing_warm_restarts(
     starts, lengths = _cycles(T_0, T_mult)
 
     def schedule(count: ArrayLike) -> Array:
-        count = jnp.asarray(count)
         if T_mult == 1:
-            return _cosine(lr, eta_min, count % T_0 / T_0)
-        cycle = jnp.searchsorted(jnp.asarray(starts), count, side="right") - 1
-        since = count - jnp.asarray(starts)[cycle]
-        return _cosine(lr, eta_min, since / jnp.asarray(lengths)[cycle])
+            return _cosine(lr, eta_min, as_float(jnp.asarray(count) % T_0) / T_0)
+        cycle = _passed(starts, count) - 1
+        since = as_float(count) - as_float(jnp.asarray(starts)[cycle])
+        return _cosine(lr, eta_min, since / as_float(jnp.asarray(lengths)[cycle]))
 
     return schedule
 
@@ -336,8 +339,8 @@ def cyclic_lr(
     check_int("cyclic_lr", "step_size_down", down, least=1)
 
     def schedule(count: ArrayLike) -> Array:
-        count = jnp.asarray(count)
-        cycle, place = jnp.divmod(count, step_size_up + down)
+        cycle, place = jnp.divmod(jnp.asarray(count), step_size_up + down)
+        place = as_float(place)
         height = jnp.minimum(place / step_size_up, 1 - (place - step_size_up) / down)
         amplitude = {
             "triangular": lambda: 1.0,
@@ -378,8 +381,18 @@ def sequential_lr(
     return optax.join_schedules(schedules, milestones)
 
 
+def _passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
+    """How many of the sorted `boundaries` the step number has reached."""
+    boundaries = jnp.asarray(boundaries, jnp.int32)
+    return jnp.searchsorted(boundaries, jnp.asarray(count, jnp.int32), side="right")
+
+
 def _power(base: float, exponent: ArrayLike) -> Array:
-    return jnp.power(jnp.asarray(base, float_dtype()), as_float(exponent))
+    """base**exponent; a high power of a base rounded to float32 would lose digits."""
+    exponent = as_float(exponent)
+    if base > 0:
+        return jnp.exp(exponent * log(base))
+    return jnp.asarray(base, exponent.dtype) ** exponent
 
 
 def _cosine(start: Scalar, end: Scalar, share: Array) -> Array:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Scalar, ScalarOrSchedule
+from jaxgrad._types import Array, ArrayLike, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import assemble, is_array, is_zero, known_number
 
 
@@ -69,8 +69,12 @@ def _momentum(
     trace = optax.trace(momentum, nesterov)
     if is_zero(dampening):
         return trace
-    damped = optax.scale_by_schedule(lambda t: jnp.where(t == 0, 1.0, 1.0 - dampening))
-    return optax.chain(damped, trace)
+
+    def factor(step: ArrayLike) -> Array:
+        """1 for the first gradient, and where a traced momentum turns out to be 0."""
+        return jnp.where((step == 0) | (momentum == 0), 1.0, 1.0 - dampening)
+
+    return optax.chain(optax.scale_by_schedule(factor), trace)
 
 
 def _check_not_negative(argument: str, value: ScalarOrSchedule) -> None:
