@@ -41,7 +41,8 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.optimizer}({', '.join(f'{k}={v}' for k, v in self.options.items())})"
+        options = ", ".join(f"{name}={v}" for name, v in self.options.items())
+        return f"{self.optimizer}({options})"
 
 
 def _cases(optimizer: str, lr: float, *options: dict[str, Any]) -> list[Case]:
@@ -199,9 +200,7 @@ def make(case: Case, scheduled: bool) -> optax.GradientTransformation:
     return getattr(optimizers, case.optimizer)(**options)
 
 
-def follow(
-    case: Case, dtype: str, size: int = 1
-) -> dict[bool, dict[str, np.ndarray]]:
+def follow(case: Case, dtype: str, size: int = 1) -> dict[bool, dict[str, np.ndarray]]:
     """The paths with a constant (False) and a scheduled (True) learning rate: for each
     leaf its values after each step."""
     start, target, noise, scale = (

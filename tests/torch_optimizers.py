@@ -1,14 +1,17 @@
-"""What the live comparisons ask of torch: the path of an optimizer, a scheduler's rates.
+"""What live comparisons ask of torch: an optimizer's path, a scheduler's rates.
 
 Imports torch, so only tests marked `parity` and the golden file's generator import it.
 """
 
 import contextlib
+import warnings
 
 import numpy as np
 import torch
 
 from tests.optimizer_cases import STEPS, TORCH_NAMES, Case, gradient, problem
+from tests.schedule_cases import LR as SCHEDULE_LR
+from tests.schedule_cases import ScheduleCase
 
 
 @contextlib.contextmanager
@@ -49,3 +52,18 @@ def follow_torch(
             for name, param in start.items():
                 path[name].append(param.double().numpy().copy())
     return {name: np.stack(values) for name, values in path.items()}
+
+
+def torch_rates(case: ScheduleCase) -> list[float]:
+    """The learning rate of each step under torch's scheduler."""
+    param = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([param], lr=SCHEDULE_LR, momentum=0.9)
+    with warnings.catch_warnings():  # SequentialLR calls what torch deprecates
+        warnings.simplefilter("ignore")
+        scheduler = case.scheduler(torch.optim.lr_scheduler, optimizer)
+        rates = []
+        for _ in range(case.steps):
+            rates.append(float(optimizer.param_groups[0]["lr"]))
+            optimizer.step()
+            scheduler.step()
+    return rates

@@ -81,9 +81,18 @@ def adafactor(
         raise ValueError(f"adafactor: expected beta2_decay <= 0, got {tau} instead.")
     if threshold is not None and not threshold >= 1.0:
         raise ValueError(f"adafactor: expected d >= 1, got {threshold} instead.")
-    return assemble(
-        _factored(lr, beta2_decay, eps, d, weight_decay), None, maximize=maximize
-    )
+
+    def with_eps1(eps1: PyTree) -> optax.GradientTransformation:
+        part = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)
+        return assemble(part, None, maximize=maximize)
+
+    def update_fn(
+        updates: PyTree, state: PyTree, params: PyTree = None
+    ) -> tuple[PyTree, PyTree]:
+        # Before half precision is widened: the default depends on the dtype.
+        return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
+
+    return transformation(with_eps1(None).init, update_fn)
 
 
 class FactoredMoment(NamedTuple):
@@ -103,7 +112,8 @@ class FactoredState(NamedTuple):
 def _factored(
     lr: ScalarOrSchedule,
     beta2_decay: Scalar,
-    eps: tuple[Scalar | None, Scalar],
+    eps1: PyTree,
+    eps2: Scalar,
     d: Scalar,
     weight_decay: Scalar,
 ) -> optax.GradientTransformation:
@@ -123,17 +133,25 @@ def _factored(
             lambda g, v: _moved(v, g, like(weight, g)), updates, state.variance
         )
 
-        def update(g: Array, v: Array | FactoredMoment, p: Array) -> Array:
-            eps1 = float(jnp.finfo(g.dtype).eps) if eps[0] is None else eps[0]
+        def update(
+            g: Array, v: Array | FactoredMoment, p: Array, eps1: Scalar
+        ) -> Array:
             unit = g * jax.lax.rsqrt(jnp.maximum(_estimate(v, eps1), eps1 * eps1))
-            size = jnp.maximum(eps[1], _rms(p)) * like(relative_step, p)
+            size = jnp.maximum(eps2, _rms(p)) * like(relative_step, p)
             clipped = unit / jnp.maximum(1, _rms(unit) / d)
             return -size * clipped - like(rate * weight_decay, p) * p
 
-        updates = jax.tree.map(update, updates, variance, params)
+        updates = jax.tree.map(update, updates, variance, params, eps1)
         return updates, FactoredState(step, variance)
 
     return transformation(init_fn, update_fn)
+
+
+def _eps1(updates: PyTree, eps1: Scalar | None) -> PyTree:
+    """The least second moment's root for each leaf, by default its dtype's epsilon."""
+    if eps1 is not None:
+        return jax.tree.map(lambda g: eps1, updates)
+    return jax.tree.map(lambda g: float(jnp.finfo(jnp.result_type(g)).eps), updates)
 
 
 def _zero_moment(p: Array) -> Array | FactoredMoment:

@@ -25,7 +25,8 @@ def lambda_lr(
 
     Args:
         lr: The rate.
-        lr_lambda: The factor; it is traced, so it chooses by `jnp.where`, not by `if`.
+        lr_lambda: The factor. It takes the step number as a floating array and is
+            traced: it chooses by `jnp.where`, not by `if`.
 
     Examples:
         >>> schedule = lambda_lr(0.1, lambda count: 0.5**count)
@@ -34,7 +35,7 @@ def lambda_lr(
 
     Torch: `torch.optim.lr_scheduler.LambdaLR`.
     """
-    return lambda count: lr * lr_lambda(count)
+    return lambda count: lr * lr_lambda(as_float(count))
 
 
 def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
@@ -116,7 +117,8 @@ def linear_lr(
         total_iters: Steps between the two.
 
     Raises:
-        ValueError: If a factor is outside its range.
+        TypeError, ValueError: If a factor is outside its range or `total_iters` is no
+            int >= 1.
 
     Examples:
         >>> [float(linear_lr(1.0, 0.5, 1.0, 4)(count)) for count in (0, 2, 4, 9)]
@@ -129,8 +131,13 @@ def linear_lr(
             f"linear_lr: expected start_factor in (0, 1], got {start_factor} instead."
         )
     check_range("linear_lr", "end_factor", end_factor, 0.0, 1.0)
-    factor = optax.linear_schedule(start_factor, end_factor, total_iters)
-    return lambda count: lr * factor(as_float(count))
+    check_int("linear_lr", "total_iters", total_iters, least=1)
+
+    def schedule(count: ArrayLike) -> Array:
+        share = jnp.minimum(as_float(count), total_iters) / total_iters
+        return _line(lr * start_factor, lr * end_factor, share)
+
+    return schedule
 
 
 def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
@@ -159,14 +166,24 @@ def polynomial_lr(
         total_iters: Steps until the rate is 0.
         power: The power.
 
+    Raises:
+        TypeError, ValueError: Unless `total_iters` is an int >= 1.
+
     Examples:
         >>> float(polynomial_lr(1.0, 10, 2.0)(5))
         0.25
 
-    Torch: `torch.optim.lr_scheduler.PolynomialLR`.
+    Torch: `torch.optim.lr_scheduler.PolynomialLR`; `optax.polynomial_schedule` may be
+    NaN at the end under `jax.jit`.
     """
-    factor = optax.polynomial_schedule(1.0, 0.0, power, total_iters)
-    return lambda count: lr * factor(as_float(count))
+    check_int("polynomial_lr", "total_iters", total_iters, least=1)
+
+    def schedule(count: ArrayLike) -> Array:
+        # Not 1 - count / total_iters, which compiled may end below 0, its power NaN.
+        left = total_iters - jnp.minimum(as_float(count), total_iters)
+        return lr * (left / total_iters) ** power
+
+    return schedule
 
 
 def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.Schedule:

@@ -1,10 +1,11 @@
-"""Write optimizers.json: torch's float64 trajectories at a few steps, exactly.
+"""Write optimizers.json and schedules.json: torch's float64 numbers, exactly.
 
     python -m tests.golden.generate_optimizers
 
-For every case of `tests/optimizer_cases.py`, with a constant and a scheduled learning
-rate; beside each the largest distance of torch's own float32 path from its float64
-path, on a larger problem, where the largest of many is a steady number.
+The trajectories at a few steps for every case of `tests/optimizer_cases.py`, with a
+constant and a scheduled learning rate; beside each the largest distance of torch's
+own float32 path from its float64 path, on a larger problem, where the largest of many
+is a steady number.
 """
 
 import json
@@ -19,9 +20,10 @@ from tests.optimizer_cases import (
     distance,
     for_float32,
 )
-from tests.torch_optimizers import follow_torch
+from tests.schedule_cases import SCHEDULES
+from tests.torch_optimizers import follow_torch, torch_rates
 
-GOLDEN = Path(__file__).with_name("optimizers.json")
+FOLDER = Path(__file__).parent
 
 
 def entry(case, scheduled):
@@ -41,11 +43,26 @@ def entry(case, scheduled):
     }
 
 
-def main():
-    entries = [entry(case, scheduled) for case in CASES for scheduled in (False, True)]
+def write(name, head, entries):
+    """One entry to a line."""
+    head = json.dumps({"torch": torch.__version__} | head)
     lines = ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries)
-    head = f'"torch": "{torch.__version__}", "checkpoints": {list(CHECKPOINTS)}'
-    GOLDEN.write_text(f'{{{head}, "entries": [\n{lines}\n]}}\n', encoding="utf-8")
+    (FOLDER / name).write_text(
+        f'{head[:-1]}, "entries": [\n{lines}\n]}}\n', encoding="utf-8"
+    )
+
+
+def main():
+    write(
+        "optimizers.json",
+        {"checkpoints": CHECKPOINTS},
+        [entry(case, scheduled) for case in CASES for scheduled in (False, True)],
+    )
+    write(
+        "schedules.json",
+        {},
+        [{"case": case.name, "rates": torch_rates(case)} for case in SCHEDULES],
+    )
 
 
 if __name__ == "__main__":
