@@ -345,17 +345,18 @@ def _summarised(
 ) -> tuple[_Summary, Array | None]:
     """One descent, of which only the last step outside the tolerance is kept."""
 
-    def step(carry: tuple[Array, optax.OptState, Array], count: Array):
-        point, state, outside = carry
+    def step(carry: tuple[Array, optax.OptState, Array, Array], _: None):
+        point, state, count, outside = carry
         gradient = jax.grad(surface.function)(point)
         point, state = _stepped(optimizer, gradient, state, point)
+        count = count + 1
         inside = _distance(point, surface) <= tolerance
         outside = jnp.where(inside, outside, count)
-        return (point, state, outside), point if keep_paths else None
+        return (point, state, count, outside), point if keep_paths else None
 
-    counts = jnp.arange(1, num_steps + 1, dtype=jnp.int32)
-    carry = (start, optimizer.init(start), jnp.zeros([], jnp.int32))
-    (point, _, outside), path = jax.lax.scan(step, carry, counts)
+    zero = jnp.zeros([], jnp.int32)
+    carry = (start, optimizer.init(start), zero, zero)
+    (point, _, _, outside), path = jax.lax.scan(step, carry, length=num_steps)
     higher = surface.function(point) > surface.function(start)
     finite = jnp.isfinite(surface.function(point))
     steps = jnp.where(outside < num_steps, outside + 1, -1)
