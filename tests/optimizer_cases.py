@@ -218,7 +218,7 @@ def follow(case: Case, dtype: str, size: int = 1) -> dict[bool, dict[str, np.nda
 
         return jax.lax.scan(step, (start, optimizer.init(start)), noise)[1]
 
-    run = jax.jit(lambda: {s: descended(make(case, s)) for s in (False, True)})
+    run = jax.jit(lambda: {s: descended(make(case, s)) for s in scheduled})
     return jax.tree.map(np.asarray, run())
 
 

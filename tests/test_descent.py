@@ -1,5 +1,7 @@
 """Paths and races: against a written-out loop, and what the table says."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,10 +21,8 @@ def test_every_minimum_is_one(surface, x64):
     for minimum in surface.minimum:
         gradient = jax.jit(jax.grad(surface.function))(jnp.asarray(minimum))
         np.testing.assert_allclose(gradient, 0.0, atol=1e-6)
-        curvature = np.linalg.eigvalsh(
-            jax.hessian(surface.function)(jnp.asarray(minimum))
-        )
-        assert (curvature > 0).all()
+        curvature = jax.jit(jax.hessian(surface.function))(jnp.asarray(minimum))
+        assert (np.linalg.eigvalsh(curvature) > 0).all()
 
 
 @pytest.mark.parametrize("surface", SURFACES.values(), ids=lambda s: s.name)
@@ -45,7 +45,7 @@ def test_path_is_the_written_out_loop():
         value, gradient = jax.value_and_grad(f)(point)
         np.testing.assert_allclose(path.values[step], value, rtol=1e-5)
         updates, state = optimizer.update(gradient, state, point)
-        point = optax.apply_updates(point, updates)
+        point = point + jnp.asarray(updates)
         np.testing.assert_allclose(path.points[step], point, rtol=1e-5)
 
 
@@ -161,13 +161,11 @@ def test_summary_needs_memory_that_does_not_grow_with_the_steps():
 
     def temporary(num_steps, keep_paths):
         arguments = jnp.ones((8, 2)), jnp.full(8, 0.1), 1e-2
-        lowered = _race.lower(
-            (optimizers.adam,), SPHERE, num_steps, keep_paths, *arguments
-        )
-        memory = lowered.compile().memory_analysis()
+        static = (optimizers.adam,), SPHERE, num_steps, keep_paths
+        memory: Any = _race.lower(*static, *arguments).compile().memory_analysis()
         return memory.temp_size_in_bytes + memory.output_size_in_bytes
 
-    assert temporary(10_000, False) < 2 * temporary(100, False) + 10_000 * 8
+    assert temporary(10_000, False) == temporary(100, False)
     assert temporary(10_000, True) > 10_000 * 8 * 8 * 2 * 4
 
 

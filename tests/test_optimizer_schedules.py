@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,7 @@ def test_restarts_reach_the_end_of_the_step_counter():
 
 
 def test_one_cycle_keeps_its_last_rate():
-    schedule = optimizers.one_cycle_lr(1.0, 10, anneal_strategy="linear")
+    schedule: Any = optimizers.one_cycle_lr(1.0, 10, anneal_strategy="linear")
     assert float(schedule(9)) == float(schedule(10)) == float(schedule(1000)) > 0
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.parity
 
 FOR_EXECUTION_ONLY = {"foreach", "capturable", "differentiable", "fused"}
 SIGNATURES = {
-    name: inspect.signature(getattr(optimizers, name)).parameters for name in TORCH_NAMES
+    name: inspect.signature(getattr(optimizers, name)).parameters
+    for name in TORCH_NAMES
 }
 DEFAULTS = {
     name: {parameter.name: parameter.default for parameter in parameters.values()}
@@ -49,10 +51,11 @@ def test_names_order_and_defaults_are_torchs(name):
 def database_cases():
     """Every configuration of torch's own database, tensors as numbers."""
     import torch
-    from torch.testing._internal.common_optimizers import optim_db
+    from torch.testing._internal import common_optimizers
 
     names = {theirs: ours for ours, theirs in TORCH_NAMES.items()}
-    for info in optim_db:
+    database: Any = common_optimizers.optim_db
+    for info in database:
         if info.optim_cls.__name__ in names:
             name = names[info.optim_cls.__name__]
             for config in info.optim_inputs_func("cpu", dtype=torch.float64):
@@ -76,7 +79,10 @@ def test_every_configuration_of_torchs_database(x64):
 
     cases = list(database_cases())
     errors = [
-        farthest(follow(case, "float64")[False], follow_torch(case, "float64"))
+        farthest(
+            follow(case, "float64", scheduled=(False,))[False],
+            follow_torch(case, "float64"),
+        )
         for case in cases
     ]
     wrong = [
@@ -248,12 +254,13 @@ def test_clipping_live(norm_type, what, x64):
         for param, g in zip(params, gradients, strict=True):
             param.grad = torch.tensor(g)
         norm = torch.nn.utils.clip_grad_norm_(params, max_norm, norm_type)
-        clip = optimizers.clip_grad_norm(max_norm, norm_type)
+        clip: Any = optimizers.clip_grad_norm(max_norm, norm_type)
         ours, _ = clip.update(jax.tree.map(jnp.asarray, gradients), clip.init(None))
         total = optimizers.get_total_norm(gradients, norm_type)
         np.testing.assert_allclose(total, norm.item(), rtol=1e-12)
         for param, g in zip(params, ours, strict=True):
-            np.testing.assert_allclose(g, param.grad.numpy(), rtol=1e-12)
+            theirs: Any = param.grad
+            np.testing.assert_allclose(g, theirs.numpy(), rtol=1e-12)
 
 
 LRS = (0.0, 1e-8, 1e-3, 0.1, 10.0)
