@@ -276,14 +276,14 @@ def _loss_after(epoch: training.Epoch) -> float:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The losses and the accuracy over the epochs."""
-    epochs = result.epochs
     name = result.dataset.name
-    losses: dict[str, Any] = {
-        "train, mean over the epoch": [epoch.train_loss for epoch in epochs],
-        "train, after the epoch": [epoch.train_loss_after for epoch in epochs],
-        "test": [epoch.test_loss for epoch in epochs],
+    epochs = result.epochs
+    losses = {
+        "train, mean over the epoch": np.array([e.train_loss for e in epochs]),
+        "train, after the epoch": np.array([_loss_after(e) for e in epochs]),
+        "test": np.array([e.test_loss for e in epochs]),
     }
-    accuracy: dict[str, Any] = {"test": [100 * epoch.test_accuracy for epoch in epochs]}
+    accuracy = {"test": np.array([100 * e.test_accuracy for e in epochs])}
     return {
         "losses": plots.curves(
             losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
