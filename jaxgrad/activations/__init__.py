@@ -1,5 +1,9 @@
 """PyTorch's activation functions, with PyTorch's derivative at every kink."""
 
+from jaxgrad.activations._attention import multi_head_attention as multi_head_attention
+from jaxgrad.activations._attention import (
+    scaled_dot_product_attention as scaled_dot_product_attention,
+)
 from jaxgrad.activations._exponential import celu as celu
 from jaxgrad.activations._exponential import elu as elu
 from jaxgrad.activations._exponential import logsigmoid as logsigmoid

@@ -21,9 +21,7 @@ from jaxgrad.activations._elementwise import (
 )
 
 
-def glu(
-    x: Float[ArrayLike, "*shape"], axis: int = -1
-) -> Float[Array, "*halved"]:
+def glu(x: Float[ArrayLike, "*shape"], axis: int = -1) -> Float[Array, "*halved"]:
     r"""Gated linear unit: the first half of an axis times the sigmoid of the second.
 
     $$ f(a, b) = a \, \sigma(b) $$
