@@ -105,8 +105,8 @@ def multi_head_attention(
     out_proj_weight: Float[ArrayLike, "out embedding"],
     out_proj_bias: Float[ArrayLike, "out"] | None = None,
     *,
-    bias_k: Float[ArrayLike, "1 1 embedding"] | None = None,
-    bias_v: Float[ArrayLike, "1 1 embedding"] | None = None,
+    bias_k: Float[ArrayLike, "*ones embedding"] | None = None,
+    bias_v: Float[ArrayLike, "*ones embedding"] | None = None,
     add_zero_attn: bool = False,
     dropout_p: float = 0.0,
     key_padding_mask: Bool[ArrayLike, "*batch keys"]
@@ -136,8 +136,9 @@ def multi_head_attention(
         in_proj_bias: $(b_q, b_k, b_v)$ in one array of shape `(3 E,)`, or None.
         out_proj_weight: $W_o$, shape `(out, E)`.
         out_proj_bias: $b_o$, shape `(out,)`, or None.
-        bias_k: One more key for every sequence, shape `(1, 1, E)`.
-        bias_v: Its value, shape `(1, 1, E)`.
+        bias_k: One more key for every sequence, shape `(1, 1, E)`
+            or `(E,)`.
+        bias_v: Its value, of the same shape.
         add_zero_attn: Whether one more key and value are 0.
         dropout_p: As in `scaled_dot_product_attention`.
         key_padding_mask: Shape `(batch, keys)`. Boolean: True where a key is padding,
@@ -269,11 +270,13 @@ def _in_projection(
     bias: ArrayLike | None,
 ) -> tuple[Array, Array, Array]:
     embedding = x[0].shape[-1]
-    if not isinstance(weight, tuple):
-        weight = check_floating(name, "in_proj_weight", weight)
+    if isinstance(weight, tuple):
+        weights = weight
+    else:
+        packed = check_floating(name, "in_proj_weight", weight)
         expected = (3 * embedding, embedding)
-        check_shape(name, "in_proj_weight", weight, expected, "W_q, W_k, W_v")
-        weight = tuple(jnp.split(weight, 3))
+        check_shape(name, "in_proj_weight", packed, expected, "W_q, W_k, W_v")
+        weights = jnp.split(packed, 3)
     biases = (None,) * 3
     if bias is not None:
         bias = check_floating(name, "in_proj_bias", bias)
@@ -281,7 +284,7 @@ def _in_projection(
         biases = jnp.split(bias, 3)
     q, k, v = (
         _linear(name, "in_proj", *parts, rows=embedding)
-        for parts in zip(x, weight, biases, strict=True)
+        for parts in zip(x, weights, biases, strict=True)
     )
     return q, k, v
 
@@ -317,17 +320,26 @@ def _more_keys(
         raise ValueError(
             f"{name}: expected bias_k and bias_v, got one of them instead."
         )
-    one = (1, *k.shape[1:])
-    extra = []
+    one, extra = (1, *k.shape[1:]), []
     if bias_k is not None and bias_v is not None:
-        pair = _same_dtype(name, bias_k=bias_k, bias_v=bias_v)
-        for argument, array in zip(("bias_k", "bias_v"), pair, strict=True):
-            check_shape(name, argument, array, (1, 1, k.shape[-1]))
-        extra.append([jnp.broadcast_to(array, one).astype(k.dtype) for array in pair])
+        extra.append(
+            [
+                jnp.broadcast_to(_row(name, argument, bias, k), one)
+                for argument, bias in (("bias_k", bias_k), ("bias_v", bias_v))
+            ]
+        )
     if zero:
         extra.append([jnp.zeros(one, k.dtype)] * 2)
     more_k, more_v = ([pair[i] for pair in extra] for i in (0, 1))
     return jnp.concatenate([k, *more_k]), jnp.concatenate([v, *more_v])
+
+
+def _row(name: str, argument: str, bias: ArrayLike, x: Array) -> Array:
+    """`bias`, of shape (embedding,) or with 1s before it, in the dtype of `x`."""
+    bias = check_floating(name, argument, bias).astype(x.dtype)
+    expected = (*(1,) * (bias.ndim - 1), x.shape[-1])
+    check_shape(name, argument, bias, expected, "the embedding")
+    return bias.reshape(-1)
 
 
 def _heads(x: Array, heads: int) -> Array:
