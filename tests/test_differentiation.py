@@ -193,13 +193,13 @@ def test_numerical_digits_by_dtype(x64, dtype, digits):
 
 def test_python_numbers_and_numpy_arrays_take_the_default_precision():
     for x in (2.0, np.float64(2), np.float32(2), np.array(2.0)):
-        for result in (derivative(cubic)(x), numerical_derivative(cubic, 0.125)(x)):
+        for result in (derivative(jnp.sin)(x), numerical_derivative(jnp.sin, 0.125)(x)):
             assert result.dtype == jnp.float32
     with jax.enable_x64(True):
         for x in (2.0, np.float64(2), np.array(2.0)):
-            assert derivative(cubic)(x).dtype == jnp.float64
-            assert numerical_derivative(cubic)(x).dtype == jnp.float64
-        assert derivative(cubic)(np.float32(2)).dtype == jnp.float32
+            assert derivative(jnp.sin)(x).dtype == jnp.float64
+            assert numerical_derivative(jnp.sin)(x).dtype == jnp.float64
+        assert derivative(jnp.sin)(np.float32(2)).dtype == jnp.float32
 
 
 def test_a_result_of_another_dtype_keeps_it():
@@ -321,6 +321,22 @@ def test_a_custom_rule_is_kept():
 
     straight_through.defjvp(lambda xs, ts: (straight_through(*xs), ts[0]))
     assert derivative(lambda x: straight_through(x) ** 2)(1.6) == 4.0
+
+
+def test_mixed_elements_sum_the_rows_of_the_jacobian(x64):
+    x = jnp.arange(3.0)
+    rows = jax.jacfwd(jnp.cumsum)(x).sum(axis=1)
+    assert_close(derivative(jnp.cumsum)(x), rows)
+
+
+def test_forward_mode_refuses_a_custom_vjp():
+    @jax.custom_vjp
+    def square(x):
+        return x**2
+
+    square.defvjp(lambda x: (x**2, x), lambda x, g: (2 * x * g,))
+    with pytest.raises(TypeError, match="custom_vjp"):
+        derivative(square)(2.0)
 
 
 # --- kinks and edges ------------------------------------------------------------

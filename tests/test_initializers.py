@@ -1,6 +1,7 @@
 """The initialisers against their closed forms; live against torch under `parity`."""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,91 +35,122 @@ KEY = jax.random.key(0)
 FLAX = {"in_axis": -2, "out_axis": -1}
 
 
-def uniform_cdf(low, high):
-    return lambda x: (x - low) / (high - low)
+class Uniform(NamedTuple):
+    low: float
+    high: float
+
+    def cdf(self, x):
+        return (x - self.low) / (self.high - self.low)
+
+    def moments(self):
+        return (self.low + self.high) / 2, (self.high - self.low) / math.sqrt(12)
 
 
-def normal_cdf(std, mean=0.0):
-    erfc = np.vectorize(math.erfc)
-    return lambda x: erfc((mean - x) / (std * math.sqrt(2))) / 2
+class Normal(NamedTuple):
+    std: float
+    mean: float = 0.0
+
+    def cdf(self, x):
+        erfc = np.vectorize(math.erfc)
+        return erfc((self.mean - x) / (self.std * math.sqrt(2))) / 2
+
+    def moments(self):
+        return self.mean, self.std
 
 
-def truncated_cdf(mean, std, a, b):
-    """Conditional on [a, b]; measured from the nearer tail, which keeps its digits."""
-    if a > mean:
-        mirrored = truncated_cdf(-mean, std, -b, -a)
-        return lambda x: 1 - mirrored(-x)
-    cdf = normal_cdf(std, mean)
-    low, high = cdf(np.array([a, b]))
-    return lambda x: (cdf(x) - low) / (high - low)
+class Truncated(NamedTuple):
+    mean: float
+    std: float
+    a: float
+    b: float
+
+    def cdf(self, x):
+        """Conditional on [a, b]; from the nearer tail, which keeps its digits."""
+        if self.a > self.mean:
+            return 1 - Truncated(-self.mean, self.std, -self.b, -self.a).cdf(-x)
+        whole = Normal(self.std, self.mean)
+        low, high = whole.cdf(np.array([self.a, self.b]))
+        return (whole.cdf(x) - low) / (high - low)
+
+    def moments(self):
+        """By a sum over 20000 thin slices."""
+        reach = 9 * self.std
+        ends = max(self.a, self.mean - reach), min(self.b, self.mean + reach)
+        edges = np.linspace(*ends, 20001)
+        weights, middles = np.diff(self.cdf(edges)), (edges[1:] + edges[:-1]) / 2
+        mean = weights @ middles
+        return mean, math.sqrt(weights @ (middles - mean) ** 2)
 
 
-def assert_distributed(values, cdf, extra=0.0):
-    """Kolmogorov and Smirnov: a right sample fails for 1 key in 1000."""
+def assert_distributed(values, expected):
+    """By Kolmogorov and Smirnov, and by moments: a right sample fails 1 key in 1000."""
     values = np.sort(np.ravel(np.asarray(values, np.float64)))
     n = len(values)
-    exact = cdf(values)
-    distance = max(
-        np.abs(exact - np.arange(n) / n).max(),
-        np.abs(exact - np.arange(1, n + 1) / n).max(),
-    )
-    assert distance < math.sqrt(math.log(2000) / (2 * n)) + extra
+    exact = expected.cdf(values)
+    steps = np.arange(n + 1) / n
+    distance = max(abs(exact - steps[:-1]).max(), abs(exact - steps[1:]).max())
+    assert distance < math.sqrt(math.log(2000) / (2 * n))
+    mean, std = expected.moments()
+    assert abs(values.mean() - mean) < 4 * std / math.sqrt(n)
+    # A standard deviation's own error grows with the fourth moment.
+    fourth = ((values - mean) ** 4).mean() / std**4
+    assert abs(values.std() / std - 1) < 4 * math.sqrt((fourth - 1) / (4 * n))
 
 
 # Shape (out, in, *kernel) in torch's layout; here fan in is 40 * 15, fan out 20 * 15.
 SHAPE = (20, 40, 3, 5)
 FAN_IN, FAN_OUT = 600, 300
 SCALED = {
-    "linear_weight": (linear_weight, {}, uniform_cdf(-(600**-0.5), 600**-0.5)),
+    "linear_weight": (linear_weight, {}, Uniform(-(600**-0.5), 600**-0.5)),
     "xavier_uniform": (
         xavier_uniform,
         {},
-        uniform_cdf(-((6 / 900) ** 0.5), (6 / 900) ** 0.5),
+        Uniform(-((6 / 900) ** 0.5), (6 / 900) ** 0.5),
     ),
     "xavier_uniform gain": (
         xavier_uniform,
         {"gain": 5 / 3},
-        uniform_cdf(-5 / 3 * (6 / 900) ** 0.5, 5 / 3 * (6 / 900) ** 0.5),
+        Uniform(-5 / 3 * (6 / 900) ** 0.5, 5 / 3 * (6 / 900) ** 0.5),
     ),
-    "xavier_normal": (xavier_normal, {}, normal_cdf((2 / 900) ** 0.5)),
+    "xavier_normal": (xavier_normal, {}, Normal((2 / 900) ** 0.5)),
     "xavier_normal gain": (
         xavier_normal,
         {"gain": 2.0},
-        normal_cdf(2 * (2 / 900) ** 0.5),
+        Normal(2 * (2 / 900) ** 0.5),
     ),
-    "kaiming_uniform": (kaiming_uniform, {}, uniform_cdf(-(0.01**0.5), 0.01**0.5)),
+    "kaiming_uniform": (kaiming_uniform, {}, Uniform(-(0.01**0.5), 0.01**0.5)),
     "kaiming_uniform slope": (
         kaiming_uniform,
         {"a": 1.0, "mode": "fan_out"},
-        uniform_cdf(-0.1, 0.1),
+        Uniform(-0.1, 0.1),
     ),
-    "kaiming_normal": (kaiming_normal, {}, normal_cdf((2 / 600) ** 0.5)),
+    "kaiming_normal": (kaiming_normal, {}, Normal((2 / 600) ** 0.5)),
     "kaiming_normal tanh": (
         kaiming_normal,
         {"mode": "fan_out", "nonlinearity": "tanh"},
-        normal_cdf(5 / 3 * 300**-0.5),
+        Normal(5 / 3 * 300**-0.5),
     ),
 }
 FILLED = {
-    "uniform": (uniform(), uniform_cdf(0, 1)),
-    "uniform a b": (uniform(-3.0, 1.5), uniform_cdf(-3, 1.5)),
-    "normal": (normal(), normal_cdf(1)),
-    "normal mean std": (normal(2.0, 0.1), normal_cdf(0.1, 2)),
-    "linear_bias": (linear_bias(25), uniform_cdf(-0.2, 0.2)),
-    "trunc_normal": (trunc_normal(), truncated_cdf(0, 1, -2, 2)),
+    "uniform": (uniform(), Uniform(0, 1)),
+    "uniform a b": (uniform(-3.0, 1.5), Uniform(-3, 1.5)),
+    "normal": (normal(), Normal(1)),
+    "normal mean std": (normal(2.0, 0.1), Normal(0.1, 2)),
+    "linear_bias": (linear_bias(25), Uniform(-0.2, 0.2)),
+    "trunc_normal": (trunc_normal(), Truncated(0, 1, -2, 2)),
     "trunc_normal std": (
         trunc_normal(std=0.02, a=-0.01, b=0.03),
-        truncated_cdf(0, 0.02, -0.01, 0.03),
+        Truncated(0, 0.02, -0.01, 0.03),
     ),
-    "trunc_normal right tail": (trunc_normal(a=6.0, b=8.0), truncated_cdf(0, 1, 6, 8)),
+    "trunc_normal right tail": (trunc_normal(a=6.0, b=8.0), Truncated(0, 1, 6, 8)),
     "trunc_normal left tail": (
         trunc_normal(1.0, 0.5, -4.0, -2.0),
-        truncated_cdf(1, 0.5, -4, -2),
+        Truncated(1, 0.5, -4, -2),
     ),
-    "trunc_normal no bounds": (trunc_normal(a=-math.inf, b=math.inf), normal_cdf(1)),
+    "trunc_normal no bounds": (trunc_normal(a=-math.inf, b=math.inf), Normal(1)),
     "trunc_normal half": (
         trunc_normal(a=0.0, b=math.inf),
-        truncated_cdf(0, 1, 0, math.inf),
+        Truncated(0, 1, 0, math.inf),
     ),
 }
 ANY_SHAPE = {
@@ -143,27 +175,27 @@ def small_shape(name):
 
 @pytest.mark.parametrize("name", FILLED)
 def test_distribution(name):
-    init, cdf = FILLED[name]
+    init, expected = FILLED[name]
     values = init(KEY, (20000,))
     assert bool(jnp.isfinite(values).all())
-    assert_distributed(values, cdf)
+    assert_distributed(values, expected)
 
 
 @pytest.mark.parametrize("name", SCALED)
 def test_distribution_by_fans(name):
-    factory, options, cdf = SCALED[name]
-    assert_distributed(factory(**options)(KEY, SHAPE), cdf)
+    factory, options, expected = SCALED[name]
+    assert_distributed(factory(**options)(KEY, SHAPE), expected)
     flax_shape = (3, 5, 40, 20)
-    assert_distributed(factory(**options, **FLAX)(KEY, flax_shape), cdf)
+    assert_distributed(factory(**options, **FLAX)(KEY, flax_shape), expected)
 
 
 @pytest.mark.parametrize("name", [n for n, case in SCALED.items() if "uniform" in n])
 def test_uniform_start_fills_its_interval(name):
-    factory, options, cdf = SCALED[name]
+    factory, options, expected = SCALED[name]
     values = np.asarray(factory(**options)(KEY, SHAPE), np.float64)
     # 12000 values: all inside (up to rounding), the extremes in the outer thousandth.
-    assert -1e-6 < cdf(values.min()) < 1e-3
-    assert 1 - 1e-3 < cdf(values.max()) < 1 + 1e-6
+    assert -1e-6 < expected.cdf(values.min()) < 1e-3
+    assert 1 - 1e-3 < expected.cdf(values.max()) < 1 + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -315,7 +347,7 @@ def test_sparse_in_flax_layout():
 
 def test_sparse_values_and_places():
     weight = np.asarray(sparse(0.5, std=3.0)(KEY, (10, 4000)))
-    assert_distributed(weight[weight != 0], normal_cdf(3))
+    assert_distributed(weight[weight != 0], Normal(3))
     # Every row is hit in half of the columns, and two rows together in 5/10 * 4/9.
     hit = (weight == 0).astype(float)
     together = hit @ hit.T / 4000
@@ -327,8 +359,8 @@ def test_linear():
     weight, bias = linear(KEY, 16, 5000)
     assert weight.shape == (5000, 16)
     assert bias.shape == (5000,)
-    assert_distributed(weight, uniform_cdf(-1 / 4, 1 / 4))
-    assert_distributed(bias, uniform_cdf(-1 / 4, 1 / 4))
+    assert_distributed(weight, Uniform(-1 / 4, 1 / 4))
+    assert_distributed(bias, Uniform(-1 / 4, 1 / 4))
     correlation = jnp.corrcoef(weight[:, 0], bias)[0, 1]
     assert abs(correlation) < 4 / math.sqrt(5000)
 
@@ -347,14 +379,16 @@ def test_linear_keeps_the_dtype():
 def test_flax_linen_layers():
     import flax.linen as nn
 
-    dense = nn.Dense(
-        20, kernel_init=linear_weight(**FLAX), bias_init=linear_bias(100)
-    ).init(KEY, jnp.ones((1, 100)))["params"]
-    conv = nn.Conv(8, (5, 5), kernel_init=kaiming_uniform(**FLAX), bias_init=zeros)
+    init = linear_weight(in_axis=-2, out_axis=-1)
+    dense = nn.Dense(20, kernel_init=init, bias_init=linear_bias(100))
+    params = dense.init(KEY, jnp.ones((1, 100)))["params"]
+    assert_distributed(params["kernel"], Uniform(-0.1, 0.1))
+    assert 0.05 < np.abs(np.asarray(params["bias"])).max() < 0.1
+
+    init = kaiming_uniform(in_axis=-2, out_axis=-1)
+    conv = nn.Conv(8, (5, 5), kernel_init=init, bias_init=zeros)
     kernel = conv.init(KEY, jnp.ones((1, 8, 8, 4)))["params"]["kernel"]
-    assert_distributed(dense["kernel"], uniform_cdf(-0.1, 0.1))
-    assert 0.05 < jnp.abs(dense["bias"]).max() < 0.1
-    assert_distributed(kernel, uniform_cdf(-(0.06**0.5), 0.06**0.5))
+    assert_distributed(kernel, Uniform(-(0.06**0.5), 0.06**0.5))
 
 
 def test_flax_nnx_layer():
@@ -367,7 +401,7 @@ def test_flax_nnx_layer():
         bias_init=linear_bias(100),
         rngs=nnx.Rngs(0),
     )
-    assert_distributed(layer.kernel[...], uniform_cdf(-(0.05**0.5), 0.05**0.5))
+    assert_distributed(layer.kernel[...], Uniform(-(0.05**0.5), 0.05**0.5))
 
 
 GAINS = {

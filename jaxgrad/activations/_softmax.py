@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import check_axis, check_floating
+from jaxgrad._checks import as_array, check_axis, check_floating
 from jaxgrad._dtypes import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PRNGKey
 
@@ -202,12 +202,22 @@ def _along_axis(
     dtype: DTypeLike | None,
 ) -> Array:
     """Apply `kernel` to `x`, widened and with at least one axis, along `axis`."""
-    if dtype is not None:
-        x = jnp.asarray(x, dtype)
+    x = as_array(function, "x", x)
+    if dtype is not None and not jnp.iscomplexobj(x):
+        x = x.astype(_checked_dtype(function, dtype))
     x = check_floating(function, "x", x)
     axis = check_axis(function, axis, x.ndim)
     result = kernel(jnp.atleast_1d(widened(x)), axis)
     return result.reshape(x.shape).astype(x.dtype)
+
+
+def _checked_dtype(function: str, dtype: DTypeLike) -> DTypeLike:
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(
+            f"{function}: expected dtype to be floating, "
+            f"got {jnp.dtype(dtype)} instead."
+        )
+    return dtype
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -16,7 +16,13 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad._checks import check_int, check_integer, check_range, check_shape
+from jaxgrad._checks import (
+    check_floating,
+    check_int,
+    check_integer,
+    check_range,
+    check_shape,
+)
 from jaxgrad._types import Array, ArrayLike
 
 _INT32 = np.iinfo(np.int32)
@@ -47,7 +53,7 @@ def class_weights(function: str, weight: ArrayLike | None, scores: Array) -> Arr
     classes = scores.shape[class_axis(scores)]
     if weight is None:
         return jnp.ones(classes, scores.dtype)
-    weight = jnp.asarray(weight)
+    weight = check_floating(function, "weight", weight)
     check_shape(function, "weight", weight, (classes,), "one weight per class")
     return weight.astype(scores.dtype)
 

@@ -1,0 +1,269 @@
+"""The table of cases: every function that mirrors one of PyTorch, with arguments.
+
+One row is one call. `tests/golden/generate.py` runs a row in PyTorch,
+`test_cases.py` runs it in jaxgrad and holds it to every property (value, gradient
+and second derivative as PyTorch's; jit, vmap, dtypes), and `test_parity.py` runs
+both side by side. To add a function, add rows and regenerate the golden values.
+
+All numbers are short binary fractions: exact in every dtype, so that a float16
+result may be compared with PyTorch's float64 truth.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxgrad import activations, losses
+from tests.tolerances import DTYPES
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One call: `function(*arrays.values(), **options)`, first array by position."""
+
+    function: str
+    note: str
+    arrays: Mapping[str, np.ndarray]  # floating; differentiated
+    options: Mapping[str, Any] = field(default_factory=dict)  # whatever is not
+    second: bool = True  # False where PyTorch has no second derivative, or none is
+    dtypes: tuple[str, ...] = DTYPES  # in which the numbers can be represented
+
+    @property
+    def id(self) -> str:
+        return f"{self.function}: {self.note}"
+
+
+def numbers(*shape: int, start: int = 0) -> np.ndarray:
+    """Quarters in [-2, 2], in an order without pattern."""
+    count = np.arange(start, start + int(np.prod(shape)))
+    return (((7 * count + 3) % 17 - 8) / 4).reshape(shape)
+
+
+def positive(*shape: int, start: int = 0) -> np.ndarray:
+    """Eighths in (0, 2]."""
+    return np.abs(numbers(*shape, start=start)) * 0.75 + 0.125
+
+
+def shares(*shape: int) -> np.ndarray:
+    """Eighths in [0, 1), zeros among them; they need not sum to one."""
+    return (5 * np.arange(int(np.prod(shape))) % 8 / 8).reshape(shape)
+
+
+def rows(functions: str, note: str, arrays: Mapping[str, np.ndarray], **more: Any):
+    """The same call of several functions, named in one string."""
+    return [Case(function, note, arrays, **more) for function in functions.split()]
+
+
+NAN, INF = float("nan"), float("inf")
+SOFTMAXES = "softmax log_softmax"
+ENTROPIES = "nll_loss cross_entropy"
+
+
+def _first(name: str, functions: str, note: str, array: Any, **more: Any) -> list[Case]:
+    return rows(functions, note, {name: np.asarray(array, float)}, **more)
+
+
+def _softmax(
+    note: str, x: Any, axis: int = -1, functions: str = SOFTMAXES, **more: Any
+) -> list[Case]:
+    return _first("x", functions, note, x, options={"axis": axis}, **more)
+
+
+POINTS = np.array([-2.0, -0.25, -0.0, 0.0, 0.25, 2.0, 2.0**13, -(2.0**13)])
+NOT_FINITE = np.array([-INF, INF, NAN])
+
+ACTIVATIONS = [
+    *_first("x", "relu", "both sides and the kink", POINTS),
+    *_first("x", "relu", "not finite", NOT_FINITE),
+    *_first("x", "relu", "scalar", -0.5),
+    *_first("x", "relu", "empty", np.zeros((0, 2))),
+    *_softmax("last axis", numbers(2, 3)),
+    *_softmax("first axis", numbers(2, 3), 0),
+    *_softmax("middle axis", numbers(2, 3, 4), 1),
+    *_softmax("scalar", 0.5, 0),
+    *_softmax("scalar, axis -1", 0.5, functions="softmax"),
+    *_softmax("one class", numbers(3, 1)),
+    *_softmax("no classes", numbers(2, 0)),
+    *_softmax("no rows", numbers(0, 2)),
+    *_softmax("equal", np.full((1, 4), 1.5)),
+    *_softmax("large", 2.0**13 * numbers(2, 3)),
+    *_softmax("huge", 2.0**100 * numbers(2, 3), dtypes=DTYPES[:3]),
+    *_softmax("masked with -inf", [[0.0, -INF, 1.0], [-INF, 0.5, -INF]], second=False),
+    *_softmax("masked with inf", [[0.0, INF, 1.0], [INF, 0.5, INF]], second=False),
+    *_softmax("all -inf in a row", [[-INF, -INF], [0.0, 1.0]], second=False),
+    *_softmax("nan in a row", [[NAN, 1.0], [0.0, 1.0]], second=False),
+    *_softmax("last axis", numbers(2, 3), functions="softmin"),
+    *_softmax("middle axis", numbers(2, 3, 4), 1, functions="softmin"),
+    *_softmax("scalar", 0.5, 0, functions="softmin"),
+    *_softmax("large", 2.0**13 * numbers(2, 3), functions="softmin"),
+    *_softmax("masked with inf", [[0.0, INF, 1.0]], functions="softmin", second=False),
+    *_softmax("an entry of -inf", [[0.0, -INF]], functions="softmin", second=False),
+    *_first("x", "softmax2d", "batch", numbers(2, 3, 2, 1)),
+    *_first("x", "softmax2d", "single image", numbers(3, 2, 2)),
+]
+
+
+def _labels(
+    note: str, logits: Any, target: Any, functions: str = ENTROPIES, **more: Any
+) -> list[Case]:
+    """Rows of the losses that take class indices."""
+    logits, options = np.asarray(logits, float), {"target": np.asarray(target)}
+    names = {"nll_loss": "log_probs", "cross_entropy": "logits"}
+    keep = {key: more.pop(key) for key in ("second", "dtypes") if key in more}
+    return [
+        Case(function, note, {names[function]: logits}, options | more, **keep)
+        for function in functions.split()
+    ]
+
+
+def _soft(
+    note: str, *shape: int, weight: Any = None, second: bool = True, **options: Any
+) -> Case:
+    """A row of cross_entropy with class probabilities; all arrays differentiated."""
+    arrays = {"logits": numbers(*shape), "target": shares(*shape)}
+    arrays |= {} if weight is None else {"weight": np.asarray(weight, float)}
+    return Case(
+        "cross_entropy", f"probabilities, {note}", arrays, options, second=second
+    )
+
+
+def _mse(note: str, input: Any, target: Any, **options: Any) -> Case:
+    arrays = {"input": input, "target": target}
+    for name in {"weight"} & set(options):
+        arrays[name] = options.pop(name)
+    dtypes = options.pop("dtypes", DTYPES)
+    return Case("mse_loss", note, arrays, options, dtypes=dtypes)
+
+
+X43, T4 = numbers(4, 3), [2, 0, 1, 2]
+X235, T25 = numbers(2, 3, 5), [[0, 1, 2, 0, 1], [2, -100, 1, 1, -100]]
+W3 = np.array([0.5, 2.0, 1.25])
+
+LOSSES = [
+    *(
+        case
+        for reduction in ("none", "mean", "sum")
+        for case in (
+            *_labels(reduction, X43, T4, reduction=reduction),
+            *_labels(
+                f"{reduction}, weight, ignored, trailing axis",
+                X235,
+                T25,
+                reduction=reduction,
+                weight=W3,
+            ),
+            *_labels(
+                f"{reduction}, weight, ignored, smoothing",
+                X43,
+                [2, 1, 1, 0],
+                "cross_entropy",
+                reduction=reduction,
+                weight=W3,
+                ignore_index=1,
+                label_smoothing=0.25,
+            ),
+            _soft(reduction, 4, 3, reduction=reduction),
+            _soft(
+                f"{reduction}, weight, smoothing, trailing axis",
+                2,
+                3,
+                2,
+                weight=W3,
+                reduction=reduction,
+                label_smoothing=0.25,
+            ),
+        )
+    ),
+    *_labels("all ignored", X43, [-100] * 4),
+    *_labels("all ignored, sum", X43, [-100] * 4, "cross_entropy", reduction="sum"),
+    *_labels(
+        "all ignored, smoothing, weight",
+        X43,
+        [-100] * 4,
+        "cross_entropy",
+        label_smoothing=0.25,
+        weight=W3,
+    ),
+    *_labels("empty batch", np.zeros((0, 3)), np.zeros(0, int)),
+    *_labels(
+        "empty batch, sum",
+        np.zeros((0, 3)),
+        np.zeros(0, int),
+        "cross_entropy",
+        reduction="sum",
+    ),
+    *_labels("single sample", numbers(3), 1),
+    *_labels("single sample, weight, none", numbers(3), 1, weight=W3, reduction="none"),
+    *_labels("one class", numbers(3, 1), [0, 0, 0]),
+    *_labels("a class ignored", X43, T4, ignore_index=2),
+    *_labels("ignored label beyond the classes", X43, [2, 255, 1, 0], ignore_index=255),
+    *_labels("empty trailing axis", np.zeros((2, 3, 0)), np.zeros((2, 0), int)),
+    *_labels(
+        "three trailing axes",
+        numbers(2, 3, 1, 2, 2),
+        [[[[0, 2], [1, 1]]], [[[2, 2], [0, 1]]]],
+    ),
+    *_labels("a weight of zero", X43, T4, weight=np.array([1.0, 0.5, 0.0])),
+    *_labels("weights that sum to zero", X43, [0, 0, 0, 0], weight=np.eye(3)[1]),
+    *_labels("large", 2.0**13 * X43, T4, "cross_entropy"),
+    *_labels("huge", 2.0**100 * X43, T4, "cross_entropy", dtypes=DTYPES[:3]),
+    *_labels("smoothing, no weight", X43, T4, "cross_entropy", label_smoothing=0.125),
+    *_labels("all smoothing", X43, T4, "cross_entropy", label_smoothing=1.0),
+    *_labels(
+        "logits masked with -inf",
+        [[0.0, -INF, 1.0], [-INF, 0.5, -INF]],
+        [2, 0],
+        "cross_entropy",
+        reduction="none",
+        second=False,
+    ),
+    *_labels(
+        "a row all -inf, a row with nan",
+        [[-INF, -INF, -INF], [NAN, 0.5, 1.0], [0.5, 0.0, 1.0]],
+        [2, 0, 1],
+        "cross_entropy",
+        reduction="none",
+        second=False,
+    ),
+    _soft("single sample", 3),
+    _soft("empty batch", 0, 3),
+    _soft("empty batch, weight", 0, 3, weight=W3),
+    _soft("smoothing", 4, 3, label_smoothing=0.25),
+    _mse("mean", numbers(2, 3), numbers(2, 3, start=8)),
+    _mse("none", numbers(2, 3), numbers(2, 3, start=8), reduction="none"),
+    _mse("sum", numbers(2, 3), numbers(2, 3, start=8), reduction="sum"),
+    _mse("scalars", numbers(), numbers(start=2)),
+    _mse("a scalar target", numbers(2, 3), numbers()),
+    _mse("empty", numbers(0, 3), numbers(0, 3)),
+    _mse("weight", numbers(2, 3), numbers(2, 3, start=8), weight=positive(2, 3)),
+    _mse(
+        "weight, none",
+        numbers(2, 3),
+        numbers(2, 3, start=8),
+        weight=positive(2, 3),
+        reduction="none",
+    ),
+    _mse("equal", numbers(3), numbers(3)),
+    _mse("large", 2.0**100 * numbers(2, 3), numbers(2, 3), dtypes=("float64",)),
+]
+
+FAMILIES = {"activations": ACTIVATIONS, "losses": LOSSES}
+CASES = [case for cases in FAMILIES.values() for case in cases]
+
+
+def in_jaxgrad(case: Case) -> Callable[..., Any]:
+    """The case as a function of its differentiated arrays, by name."""
+    for module in (activations, losses):
+        if hasattr(module, case.function):
+            function = getattr(module, case.function)
+            break
+    else:
+        raise LookupError(f"jaxgrad has no function {case.function}")
+    first, *_ = case.arrays
+
+    def call(**arrays: Any) -> Any:
+        return function(arrays.pop(first), **arrays, **case.options)
+
+    return call
