@@ -21,9 +21,10 @@ pytestmark = pytest.mark.parity
 PLAIN = """
     relu relu6 hardtanh hardsigmoid hardswish leaky_relu rrelu prelu hardshrink
     softshrink threshold elu celu selu softplus logsigmoid softsign tanhshrink silu
-    mish gelu glu softmin scaled_dot_product_attention multi_head_attention_forward""".split()
+    mish gelu glu softmin scaled_dot_product_attention multi_head_attention_forward
+"""
 OPERATORS = [
-    *(f"nn.functional.{name}" for name in PLAIN),
+    *(f"nn.functional.{name}" for name in PLAIN.split()),
     *("sigmoid", "tanh", "softmax", "log_softmax"),
 ]
 DTYPES = ("float64", "float32")
@@ -183,11 +184,14 @@ def computed(entry, sample, truth):
 
 
 def assert_as_close_as_torch(actual, torch_s, exact, dtype):
-    """Within the tolerances of float64's truth, or within twice PyTorch's distance."""
+    """Within eight tolerances of float64's truth, or within twice PyTorch's distance.
+
+    The table of tolerances is made for numbers up to 2; these go up to 9.
+    """
     assert actual.shape == exact.shape
     torch_distance = np.max(np.abs(torch_s - exact), initial=0)
-    scale = max(1, 2 * torch_distance / ATOL[dtype])
-    assert_close(actual, exact, dtype, factor=scale if np.isfinite(scale) else 1)
+    scale = max(8, 2 * torch_distance / ATOL[dtype])
+    assert_close(actual, exact, dtype, factor=scale if np.isfinite(scale) else 8)
 
 
 def call_named(name, positional, options):
