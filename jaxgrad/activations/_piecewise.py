@@ -5,8 +5,11 @@ function's contract: it stands under "Derivative". Nearly all of them come from 
 formula itself: `where(x <= 0, 0, x)` has the derivative 0 at 0, and lets NaN through.
 """
 
+import sys
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from jaxgrad._checks import check_floating, check_range, check_shape
@@ -149,7 +152,8 @@ def hardsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         Array of the shape and dtype of `x`.
 
     Derivative:
-        1/6 for -3 < x < 3, 0 elsewhere, at both kinks and at NaN.
+        1/6 for -3 < x < 3, 0 elsewhere, at both kinks and at NaN. In float64 too it is
+        PyTorch's 1/6, rounded to float32: 0.16666667163.
 
     Raises:
         TypeError: If `x` is not floating.
@@ -364,7 +368,8 @@ def softshrink(
     return elementwise("softshrink", _softshrink, x, lambd)
 
 
-_LARGEST = float(jnp.finfo(jnp.float64).max)
+_LARGEST = sys.float_info.max
+_SIXTH = float(np.float32(1 / 6))
 
 
 def _threshold(x: Array, threshold: Array, value: Array) -> Array:
@@ -387,7 +392,7 @@ def _softshrink(x: Array, lambd: Array) -> Array:
     return jnp.where((x >= -lambd) & (x <= lambd), 0, x - jnp.sign(x) * lambd)
 
 
-@with_slope(lambda x: jnp.where((x > -3) & (x < 3), jnp.full_like(x, 1 / 6), 0))
+@with_slope(lambda x: jnp.where((x > -3) & (x < 3), jnp.full_like(x, _SIXTH), 0))
 def _hardsigmoid(x: Array) -> Array:
     return jnp.clip(x + 3, 0, 6) / 6
 
