@@ -241,7 +241,7 @@ def prelu(
 
     Derivative:
         With respect to x: 1 for x > 0, w for x <= 0 and at NaN. With respect to w:
-        the sum of x over x <= 0.
+        the sum of x over x <= 0. The mixed second derivative at x = 0 is 0.
 
     Raises:
         TypeError: If an argument is not floating, or their dtypes differ.
@@ -261,6 +261,8 @@ def prelu(
             f"got {weight.dtype} instead."
         )
     slopes = _by_channel(x, weight)
+    # Where x is 0, PyTorch's slope does not depend on the weight.
+    slopes = jnp.where(x == 0, jax.lax.stop_gradient(slopes), slopes)
     return _leaky_relu(widened(x), widened(slopes)).astype(x.dtype)
 
 
