@@ -96,7 +96,7 @@ class Result(NamedTuple):
     cards: dict[str, Curve]
 
 
-def run(config: Config = Config()) -> Result:
+def run(config: Config) -> Result:
     """Compute every curve and its derivatives."""
     del config
     with jax.enable_x64(True):
@@ -122,7 +122,7 @@ def notebook_curve(
     """
     x = jnp.linspace(first, last, 1000, dtype=jnp.float64)
     gradient = jax.grad(lambda x: jnp.sum(function(x)))(x)
-    return Curve(*map(np.asarray, (x, function(x), gradient)))
+    return Curve(np.asarray(x), np.asarray(function(x)), np.asarray(gradient))
 
 
 def glu_of_two_halves() -> Curve:
@@ -134,7 +134,7 @@ def glu_of_two_halves() -> Curve:
     x1 = jnp.linspace(-6.0, 0.0, 500, dtype=jnp.float64)
     x2 = jnp.linspace(0.0, 6.0, 500, dtype=jnp.float64)
     gradients = jax.grad(lambda *x: jnp.sum(product(*x)), argnums=(0, 1))(x1, x2)
-    return Curve(*map(np.asarray, (x2, product(x1, x2), sum(gradients))))
+    return Curve(np.asarray(x2), np.asarray(product(x1, x2)), np.add(*gradients))
 
 
 def glu_of_one_axis() -> Curve:
@@ -218,7 +218,9 @@ def reproduced(result: Result) -> dict[str, Any]:
             strict=True,
         )
     )
-    found = {f"3.{i}": numbers(result.drawn[title]) for title, i in row.items()}
+    found: dict[str, Any] = {
+        f"3.{i}": numbers(result.drawn[title]) for title, i in row.items()
+    }
     found["3.57"] = {
         "LogSigmoid": numbers(result.drawn["LogSigmoid"]),
         "Softplus": numbers(result.drawn["Softplus"]),

@@ -84,7 +84,7 @@ class Curve(NamedTuple):
 
 
 def activation_card(
-    name: str, *, span: tuple[float, float] = (-6.0, 6.0), **options: float
+    name: str, *, span: tuple[float, float] = (-6.0, 6.0), **options: Any
 ) -> Figure:
     """An activation on one card: left the function, right its derivatives.
 
@@ -110,7 +110,7 @@ def activation_curve(
     *,
     span: tuple[float, float] = (-6.0, 6.0),
     points: int = 1000,
-    **options: float,
+    **options: Any,
 ) -> Curve:
     """What `activation_card` draws, in float64.
 

@@ -51,13 +51,20 @@ def shares(*shape: int) -> np.ndarray:
     return (5 * np.arange(int(np.prod(shape))) % 8 / 8).reshape(shape)
 
 
-def rows(functions: str, note: str, arrays: Mapping[str, np.ndarray], **more: Any):
+def rows(
+    functions: str,
+    note: str,
+    arrays: Mapping[str, np.ndarray],
+    second: bool = True,
+    **more: Any,
+) -> list[Case]:
     """The same call of several functions, named in one string."""
-    cases = []
-    for function in functions.split():
-        second = more.get("second", True) and function not in NO_SECOND
-        cases.append(Case(function, note, arrays, **more | {"second": second}))
-    return cases
+    return [
+        Case(
+            function, note, arrays, second=second and function not in NO_SECOND, **more
+        )
+        for function in functions.split()
+    ]
 
 
 NAN, INF = float("nan"), float("inf")
