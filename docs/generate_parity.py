@@ -25,8 +25,9 @@ PAGE = Path(__file__).with_name("parity.md")
 HEAD = """# Parity with PyTorch
 
 Written by `python -m docs.generate_parity`; do not edit. PyTorch 2.13.0 in float64 is
-the reference. Each difference is the largest absolute one over a table of cases with
-kinks and extreme, but finite inputs: first of the value, then of the gradient.
+the reference. Each difference is the largest one over a table of cases with kinks and
+extreme, but finite inputs (absolute; relative for numbers above 1): first of the value,
+then of the gradient. What JAX has without PyTorch's options is compared without them.
 """
 
 
@@ -88,7 +89,7 @@ def sections() -> list[Section]:
                     "scaled_dot_product_attention",
                     "scaled_dot_product_attention",
                     "dot_product_attention",
-                    "heads before depth; no dropout; no mask of a whole row",
+                    "length before heads; no dropout",
                 ),
             ],
         ),
@@ -174,7 +175,7 @@ def _distance(actual: Any, expected: np.ndarray) -> float:
 
 
 def _rounded(number: float) -> str:
-    """One digit, and nothing below 1e-15: rounding differs between machines."""
+    """One digit, and nothing below 1e-14: rounding differs between machines."""
     if np.isnan(number):
         return "NaN"
     return "< 1e-14" if number < 1e-14 else f"{number:.0e}"

@@ -49,7 +49,15 @@ def test_limits_at_infinity(f, dtype, x64):
 @pytest.mark.parametrize("f", [*map(function, CATALOGUE), gelu_tanh])
 def test_no_finite_number_has_a_nan_derivative(f, dtype, x64):
     info = jnp.finfo(dtype)
-    sizes = [0.0, float(info.tiny), 1.0, 88.8, 709.0, 1e4, float(info.max) / 2]  # selu grows by 1.05
+    sizes = [
+        0.0,
+        float(info.tiny),
+        1.0,
+        88.8,
+        709.0,
+        1e4,
+        float(info.max) / 2,
+    ]  # selu grows by 1.05
     x = jnp.array([*sizes, *(-s for s in sizes)]).astype(dtype)
     assert jnp.isfinite(f(x)).all()
     assert jnp.isfinite(jax.vmap(jax.grad(f))(x)).all()

@@ -41,6 +41,8 @@ def _gelu(x: Array) -> Array:
     return jax.nn.gelu(x, approximate=False)
 
 
+_BEND = "gradient at NaN: NaN; second derivative at 0: not 0"
+
 CATALOGUE: Mapping[str, Activation] = {
     "threshold": Activation(
         "Threshold",
@@ -67,7 +69,11 @@ CATALOGUE: Mapping[str, Activation] = {
         "1/6 in float64, where PyTorch's is rounded to float32",
     ),
     "hardswish": Activation(
-        "Hardswish", lambda: (-3.0, 3.0), jax.nn.hard_swish, "hard_swish"
+        "Hardswish",
+        lambda: (-3.0, 3.0),
+        jax.nn.hard_swish,
+        "hard_swish",
+        "gradient at NaN: NaN",
     ),
     "leaky_relu": Activation(
         "LeakyReLU", _at_0, jax.nn.leaky_relu, "leaky_relu", "gradient at 0: 1"
@@ -82,9 +88,9 @@ CATALOGUE: Mapping[str, Activation] = {
     "softshrink": Activation(
         "Softshrink", lambda lambd=0.5: (-lambd, lambd), differs="not in jax.nn"
     ),
-    "elu": Activation("ELU", _at_0, jax.nn.elu, "elu"),
-    "celu": Activation("CELU", _at_0, jax.nn.celu, "celu"),
-    "selu": Activation("SELU", _at_0, jax.nn.selu, "selu"),
+    "elu": Activation("ELU", _at_0, jax.nn.elu, "elu", _BEND),
+    "celu": Activation("CELU", _at_0, jax.nn.celu, "celu", _BEND),
+    "selu": Activation("SELU", _at_0, jax.nn.selu, "selu", _BEND),
     "softplus": Activation(
         "Softplus",
         lambda beta=1.0, threshold=20.0: (threshold / beta,),
