@@ -251,6 +251,8 @@ def _report_epochs(result: Result) -> None:
 
 def _on_the_gap(epochs: Sequence[training.Epoch]) -> str:
     last = epochs[-1]
+    if not math.isfinite(last.train_loss):
+        return "The loss is no finite number: the learning rate is too large."
     above = sum(epoch.train_loss > epoch.test_loss for epoch in epochs)
     lines = [
         '"train loss" is the mean of the batches\' losses, as the notebook takes it;',
@@ -283,7 +285,9 @@ def figures(result: Result) -> dict[str, Figure]:
     }
     accuracy: dict[str, Any] = {"test": [100 * epoch.test_accuracy for epoch in epochs]}
     return {
-        "losses": plots.curves(losses, title=f"Loss on {name}", ylabel="cross-entropy"),
+        "losses": plots.curves(
+            losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
+        ),
         "accuracy": plots.curves(
             accuracy, title=f"Accuracy on {name}", ylabel="test accuracy, %"
         ),
@@ -339,10 +343,11 @@ def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:
             "epoch 19": [last.train_loss, last.test_loss],
         },
         "3.31": {
-            "train loss above test loss": min(
-                e.train_loss - e.test_loss for e in epochs
+            "smallest gap": min(e.train_loss - e.test_loss for e in epochs),
+            "the same, train loss after the epoch": min(
+                _loss_after(e) - e.test_loss for e in epochs
             ),
-            "epoch 19, train loss after": _loss_after(last),
+            "epoch 19, train loss after the epoch": _loss_after(last),
         },
         "3.32": [100 * first.test_accuracy, 100 * last.test_accuracy],
         "3.C14": averaging_share(last),
