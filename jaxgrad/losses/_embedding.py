@@ -1,9 +1,11 @@
 """Losses that compare embeddings by an angle or a distance."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Real
 
 from jaxgrad._types import Array, ArrayLike, Reduction
@@ -16,7 +18,7 @@ from jaxgrad.losses._arguments import (
 from jaxgrad.losses._kinks import clamp_negative, norm
 from jaxgrad.losses._reduction import check_reduction, reduce
 
-_LEAST_SQUARE = 1e-12
+_LEAST_SQUARE = float(np.float32(1e-12))  # PyTorch's constant is a float32
 
 Distance = Callable[[Array, Array], Array]
 
@@ -124,6 +126,7 @@ def triplet_margin_loss(
     """
     name = "triplet_margin_loss"
     dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)
+    _check_norm(name, p, *triplet)
     distance = functools.partial(_pairwise_distance, p=p, eps=eps)
     losses = _triplet_losses(triplet, distance, margin, swap)
     return reduce(losses, reduction).astype(dtype)
@@ -195,6 +198,16 @@ def _triplet(
     shape = check_broadcast(function, "positive", p, "anchor", a.shape)
     check_broadcast(function, "negative", n, "anchor and positive", shape)
     return dtype, [a, p, n]
+
+
+def _check_norm(function: str, p: float, *arrays: Array) -> None:
+    """ValueError for the infinite norm of nothing, which is not defined."""
+    empty = any(array.shape[-1:] == (0,) for array in arrays)
+    if math.isinf(p) and empty:
+        raise ValueError(
+            f"{function}: expected p to be finite as there are no features, "
+            f"got {p} instead."
+        )
 
 
 def _triplet_losses(

@@ -38,7 +38,8 @@ def norm(x: Array, p: float) -> Array:
     if p == 0:
         return jnp.sum(x != 0, axis=-1, dtype=x.dtype)
     if math.isinf(p):
-        return jnp.max(absolute(x), axis=-1, initial=0)
+        extreme = jnp.max if p > 0 else jnp.min
+        return extreme(absolute(x), axis=-1)
     return _power_norm(x, p)
 
 

@@ -5,6 +5,7 @@ a given one (Kullback and Leibler), Poisson's of counts, Gauss' of measurements.
 """
 
 import math
+from typing import Literal
 
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
@@ -26,7 +27,7 @@ from jaxgrad.losses._reduction import REDUCTIONS, check_reduction, reduce
 def kl_div(
     input: Float[ArrayLike, "*input"],
     target: Float[ArrayLike, "*target"],
-    reduction: Reduction | str = "mean",
+    reduction: Literal["none", "mean", "sum", "batchmean"] = "mean",
     log_target: bool = False,
 ) -> Float[Array, "*reduced"]:
     r"""Pointwise Kullback-Leibler divergence of the target from the prediction.
@@ -66,7 +67,7 @@ def kl_div(
     losses = jnp.exp(y) * (y - log_q) if log_target else xlogy(y, y) - y * log_q
     if reduction == "batchmean":
         batch = log_q.shape[0] if log_q.ndim else 1
-        return reduce(losses, "mean", total=batch).astype(dtype)
+        return (jnp.sum(losses) / batch).astype(dtype)
     return reduce(losses, reduction).astype(dtype)
 
 

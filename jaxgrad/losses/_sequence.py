@@ -78,7 +78,7 @@ def ctc_loss(
     )
     losses = losses * batch.known
     if reduction == "mean":
-        losses = losses / jnp.maximum(batch.lengths, 1)
+        losses = losses / jnp.maximum(batch.lengths, 1).astype(losses.dtype)
     losses = losses if log_probs.ndim == 3 else losses[0]
     return reduce(losses, reduction).astype(log_probs.dtype)
 
