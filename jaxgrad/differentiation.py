@@ -31,8 +31,8 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
         f: A function of one floating array. Either it takes a scalar and returns
             any array or pytree of arrays (a curve), or it acts element by element
             and returns arrays of the shape of its input. (One that mixes elements
-            and keeps the shape, such as a softmax, cannot be told from these: map
-            the derivative of its scalar curve instead, or use `jax.jacfwd`.)
+            but keeps the shape, such as a softmax, cannot be told from these, and
+            the rows of its Jacobian are summed: use `jax.jacfwd` for it.)
             A Python number among its results is a constant.
         order: How often to differentiate, $n \ge 0$.
 

@@ -323,6 +323,22 @@ def test_a_custom_rule_is_kept():
     assert derivative(lambda x: straight_through(x) ** 2)(1.6) == 4.0
 
 
+def test_mixed_elements_sum_the_rows_of_the_jacobian(x64):
+    x = jnp.arange(3.0)
+    rows = jax.jacfwd(jnp.cumsum)(x).sum(axis=1)
+    assert_close(derivative(jnp.cumsum)(x), rows)
+
+
+def test_forward_mode_refuses_a_custom_vjp():
+    @jax.custom_vjp
+    def square(x):
+        return x**2
+
+    square.defvjp(lambda x: (x**2, x), lambda x, g: (2 * x * g,))
+    with pytest.raises(TypeError, match="custom_vjp"):
+        derivative(square)(2.0)
+
+
 # --- kinks and edges ------------------------------------------------------------
 
 

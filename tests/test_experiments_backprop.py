@@ -6,9 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import _layers, _linear_layer
 from experiments import backprop as experiment
 from experiments._reproduction import plain
+from experiments.backprop import _layers, _linear_layer
 
 START = experiment.Params(jnp.float32(5), jnp.float32(1))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from experiments import derivatives as experiment
-from experiments._calculus import EXAMPLES, PARTIALS, calc, calc_gradient
 from experiments._reproduction import plain
+from experiments.derivatives._calculus import EXAMPLES, PARTIALS, calc, calc_gradient
 
 
 @pytest.fixture(scope="module")

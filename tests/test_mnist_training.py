@@ -125,7 +125,7 @@ def label_as_loss(logits, labels):
 
 
 def visited(state):
-    """The examples in the order of their visits, each its own batch and its own loss."""
+    """The examples in the order of their visits; each is a batch, its number a loss."""
     split = Split(TRAIN.images, np.arange(N, dtype=np.int32))
     _, losses = training.train_epoch(
         APPLY, label_as_loss, SGD, state, split, batch_size=1

@@ -7,6 +7,8 @@ softmax of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$: finite whereve
 the logits are, even where a probability underflows and its loss is infinite.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
@@ -197,7 +199,7 @@ def softmax_nll(logits: Array, index: Array) -> Array:
 
 @softmax_nll.defjvp
 def _softmax_nll_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    primals: tuple[Array, Array], tangents: tuple[Array, Any]
 ) -> tuple[Array, Array]:
     (logits, index), (tangent, _) = primals, tangents
     axis = class_axis(logits)

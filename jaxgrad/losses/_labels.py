@@ -9,7 +9,7 @@ raises; inside `jax.jit` it makes the loss *and* the gradient NaN, which takes a
 multiplication: behind `where(valid, loss, nan)` the gradient would be 0.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +98,7 @@ def pick(scores: Array, index: Array) -> Array:
 
 @pick.defjvp
 def _pick_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    primals: tuple[Array, Array], tangents: tuple[Array, Any]
 ) -> tuple[Array, Array]:
     (scores, index), (tangent, _) = primals, tangents
     entries = jnp.where(one_hot(index, scores), tangent, 0)

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 
 from experiments._command import table
-from experiments._layers import Layer, largest_gap
+from experiments.backprop._layers import Layer, largest_gap
 from jaxgrad.initializers import linear
 from jaxgrad.losses import mse_loss
 

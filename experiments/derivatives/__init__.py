@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._calculus import (
+from experiments._command import parse, save_figures, section, table
+from experiments.derivatives._calculus import (
     EXAMPLES,
     PARTIALS,
     Example,
@@ -29,7 +30,6 @@ from experiments._calculus import (
     calc_gradient,
     mean_of_squares,
 )
-from experiments._command import parse, run_as_script, save_figures, section, table
 from jaxgrad import derivative, derivatives, plots
 from jaxgrad.differentiation import numerical_derivative
 
@@ -455,7 +455,3 @@ def main(argv: Sequence[str] | None = None) -> Result:
     report(result)
     save_figures(figures(result), config.output_dir)
     return result
-
-
-if __name__ == "__main__":
-    run_as_script(main)

@@ -23,15 +23,15 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from experiments._command import parse, run_as_script, save_figures, section, table
-from experiments._layers import (
+from experiments._command import parse, save_figures, section, table
+from experiments.backprop._layers import (
     Network,
     figure_network,
     largest_gap,
     layer_gap,
     network_text,
 )
-from experiments._linear_layer import (
+from experiments.backprop._linear_layer import (
     PRINTED_LOSS,
     Starts,
     Step,
@@ -306,11 +306,7 @@ def figures(result: Result) -> dict[str, Figure]:
 
 def reproduced(result: Result) -> dict[str, Any]:
     """The notebooks' numbers by the row of the data file, as computed here."""
-    found, compiled = result.chain, result.compiled
-    network, printed, starts = result.network, result.printed_step, result.starts
-    states = list(zip(*_columns(result.op_by_op), strict=True))
-    *_, preds, losses = map(np.array, _columns(result.op_by_op))
-    closed_form = 36 * 0.64 ** np.arange(len(losses))
+    found, network = result.chain, result.network
     return {
         "0.10": {
             "units": [4, network.hidden_units, 1],
@@ -323,6 +319,16 @@ def reproduced(result: Result) -> dict[str, Any]:
         "1.7": [found.h1, found.y],
         "1.8": found.gradient,
         "1.9": [found.gradient, found.accumulated],
+        **_descent_rows(result),
+        **_linear_layer_rows(result),
+    }
+
+
+def _descent_rows(result: Result) -> dict[str, Any]:
+    states = list(zip(*_columns(result.op_by_op), strict=True))
+    *_, preds, losses = map(np.array, _columns(result.op_by_op))
+    closed_form = 36 * 0.64 ** np.arange(len(losses))
+    return {
         "1.10": {
             "w, b, pred, loss": states[0],
             "true": TRUE,
@@ -334,15 +340,21 @@ def reproduced(result: Result) -> dict[str, Any]:
         "1.14": {
             "pred": preds,
             "loss": losses,
-            "pred, compiled": compiled.pred,
-            "loss, compiled": compiled.loss,
+            "pred, compiled": result.compiled.pred,
+            "loss, compiled": result.compiled.loss,
             "loss / (36 * 0.64^n) - 1": abs(losses / closed_form - 1),
             "change of the loss": np.diff(losses),
         },
         "1.15": _floats(result.op_by_op.last),
         "1.16": {f"{lr:g}": losses[-1] for lr, losses in result.rates.items()},
+    }
+
+
+def _linear_layer_rows(result: Result) -> dict[str, Any]:
+    starts, printed, random = result.starts, result.printed_step, result.random_step
+    return {
         "4.3": {
-            "start": result.random_step.start,
+            "start": random.start,
             "largest of all starts": starts.largest_parameter,
         },
         "4.4": {
@@ -359,7 +371,7 @@ def reproduced(result: Result) -> dict[str, Any]:
             "by optimizer": printed.by_optimizer,
             "by hand - by optimizer": [
                 largest_gap(step.by_hand, step.by_optimizer)
-                for step in (printed, result.random_step)
+                for step in (printed, random)
             ],
         },
     }
@@ -381,7 +393,3 @@ def main(argv: Sequence[str] | None = None) -> Result:
     report(result)
     save_figures(figures(result), config.output_dir)
     return result
-
-
-if __name__ == "__main__":
-    run_as_script(main)
