@@ -5,6 +5,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxgrad._types import Array
 
@@ -21,6 +22,23 @@ absolute.defjvps(lambda tangent, size, x: jnp.sign(x) * tangent)
 def clamp_negative(x: Array) -> Array:
     """max(x, 0) with the derivative 1 at 0: PyTorch's clamp_min passes it there."""
     return jnp.where(x >= 0, x, jax.lax.stop_gradient(jnp.maximum(x, 0)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def huber(error: Array, delta: float) -> Array:
+    """error^2 / 2, linear from `delta` on, where its second derivative is 0."""
+    if math.isinf(delta):  # Optax's linear part would be inf * 0
+        return jnp.square(error) / 2
+    return optax.huber_loss(error, delta=delta)
+
+
+@huber.defjvp
+def _huber_jvp(
+    delta: float, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (error,), (tangent,) = primals, tangents
+    slope = jnp.where(jnp.abs(error) < delta, error, jnp.sign(error) * delta)
+    return huber(error, delta), slope * tangent
 
 
 @jax.custom_jvp

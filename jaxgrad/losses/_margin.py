@@ -157,8 +157,9 @@ def multi_margin_loss(
         >>> multi_margin_loss(jnp.array([0.5, 1.0, 0.0]), 1).round(5).item()
         0.16667
 
-    Torch: `torch.nn.functional.multi_margin_loss`, which takes int64 labels only and
-        has no derivative with respect to `weight`; here it is the true one.
+    Torch: `torch.nn.functional.multi_margin_loss`, which takes int64 labels only, has
+        no derivative with respect to `weight` (here it is the true one), and leaves
+        the mean of nothing uninitialised (here it is NaN).
     """
     name = "multi_margin_loss"
     check_reduction(name, reduction)

@@ -4,17 +4,15 @@ Absolute errors have a kink at zero, where PyTorch takes the derivative 0 and
 `jnp.abs` takes 1.
 """
 
-import math
 import warnings
 
 import jax.numpy as jnp
-import optax
 from jaxtyping import Float
 
 from jaxgrad._checks import check_shape
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_broadcast, unified
-from jaxgrad.losses._kinks import absolute
+from jaxgrad.losses._kinks import absolute, huber
 from jaxgrad.losses._reduction import check_reduction, reduce
 
 
@@ -133,7 +131,7 @@ def smooth_l1_loss(
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: expected beta >= 0, got {beta} instead.")
     error = input - target
-    losses = _huber(error, beta) / beta if beta else absolute(error)
+    losses = huber(error, beta) / beta if beta else absolute(error)
     return reduce(losses, reduction).astype(dtype)
 
 
@@ -176,7 +174,7 @@ def huber_loss(
     check_reduction("huber_loss", reduction)
     if not delta > 0:
         raise ValueError(f"huber_loss: expected delta > 0, got {delta} instead.")
-    losses = _huber(input - target, delta)
+    losses = huber(input - target, delta)
     if weight is not None:
         losses = losses * weight
     return reduce(losses, reduction).astype(dtype)
@@ -207,9 +205,3 @@ def _weighted(losses: Array, weight: Array | None, reduction: Reduction) -> Arra
     if weight is None:
         return reduce(losses, reduction)
     return reduce(losses * weight, reduction, jnp.sum(weight))
-
-
-def _huber(error: Array, delta: float) -> Array:
-    if math.isinf(delta):  # Optax's linear part would be inf * 0
-        return jnp.square(error) / 2
-    return optax.huber_loss(error, delta=delta)
