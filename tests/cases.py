@@ -4,71 +4,18 @@ One row is one call. `tests/golden/generate.py` runs a row in PyTorch,
 `test_cases.py` runs it in jaxgrad and holds it to every property (value, gradient
 and second derivative as PyTorch's; jit, vmap, dtypes), and `test_parity.py` runs
 both side by side. To add a function, add rows and regenerate the golden values.
-
-All numbers are short binary fractions: exact in every dtype, so that a float16
-result may be compared with PyTorch's float64 truth.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jaxgrad import activations, losses
+from tests.case import INF, NAN, Case, numbers, positive, rows, shares
+from tests.cases_losses import OTHER_LOSSES
 from tests.tolerances import DTYPES
 
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One call: `function(*arrays.values(), **options)`, first array by position."""
-
-    function: str
-    note: str
-    arrays: Mapping[str, np.ndarray]  # floating; differentiated
-    options: Mapping[str, Any] = field(default_factory=dict)  # whatever is not
-    second: bool = True  # False where PyTorch has no second derivative, or none is
-    dtypes: tuple[str, ...] = DTYPES  # in which the numbers can be represented
-
-    @property
-    def id(self) -> str:
-        return f"{self.function}: {self.note}"
-
-
-def numbers(*shape: int, start: int = 0) -> np.ndarray:
-    """Quarters in [-2, 2], in an order without pattern."""
-    count = np.arange(start, start + int(np.prod(shape)))
-    return (((7 * count + 3) % 17 - 8) / 4).reshape(shape)
-
-
-def positive(*shape: int, start: int = 0) -> np.ndarray:
-    """Eighths in (0, 2]."""
-    return np.abs(numbers(*shape, start=start)) * 0.75 + 0.125
-
-
-def shares(*shape: int) -> np.ndarray:
-    """Eighths in [0, 1), zeros among them; they need not sum to one."""
-    return (5 * np.arange(int(np.prod(shape))) % 8 / 8).reshape(shape)
-
-
-def rows(
-    functions: str,
-    note: str,
-    arrays: Mapping[str, np.ndarray],
-    second: bool = True,
-    **more: Any,
-) -> list[Case]:
-    """The same call of several functions, named in one string."""
-    return [
-        Case(
-            function, note, arrays, second=second and function not in NO_SECOND, **more
-        )
-        for function in functions.split()
-    ]
-
-
-NAN, INF = float("nan"), float("inf")
-NO_SECOND = {"hardsigmoid"}  # PyTorch has not written it
 SOFTMAXES = "softmax log_softmax"
 ENTROPIES = "nll_loss cross_entropy"
 
@@ -351,7 +298,7 @@ LOSSES = [
     _mse("large", 2.0**100 * numbers(2, 3), numbers(2, 3), dtypes=("float64",)),
 ]
 
-FAMILIES = {"activations": ACTIVATIONS, "losses": LOSSES}
+FAMILIES = {"activations": ACTIVATIONS, "losses": LOSSES + OTHER_LOSSES}
 CASES = [case for cases in FAMILIES.values() for case in cases]
 
 

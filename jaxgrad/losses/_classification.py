@@ -143,7 +143,7 @@ def cross_entropy(
     dtype, logits = logits.dtype, widened(logits)
     class_weight = class_weights("cross_entropy", weight, logits)
     labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
-    losses = labels.weight * _softmax_nll(logits, labels.label)
+    losses = labels.weight * softmax_nll(logits, labels.label)
     loss = _reduced(losses, labels, reduction)
     if label_smoothing > 0:
         even = _reduced(_evenly_spread(logits, class_weight), labels, reduction)
@@ -188,7 +188,7 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 
 
 @jax.custom_jvp
-def _softmax_nll(logits: Array, index: Array) -> Array:
+def softmax_nll(logits: Array, index: Array) -> Array:
     """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
 
     With its derivative it reads the logits and writes the gradient: for many classes
@@ -201,7 +201,7 @@ def _softmax_nll(logits: Array, index: Array) -> Array:
     return jnp.log(jnp.sum(exponentials, axis)) - (pick(logits, index) - largest)
 
 
-@_softmax_nll.defjvp
+@softmax_nll.defjvp
 def _softmax_nll_jvp(
     primals: tuple[Array, Array], tangents: tuple[Array, Any]
 ) -> tuple[Array, Array]:
@@ -209,7 +209,7 @@ def _softmax_nll_jvp(
     axis = class_axis(logits)
     onehot = one_hot(index, logits).astype(logits.dtype)
     slopes = softmax(logits, axis) - onehot
-    return _softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
+    return softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
 
 
 def _reduced(losses: Array, labels: Labels, reduction: Reduction) -> Array:

@@ -50,6 +50,7 @@ def in_torch(case: Case, **arrays: Any) -> Any:
     plain = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
     with plain, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Using a target size")  # broadcast is meant
+        warnings.filterwarnings("ignore", "reduction: 'mean'")  # kl_div's is meant too
         return function(first, **dict(zip(names, others, strict=True)), **options)
 
 
@@ -76,7 +77,7 @@ def _map(tensors: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    return tensor.detach().numpy() + 0.0  # -0.0 becomes 0.0
+    return tensor.numpy(force=True) + 0.0  # -0.0 becomes 0.0
 
 
 def main() -> None:
