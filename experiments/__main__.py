@@ -29,6 +29,7 @@ EXPERIMENTS = (
     "derivatives",
     "backprop",
     "activations",
+    "optimizers",
     "cross_entropy",
     "two_layer_net",
     "mnist_mlp",

@@ -1,5 +1,6 @@
 """A card for an activation: the function, its derivatives, the rule at each kink."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
