@@ -279,7 +279,7 @@ def fit(
         epochs: The number of completed epochs to reach, at least 1.
         batch_size: The number of examples per step, at least 1.
         evaluate_training: Whether to evaluate the training set after each epoch,
-            too, which adds about 40 % to the time of an epoch.
+            too, which adds about a third to the time of an epoch.
 
     Yields:
         The state after the epoch and an `Epoch`. The next epoch takes the state's
