@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "arrays",
     "derivatives",
     "backprop",
+    "activations",
     "cross_entropy",
     "two_layer_net",
     "mnist_mlp",

@@ -1,5 +1,6 @@
 """Names for the types that several modules' signatures share."""
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -10,3 +11,5 @@ DTypeLike: TypeAlias = jax.typing.DTypeLike
 PRNGKey: TypeAlias = jax.Array
 PyTree: TypeAlias = Any
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
+Scalar: TypeAlias = int | float | Array
+ScalarOrSchedule: TypeAlias = Scalar | Callable[[ArrayLike], ArrayLike]

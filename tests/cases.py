@@ -41,7 +41,8 @@ CURVES = """
 # At -inf or inf the others are NaN in PyTorch; test_activations holds their limits.
 NAN_AT_INF = {"hardswish", "softsign", "silu", "mish", "gelu"}
 FINITE_AT_INF = " ".join(name for name in CURVES.split() if name not in NAN_AT_INF)
-KINKS = np.array([-6, -3, -2, -1, -0.5, -0.25, -0.0, 0, 0.25, 0.5, 1, 2, 3, 6])
+# No kink stands where the weight of a value, or of a gradient, is 0.
+KINKS = np.array([-3, -2, -1, -6, -0.25, -0.5, -0.0, 0, 0.5, 1, 0.25, 2, 3, 1.5, 6])
 LARGE = np.array([-(2.0**13), -88.5, -20, 20, 88.5, 2.0**13])
 HUGE = np.array([-(2.0**100), -(2.0**-100), 2.0**-100, 2.0**100])
 SEEN = np.array([[True, False, True], [False, True, False], [True, True, True]])
@@ -126,7 +127,7 @@ ACTIVATIONS = [
     *_curve("softshrink", KINKS, lambd=0.0),
     *_curve("elu", KINKS, alpha=2.0),
     *_curve("celu", KINKS, alpha=2.0),
-    *_curve("celu", KINKS[2:-2], alpha=-0.5),
+    *_curve("celu", KINKS[4:12], alpha=-0.5),
     *_curve("softplus", KINKS, beta=2.0, threshold=5.0),
     *_curve("softplus", KINKS, beta=-1.0, threshold=20.0),
     *_curve("gelu", KINKS, approximate="tanh"),

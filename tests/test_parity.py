@@ -44,7 +44,7 @@ def test_golden_values_are_what_torch_computes_now(case):
             assert_close(theirs[name], ours[name], err_msg=golden.REGENERATE)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_random_calls_of_the_losses(seed, x64):
     case = random_case(np.random.default_rng(seed))
     arrays = {name: jnp.asarray(array) for name, array in case.arrays.items()}

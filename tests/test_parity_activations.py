@@ -150,7 +150,7 @@ def by_torch(entry, sample):
         if tensor.requires_grad
     ]
     gradients = torch.autograd.grad(
-        sum((value * value.detach().double().cos()).sum() for value in values),
+        torch.stack([(v * v.detach().double().cos()).sum() for v in values]).sum(),
         inputs,
         materialize_grads=True,
     )

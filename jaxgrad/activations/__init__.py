@@ -4,6 +4,7 @@ from jaxgrad.activations._attention import multi_head_attention as multi_head_at
 from jaxgrad.activations._attention import (
     scaled_dot_product_attention as scaled_dot_product_attention,
 )
+from jaxgrad.activations._catalogue import CATALOGUE as CATALOGUE
 from jaxgrad.activations._exponential import celu as celu
 from jaxgrad.activations._exponential import elu as elu
 from jaxgrad.activations._exponential import logsigmoid as logsigmoid

@@ -255,6 +255,8 @@ def prelu(
     """
     x = check_floating("prelu", "x", x)
     weight = check_floating("prelu", "weight", weight)
+    if weight.weak_type:  # a Python number adapts to x
+        weight = weight.astype(x.dtype)
     if promoted(x, weight) != x.dtype or promoted(weight, x) != weight.dtype:
         raise TypeError(
             f"prelu: expected weight of the dtype {x.dtype} of x, "

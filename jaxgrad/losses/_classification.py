@@ -189,7 +189,11 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 
 @jax.custom_jvp
 def softmax_nll(logits: Array, index: Array) -> Array:
-    """`-pick(log_softmax(logits), index)`, in one pass without the log-softmax."""
+    """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
+
+    With its derivative it reads the logits and writes the gradient: for many classes
+    half of the time, and no second array of the size of the logits.
+    """
     axis = class_axis(logits)
     largest = jnp.max(logits, axis, initial=-jnp.inf)
     exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
