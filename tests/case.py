@@ -53,5 +53,6 @@ def rows(functions: str, note: str, arrays: Mapping[str, np.ndarray], **more: An
     cases = []
     for function in functions.split():
         second = more.get("second", True) and function not in NO_SECOND
-        cases.append(Case(function, note, arrays, **more | {"second": second}))
+        own: dict[str, Any] = {**more, "second": second}
+        cases.append(Case(function, note, arrays, **own))
     return cases

@@ -103,8 +103,8 @@ def test_multi_head_attention_is_one_head_after_the_other(heads):
     without, none = multi_head_attention(*arguments, need_weights=False)
     assert none is None
     assert_close(without, expected, "float32", factor=4)
-    separate = tuple(jnp.split(W_IN, 3))
-    again, _ = multi_head_attention(Q, Q, Q, heads, separate, B_IN, W_OUT, B_OUT)
+    w_q, w_k, w_v = jnp.split(W_IN, 3)
+    again, _ = multi_head_attention(Q, Q, Q, heads, (w_q, w_k, w_v), B_IN, W_OUT, B_OUT)
     assert_close(again, output, "float32")
 
 

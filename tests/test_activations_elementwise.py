@@ -132,7 +132,11 @@ def test_prelu_s_weight_collects_what_it_multiplied():
         (lambda x: activations.celu(x, 0.0), ValueError, "alpha other than 0"),
         (lambda x: activations.rrelu(x, 0.5, 0.25), ValueError, "lower in"),
         (lambda x: activations.rrelu(x, 0.5, INF), ValueError, "upper in"),
-        (lambda x: activations.gelu(x, "erf"), ValueError, "approximate to be one of"),
+        (
+            lambda x: activations.gelu(x, "erf"),  # pyright: ignore[reportArgumentType]
+            ValueError,
+            "approximate to be one of",
+        ),
         (lambda x: activations.glu(x), ValueError, "x with an even length of axis 1"),
         (lambda x: activations.glu(x[0, 0]), ValueError, "x with an even length"),
         (lambda x: activations.glu(x, 2), ValueError, r"axis in \[-2, 1\]"),
@@ -153,7 +157,11 @@ def test_prelu_s_weight_collects_what_it_multiplied():
         ),
         (lambda x: activations.silu(1), TypeError, "x of a floating dtype, got int32"),
         (lambda x: activations.mish(1j), TypeError, ".*got complex64"),
-        (lambda x: activations.tanh("1"), TypeError, "x to be an array or a number"),
+        (
+            lambda x: activations.tanh("1"),  # pyright: ignore[reportArgumentType]
+            TypeError,
+            "x to be an array or a number",
+        ),
     ],
 )
 def test_bad_input_says_what_was_expected(call, error, message):

@@ -1,6 +1,7 @@
 """What is particular to the losses of `cases_losses.py`: faults, limits, kinks."""
 
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ X = jnp.asarray(numbers(2, 3), jnp.float32)
 Y = jnp.asarray(numbers(2, 3, start=8), jnp.float32)
 HALF = jnp.full((2, 3), 0.5)
 EVEN = jnp.log(jnp.full((4, 2, 3), 1 / 3))
+UNKNOWN: Any = "batch"
 PAIRS = jnp.array([[1, 2], [2, 1]])
 
 
@@ -31,7 +33,7 @@ PAIRS = jnp.array([[1, 2], [2, 1]])
         (lambda: losses.l1_loss(X, PAIRS), TypeError, "expected target of a floating"),
         (lambda: losses.huber_loss(X, Y, delta=0), ValueError, "delta > 0, got 0 ins"),
         (lambda: losses.smooth_l1_loss(X, Y, beta=-1.0), ValueError, "beta >= 0"),
-        (lambda: losses.kl_div(X, Y, "batch"), ValueError, "'sum', 'batchmean', got"),
+        (lambda: losses.kl_div(X, Y, UNKNOWN), ValueError, "'sum', 'batchmean', got"),
         (lambda: losses.poisson_nll_loss(X, Y > 0), TypeError, "target of an integer"),
         (
             lambda: losses.gaussian_nll_loss(X, Y, HALF[:, :2]),
@@ -309,7 +311,7 @@ def test_adaptive_log_softmax_is_torch_s(x64):
     module = torch.nn.AdaptiveLogSoftmaxWithLoss(4, 6, [2, 5], 2.0, True).double()
     weights = [head, bias, *(weight for pair in tail for weight in pair)]
     learned = [module.head.weight, module.head.bias]
-    learned += [layer.weight for pair in module.tail for layer in pair]
+    learned += [layer.weight for pair in module.tail for layer in pair.children()]
     with torch.no_grad():
         for parameter, weight in zip(learned, weights, strict=True):
             parameter.copy_(torch.tensor(np.asarray(weight)))
