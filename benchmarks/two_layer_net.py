@@ -11,6 +11,7 @@ busy one PyTorch's threads wait for each other, and its loop takes many times as
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -31,6 +32,8 @@ class Config:
 
     turns: int = 10
     """How often each is timed."""
+    steps: int = STEPS
+    """Steps of gradient descent; the notebook's 500."""
     seed: int = 0
     """The key of the start."""
 
@@ -63,21 +66,27 @@ def torch_train(
     return torch.stack(losses).numpy()
 
 
-def jax_train() -> Callable[[Weights, Data], jax.Array]:
-    """The same 500 steps, in a function that JAX has not compiled yet."""
-    return jax.jit(lambda weights, data: train(weights, data)[1])
+def jax_train(steps: int = STEPS) -> Callable[[Weights, Data], jax.Array]:
+    """The same steps, in a function that JAX has not compiled yet."""
+    return jax.jit(lambda weights, data: train(weights, data, steps=steps)[1])
 
 
 def run(config: Config) -> Result:
     """Warm up, then let all three take turns."""
-    if config.turns < 1:
-        raise ValueError(f"expected --turns >= 1, got {config.turns} instead")
+    if min(config.turns, config.steps) < 1:
+        raise ValueError(
+            f"expected --turns and --steps >= 1, got {config.turns} and "
+            f"{config.steps} instead"
+        )
     net = jax.jit(start)(jax.random.key(config.seed))
-    compiled = jax_train()
-    jax_losses, torch_losses = np.asarray(compiled(*net)), torch_train(*net)
+    by_torch, compiled = (
+        partial(torch_train, steps=config.steps),
+        jax_train(config.steps),
+    )
+    jax_losses, torch_losses = np.asarray(compiled(*net)), by_torch(*net)
     works = {
-        TORCH: lambda: torch_train(*net),
-        FIRST: lambda: jax_train()(*net),
+        TORCH: lambda: by_torch(*net),
+        FIRST: lambda: jax_train(config.steps)(*net),
         THEN: lambda: compiled(*net),
     }
     return Result(take_turns(works, config.turns), torch_losses, jax_losses)
@@ -85,9 +94,9 @@ def run(config: Config) -> Result:
 
 def report(result: Result) -> None:
     """Print the machine, the seconds with their ratios, and how far both agree."""
-    turns = len(result.seconds[TORCH])
+    turns, steps = len(result.seconds[TORCH]), len(result.jax_losses)
     section(
-        f"Two-layer network 64-1000-100-10, {STEPS} steps, float32, n = {turns} turns",
+        f"Two-layer network 64-1000-100-10, {steps} steps, float32, n = {turns} turns",
         f"{machine('torch', 'jax')}; PyTorch uses {torch.get_num_threads()} threads",
     )
     rows = [
@@ -102,7 +111,7 @@ def report(result: Result) -> None:
     section(
         "Agreement",
         f"The losses differ by at most {apart[:100].max():.0e} of their value in the "
-        f"first 100 steps, {apart.max():.0e} in all {STEPS}.",
+        f"first 100 steps, {apart.max():.0e} in all {steps}.",
     )
 
 

@@ -28,6 +28,8 @@ EXPERIMENTS = (
     "arrays",
     "derivatives",
     "backprop",
+    "activations",
+    "optimizers",
     "cross_entropy",
     "two_layer_net",
     "mnist_mlp",

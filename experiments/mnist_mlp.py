@@ -251,6 +251,8 @@ def _report_epochs(result: Result) -> None:
 
 def _on_the_gap(epochs: Sequence[training.Epoch]) -> str:
     last = epochs[-1]
+    if not math.isfinite(last.train_loss):
+        return "The loss is no finite number: the learning rate is too large."
     above = sum(epoch.train_loss > epoch.test_loss for epoch in epochs)
     lines = [
         '"train loss" is the mean of the batches\' losses, as the notebook takes it;',
@@ -274,16 +276,18 @@ def _loss_after(epoch: training.Epoch) -> float:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The losses and the accuracy over the epochs."""
-    epochs = result.epochs
     name = result.dataset.name
-    losses: dict[str, Any] = {
-        "train, mean over the epoch": [epoch.train_loss for epoch in epochs],
-        "train, after the epoch": [epoch.train_loss_after for epoch in epochs],
-        "test": [epoch.test_loss for epoch in epochs],
+    epochs = result.epochs
+    losses = {
+        "train, mean over the epoch": np.array([e.train_loss for e in epochs]),
+        "train, after the epoch": np.array([_loss_after(e) for e in epochs]),
+        "test": np.array([e.test_loss for e in epochs]),
     }
-    accuracy: dict[str, Any] = {"test": [100 * epoch.test_accuracy for epoch in epochs]}
+    accuracy = {"test": np.array([100 * e.test_accuracy for e in epochs])}
     return {
-        "losses": plots.curves(losses, title=f"Loss on {name}", ylabel="cross-entropy"),
+        "losses": plots.curves(
+            losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
+        ),
         "accuracy": plots.curves(
             accuracy, title=f"Accuracy on {name}", ylabel="test accuracy, %"
         ),
@@ -339,10 +343,11 @@ def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:
             "epoch 19": [last.train_loss, last.test_loss],
         },
         "3.31": {
-            "train loss above test loss": min(
-                e.train_loss - e.test_loss for e in epochs
+            "smallest gap": min(e.train_loss - e.test_loss for e in epochs),
+            "the same, train loss after the epoch": min(
+                _loss_after(e) - e.test_loss for e in epochs
             ),
-            "epoch 19, train loss after": _loss_after(last),
+            "epoch 19, train loss after the epoch": _loss_after(last),
         },
         "3.32": [100 * first.test_accuracy, 100 * last.test_accuracy],
         "3.C14": averaging_share(last),

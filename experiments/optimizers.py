@@ -119,8 +119,8 @@ def report(result: Result) -> None:
         )
         + "\n\nRMSprop does not stay: as its mean of squares fades, its steps grow as"
         "\nlong as the learning rate and jump across the minimum. In float32, which the"
-        f"\nnotebook used, it ends at {_point(result.in_float32, STEPS)}: x and y reached"
-        " 0 exactly before that.",
+        f"\nnotebook used, it ends at {_point(result.in_float32, STEPS)}: x and y have"
+        "\nreached 0 exactly before that.",
     )
     section(
         "AdamW adds no L2 term to the loss: it decays the weights",

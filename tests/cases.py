@@ -4,59 +4,18 @@ One row is one call. `tests/golden/generate.py` runs a row in PyTorch,
 `test_cases.py` runs it in jaxgrad and holds it to every property (value, gradient
 and second derivative as PyTorch's; jit, vmap, dtypes), and `test_parity.py` runs
 both side by side. To add a function, add rows and regenerate the golden values.
-
-All numbers are short binary fractions: exact in every dtype, so that a float16
-result may be compared with PyTorch's float64 truth.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jaxgrad import activations, losses
+from tests.case import INF, NAN, Case, numbers, positive, rows, shares
+from tests.cases_losses import OTHER_LOSSES
 from tests.tolerances import DTYPES
 
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """One call: `function(*arrays.values(), **options)`, first array by position."""
-
-    function: str
-    note: str
-    arrays: Mapping[str, np.ndarray]  # floating; differentiated
-    options: Mapping[str, Any] = field(default_factory=dict)  # whatever is not
-    second: bool = True  # False where PyTorch has no second derivative, or none is
-    dtypes: tuple[str, ...] = DTYPES  # in which the numbers can be represented
-
-    @property
-    def id(self) -> str:
-        return f"{self.function}: {self.note}"
-
-
-def numbers(*shape: int, start: int = 0) -> np.ndarray:
-    """Quarters in [-2, 2], in an order without pattern."""
-    count = np.arange(start, start + int(np.prod(shape)))
-    return (((7 * count + 3) % 17 - 8) / 4).reshape(shape)
-
-
-def positive(*shape: int, start: int = 0) -> np.ndarray:
-    """Eighths in (0, 2]."""
-    return np.abs(numbers(*shape, start=start)) * 0.75 + 0.125
-
-
-def shares(*shape: int) -> np.ndarray:
-    """Eighths in [0, 1), zeros among them; they need not sum to one."""
-    return (5 * np.arange(int(np.prod(shape))) % 8 / 8).reshape(shape)
-
-
-def rows(functions: str, note: str, arrays: Mapping[str, np.ndarray], **more: Any):
-    """The same call of several functions, named in one string."""
-    return [Case(function, note, arrays, **more) for function in functions.split()]
-
-
-NAN, INF = float("nan"), float("inf")
 SOFTMAXES = "softmax log_softmax"
 ENTROPIES = "nll_loss cross_entropy"
 
@@ -73,6 +32,53 @@ def _softmax(
 
 POINTS = np.array([-2.0, -0.25, -0.0, 0.0, 0.25, 2.0, 2.0**13, -(2.0**13)])
 NOT_FINITE = np.array([-INF, INF, NAN])
+
+# Activations that act element by element, with all of their options by default.
+CURVES = """
+    relu6 hardtanh hardsigmoid hardswish leaky_relu rrelu hardshrink softshrink elu celu
+    selu softplus logsigmoid sigmoid tanh tanhshrink softsign silu mish gelu
+"""
+# At -inf or inf the others are NaN in PyTorch; test_activations holds their limits.
+NAN_AT_INF = {"hardswish", "softsign", "silu", "mish", "gelu"}
+FINITE_AT_INF = " ".join(name for name in CURVES.split() if name not in NAN_AT_INF)
+# No kink stands where the weight of a value, or of a gradient, is 0.
+KINKS = np.array([-3, -2, -1, -6, -0.25, -0.5, -0.0, 0, 0.5, 1, 0.25, 2, 3, 1.5, 6])
+LARGE = np.array([-(2.0**13), -88.5, -20, 20, 88.5, 2.0**13])
+HUGE = np.array([-(2.0**100), -(2.0**-100), 2.0**-100, 2.0**100])
+SEEN = np.array([[True, False, True], [False, True, False], [True, True, True]])
+
+
+def _curve(
+    function: str,
+    x: Any,
+    second: bool = True,
+    dtypes: tuple[str, ...] = DTYPES,
+    **options: Any,
+) -> list[Case]:
+    """A row with options, which are its note too."""
+    note = ", ".join(f"{key} {value}" for key, value in options.items())
+    note += {len(LARGE): ", large", len(HUGE): ", tiny and huge"}.get(len(x), "")
+    more: dict[str, Any] = {"second": second, "dtypes": dtypes, "options": options}
+    return _first("x", function, note, x, **more)
+
+
+def _prelu(note: str, x: Any, weight: Any) -> list[Case]:
+    arrays = {"x": np.asarray(x, float), "weight": np.asarray(weight, float)}
+    return [Case("prelu", note, arrays)]
+
+
+def _attention(
+    note: str, shape: tuple[int, ...], keys: tuple[int, ...] = (), **options: Any
+) -> Case:
+    """A row whose arrays are the query, key and value, and a mask that is added."""
+    arrays = {
+        name: numbers(*(keys or shape) if start else shape, start=start)
+        for start, name in enumerate(("query", "key", "value"))
+    }
+    if "attn_mask" in options and options["attn_mask"].dtype == float:
+        arrays["attn_mask"] = options.pop("attn_mask")
+    return Case("scaled_dot_product_attention", note, arrays, options)
+
 
 ACTIVATIONS = [
     *_first("x", "relu", "both sides and the kink", POINTS),
@@ -102,6 +108,49 @@ ACTIVATIONS = [
     *_softmax("an entry of -inf", [[0.0, -INF]], functions="softmin", second=False),
     *_first("x", "softmax2d", "batch", numbers(2, 3, 2, 1)),
     *_first("x", "softmax2d", "single image", numbers(3, 2, 2)),
+    *_first("x", CURVES, "both sides and the kinks", KINKS),
+    *_first("x", "hardshrink elu gelu", "scalar", -0.5),
+    *_first("x", "hardshrink elu gelu", "empty", np.zeros((0, 2))),
+    *_first("x", CURVES, "large", LARGE, second=False),
+    *_first("x", CURVES, "tiny and huge", HUGE, dtypes=DTYPES[:3], second=False),
+    *_first("x", CURVES, "nan", [NAN]),
+    *_first("x", FINITE_AT_INF, "infinite", [-INF, INF]),
+    *_curve("threshold", KINKS, threshold=0.5, value=-7.0),
+    *_curve("threshold", NOT_FINITE, threshold=-1.0, value=2.0),
+    *_curve("hardtanh", KINKS, min_val=-3.0, max_val=0.5),
+    *_curve("hardtanh", KINKS, min_val=1.0, max_val=1.0),
+    *_curve("leaky_relu", KINKS, negative_slope=-0.25),
+    *_curve("rrelu", KINKS, lower=0.25, upper=0.75),
+    *_curve("hardshrink", KINKS, lambd=2.0),
+    *_curve("hardshrink", KINKS, lambd=-1.0),
+    *_curve("softshrink", KINKS, lambd=2.0),
+    *_curve("softshrink", KINKS, lambd=0.0),
+    *_curve("elu", KINKS, alpha=2.0),
+    *_curve("celu", KINKS, alpha=2.0),
+    *_curve("celu", KINKS[4:12], alpha=-0.5),
+    *_curve("softplus", KINKS, beta=2.0, threshold=5.0),
+    *_curve("softplus", KINKS, beta=-1.0, threshold=20.0),
+    *_curve("gelu", KINKS, approximate="tanh"),
+    *_curve("gelu", LARGE, second=False, approximate="tanh"),
+    *_curve("gelu", HUGE, second=False, dtypes=DTYPES[:3], approximate="tanh"),
+    *_prelu("one slope", numbers(2, 3), [0.25]),
+    *_prelu("a scalar slope", numbers(2, 3), 0.25),
+    *_prelu("a scalar", -0.5, 0.25),
+    *_prelu("a slope per channel", numbers(2, 3, 2), [0.25, -0.5, 2.0]),
+    *_prelu("a vector", KINKS, [0.25]),
+    *_prelu("empty", np.zeros((2, 0)), np.zeros(0)),
+    *_first("x", "glu", "last axis", numbers(2, 3, 4)),
+    *_first("x", "glu", "first axis", numbers(2, 3), options={"axis": 0}),
+    *_first("x", "glu", "empty", numbers(2, 0)),
+    *_first("x", "glu", "large", [-(2.0**13), 2.0**13, 2.0**13, -(2.0**13)]),
+    _attention("plain", (2, 3, 4)),
+    _attention("without a batch", (3, 4)),
+    _attention("causal", (2, 3, 4), is_causal=True),
+    _attention("scaled", (2, 3, 4), scale=0.25),
+    _attention("boolean mask", (2, 3, 4), attn_mask=SEEN),
+    _attention("additive mask", (2, 3, 4), attn_mask=numbers(3, 3)),
+    _attention("a batch that broadcasts", (3, 4), (2, 3, 4)),
+    _attention("shared heads", (1, 4, 3, 2), (1, 2, 3, 2), enable_gqa=True),
 ]
 
 
@@ -249,7 +298,7 @@ LOSSES = [
     _mse("large", 2.0**100 * numbers(2, 3), numbers(2, 3), dtypes=("float64",)),
 ]
 
-FAMILIES = {"activations": ACTIVATIONS, "losses": LOSSES}
+FAMILIES = {"activations": ACTIVATIONS, "losses": LOSSES + OTHER_LOSSES}
 CASES = [case for cases in FAMILIES.values() for case in cases]
 
 

@@ -216,11 +216,10 @@ def test_the_loop_is_torchs(small):
 def test_the_benchmark_runs(capsys):
     from benchmarks import two_layer_net as benchmark
 
-    result = benchmark.main(["--turns", "1"])
+    result = benchmark.main(["--turns", "1", "--steps", "50"])
     assert [len(seconds) for seconds in result.seconds.values()] == [1, 1, 1]
-    np.testing.assert_allclose(
-        result.jax_losses[:100], result.torch_losses[:100], rtol=1e-4
-    )
+    assert result.jax_losses.shape == (50,)
+    np.testing.assert_allclose(result.jax_losses, result.torch_losses, rtol=1e-4)
     assert "PyTorch" in capsys.readouterr().out
 
 

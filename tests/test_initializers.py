@@ -181,6 +181,15 @@ def test_distribution(name):
     assert_distributed(values, expected)
 
 
+def test_trunc_normal_is_finite_where_the_uniform_number_is_zero(monkeypatch):
+    """Which happens once in 8 million draws, and has the quantile -inf."""
+    monkeypatch.setattr(
+        jax.random, "uniform", lambda key, shape, dtype: jnp.zeros(shape, dtype)
+    )
+    unbounded = trunc_normal(a=-math.inf, b=math.inf)
+    assert -6 < unbounded(KEY, ()) < -5
+
+
 @pytest.mark.parametrize("name", SCALED)
 def test_distribution_by_fans(name):
     factory, options, expected = SCALED[name]
@@ -229,7 +238,7 @@ def test_dtype_and_shape(name, dtype, x64):
 
 
 # One of each way to draw, since a compilation costs more than everything else here.
-DRAWS = ["uniform", "trunc_normal", "kaiming_normal", "dirac", "orthogonal", "sparse"]
+DRAWS = ["trunc_normal", "kaiming_normal", "orthogonal", "sparse"]
 
 
 @pytest.mark.parametrize("name", DRAWS)
@@ -301,7 +310,7 @@ def assert_orthonormal(matrix):
 
 @pytest.mark.parametrize(
     ("kernel", "groups", "flax"),
-    [((3,), 3, False), ((3, 5), 1, True), ((1, 3, 3), 2, False)],
+    [((3,), 3, False), ((3, 5), 1, True)],
 )
 def test_dirac_convolution_is_the_identity(kernel, groups, flax):
     channels, axes = 6, "DHW"[-len(kernel) :]

@@ -104,7 +104,7 @@ def test_a_step_refuses_a_loss_that_is_reduced():
 # One epoch
 
 
-@pytest.mark.parametrize("batch_size", [1, 16, N, N + 14])
+@pytest.mark.parametrize("batch_size", [1, 16, N + 14])
 def test_an_epoch_is_its_steps_and_the_last_batch_is_exact(batch_size):
     order = np.random.default_rng(3).permutation(N)
     state, losses = STEPS(SGD, start(), TRAIN, batch_size=batch_size, order=order)
@@ -204,7 +204,7 @@ def test_half_precision_counts_a_batch_in_single():
 # The evaluation
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 23, 1000])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
 def test_evaluation_is_the_mean_over_all_examples(batch_size):
     result = training.evaluate(
         APPLY, LOSS, PARAMS, TEST, batch_size=batch_size, white=WHITE
@@ -316,10 +316,9 @@ def test_parameters_may_be_changed_between_epochs():
 
 
 OPTIMIZERS = {
-    "momentum": optax.sgd(0.1, momentum=0.9, nesterov=True),
-    "adamw": optax.adamw(1e-2),
-    "schedule": optax.sgd(optax.cosine_decay_schedule(0.5, 12)),
-    "clipped": optax.chain(optax.clip_by_global_norm(1.0), optax.rmsprop(1e-2)),
+    "a chain, weight decay, a schedule": optax.chain(
+        optax.clip_by_global_norm(1.0), optax.adamw(optax.cosine_decay_schedule(0.1, 9))
+    ),
     # Its state holds the parameters: the same array twice must not be donated.
     "schedule-free": optax.contrib.schedule_free_sgd(0.5),
 }

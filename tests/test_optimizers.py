@@ -27,7 +27,7 @@ GOLDEN = json.loads(
 ENTRIES = {(entry["case"], entry["scheduled"]): entry for entry in GOLDEN["entries"]}
 REGENERATE = "run `python -m tests.golden.generate_optimizers` if the cases changed"
 NAMES = tuple(TORCH_NAMES)
-FACTORIES: dict[str, Any] = {name: getattr(optimizers, name) for name in NAMES}
+FACTORIES = {name: getattr(optimizers, name) for name in NAMES}
 DEFAULTS = [case for case in CASES if set(case.options) == {"lr"}]
 
 
@@ -87,7 +87,7 @@ def gradients_like(params):
     return jax.tree.map(lambda p: 0.5 * p + 0.25, params)
 
 
-def steps(optimizer: Any, params: Any, count: int = 3) -> Any:
+def steps(optimizer, params, count=3) -> Any:
     """The parameters after some updates, not compiled."""
     state = optimizer.init(params)
     for _ in range(count):
@@ -174,11 +174,11 @@ def test_chains_partitions_and_injects(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_injected_learning_rate_can_be_set(name):
     params = params_for(name)
-    injected: Any = optax.inject_hyperparams(FACTORIES[name])(lr=0.1)
+    injected = optax.inject_hyperparams(FACTORIES[name])(lr=0.1)
     assert_trees_close(steps(injected, params), steps(FACTORIES[name](lr=0.1), params))
     if name in ("rprop", "asgd"):  # torch reads these rates at the start
         return
-    state = injected.init(params)
+    state: Any = injected.init(params)
     state.hyperparams["lr"] = jnp.asarray(0.05)
     update = jax.jit(injected.update)
     updates, state = update(gradients_like(params), state, params)
@@ -225,8 +225,8 @@ def test_muon_takes_matrices_only():
 
 
 def test_asgd_state_holds_the_average():
-    optimizer: Any = optimizers.asgd(lr=0.25, lambd=0.0, alpha=0.0, t0=0.0)
-    params = jnp.asarray(8.0)
+    optimizer = optimizers.asgd(lr=0.25, lambd=0.0, alpha=0.0, t0=0.0)
+    params: Any = jnp.asarray(8.0)
     state = optimizer.init(params)
     seen = []
     for _ in range(3):

@@ -137,7 +137,7 @@ def softmax2d(
 
 def gumbel_softmax(
     logits: Float[ArrayLike, "*shape"],
-    tau: float = 1.0,
+    tau: float | Float[Array, ""] = 1.0,
     hard: bool = False,
     axis: int = -1,
     *,

@@ -7,6 +7,8 @@ softmax of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$: finite whereve
 the logits are, even where a probability underflows and its loss is infinite.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
@@ -141,7 +143,7 @@ def cross_entropy(
     dtype, logits = logits.dtype, widened(logits)
     class_weight = class_weights("cross_entropy", weight, logits)
     labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
-    losses = labels.weight * _softmax_nll(logits, labels.label)
+    losses = labels.weight * softmax_nll(logits, labels.label)
     loss = _reduced(losses, labels, reduction)
     if label_smoothing > 0:
         even = _reduced(_evenly_spread(logits, class_weight), labels, reduction)
@@ -186,8 +188,12 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 
 
 @jax.custom_jvp
-def _softmax_nll(logits: Array, index: Array) -> Array:
-    """`-pick(log_softmax(logits), index)`, in one pass without the log-softmax."""
+def softmax_nll(logits: Array, index: Array) -> Array:
+    """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
+
+    With its derivative it reads the logits and writes the gradient: for many classes
+    half of the time, and no second array of the size of the logits.
+    """
     axis = class_axis(logits)
     largest = jnp.max(logits, axis, initial=-jnp.inf)
     exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
@@ -195,15 +201,15 @@ def _softmax_nll(logits: Array, index: Array) -> Array:
     return jnp.log(jnp.sum(exponentials, axis)) - (pick(logits, index) - largest)
 
 
-@_softmax_nll.defjvp
+@softmax_nll.defjvp
 def _softmax_nll_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    primals: tuple[Array, Array], tangents: tuple[Array, Any]
 ) -> tuple[Array, Array]:
     (logits, index), (tangent, _) = primals, tangents
     axis = class_axis(logits)
     onehot = one_hot(index, logits).astype(logits.dtype)
     slopes = softmax(logits, axis) - onehot
-    return _softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
+    return softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
 
 
 def _reduced(losses: Array, labels: Labels, reduction: Reduction) -> Array:

@@ -9,10 +9,9 @@ raises; inside `jax.jit` it makes the loss *and* the gradient NaN, which takes a
 multiplication: behind `where(valid, loss, nan)` the gradient would be 0.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +23,7 @@ from jaxgrad._checks import (
     check_shape,
 )
 from jaxgrad._types import Array, ArrayLike
+from jaxgrad.losses._arguments import readable
 
 _INT32 = np.iinfo(np.int32)
 
@@ -74,7 +74,7 @@ def read_labels(
     check_int(function, "ignore_index", ignore_index)
     check_range(function, "ignore_index", ignore_index, _INT32.min, _INT32.max)
     _check_values(function, target, classes, ignore_index)
-    labels = _signed(labels)
+    labels = signed(labels)
     kept = labels != ignore_index
     invalid = kept & ((labels < 0) | (labels >= classes))
     # A label out of range picks some class, whose loss and gradient are then NaN.
@@ -98,7 +98,7 @@ def pick(scores: Array, index: Array) -> Array:
 
 @pick.defjvp
 def _pick_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+    primals: tuple[Array, Array], tangents: tuple[Array, Any]
 ) -> tuple[Array, Array]:
     (scores, index), (tangent, _) = primals, tangents
     entries = jnp.where(one_hot(index, scores), tangent, 0)
@@ -116,11 +116,8 @@ def _check_values(
     function: str, target: ArrayLike, classes: int, ignore_index: int
 ) -> None:
     """ValueError if a label that can be read now is out of range."""
-    if isinstance(target, jax.core.Tracer):
+    if (values := readable(target)) is None:
         return
-    if isinstance(target, jax.Array) and not target.is_fully_addressable:
-        return
-    values = np.asarray(target)
     bad = (values != ignore_index) & ((values < 0) | (values >= classes))
     if bad.any():
         raise ValueError(
@@ -129,7 +126,7 @@ def _check_values(
         )
 
 
-def _signed(labels: Array) -> Array:
+def signed(labels: Array) -> Array:
     """`labels` in a signed dtype of at least 32 bits, which holds any class number."""
     if labels.dtype.itemsize < 4:
         return labels.astype(jnp.int32)

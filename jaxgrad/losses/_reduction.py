@@ -14,7 +14,7 @@ def check_reduction(function: str, reduction: str) -> None:
 
 
 def reduce(
-    losses: Array, reduction: Reduction, total: Array | float | None = None
+    losses: Array, reduction: Reduction, total: Array | int | None = None
 ) -> Array:
     """All losses, their sum, or their sum over `total` (by default their number).
 

@@ -1,8 +1,4 @@
-"""Matplotlib figures of what the library computes; needs the `experiments` extra.
-
-Every function returns a `matplotlib.figure.Figure` that belongs to no global state:
-a notebook shows it by itself, a script calls `savefig`.
-"""
+"""Surfaces, the paths of optimizers down them, and the outcome of a race."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,52 +8,8 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from jaxgrad.descent import Race, Surface
-
-
-def curves(
-    series: Mapping[str, ArrayLike],
-    *,
-    x: ArrayLike | None = None,
-    xlabel: str = "epoch",
-    ylabel: str = "loss",
-    title: str = "",
-    log: bool = False,
-) -> Figure:
-    """Named curves over a common axis.
-
-    Args:
-        series: Label to values, each of shape `(points,)`.
-        x: The common axis, shape `(points,)`; by default 0, 1, 2, ...
-        xlabel: Name (and unit) of the horizontal axis.
-        ylabel: Name (and unit) of the vertical axis.
-        title: Title of the picture.
-        log: Whether the vertical axis is logarithmic.
-
-    Returns:
-        The figure, 8 x 5 inches.
-    """
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
-    for label, values in series.items():
-        values = np.asarray(values)
-        axes.plot(
-            np.arange(len(values)) if x is None else np.asarray(x),
-            values,
-            marker="." if len(values) < 40 else None,
-            label=label,
-        )
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    if log:
-        axes.set_yscale("log")
-    if x is None:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    if len(series) > 1:
-        axes.legend()
-    return figure
 
 
 def surface(of: Surface, *, points: int = 50) -> Figure:
