@@ -5,6 +5,7 @@ through all properties. The gradient is elementary arithmetic on exact constants
 that both frameworks compute the same one.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -200,12 +201,24 @@ def make(case: Case, scheduled: bool) -> optax.GradientTransformation:
     return getattr(optimizers, case.optimizer)(**options)
 
 
-def follow(case: Case, dtype: str, size: int = 1) -> dict[bool, dict[str, np.ndarray]]:
+def follow(
+    case: Case,
+    dtype: str,
+    size: int = 1,
+    scheduled: tuple[bool, ...] = (False, True),
+) -> dict[bool, dict[str, np.ndarray]]:
     """The paths with a constant (False) and a scheduled (True) learning rate: for each
     leaf its values after each step."""
+    of = problem(case.optimizer, size)
+    return follow_optimizers({s: make(case, s) for s in scheduled}, of, dtype)
+
+
+def follow_optimizers(
+    optimizers: Mapping[Any, optax.GradientTransformation], of: Problem, dtype: str
+) -> dict[Any, dict[str, np.ndarray]]:
+    """The paths of any Optax transformations, in one compiled program."""
     start, target, noise, scale = (
-        {name: jnp.asarray(leaf, dtype) for name, leaf in tree.items()}
-        for tree in problem(case.optimizer, size)
+        {name: jnp.asarray(leaf, dtype) for name, leaf in tree.items()} for tree in of
     )
 
     def descended(optimizer):
@@ -218,7 +231,7 @@ def follow(case: Case, dtype: str, size: int = 1) -> dict[bool, dict[str, np.nda
 
         return jax.lax.scan(step, (start, optimizer.init(start)), noise)[1]
 
-    run = jax.jit(lambda: {s: descended(make(case, s)) for s in scheduled})
+    run = jax.jit(lambda: {name: descended(o) for name, o in optimizers.items()})
     return jax.tree.map(np.asarray, run())
 
 

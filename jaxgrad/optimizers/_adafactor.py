@@ -66,8 +66,8 @@ def adafactor(
         >>> updates
         Array([26.7512, 26.7512], dtype=float32)
 
-    Torch: `torch.optim.Adafactor`. `optax.adafactor` scales, clips and decays
-    differently.
+    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors matrices from 128 on only,
+    does not bound the rate by $1 / \sqrt t$, and decays without the learning rate.
     """
     eps1, eps2 = eps
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
