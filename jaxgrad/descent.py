@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Bool, Float, Int
 
 from jaxgrad._checks import check_floating, check_int, check_ndim, check_shape
-from jaxgrad._types import Array, ArrayLike
+from jaxgrad._types import Array, ArrayLike, Scalar
 
 Objective = Callable[[Array], Array]
 Factory = Callable[..., optax.GradientTransformation]
@@ -319,7 +319,7 @@ def _race(
     keep_paths: bool,
     starts: Array,
     lrs: Array,
-    tolerance: float,
+    tolerance: Scalar,
 ) -> tuple[_Summary, Array | None]:
     """All factories' summaries and paths, stacked."""
 
@@ -340,7 +340,7 @@ def _summarised(
     surface: Surface,
     start: Array,
     num_steps: int,
-    tolerance: float,
+    tolerance: Scalar,
     keep_paths: bool,
 ) -> tuple[_Summary, Array | None]:
     """One descent, of which only the last step outside the tolerance is kept."""
