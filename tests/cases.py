@@ -6,6 +6,7 @@ and second derivative as PyTorch's; jit, vmap, dtypes), and `test_parity.py` run
 both side by side. To add a function, add rows and regenerate the golden values.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 
 from jaxgrad import activations, losses
 from tests.case import INF, NAN, Case, numbers, positive, rows, shares
+from tests.cases_composed import ADAPTIVE, ATTENTION
 from tests.cases_losses import OTHER_LOSSES
+from tests.composed import IN_JAXGRAD
 from tests.tolerances import DTYPES
 
 SOFTMAXES = "softmax log_softmax"
@@ -298,12 +301,17 @@ LOSSES = [
     _mse("large", 2.0**100 * numbers(2, 3), numbers(2, 3), dtypes=("float64",)),
 ]
 
-FAMILIES = {"activations": ACTIVATIONS, "losses": LOSSES + OTHER_LOSSES}
+FAMILIES = {
+    "activations": ACTIVATIONS + ATTENTION,
+    "losses": LOSSES + OTHER_LOSSES + ADAPTIVE,
+}
 CASES = [case for cases in FAMILIES.values() for case in cases]
 
 
 def in_jaxgrad(case: Case) -> Callable[..., Any]:
     """The case as a function of its differentiated arrays, by name."""
+    if case.function in IN_JAXGRAD:
+        return functools.partial(IN_JAXGRAD[case.function], **case.options)
     for module in (activations, losses):
         if hasattr(module, case.function):
             function = getattr(module, case.function)

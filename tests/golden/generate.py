@@ -1,11 +1,13 @@
 """Write the golden values: `python -m tests.golden.generate` (needs torch)."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tests.cases import FAMILIES, Case
+from tests.composed import IN_TORCH
 from tests.golden import FOLDER, Golden, cotangent, direction, dump
 
 TORCH = "2.13.0"
@@ -36,22 +38,29 @@ def in_torch(case: Case, **arrays: Any) -> Any:
     """The case's value, for the given tensors."""
     import torch
 
-    modules = {"softmax2d": torch.nn.Softmax2d()}
-    function = modules.get(case.function) or getattr(torch.nn.functional, case.function)
     options = {
         RENAMED.get(name, name): torch.tensor(option)
         if isinstance(option, np.ndarray)
         else option
         for name, option in case.options.items()
     }
-    first, *others = arrays.values()
-    names = list(arrays)[1:]
     # The other ways of computing an attention have no second derivative.
     plain = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
     with plain, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Using a target size")  # broadcast is meant
         warnings.filterwarnings("ignore", "reduction: 'mean'")  # kl_div's is meant too
-        return function(first, **dict(zip(names, others, strict=True)), **options)
+        if case.function in IN_TORCH:
+            return IN_TORCH[case.function](**arrays, **options)
+        first, *others = arrays.values()
+        named = dict(zip(list(arrays)[1:], others, strict=True))
+        return _torch_function(case.function)(first, **named, **options)
+
+
+def _torch_function(name: str) -> Callable[..., Any]:
+    import torch
+
+    modules = {"softmax2d": torch.nn.Softmax2d()}
+    return modules.get(name) or getattr(torch.nn.functional, name)
 
 
 def _gradients(

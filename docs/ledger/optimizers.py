@@ -9,15 +9,15 @@ own defaults; and of Optax with its options set as near to PyTorch's defaults as
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import optax
 import optax.contrib
 
+from docs.ledger._table import Table, code, rounded
 from jaxgrad import optimizers
+from tests import golden
 from tests.optimizer_cases import (
     CASES,
     TORCH_NAMES,
@@ -27,9 +27,7 @@ from tests.optimizer_cases import (
     problem,
 )
 
-GOLDEN = json.loads(
-    (Path(__file__).parent / "golden" / "optimizers.json").read_text(encoding="utf-8")
-)
+GOLDEN = json.loads((golden.FOLDER / "optimizers.json").read_text(encoding="utf-8"))
 TRAJECTORIES = {(e["case"], e["scheduled"]): e["path"] for e in GOLDEN["entries"]}
 # In torch.optim, but not here.
 NOT_HERE = {
@@ -118,10 +116,42 @@ ENTRIES = {
 }
 
 
+HEADER = (
+    "jaxgrad",
+    "torch.optim",
+    "Optax",
+    "PyTorch's defaults",
+    "Optax's defaults",
+    "what Optax does differently",
+    "cases",
+    "jaxgrad - torch",
+    "Optax by default - torch",
+    "Optax told PyTorch's - torch",
+)
+
+
+def tables() -> list[Table]:
+    """Measure all of them."""
+    lines = [
+        (
+            *map(code, (row.name, row.torch, row.optax)),
+            row.torch_defaults,
+            row.optax_defaults or "-",
+            row.differs,
+            row.cases,
+            *(
+                "-" if difference is None else rounded(difference)
+                for difference in row[-3:]
+            ),
+        )
+        for row in rows()
+    ]
+    return [Table("Optimizers", HEADER, lines)]
+
+
 def rows() -> list[LedgerRow]:
     """Measure every optimizer."""
-    with jax.enable_x64(True):
-        return [_row(name, entry) for name, entry in ENTRIES.items()]
+    return [_row(name, entry) for name, entry in ENTRIES.items()]
 
 
 def _row(name: str, entry: Entry) -> LedgerRow:

@@ -1,20 +1,17 @@
 """The losses' part of the ledger: PyTorch's names, Optax's, and what differs.
 
-`rows()` measures, over the table of cases, the largest difference of value and of
-gradient to PyTorch's golden values (relative for numbers above 1), in float64: of
-jaxgrad over all cases, of Optax over those whose options it has.
+jaxgrad is measured on all cases, Optax on those whose options it has.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from tests import golden
+from docs.ledger._golden import Difference, largest
+from docs.ledger._table import Table, code
 from tests.cases import FAMILIES, Case, in_jaxgrad
 
 REDUCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -31,19 +28,21 @@ class Entry(NamedTuple):
     differs: str
     function: Callable[..., Any] | None = None
     reductions: tuple[str, ...] = tuple(REDUCTIONS)
+    torch: str | None = None
+    """Its name in PyTorch, if it is another."""
 
 
 class Row(NamedTuple):
-    """One line of the ledger; a difference is (of the value, of the gradient)."""
+    """One line of the ledger."""
 
     name: str
     torch: str
     optax: str
     differs: str
     cases: int
-    jaxgrad_difference: tuple[float, float]
+    jaxgrad_difference: Difference | None
     optax_cases: int
-    optax_difference: tuple[float, float] | None
+    optax_difference: Difference | None
 
 
 def _cross_entropy(logits: Any, target: Any) -> Any:
@@ -128,13 +127,43 @@ ENTRIES = {
         _ctc,
         ("none", "sum"),
     ),
+    "adaptive_log_softmax_with_loss": Entry(
+        "-", "not in Optax", torch="nn.AdaptiveLogSoftmaxWithLoss"
+    ),
 }
+
+
+HEADER = (
+    "jaxgrad",
+    "torch.nn.functional",
+    "Optax",
+    "what Optax does differently",
+    "cases",
+    "jaxgrad - torch",
+    "of which Optax has",
+    "Optax - torch",
+)
+
+
+def tables() -> list[Table]:
+    """Measure all of them."""
+    lines = [
+        (
+            *map(code, (row.name, row.torch, row.optax)),
+            row.differs,
+            row.cases,
+            row.jaxgrad_difference,
+            row.optax_cases,
+            row.optax_difference or "-",
+        )
+        for row in rows()
+    ]
+    return [Table("Losses", HEADER, lines)]
 
 
 def rows() -> list[Row]:
     """The ledger, measured."""
-    with jax.enable_x64(True):
-        return [_row(name, entry) for name, entry in ENTRIES.items()]
+    return [_row(name, entry) for name, entry in ENTRIES.items()]
 
 
 def _row(name: str, entry: Entry) -> Row:
@@ -143,13 +172,13 @@ def _row(name: str, entry: Entry) -> Row:
     theirs = [(case, call) for case in cases if (call := _in_optax(case, entry))]
     return Row(
         name,
-        name,
+        entry.torch or name,
         entry.optax,
         entry.differs,
         len(ours),
-        _largest(ours),
+        largest(ours),
         len(theirs),
-        _largest(theirs) if theirs else None,
+        largest(theirs),
     )
 
 
@@ -167,28 +196,3 @@ def _in_optax(case: Case, entry: Entry) -> Callable[..., Any] | None:
     if len(shapes) > 1 or case.id.endswith("no labels"):
         return None
     return lambda **arrays: REDUCTIONS[reduction](function(*arrays.values(), **options))
-
-
-def _largest(calls: Iterable[tuple[Case, Callable[..., Any]]]) -> tuple[float, float]:
-    """The largest difference of a value and of a gradient to the golden ones."""
-    pairs = [_difference(case, call) for case, call in calls]
-    values, gradients = zip(*pairs, strict=True)
-    return float(np.max(values)), float(np.max(gradients))
-
-
-def _difference(case: Case, call: Callable[..., Any]) -> tuple[float, float]:
-    expected = golden.load("losses")[case.id]
-    arrays = {name: jnp.asarray(array) for name, array in case.arrays.items()}
-    value, pull_back = jax.vjp(lambda arrays: call(**arrays), arrays)
-    (gradients,) = pull_back(jnp.asarray(golden.cotangent(value.shape), value.dtype))
-    distances = [_distance(gradients[n], g) for n, g in expected.gradients.items()]
-    return _distance(value, expected.value), max(distances)
-
-
-def _distance(actual: Any, expected: np.ndarray) -> float:
-    """Relative above 1; equal infinities and NaNs are no distance, others are NaN."""
-    actual = np.asarray(actual)
-    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    with np.errstate(invalid="ignore"):
-        distance = np.abs(actual - expected) / np.maximum(1, np.abs(expected))
-    return float(np.max(np.where(same, 0, distance), initial=0))
