@@ -16,16 +16,30 @@ import jax
 
 
 def take_turns(
-    works: Mapping[str, Callable[[], Any]], turns: int
+    works: Mapping[str, Callable[[], Any]],
+    turns: int,
+    *,
+    rest: float = 0.0,
+    burst: int = 1,
 ) -> dict[str, list[float]]:
-    """The seconds of each work in each turn; JAX's results are waited for."""
+    """The seconds of each work in each turn; JAX's results are waited for.
+
+    Works below a millisecond need a `rest` of some, for PyTorch's threads go on
+    spinning on the cores after their work; and then a `burst` of runs, of which the
+    least seconds count, for the first one after a rest wakes threads up.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(turns):
         for name, work in works.items():
-            begin = time.perf_counter()
-            jax.block_until_ready(work())
-            seconds[name].append(time.perf_counter() - begin)
+            time.sleep(rest)
+            seconds[name].append(min(_seconds(work) for _ in range(burst)))
     return seconds
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    jax.block_until_ready(work())
+    return time.perf_counter() - begin
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

@@ -107,9 +107,10 @@ def _normal_cdf(x: Array) -> Array:
 
 
 def _gelu_slope(x: Array) -> Array:
-    x = bounded(x)
-    density = jnp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    return _normal_cdf(x) + x * density
+    z = bounded(x)
+    density = jnp.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    # Of x, not of z: the function's own distribution, so that erf is computed once.
+    return _normal_cdf(x) + z * density
 
 
 @with_slope(_gelu_slope)
