@@ -1,0 +1,197 @@
+"""`explain`: trace, run once, and put every step together with its numbers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import jax
+
+from jaxgrad._checks import check_choice
+from jaxgrad.inspection._assemble import (
+    arguments_of,
+    as_input,
+    constant_name,
+    steps_of,
+)
+from jaxgrad.inspection._cotangents import Mode
+from jaxgrad.inspection._describe import Origin, describe
+from jaxgrad.inspection._frames import fault_line, home_of, name_of
+from jaxgrad.inspection._graph import Builder, Depth, constants_of, mark_active
+from jaxgrad.inspection._programs import program
+from jaxgrad.inspection._steps import Explanation, Operand, Step
+from jaxgrad.inspection._trace import CONCRETE, Call, Traced, bind, is_floating, trace
+
+
+def explain(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    depth: Depth = "user",
+    keep: Literal["arrays", "summary"] = "arrays",
+) -> Callable[..., Explanation]:
+    """Every intermediate value of a function, its gradient, and its source line.
+
+    Takes what `jax.value_and_grad` takes, and returns a function of the same
+    arguments. What the user wrote becomes a step; a library's function stays one
+    step, and a function with a custom derivative keeps its rule. It is compiled once
+    for each set of equations and shapes, and runs op by op under `jax.disable_jit`.
+
+    Args:
+        f: A function that returns a floating scalar (and more, with `has_aux`).
+        argnums: Which arguments to differentiate, as in `jax.value_and_grad`.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+        depth: "user": a step is a call or an operator in the user's source.
+            "library": the lines of Optax, Flax and `jax.nn` are steps as well.
+            "primitive": every equation of the jaxpr is a step.
+        keep: "arrays" keeps all values and gradients; "summary" computes a `Summary`
+            of each inside the program and keeps nothing else of the steps.
+
+    Returns:
+        A function of the arguments of `f` that returns an `Explanation`.
+
+    Raises:
+        TypeError: On the call, if a differentiated argument is not floating or the
+            result is no floating scalar.
+        ValueError: If `depth` or `keep` is unknown.
+
+    Examples:
+        >>> def loss(w1, b1, w2, b2, x):
+        ...     h1 = w1 * x + b1
+        ...     y = w2 * h1 + b2
+        ...     return y
+        >>> report = explain(loss, argnums=(0, 1, 2, 3))(2.0, -10.0, 4.0, 7.0, 3.0)
+        >>> report.value.item(), [g.item() for g in report.gradients]
+        (-9.0, [12.0, 4.0, -4.0, 1.0])
+        >>> report["h1"].value.item(), report["h1"].gradient.item()
+        (-4.0, 4.0)
+
+    Torch: `retain_grad()` on every intermediate tensor before `backward()`.
+    """
+    check_choice("explain", "depth", depth, ("user", "library", "primitive"))
+    check_choice("explain", "keep", keep, ("arrays", "summary"))
+
+    def explained(*args: Any, **kwargs: Any) -> Explanation:
+        call = _bind(f, argnums, args, kwargs)
+        try:
+            traced = _trace(call)
+            _check_result(traced, has_aux)
+            return _explanation(call, traced, argnums, depth, keep)
+        except CONCRETE as fault:
+            return _whole(call, argnums, has_aux, args, kwargs, fault)
+
+    return explained
+
+
+def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
+    positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    for position in positions:
+        if not -len(args) <= position < len(args):
+            raise ValueError(
+                f"explain: expected argnums within the {len(args)} positional "
+                f"arguments, got {position} instead."
+            )
+    chosen = {position % len(args) for position in positions}
+    call = bind("explain", f, args, kwargs, lambda key, _: key in chosen)
+    for leaf in call.differentiated:
+        if not is_floating(leaf.value):
+            kind = getattr(leaf.value, "dtype", type(leaf.value).__name__)
+            raise TypeError(
+                f"explain: expected {leaf.path} of a floating dtype to differentiate "
+                f"by, got {kind} instead; choose other arguments with argnums."
+            )
+    return call
+
+
+def _trace(call: Call) -> Traced:
+    """The trace; with concrete arguments where the function needs their values."""
+    try:
+        return trace(call)
+    except Exception:
+        # Perhaps it reads a value, or insists on a float: so it gets what
+        # jax.value_and_grad would hand it. A fault of its own is raised from here.
+        return trace(call, concrete=True)
+
+
+def _check_result(traced: Traced, has_aux: bool) -> None:
+    result = jax.tree.unflatten(traced.tree, range(traced.tree.num_leaves))
+    pair = isinstance(result, tuple) and len(result) == 2
+    if has_aux and not (pair and result[0] == 0):
+        raise TypeError(
+            "explain: expected f to return a pair (value, aux) under has_aux, "
+            f"got {traced.tree} instead."
+        )
+    if not traced.scalar or (not has_aux and traced.tree.num_leaves != 1):
+        raise TypeError(
+            "explain: expected f to return one floating scalar, got "
+            f"{traced.description} instead; reduce it, for example by a sum."
+        )
+
+
+def _explanation(
+    call: Call, traced: Traced, argnums, depth: Depth, keep: str
+) -> Explanation:
+    block = Builder(depth, home_of(call.f)).program(traced.jaxpr)
+    differentiated, others = call.differentiated, traced.others
+    constants = constants_of(traced.jaxpr)
+    mark_active(block, [i < len(differentiated) for i in range(len(block.inputs))])
+    mode = Mode(keep == "summary", op_by_op=jax.config.jax_disable_jit)
+    run = program(traced.jaxpr, block, mode)
+    inputs = [leaf.value for leaf in differentiated]
+    rest = [*(leaf.value for leaf in others), *map(as_input, constants)]
+    with jax.debug_nans(False), jax.debug_infs(False):
+        value, more, gradients, records, cotangents = run(inputs, rest)
+    arguments = arguments_of([*differentiated, *others], gradients)
+    origins = [Origin("argument", i, label=a.path) for i, a in enumerate(arguments)]
+    origins += [
+        Origin("constant", i, label=constant_name(call.f, constant))
+        for i, constant in enumerate(constants)
+    ]
+    drafts, outputs = describe(block, origins)
+    steps, result = steps_of(drafts, outputs[0], records, cotangents, mode)
+    return Explanation(
+        name=name_of(call.f),
+        value=traced.result([value, *more]),
+        gradients=_gradients(call, argnums, gradients),
+        arguments=arguments,
+        steps=steps,
+        result=result,
+    )
+
+
+def _gradients(call: Call, argnums, gradients: Sequence[Any]) -> Any:
+    """The gradients in the structure that `jax.value_and_grad` returns."""
+    given = iter(gradients)
+    leaves = [next(given) if leaf.differentiated else None for leaf in call.leaves]
+    args, _ = jax.tree.unflatten(call.tree, leaves)
+    if isinstance(argnums, int):
+        return args[argnums]
+    return tuple(args[position] for position in argnums)
+
+
+def _whole(call: Call, argnums, has_aux, args, kwargs, fault) -> Explanation:
+    """The function as one step: its Python needs the values of what it computes."""
+    value, gradients = jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
+    result = value[0] if has_aux else value
+    leaves = call.differentiated
+    arguments = arguments_of(leaves, jax.tree.leaves(gradients))
+    line = fault_line(fault)
+    return Explanation(
+        name=name_of(call.f),
+        value=value,
+        gradients=gradients,
+        arguments=arguments,
+        steps=(
+            Step(
+                index=0,
+                name=name_of(call.f),
+                operation=name_of(call.f),
+                inputs=tuple(Operand("argument", a.path, a.index) for a in arguments),
+                shape=(),
+                dtype=result.dtype,
+                value=result,
+                gradient=jax.numpy.ones_like(result),
+                source=line,
+            ),
+        ),
+        result=0,
+        note=f"not entered: line {line.line} of {line.function} needs a value to go on",
+    )

@@ -1,0 +1,199 @@
+"""Trace a function of pytrees once, as `jax.value_and_grad` would call it.
+
+Arrays become inputs of the trace; what is no array (a number of layers, a flag, a
+callable) stays what it is. Functions are traced anew on every call, so that arrays
+they close over are never out of date; only compilation is cached.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._types import Array, PyTree
+
+# What tracing raises where Python needs the value of an array.
+CONCRETE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+# A number of layers or a flag stays a Python object; these enter the trace.
+TRACED = (jax.Array, np.ndarray, np.floating, float)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One leaf of the arguments: its path, its value, how it enters the trace."""
+
+    path: str
+    value: Any
+    differentiated: bool
+    traced: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function with its arguments, flattened.
+
+    Attributes:
+        function: Name of the function of jaxgrad that is called, for messages.
+        f: The function to trace.
+        leaves: Every leaf of the positional and keyword arguments.
+        tree: Their structure.
+    """
+
+    function: str
+    f: Callable[..., Any]
+    leaves: tuple[Leaf, ...]
+    tree: Any
+
+    @property
+    def differentiated(self) -> list[Leaf]:
+        """The leaves with gradients."""
+        return [leaf for leaf in self.leaves if leaf.differentiated]
+
+    @property
+    def others(self) -> list[Leaf]:
+        """The other leaves that are inputs of the trace."""
+        return [x for x in self.leaves if x.traced and not x.differentiated]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A closed jaxpr and how to read its outputs.
+
+    Attributes:
+        jaxpr: Its inputs are the differentiated leaves, then the others; its first
+            output is the value, if `scalar`.
+        others: The leaves that are inputs and are not differentiated.
+        outputs: For each leaf of the result None if it is an output of the jaxpr,
+            else (the leaf,).
+        tree: Structure of the result.
+        scalar: Whether the first leaf of the result is a floating scalar.
+        description: The result's structure, for messages.
+    """
+
+    jaxpr: Any
+    others: tuple[Leaf, ...]
+    outputs: tuple[Any, ...]
+    tree: Any
+    scalar: bool
+    description: str
+
+    def result(self, arrays: Sequence[Any]) -> PyTree:
+        """The result of the function from the outputs of the jaxpr."""
+        given = iter(arrays)
+        leaves = [next(given) if o is None else o[0] for o in self.outputs]
+        return jax.tree.unflatten(self.tree, leaves)
+
+
+def bind(
+    function: str,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    differentiated: Callable[[int | str, Any], bool],
+) -> Call:
+    """Flatten the arguments and decide which leaves are inputs of the trace.
+
+    Args:
+        function: Name of the caller, for messages.
+        f: The function.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        differentiated: Whether a leaf is differentiated, from the position or name
+            of its argument and the leaf.
+    """
+    names = _names(f, len(args))
+    paths, tree = jax.tree_util.tree_flatten_with_path((tuple(args), dict(kwargs)))
+    leaves = []
+    for path, value in paths:
+        argument, rest = path[1], path[2:]
+        position = getattr(argument, "idx", None)
+        key = argument.key if position is None else position
+        name = names[position] if position is not None else str(key)
+        label = name + jax.tree_util.keystr(rest)
+        if isinstance(value, jax.Array) and value.is_deleted():
+            raise RuntimeError(
+                f"{function}: expected arguments that still exist, but the buffer of "
+                f"{label} was donated or deleted; pass a copy made before that."
+            )
+        wanted = differentiated(key, value)
+        traced = wanted or isinstance(value, TRACED)
+        leaves.append(Leaf(label, value, wanted, traced))
+    return Call(function, f, tuple(leaves), tree)
+
+
+def trace(call: Call, concrete: bool = False) -> Traced:
+    """Trace the function; with `concrete` only the differentiated leaves are inputs.
+
+    Raises:
+        Any of `CONCRETE`: If Python needs the value of a traced array.
+    """
+    others = [] if concrete else call.others
+    inputs = call.differentiated + others
+    found: list[Any] = []
+
+    # A fresh function: JAX remembers what it traced by the function's identity.
+    def flat(*arrays: Array) -> list[Any]:
+        given = dict(zip(map(id, inputs), arrays, strict=True))
+        leaves = [given.get(id(leaf), leaf.value) for leaf in call.leaves]
+        args, kwargs = jax.tree.unflatten(call.tree, leaves)
+        leaves, tree = jax.tree.flatten(call.f(*args, **kwargs))
+        scalar = bool(leaves) and jnp.shape(leaves[0]) == () and is_floating(leaves[0])
+        static = [not isinstance(x, jax.core.Tracer) for x in leaves]
+        if scalar:
+            static[0] = False
+        found[:] = [
+            tuple((x,) if s else None for x, s in zip(leaves, static, strict=True)),
+            tree,
+            scalar,
+            str(jax.tree.unflatten(tree, map(_describe, leaves))),
+        ]
+        return [x for x, s in zip(leaves, static, strict=True) if not s]
+
+    with jax.disable_jit(False):
+        jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
+    return Traced(jaxpr, tuple(others), *found)
+
+
+def is_floating(value: Any) -> bool:
+    """Whether a leaf is a real floating array or number."""
+    if isinstance(value, bool | int | str | bytes) or value is None:
+        return False
+    try:
+        return jnp.issubdtype(jnp.result_type(value), jnp.floating)
+    except TypeError:
+        return False
+
+
+class _describe(str):
+    """The shape and dtype of a leaf; prints without quotes."""
+
+    def __new__(cls, leaf: Any) -> "_describe":
+        dtype = getattr(leaf, "dtype", type(leaf).__name__)
+        return super().__new__(cls, f"{dtype}{list(np.shape(leaf))}")
+
+    __repr__ = str.__str__
+
+
+def _names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of `count` positional arguments."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = []
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            names.append(parameter.name)
+    return [*names, *(f"args[{i}]" for i in range(len(names), count))][:count]
