@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection._cotangents import Mode
@@ -22,13 +23,12 @@ def arguments_of(
     arguments = []
     for i, leaf in enumerate(leaves):
         gradient = gradients[i] if i < len(gradients) else None
-        like = leaf.value if gradient is None else gradient
         arguments.append(
             Argument(
                 index=i,
                 path=leaf.path,
                 shape=np.shape(leaf.value),
-                dtype=np.asarray(like).dtype if np.isscalar(like) else like.dtype,
+                dtype=jnp.result_type(leaf.value),
                 value=leaf.value,
                 gradient=gradient,
                 why="not differentiated" if gradient is None else "",
@@ -146,7 +146,7 @@ def _why(draft: Draft) -> str:
         return f"{draft.avals[0].dtype}: no gradient"
     if any(equation.primitive.name in OPAQUE for equation in item.equations):
         return "forward only"
-    return "does not depend on a differentiated argument"
+    return "constant: no gradient"
 
 
 def _names(draft: Draft) -> tuple[str, ...]:

@@ -196,6 +196,10 @@ class Builder:
             tuple(jaxpr.invars), tuple(constants), items, tuple(jaxpr.outvars)
         )
 
+    def knows(self, equation: Any) -> bool:
+        """Whether the user wrote something in a body of the equation."""
+        return any(map(self._written_by_user, bodies_of(equation)))
+
     def _items(self, jaxpr: Any) -> list[Item]:
         passes = Passes()
         places = [self._place(equation, passes) for equation in jaxpr.eqns]
@@ -465,7 +469,7 @@ def bodies_of(equation: Any) -> list[Any]:
     params = equation.params
     if "branches" in params:
         return list(params["branches"])
-    if "cond_jaxpr" in params:
+    if equation.primitive.name == "while":
         return [params["cond_jaxpr"], params["body_jaxpr"]]
     if equation.primitive.name not in ENTERED:
         return []
