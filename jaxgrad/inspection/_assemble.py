@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,11 @@ import numpy as np
 
 from jaxgrad.inspection._cotangents import Mode
 from jaxgrad.inspection._describe import Draft, Origin, constant_label
+from jaxgrad.inspection._frames import name_of
 from jaxgrad.inspection._graph import OPAQUE, is_floating
-from jaxgrad.inspection._steps import Argument, Operand, Step
+from jaxgrad.inspection._steps import Argument, Operand, Source, Step
 from jaxgrad.inspection._summary import Summary
-from jaxgrad.inspection._trace import Leaf
+from jaxgrad.inspection._trace import Call, Leaf
 
 
 def arguments_of(
@@ -66,75 +67,104 @@ def steps_of(
         records, cotangents = jax.device_get((records, cotangents))
     masks = {draft.item.slot: _taken(draft, records) for draft in drafts}
     ran = [draft for draft in drafts if masks[draft.item.slot].any()]
-    index = {draft.item.slot: i for i, draft in enumerate(ran)}
-    names = {draft.item.slot: _names(draft) for draft in ran}
-    steps = tuple(
-        _step(
-            draft,
-            index[draft.item.slot],
-            _operands(draft.inputs, index, names),
-            _Numbers(records, cotangents, masks[draft.item.slot], mode),
-            names[draft.item.slot],
-        )
-        for draft in ran
-    )
-    final = [o.index for o in result if o.kind == "step" and o.index in index]
-    return steps, index[final[0]] if final else None
+    index = numbered(ran)
+    steps = []
+    for draft in ran:
+        slot = draft.item.slot
+        mask = None if masks[slot].all() else masks[slot]
+        values = _read(draft, records[slot], mask, mode)
+        gradients = _read(draft, cotangents[slot], mask, mode)
+        steps.append(step(draft, index, values, gradients, draft.loop, mask))
+    final = [o.index for o in result if o.kind == "step" and o.index in index.steps]
+    return tuple(steps), index.steps[final[0]] if final else None
 
 
-class _Numbers:
-    """What was recorded for one step."""
-
-    def __init__(self, records, cotangents, mask: np.ndarray, mode: Mode) -> None:
-        self.records, self.cotangents, self.mode = records, cotangents, mode
-        self.mask = None if mask.all() else mask
-
-    def values(self, draft: Draft) -> list[Any]:
-        return self._read(draft, self.records[draft.item.slot])
-
-    def gradients(self, draft: Draft) -> list[Any]:
-        return self._read(draft, self.cotangents[draft.item.slot])
-
-    def _read(self, draft: Draft, recorded: Sequence[Any]) -> list[Any]:
-        if not self.mode.summary:
-            return list(recorded)
-        sizes = [int(np.prod(aval.shape)) for aval in draft.avals]
-        return [
-            None if measures is None else Summary.of(measures, size, self.mask)
-            for measures, size in zip(recorded, sizes, strict=True)
-        ]
-
-
-def _step(
-    draft: Draft,
-    index: int,
-    inputs: tuple[Operand, ...],
-    numbers: _Numbers,
-    names: tuple[str, ...],
-) -> Step:
-    item = draft.item
-    shapes = [draft.loop + tuple(aval.shape) for aval in draft.avals]
-    dtypes = [aval.dtype for aval in draft.avals]
-    several = len(names) > 1
-    whole = (lambda column: tuple(column)) if several else (lambda column: column[0])
+def whole_step(call: Call, result: Any, line: Source) -> Step:
+    """A function that cannot be entered, as one step."""
+    name = name_of(call.f)
+    leaves = enumerate(call.differentiated)
     return Step(
-        index=index,
+        index=0,
+        name=name,
+        operation=name,
+        inputs=tuple(Operand("argument", leaf.path, i) for i, leaf in leaves),
+        shape=jnp.shape(result),
+        dtype=jnp.result_type(result),
+        value=result,
+        gradient=jnp.ones_like(result),
+        source=line,
+    )
+
+
+class Numbering(NamedTuple):
+    """The index of each step and the names of its results, by slot."""
+
+    steps: dict[int, int]
+    names: dict[int, tuple[str, ...]]
+
+
+def numbered(drafts: Sequence[Draft]) -> Numbering:
+    """Number the drafts of the steps that were run."""
+    return Numbering(
+        {draft.item.slot: i for i, draft in enumerate(drafts)},
+        {draft.item.slot: names_of(draft) for draft in drafts},
+    )
+
+
+def step(
+    draft: Draft,
+    index: Numbering,
+    values: Sequence[Any],
+    gradients: Sequence[Any],
+    loop: tuple[int, ...] = (),
+    taken: np.ndarray | None = None,
+) -> Step:
+    """A step from its draft and its numbers; of several results each is a tuple."""
+    item = draft.item
+    names = index.names[item.slot]
+
+    def whole(column: Sequence[Any]) -> Any:
+        return tuple(column) if len(names) > 1 else column[0]
+
+    return Step(
+        index=index.steps[item.slot],
         name=_joint_name(draft, names),
         operation=draft.operation,
-        inputs=inputs,
-        shape=whole(shapes),
-        dtype=whole(dtypes),
-        value=whole(numbers.values(draft)),
-        gradient=whole(numbers.gradients(draft)),
+        inputs=_operands(draft.inputs, index),
+        shape=whole([loop + tuple(aval.shape) for aval in draft.avals]),
+        dtype=whole([aval.dtype for aval in draft.avals]),
+        value=whole(values),
+        gradient=whole(gradients),
         source=draft.source,
         scope=item.place.scope,
-        loop=draft.loop,
-        outputs=names if several else (),
-        aliases=() if several else tuple(draft.names.get(0, ())[:-1]),
+        loop=loop,
+        outputs=names if len(names) > 1 else (),
+        aliases=() if len(names) > 1 else tuple(draft.names.get(0, ())[:-1]),
         why=_why(draft),
-        taken=numbers.mask,
+        taken=taken,
         part=draft.part,
     )
+
+
+def names_of(draft: Draft) -> tuple[str, ...]:
+    """The name of each result."""
+    if len(draft.avals) == 1:
+        return (draft.name(0),)
+    return tuple(
+        draft.names[i][-1] if i in draft.names else f"{draft.operation}[{i}]"
+        for i in range(len(draft.avals))
+    )
+
+
+def _read(
+    draft: Draft, recorded: Sequence[Any], mask: np.ndarray | None, mode: Mode
+) -> list[Any]:
+    if not mode.summary:
+        return list(recorded)
+    return [
+        None if row is None else Summary.of(row, int(np.prod(aval.shape)), mask)
+        for row, aval in zip(recorded, draft.avals, strict=True)
+    ]
 
 
 def _why(draft: Draft) -> str:
@@ -149,16 +179,6 @@ def _why(draft: Draft) -> str:
     return "constant: no gradient"
 
 
-def _names(draft: Draft) -> tuple[str, ...]:
-    """The name of each result."""
-    if len(draft.avals) == 1:
-        return (draft.name(0),)
-    return tuple(
-        draft.names[i][-1] if i in draft.names else f"{draft.operation}[{i}]"
-        for i in range(len(draft.avals))
-    )
-
-
 def _joint_name(draft: Draft, names: tuple[str, ...]) -> str:
     """`q, k` for unpacked results, `grads` for `grads[0]`, `grads[1]`, ..."""
     if len(names) == 1 or not draft.names:
@@ -167,19 +187,15 @@ def _joint_name(draft: Draft, names: tuple[str, ...]) -> str:
     return roots.pop() if len(roots) == 1 and "" not in roots else ", ".join(names)
 
 
-def _operands(
-    origins: Sequence[Origin],
-    index: Mapping[int, int],
-    names: Mapping[int, tuple[str, ...]],
-) -> tuple[Operand, ...]:
+def _operands(origins: Sequence[Origin], index: Numbering) -> tuple[Operand, ...]:
     operands = []
     for origin in origins:
         if origin.kind != "step":
             number = origin.index if origin.kind == "argument" else None
             operands.append(Operand(origin.kind, origin.label, number))
-        elif origin.index in index:
-            label = names[origin.index][origin.position]
-            number = index[origin.index]
+        elif origin.index in index.steps:
+            label = index.names[origin.index][origin.position]
+            number = index.steps[origin.index]
             operands.append(Operand("step", label, number, origin.previous))
     return tuple(operands)
 

@@ -1,6 +1,7 @@
 """`explain`: trace, run once, and put every step together with its numbers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
@@ -11,14 +12,16 @@ from jaxgrad.inspection._assemble import (
     as_input,
     constant_name,
     steps_of,
+    whole_step,
 )
 from jaxgrad.inspection._cotangents import Mode
 from jaxgrad.inspection._describe import Origin, describe
 from jaxgrad.inspection._frames import fault_line, home_of, name_of
 from jaxgrad.inspection._graph import Builder, Depth, constants_of, mark_active
+from jaxgrad.inspection._nonfinite import find_nonfinite
 from jaxgrad.inspection._programs import program
-from jaxgrad.inspection._steps import Explanation, Operand, Step
-from jaxgrad.inspection._trace import CONCRETE, Call, Traced, bind, is_floating, trace
+from jaxgrad.inspection._steps import Explanation
+from jaxgrad.inspection._trace import CONCRETE, Call, Traced, bind, is_floating, trace_at_best
 
 
 def explain(
@@ -72,11 +75,13 @@ def explain(
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         call = _bind(f, argnums, args, kwargs)
         try:
-            traced = _trace(call)
+            traced = trace_at_best(call)
             _check_result(traced, has_aux)
-            return _explanation(call, traced, argnums, depth, keep)
+            report = _explanation(call, traced, argnums, depth, keep)
         except CONCRETE as fault:
-            return _whole(call, argnums, has_aux, args, kwargs, fault)
+            report = _whole(call, argnums, has_aux, args, kwargs, fault)
+        blame = find_nonfinite(f, has_aux)
+        return replace(report, _blame=lambda: blame(*args, **kwargs))
 
     return explained
 
@@ -99,16 +104,6 @@ def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
                 f"by, got {kind} instead; choose other arguments with argnums."
             )
     return call
-
-
-def _trace(call: Call) -> Traced:
-    """The trace; with concrete arguments where the function needs their values."""
-    try:
-        return trace(call)
-    except Exception:
-        # Perhaps it reads a value, or insists on a float: so it gets what
-        # jax.value_and_grad would hand it. A fault of its own is raised from here.
-        return trace(call, concrete=True)
 
 
 def _check_result(traced: Traced, has_aux: bool) -> None:
@@ -174,24 +169,13 @@ def _whole(call: Call, argnums, has_aux, args, kwargs, fault) -> Explanation:
     leaves = call.differentiated
     arguments = arguments_of(leaves, jax.tree.leaves(gradients))
     line = fault_line(fault)
+    step = whole_step(call, result, line)
     return Explanation(
         name=name_of(call.f),
         value=value,
         gradients=gradients,
         arguments=arguments,
-        steps=(
-            Step(
-                index=0,
-                name=name_of(call.f),
-                operation=name_of(call.f),
-                inputs=tuple(Operand("argument", a.path, a.index) for a in arguments),
-                shape=(),
-                dtype=result.dtype,
-                value=result,
-                gradient=jax.numpy.ones_like(result),
-                source=line,
-            ),
-        ),
+        steps=(step,),
         result=0,
         note=f"not entered: line {line.line} of {line.function} needs a value to go on",
     )

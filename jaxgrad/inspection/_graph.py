@@ -464,6 +464,18 @@ def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
     return jax.extend.core.jaxpr_as_fun(closed)(*arguments)
 
 
+def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
+    """Bind a `custom_jvp_call` so that its rule keeps the lines it is written in.
+
+    `run_jaxpr` gives whatever is traced inside the line of the equation.
+    """
+    given = iter(arguments)
+    operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
+    params = equation.primitive.get_bind_params(equation.params)
+    functions, params = params if isinstance(params, tuple) else ((), params)
+    return equation.primitive.bind(*functions, *operands, **params)
+
+
 def bodies_of(equation: Any) -> list[Any]:
     """The jaxprs that an equation runs as they are, or []; of `while` test and body."""
     params = equation.params

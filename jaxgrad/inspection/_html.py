@@ -9,7 +9,7 @@ from jaxgrad.inspection._format import (
     place,
     rows_of,
 )
-from jaxgrad.inspection._marks import MEANING, Marks, marks
+from jaxgrad.inspection._marks import MEANING, Marks, has_nonfinite, marks
 from jaxgrad.inspection._steps import Explanation, Step
 from jaxgrad.inspection._svg import svg
 from jaxgrad.inspection._text import blame_text
@@ -123,7 +123,7 @@ def _remarks(report: Explanation, found: Marks) -> str:
     parts = []
     if report.note:
         parts.append(f"<p>{escape(report.note)}</p>")
-    if "non-finite" in named and report.nonfinite is not None:
+    if has_nonfinite(report) and report.nonfinite is not None:
         parts.append(f"<pre>{escape(blame_text(report.nonfinite))}</pre>")
     if named:
         items = (f"<dt>{m}</dt><dd>{escape(MEANING[m])}</dd>" for m in named)

@@ -32,6 +32,13 @@ def marks(report: Explanation) -> Marks:
     return {index: each for index, each in found.items() if each}
 
 
+def has_nonfinite(report: Explanation) -> bool:
+    """Whether a step, an argument or a gradient holds NaN or infinite elements."""
+    summaries = [s for step in report.steps for pair in step.summaries for s in pair]
+    summaries += [s for argument in report.arguments for s in argument.summaries]
+    return any(s.nonfinite for s in summaries if s)
+
+
 def _marks(step: Step, limit: float) -> tuple[Mark, ...]:
     values = [value for value, _ in step.summaries if value and value.size]
     gradients = [grad for _, grad in step.summaries if grad and grad.size]

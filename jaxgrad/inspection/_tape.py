@@ -20,6 +20,7 @@ from jaxgrad.inspection._graph import (
     Builder,
     Item,
     Place,
+    bind_rule,
     is_floating,
     is_literal,
     run_jaxpr,
@@ -48,7 +49,7 @@ class Value:
     label: str = ""
     kind: str = "made"
     active: bool = False
-    parts: list[tuple["Entry", Array]] = field(default_factory=list)
+    parts: list[tuple["Entry | None", Array]] = field(default_factory=list)
 
     @property
     def floating(self) -> bool:
@@ -73,8 +74,8 @@ class Entry:
         slot: The step that it belongs to.
         place: Where it comes from, as precisely as is known.
         iteration: The iterations of the loops around it, outermost first.
-        moves: Whether it only takes an array apart or puts one together.
-        params: The parameters of the primitive.
+        literals: The non-finite numbers that stand in the operation itself.
+        compiled: Whether the function is compiled, and worth compiling backward.
     """
 
     number: int
@@ -85,8 +86,8 @@ class Entry:
     slot: int
     place: Place | None
     iteration: tuple[int, ...]
-    moves: bool = False
-    params: dict[str, Any] = field(default_factory=dict)
+    literals: list[Value] = field(default_factory=list)
+    compiled: bool = False
 
 
 def nonfinite(array: Any) -> np.ndarray:
@@ -98,10 +99,21 @@ def nonfinite(array: Any) -> np.ndarray:
 
 @dataclass
 class Recorder:
-    """Runs blocks and keeps the tape; `builder` opens calls and knows the user's."""
+    """Runs blocks and keeps the tape.
+
+    Attributes:
+        builder: Knows which loops are the user's.
+        tape: The operations, in the order in which they ran.
+        results: What the user sees of each step, by its slot and iteration.
+        taken: The branches taken, by the slot of the branching.
+    """
 
     builder: Builder
     tape: list[Entry] = field(default_factory=list)
+    results: dict[tuple[int, tuple[int, ...]], list[Value]] = field(
+        default_factory=dict
+    )
+    taken: dict[int, set[int]] = field(default_factory=dict)
     _opened: dict[int, Block] = field(default_factory=dict)
     _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
 
@@ -137,7 +149,11 @@ class Recorder:
             )
             operands = [_read(known, atom) for atom in item.operands]
             results = getattr(self, f"_{item.kind}")(item, operands, around)
-            known.update(zip(item.writes, item.written(results), strict=True))
+            results = item.written(results)
+            if slot is None and item.visible:
+                shown = [results[i] for i in item.shown]
+                self.results.setdefault((item.slot, iteration), shown)
+            known.update(zip(item.writes, results, strict=True))
         return [_read(known, atom) for atom in block.outputs]
 
     def _call(self, item: Item, operands, around: "_Around") -> list[Value]:
@@ -155,18 +171,37 @@ class Recorder:
                 around.long,
             )
         name = item.equation.primitive.name
+        if name.startswith("debug_"):
+            return []
         function = self._function(item, around.long)
-        return self._enter(name, function, operands, around, item.equation.params)
+        outputs = self._enter(
+            name, function, operands, around, id(item) in self._compiled
+        )
+        self.tape[-1].literals = [
+            Value(jnp.asarray(a.val), label=str(a.val), kind="constant")
+            for a in item.equation.invars
+            if is_literal(a) and nonfinite(jnp.asarray(a.val)).any()
+        ]
+        return outputs
 
     def _function(self, item: Item, long: bool) -> Callable[..., list[Any]]:
+        equation = item.equation
+        operands = [id(atom) for atom in equation.invars]
+        rule = equation.primitive.name == "custom_jvp_call"
+        rule = rule and operands == [id(variable) for variable in item.reads]
+
         def function(*arrays: Any) -> list[Any]:
+            if rule:
+                results = bind_rule(equation, arrays)
+                made = dict(zip(equation.outvars, results, strict=True))
+                return [made[v] for v in item.writes]
             return run_jaxpr(item.jaxpr, arrays)
 
         if not long or item.jaxpr.effects:
             return function
         return self._compiled.setdefault(id(item), jax.jit(function))
 
-    def _enter(self, name, function, operands, around, params=None, moves=False):
+    def _enter(self, name, function, operands, around, compiled=False):
         arrays = function(*(value.array for value in operands))
         entry = Entry(
             number=len(self.tape),
@@ -177,8 +212,7 @@ class Recorder:
             slot=around.slot,
             place=around.place,
             iteration=around.iteration,
-            moves=moves,
-            params=params or {},
+            compiled=compiled,
         )
         passes = name not in OPAQUE and name not in FLAT
         passes = passes and any(value.active for value in operands)
@@ -197,6 +231,8 @@ class Recorder:
     def _cond(self, item: Item, operands, around) -> list[Value]:
         index, *rest = operands
         chosen = min(max(int(index.array), 0), len(item.bodies) - 1)
+        if not around.opened:
+            self.taken.setdefault(item.slot, set()).add(chosen)
         return self._body(item.bodies[chosen], rest, around)
 
     def _scan(self, item: Item, operands, around) -> list[Value]:
@@ -204,7 +240,7 @@ class Recorder:
         length = item.equation.params["length"]
         fixed, carry = operands[:constants], operands[constants : constants + carries]
         columns = [
-            self._enter("unstack", list, [xs], around, moves=True)
+            self._enter("unstack", list, [xs], around)
             for xs in operands[constants + carries :]
         ]
         stacked: list[list[Value]] = []
@@ -225,7 +261,7 @@ class Recorder:
             blanks = (jnp.zeros(v.aval.shape, v.aval.dtype) for v in outputs)
             return [Value(blank, kind="constant", label="empty") for blank in blanks]
         return [
-            self._enter("stack", _stacked, list(column), around, moves=True)[0]
+            self._enter("stack", _stacked, list(column), around)[0]
             for column in zip(*rows, strict=True)
         ]
 
@@ -288,5 +324,6 @@ def _stacked(*rows: Any) -> list[Any]:
 
 def _read(known: dict[Any, Value], atom: Any) -> Value:
     if is_literal(atom):
-        return Value(atom.val, label=str(atom.val), kind="constant")
+        array = jnp.asarray(atom.val, atom.aval.dtype)
+        return Value(array, label="constant", kind="constant")
     return known[atom]

@@ -12,7 +12,7 @@ from jaxgrad.inspection._format import (
     place,
     rows_of,
 )
-from jaxgrad.inspection._marks import MEANING, Marks, marks
+from jaxgrad.inspection._marks import MEANING, Marks, has_nonfinite, marks
 from jaxgrad.inspection._steps import Blame, Explanation
 
 Row = tuple[str, ...]
@@ -37,7 +37,7 @@ def text(report: Explanation, width: int | None = None) -> str:
     lines += [_cut(f"{mark}: {MEANING[mark]}", width) for mark in named]
     if report.note:
         lines.append(report.note)
-    if "non-finite" in named and report.nonfinite is not None:
+    if has_nonfinite(report) and report.nonfinite is not None:
         lines += ["", blame_text(report.nonfinite)]
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ they close over are never out of date; only compilation is cached.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -58,6 +58,16 @@ class Call:
     def differentiated(self) -> list[Leaf]:
         """The leaves with gradients."""
         return [leaf for leaf in self.leaves if leaf.differentiated]
+
+    def with_numbers_kept(self) -> "Call":
+        """The call with Python's floats as they are, without gradients."""
+        leaves = (
+            replace(leaf, differentiated=False, traced=False)
+            if isinstance(leaf.value, float)
+            else leaf
+            for leaf in self.leaves
+        )
+        return replace(self, leaves=tuple(leaves))
 
     @property
     def others(self) -> list[Leaf]:
@@ -162,6 +172,26 @@ def trace(call: Call, concrete: bool = False) -> Traced:
     with jax.disable_jit(False):
         jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
     return Traced(jaxpr, tuple(others), *found)
+
+
+def trace_at_best(call: Call) -> Traced:
+    """The trace; with concrete arguments where the function needs their values."""
+    try:
+        return trace(call)
+    except Exception:
+        # Perhaps it reads a value, or insists on a float: so it gets what it would
+        # get from jax.value_and_grad. A fault of its own is raised from here.
+        return trace(call, concrete=True)
+
+
+def bind_all(
+    function: str,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Call:
+    """Flatten the arguments; every floating leaf is differentiated."""
+    return bind(function, f, args, kwargs, lambda _, value: is_floating(value))
 
 
 def is_floating(value: Any) -> bool:
