@@ -5,7 +5,6 @@ callable) stays what it is. Functions are traced anew on every call, so that arr
 they close over are never out of date; only compilation is cached.
 """
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad._arguments import is_floating as is_floating
+from jaxgrad._arguments import named_leaves
 from jaxgrad._types import Array, PyTree
 
 # What tracing raises where Python needs the value of an array.
@@ -121,23 +122,17 @@ def bind(
         differentiated: Whether a leaf is differentiated, from the position or name
             of its argument and the leaf.
     """
-    names = _names(f, len(args))
-    paths, tree = jax.tree_util.tree_flatten_with_path((tuple(args), dict(kwargs)))
+    named, tree = named_leaves(f, args, kwargs)
     leaves = []
-    for path, value in paths:
-        argument, rest = path[1], path[2:]
-        position = getattr(argument, "idx", None)
-        key = argument.key if position is None else position
-        name = names[position] if position is not None else str(key)
-        label = name + jax.tree_util.keystr(rest)
+    for path, argument, value in named:
         if isinstance(value, jax.Array) and value.is_deleted():
             raise RuntimeError(
                 f"{function}: expected arguments that still exist, but the buffer of "
-                f"{label} was donated or deleted; pass a copy made before that."
+                f"{path} was donated or deleted; pass a copy made before that."
             )
-        wanted = differentiated(key, value)
+        wanted = differentiated(argument, value)
         traced = wanted or isinstance(value, TRACED)
-        leaves.append(Leaf(label, value, wanted, traced))
+        leaves.append(Leaf(path, value, wanted, traced))
     return Call(function, f, tuple(leaves), tree)
 
 
@@ -194,16 +189,6 @@ def bind_all(
     return bind(function, f, args, kwargs, lambda _, value: is_floating(value))
 
 
-def is_floating(value: Any) -> bool:
-    """Whether a leaf is a real floating array or number."""
-    if isinstance(value, bool | int | str | bytes) or value is None:
-        return False
-    try:
-        return jnp.issubdtype(jnp.result_type(value), jnp.floating)
-    except TypeError:
-        return False
-
-
 class _describe(str):
     """The shape and dtype of a leaf; prints without quotes."""
 
@@ -212,18 +197,3 @@ class _describe(str):
         return super().__new__(cls, f"{dtype}{list(np.shape(leaf))}")
 
     __repr__ = str.__str__
-
-
-def _names(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of `count` positional arguments."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names = []
-    for parameter in parameters:
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            names += [f"{parameter.name}[{i}]" for i in range(count - len(names))]
-        elif parameter.kind is not parameter.KEYWORD_ONLY:
-            names.append(parameter.name)
-    return [*names, *(f"args[{i}]" for i in range(len(names), count))][:count]
