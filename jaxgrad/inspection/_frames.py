@@ -109,17 +109,26 @@ class Passes:
         self._stack: Any = None
         self._fresh = itertools.count()
 
-    def advance(self, frames: tuple[Frame, ...], stack: Any) -> tuple[int, ...]:
-        """The pass of each of `frames`, which `stack` gave for the next equation."""
+    def advance(
+        self, frames: tuple[Frame, ...], stack: Any, reverse: bool
+    ) -> tuple[int, ...]:
+        """The pass of each of `frames`, which belong to the next equation.
+
+        Args:
+            frames: The frames of the equation.
+            stack: What they were read from.
+            reverse: Whether a backward pass made it, which runs through the lines
+                of the forward pass in reverse without any loop.
+        """
         # What a helper inlines all carries the one stack of the helper's call.
-        kept = len(frames) if stack is self._stack else self._kept(frames)
+        kept = len(frames) if stack is self._stack else self._kept(frames, reverse)
         self._stack = stack
         numbers = self._numbers[:kept]
         numbers += tuple(next(self._fresh) for _ in frames[kept:])
         self._frames, self._numbers = frames, numbers
         return numbers
 
-    def _kept(self, frames: tuple[Frame, ...]) -> int:
+    def _kept(self, frames: tuple[Frame, ...], reverse: bool) -> int:
         """How many of the outer frames are still in the pass they were in."""
         before = self._frames
         apart = next(
@@ -130,6 +139,8 @@ class Passes:
             ),
             min(len(before), len(frames)),
         )
+        if reverse:
+            return apart
         both = apart < len(before) and apart < len(frames)
         if both and before[apart].code is frames[apart].code:
             if frames[apart].offset > before[apart].offset:

@@ -46,6 +46,7 @@ OPAQUE = frozenset(
     ("while", "pure_callback", "io_callback", "debug_callback", "debug_print")
     + ("ffi_call", "custom_linear_solve_opaque", "infeed", "outfeed")
 )
+TRANSPOSED = "transpose("
 FLAT = frozenset(("stop_gradient", "floor", "ceil", "round", "sign", "nextafter"))
 
 
@@ -72,7 +73,7 @@ class Place:
     @property
     def transposed(self) -> bool:
         """Whether it belongs to the backward pass of a gradient taken inside."""
-        return "transpose(" in self.stack
+        return TRANSPOSED in self.stack
 
     @property
     def scope(self) -> str:
@@ -246,13 +247,15 @@ class Builder:
                 mine or not (is_machinery(file) or "/jax/_src/numpy/" in file)
                 for mine, file in zip(ours, files, strict=True)
             ]
+        stack = str(equation.source_info.name_stack)
+        trace = equation.source_info.traceback
         return Place(
             frames=frames,
-            passes=passes.advance(frames, equation.source_info.traceback),
+            passes=passes.advance(frames, trace, reverse=TRANSPOSED in stack),
             anchor=_last(counts),
             user=_last(ours),
             counts=tuple(counts),
-            stack=str(equation.source_info.name_stack),
+            stack=stack,
         )
 
     def _kind(self, equation: Any) -> Kind:
