@@ -5,13 +5,20 @@ No values here: a `Draft` is a step before its value and gradient are known.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgrad.inspection._frames import source_of
-from jaxgrad.inspection._graph import Block, Item, is_literal, name_in, scan_parts
+from jaxgrad.inspection._frames import helper_name, source_of
+from jaxgrad.inspection._graph import (
+    Block,
+    Item,
+    helper_in,
+    is_literal,
+    name_in,
+    scan_parts,
+)
 from jaxgrad.inspection._names import Assignment, assignment_of, operation_of
 from jaxgrad.inspection._steps import Source
 
@@ -113,7 +120,10 @@ def _draft(item: Item, inputs: tuple[Origin, ...], around: _Around) -> Draft:
     if item.kind == "call" and len(item.equations) > 1:
         # The numbers inside a library's formula are not the user's.
         inputs = tuple(o for o in inputs if o.kind != "constant" or o.index >= 0)
-    return Draft(item, operation, inputs, around.source, *around[1:])
+    source = around.source
+    if helper := helper_name(helper_in(item.equation)):
+        source = replace(source, via=(*source.via, helper))
+    return Draft(item, operation, inputs, source, *around[1:])
 
 
 def _enter_call(item: Item, read, around, drafts):

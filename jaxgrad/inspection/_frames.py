@@ -195,11 +195,19 @@ def _loops(code: CodeType, *offsets: int) -> bool:
     )
 
 
-def _library_name(frame: Frame) -> str:
-    file = frame.code.co_filename
+def helper_name(info: str) -> str:
+    """A library's helper, from JAX's `name at file:line`; "" for the user's own."""
+    name, _, place = info.partition(" at ")
+    if not is_library(place):
+        return ""
     for folder in _site_folders():
-        file = file.removeprefix(folder)
-    return f"{frame.code.co_qualname} ({file}:{position(*frame)[0]})"
+        place = place.removeprefix(folder)
+    return f"{name} ({place})"
+
+
+def _library_name(frame: Frame) -> str:
+    place = f"{frame.code.co_filename}:{position(*frame)[0]}"
+    return helper_name(f"{frame.code.co_qualname} at {place}")
 
 
 def _innermost(function: Any) -> Any:

@@ -397,7 +397,8 @@ def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
     """
     made = {v: equation for equation in equations for v in equation.outvars}
     order: list[Any] = []
-    pending: list[Any] = [v for e in equations for v in reversed(e.outvars)]
+    pending: list[Any] = [a for e in equations for a in e.invars]
+    pending += [v for e in equations for v in reversed(e.outvars)]
     seen = set()
     while pending:
         atom = pending.pop()
@@ -513,10 +514,15 @@ def name_in(equation: Any) -> str:
     """What an equation calls itself: of a helper the function, else the primitive."""
     name = equation.params.get("name")
     if not isinstance(name, str):
-        body = equation.params.get("call_jaxpr")
-        info = getattr(body and open_jaxpr(body), "debug_info", None)
-        name = getattr(info, "func_src_info", None) or equation.primitive.name
-    return name.split(" at ")[0].split(".")[-1].strip("_<>") or equation.primitive.name
+        name = helper_in(equation) or equation.primitive.name
+    return name.split(" ")[0].split(".")[-1].strip("_<>") or equation.primitive.name
+
+
+def helper_in(equation: Any) -> str:
+    """The function behind a helper's equation: `name at file:line`, or ""."""
+    body = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    info = getattr(open_jaxpr(body), "debug_info", None) if body is not None else None
+    return getattr(info, "func_src_info", None) or ""
 
 
 def is_literal(atom: Any) -> bool:

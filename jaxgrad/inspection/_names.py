@@ -157,12 +157,17 @@ def _called(function: ast.expr) -> str:
 
 class _Tree(NamedTuple):
     expressions: dict[Place, ast.AST]
+    calls: dict[tuple[int | None, int | None], ast.Call]
     parents: dict[ast.AST, ast.AST]
 
 
 def _expression(frame: Frame) -> ast.AST | None:
     tree = _tree(frame)
-    return tree and tree.expressions.get(position(*frame))
+    if tree is None:
+        return None
+    place = position(*frame)
+    # Of a chain of methods over several lines Python only says where a call ends.
+    return tree.expressions.get(place) or tree.calls.get((place[1], place[3]))
 
 
 def _tree(frame: Frame) -> _Tree | None:
@@ -177,6 +182,7 @@ def _parse(text: str) -> _Tree | None:
     except (SyntaxError, ValueError):
         return None
     expressions: dict[Place, ast.AST] = {}
+    calls: dict[tuple[int | None, int | None], ast.Call] = {}
     parents: dict[ast.AST, ast.AST] = {}
     for parent in ast.walk(module):
         for node in ast.iter_child_nodes(parent):
@@ -189,4 +195,6 @@ def _parse(text: str) -> _Tree | None:
                     node.end_col_offset,
                 )
                 expressions.setdefault(place, node)
-    return _Tree(expressions, parents)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                calls[node.end_lineno, node.end_col_offset] = node
+    return _Tree(expressions, calls, parents)

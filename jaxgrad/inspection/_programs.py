@@ -9,13 +9,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import FunctionType
-from typing import Any
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxgrad.inspection._cotangents import Mode, value_and_cotangents
+from jaxgrad.inspection._frames import is_library
 from jaxgrad.inspection._graph import (
     Block,
     constants_of,
@@ -26,7 +27,7 @@ from jaxgrad.inspection._graph import (
 )
 
 LIMIT = 64
-_kept: OrderedDict[Any, list[tuple[Any, Callable[..., Any]]]] = OrderedDict()
+_kept: OrderedDict[Any, list[Any]] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -40,11 +41,12 @@ def program(closed: Any, block: Block, mode: Mode) -> Callable[..., Any]:
     with _lock:
         entries = _kept.setdefault(key, [])
         _kept.move_to_end(key)
-        for known, compiled in entries:
-            if same(known, jaxpr):
+        rules = _snapshots(jaxpr)
+        for known, rules_then, compiled in entries:
+            if same(known, jaxpr) and _alike(rules_then, rules):
                 return compiled
         compiled = jax.jit(run)
-        entries[:] = [*entries[-3:], (jaxpr, compiled)]
+        entries[:] = [*entries[-3:], (jaxpr, rules, compiled)]
         while len(_kept) > LIMIT:
             _kept.popitem(last=False)
     return compiled
@@ -120,8 +122,8 @@ def _alike(x: Any, y: Any) -> bool:
         return x.hex() == y.hex()
     if isinstance(x, jax.Array | jax.core.Tracer):
         return False
-    if callable(x):
-        return _same_rule(x, y, set())
+    if _is_rule(x):
+        return True  # compared by their snapshots
     return _equal(x, y)
 
 
@@ -132,35 +134,58 @@ def _equal(x: Any, y: Any) -> bool:
         return False
 
 
-def _same_rule(x: Any, y: Any, seen: set[tuple[int, int]]) -> bool:
-    """Whether two callables run the same code over the same captured values.
+def _is_rule(x: Any) -> bool:
+    return isinstance(x, FunctionType | partial) or hasattr(x, "transforms")
 
-    A rule of a custom derivative reaches the jaxpr anew on every trace, wrapped in
-    objects of JAX that say nothing; what counts is the user's functions inside.
+
+class _Snapshot(NamedTuple):
+    """The code of a function of the user's, and what it read when it was compiled."""
+
+    code: CodeType
+    read: tuple[Any, ...]
+
+
+def _snapshots(jaxpr: Any) -> list[_Snapshot]:
+    """What the rules of custom derivatives in a jaxpr consist of.
+
+    They reach the jaxpr anew on every trace, wrapped in functions of JAX whose own
+    state says nothing; what counts are the user's functions inside, and the numbers,
+    arrays and functions that these read from around them.
     """
-    if x is y or (id(x), id(y)) in seen:
-        return True
-    seen.add((id(x), id(y)))
-    if type(x) is not type(y):
-        return False
-    if isinstance(x, FunctionType):
-        return x.__code__ == y.__code__ and _all_alike(
-            _captured(x), _captured(y), lambda a, b: _same_rule(a, b, seen)
-        )
-    if isinstance(x, partial):
-        x, y = (x.func, x.args, x.keywords), (y.func, y.args, y.keywords)
-    if isinstance(x, Mapping):
-        x, y = tuple(x.items()), tuple(y.items())
-    if isinstance(x, tuple | list):
-        return _all_alike(x, y, lambda a, b: _same_rule(a, b, seen))
-    if isinstance(x, jax.Array | jax.core.Tracer):
-        return False
-    if type(x).__module__.startswith(("jax.", "jaxlib")):
-        wrapped = [getattr(z, "f", None) for z in (x, y)]
-        return _same_rule(*wrapped, seen) and _same_rule(
-            *(getattr(z, "transforms", None) for z in (x, y)), seen
-        )
-    return _alike(x, y) if not callable(x) else _equal(x, y)
+    found: list[_Snapshot] = []
+    seen: set[int] = set()
+    for equation in jaxpr.eqns:
+        for parameter in equation.params.values():
+            if is_jaxpr(parameter):
+                found += _snapshots(open_jaxpr(parameter))
+            elif isinstance(parameter, tuple):
+                inner = [open_jaxpr(part) for part in parameter if is_jaxpr(part)]
+                found += [snapshot for part in inner for snapshot in _snapshots(part)]
+            elif _is_rule(parameter):
+                found += _of_functions(parameter, seen)
+    return found
+
+
+def _of_functions(wrapped: Any, seen: set[int]) -> list[_Snapshot]:
+    found, pending = [], [wrapped]
+    while pending:
+        x = pending.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, FunctionType):
+            read = _captured(x)
+            if not is_library(x.__code__.co_filename):
+                read += _globals(x)
+                found.append(_Snapshot(x.__code__, tuple(map(_frozen, read))))
+            pending.extend(read)
+        elif isinstance(x, partial):
+            pending.extend((x.func, x.args))
+        elif isinstance(x, tuple | list):
+            pending.extend(x)
+        elif hasattr(x, "transforms"):
+            pending.extend((x.f, x.transforms))
+    return found
 
 
 def _captured(function: FunctionType) -> tuple[Any, ...]:
@@ -171,3 +196,15 @@ def _captured(function: FunctionType) -> tuple[Any, ...]:
         except ValueError:  # not filled yet
             cells.append(None)
     return (*cells, function.__defaults__, function.__kwdefaults__)
+
+
+def _globals(function: FunctionType) -> tuple[Any, ...]:
+    names = (n for n in function.__code__.co_names if n in function.__globals__)
+    return tuple(function.__globals__[name] for name in names)
+
+
+def _frozen(value: Any) -> Any:
+    """A copy of what can change in place; a function stands for itself elsewhere."""
+    if isinstance(value, FunctionType):
+        return None
+    return value.copy() if isinstance(value, np.ndarray | list | dict) else value
