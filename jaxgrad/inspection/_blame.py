@@ -21,6 +21,12 @@ from jaxgrad.inspection._tape import Entry, Value, nonfinite
 
 # In the place of a non-finite number, one after the other: log and acos like both.
 ORDINARY = (0.5, 1.0)
+# Their results depend on the operands' elements at the same place alone.
+ELEMENTWISE = frozenset(
+    ("add", "sub", "mul", "div", "max", "min", "pow", "integer_pow", "neg", "abs")
+    + ("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "logistic", "sin")
+    + ("cos", "select_n", "convert_element_type", "square", "add_any", "copy")
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,8 @@ class Backward:
         self, entry: Entry, arrays: Sequence[Array], cotangents: Sequence[Any]
     ) -> dict[int, Array]:
         """The cotangents of the active inputs, by position."""
+        if entry.moves:
+            return _moved_back(entry, cotangents)
         active = tuple(i for i, value in enumerate(entry.inputs) if value.active)
         sent = tuple(i for i, c in enumerate(cotangents) if c is not None)
         if not entry.compiled:
@@ -131,6 +139,9 @@ class Backward:
         self, entry: Entry, value: Value, mask: np.ndarray
     ) -> Finding | tuple[Value, np.ndarray]:
         """The cotangent that came in so, or where the blame ends."""
+        if entry.moves:
+            whole = entry.inputs[0] if entry.primitive == "unstack" else None
+            return _moved(entry, value, mask, whole or entry.outputs[0])
         position = _index(entry.inputs, value)
         arrays = [v.array for v in entry.inputs]
         cotangents = [total(output) for output in entry.outputs]
@@ -164,6 +175,11 @@ def total(value: Value) -> Array | None:
 
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
     """Which elements of an input the elements `mask` of an output depend on."""
+    shape = np.shape(entry.inputs[position].array)
+    if int(np.prod(shape)) == 1:
+        return np.ones(shape, bool)
+    if entry.primitive in ELEMENTWISE and shape == mask.shape:
+        return mask
     arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
     try:
         _, back = jax.vjp(
@@ -180,6 +196,9 @@ def _cause(
     entry: Entry, value: Value, mask: np.ndarray
 ) -> tuple[Value, np.ndarray] | None:
     """The operand that made `value` non-finite, and which elements of it."""
+    if entry.moves:
+        whole = entry.inputs[0] if entry.primitive == "unstack" else entry.outputs[0]
+        return _moved(entry, value, mask, whole)
     output = _index(entry.outputs, value)
     arrays = [v.array for v in entry.inputs]
     found = _culprit(
@@ -189,6 +208,35 @@ def _cause(
         return None
     bad = nonfinite(arrays[found])
     return entry.inputs[found], _overlap(bad, influence(entry, found, output, mask))
+
+
+def _moved(
+    entry: Entry, value: Value, mask: np.ndarray, whole: Value
+) -> tuple[Value, np.ndarray]:
+    """From a row to the whole array at its place, or from there to its first row."""
+    rows, at = entry.rows(value)
+    if at is None:
+        first = int(mask.any(axis=tuple(range(1, mask.ndim))).argmax())
+        return rows[first], mask[first]
+    placed = np.zeros(np.shape(whole.array), bool)
+    placed[at] = mask
+    return whole, placed
+
+
+def _moved_back(entry: Entry, cotangents: Sequence[Any]) -> dict[int, Array]:
+    if entry.primitive == "stack":
+        rows = np.asarray(cotangents[0])
+        return {
+            i: jnp.asarray(row)
+            for i, (row, value) in enumerate(zip(rows, entry.inputs, strict=True))
+            if value.active
+        }
+    (whole,) = entry.inputs
+    sent = np.zeros(whole.array.shape, whole.array.dtype)
+    for i, cotangent in enumerate(cotangents):
+        if cotangent is not None:
+            sent[i] = np.asarray(cotangent)
+    return {0: jnp.asarray(sent)} if whole.active else {}
 
 
 def _culprit(
@@ -250,8 +298,12 @@ def _pull(function, active, sent, arrays, cotangents) -> tuple[Array, ...]:
 
 def _reached_by_cotangent(entry: Entry, position, mask, output) -> np.ndarray:
     """Which elements of an output's cotangent the elements `mask` sent back need."""
-    arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
     shape = np.shape(entry.outputs[output].array)
+    if int(np.prod(shape)) == 1:
+        return np.ones(shape, bool)
+    if entry.primitive in ELEMENTWISE and shape == mask.shape:
+        return mask
+    arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
     try:
         _, pushed = jax.jvp(
             lambda x: entry.function(*_replaced(arrays, {position: x}))[output],

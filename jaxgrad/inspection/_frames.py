@@ -31,6 +31,7 @@ MACHINERY = (
     *(f"_src/{name}" for name in ("numpy/ufunc_api", "ad_", "util", "config")),
     *(f"_src/{name}" for name in ("stages", "mesh", "array", "scipy/linalg")),
 )
+BINDING = ("core.py", "pjit.py", "api.py", "interpreters/", "linear_util.py")
 
 
 class Frame(NamedTuple):
@@ -148,7 +149,11 @@ class Passes:
             if _loops(frames[apart].code, frames[apart].offset, before[apart].offset):
                 return apart
         # The same instruction ran again: in a pass of the innermost loop around it.
-        looping = (i for i in reversed(range(apart)) if _loops(*frames[i]))
+        looping = (
+            i
+            for i in reversed(range(apart))
+            if _loops(*frames[i]) and not _binds(frames[i].code.co_filename)
+        )
         return next(looping, apart)
 
 
@@ -203,6 +208,14 @@ def helper_name(info: str) -> str:
     for folder in _site_folders():
         place = place.removeprefix(folder)
     return f"{name} ({place})"
+
+
+@functools.lru_cache(maxsize=4096)
+def _binds(file: str) -> bool:
+    """Whether a file is what binds a primitive: a loop there retries, at most."""
+    return file.startswith(_package_folders("jax")) and any(
+        f"/_src/{name}" in file for name in BINDING
+    )
 
 
 def _library_name(frame: Frame) -> str:

@@ -130,8 +130,7 @@ def _forward(
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
         return f"{operation} of nothing but -inf: a row is masked throughout"
     if primitive in DOMAIN:
-        zeros = [np.all(values == 0) for values in operands.values()]
-        if primitive == "div" and len(zeros) > 1 and all(zeros):
+        if primitive == "div" and all(np.all(v == 0) for v in operands.values()):
             return f"0 / 0 is NaN: {DOMAIN['div'].removeprefix('a division by 0: ')}"
         return DOMAIN[primitive].format(dtype=dtype)
     if overflow and dtype == jnp.float16:

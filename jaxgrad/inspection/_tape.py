@@ -89,6 +89,17 @@ class Entry:
     literals: list[Value] = field(default_factory=list)
     compiled: bool = False
 
+    @property
+    def moves(self) -> bool:
+        """Whether it only takes a loop's inputs apart or puts its results together."""
+        return self.primitive in ("unstack", "stack")
+
+    def rows(self, value: Value) -> tuple[list[Value], int | None]:
+        """Of a move the rows, and which of them `value` is; None for the whole."""
+        rows = self.outputs if self.primitive == "unstack" else self.inputs
+        at = next((i for i, row in enumerate(rows) if row is value), None)
+        return rows, at
+
 
 def nonfinite(array: Any) -> np.ndarray:
     """Which elements are NaN or infinite; none of an integer array."""
@@ -240,7 +251,7 @@ class Recorder:
         length = item.equation.params["length"]
         fixed, carry = operands[:constants], operands[constants : constants + carries]
         columns = [
-            self._enter("unstack", list, [xs], around)
+            self._enter("unstack", _unstacked, [xs], around)
             for xs in operands[constants + carries :]
         ]
         stacked: list[list[Value]] = []
@@ -318,8 +329,17 @@ class _Around:
         return _Around(self.slot, self.place, iteration, long, self.opened)
 
 
+def _unstacked(xs: Any) -> list[Any]:
+    if jnp.issubdtype(xs.dtype, jax.dtypes.extended):
+        return list(xs)
+    # On the host: on the device each row would be a program of its own.
+    return [jnp.asarray(row) for row in np.asarray(xs)]
+
+
 def _stacked(*rows: Any) -> list[Any]:
-    return [jnp.stack(rows)]
+    if jnp.issubdtype(rows[0].dtype, jax.dtypes.extended):
+        return [jnp.stack(rows)]
+    return [jnp.asarray(np.stack([np.asarray(row) for row in rows]))]
 
 
 def _read(known: dict[Any, Value], atom: Any) -> Value:
