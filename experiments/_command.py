@@ -21,7 +21,7 @@ def run_as_script(main: Callable[[], Any]) -> None:
     """Run `main`; bad input ends in one clear line and exit code 2."""
     try:
         main()
-    except (ValueError, OSError) as fault:
+    except (ValueError, OSError, ImportError) as fault:
         print(f"error: {fault}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -7,11 +7,13 @@ line and a jaxgrad line can be compared word for word. `jaxgrad.mnist` and
 """
 
 from jaxgrad import activations as activations
+from jaxgrad import descent as descent
 from jaxgrad import differentiation as differentiation
 from jaxgrad import gradcheck as gradcheck
 from jaxgrad import initializers as initializers
 from jaxgrad import inspection as inspection
 from jaxgrad import losses as losses
+from jaxgrad import optimizers as optimizers
 from jaxgrad.differentiation import derivative as derivative
 from jaxgrad.differentiation import derivatives as derivatives
 from jaxgrad.gradcheck import assert_gradients as assert_gradients

@@ -109,9 +109,9 @@ def check_choice(
 def check_range(
     function: str,
     argument: str,
-    value: float,
-    least: float = -float("inf"),
-    most: float = float("inf"),
+    value: int | float,
+    least: int | float = -float("inf"),
+    most: int | float = float("inf"),
 ) -> None:
     """ValueError unless `least <= value <= most`."""
     if not least <= value <= most:

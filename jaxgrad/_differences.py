@@ -6,21 +6,28 @@ dtype: 6e-6 in float64, 5e-3 in float32, 0.1 in float16, 0.2 in bfloat16.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from jaxgrad._types import Array, PyTree
 
+Result = TypeVar("Result")
 
-def default_step(x: Array) -> Array:
+
+def default_step(x: Array, eps: float | None = None) -> Array:
     """The step eps^(1/3) max(1, |x|) for each entry of `x`, in its dtype."""
-    cube_root = float(jnp.finfo(x.dtype).eps) ** (1 / 3)
-    return (cube_root * jnp.maximum(1, jnp.abs(x))).astype(x.dtype)
+    eps = float(jnp.finfo(x.dtype).eps) if eps is None else eps
+    return (eps ** (1 / 3) * jnp.maximum(1, jnp.abs(x))).astype(x.dtype)
 
 
-def central_difference(f: Callable[[Array], PyTree], x: Array, step: Array) -> PyTree:
+def coarsest(results: PyTree) -> float:
+    """The largest eps among the dtypes of floating or complex arrays."""
+    return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(results))
+
+
+def central_difference(f: Callable[..., Result], x: Array, step: Array) -> Result:
     """(f(x + step) - f(x - step)) over the distance that rounding left of 2 step."""
     ahead, behind = x + step, x - step
     return _quotient(f(ahead), f(behind), ahead - behind)

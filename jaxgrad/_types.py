@@ -1,6 +1,7 @@
 """Names for the types that several modules' signatures share."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import jax
 from jax.typing import ArrayLike as ArrayLike
@@ -8,5 +9,7 @@ from jax.typing import ArrayLike as ArrayLike
 Array: TypeAlias = jax.Array
 DTypeLike: TypeAlias = jax.typing.DTypeLike
 PRNGKey: TypeAlias = jax.Array
-PyTree: TypeAlias = object
+PyTree: TypeAlias = Any
 Reduction: TypeAlias = Literal["none", "mean", "sum"]
+Scalar: TypeAlias = int | float | Array
+ScalarOrSchedule: TypeAlias = Scalar | Callable[[ArrayLike], ArrayLike]

@@ -8,34 +8,43 @@ against.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Float
 
-from jaxgrad._checks import check_floating, check_int
-from jaxgrad._differences import central_difference, default_step
-from jaxgrad._types import ArrayLike, PyTree
+from jaxgrad._checks import as_array, check_floating, check_int
+from jaxgrad._differences import central_difference, coarsest, default_step
+from jaxgrad._types import Array, ArrayLike
 
-Function = Callable[..., PyTree]
+Result = TypeVar("Result")  # an array, or a pytree of arrays
+Function: TypeAlias = Callable[..., Result]
 
 
-def derivative(f: Function, order: int = 1) -> Function:
+def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
     r"""The derivative $f^{(n)}$ of a function of one real variable.
 
     Args:
         f: A function of one floating array. Either it takes a scalar and returns
             any array or pytree of arrays (a curve), or it acts element by element
-            and returns arrays of the shape of its input.
+            and returns arrays of the shape of its input. (One that mixes elements
+            but keeps the shape, such as a softmax, cannot be told from these, and
+            the rows of its Jacobian are summed: use `jax.jacfwd` for it.)
+            A Python number among its results is a constant.
         order: How often to differentiate, $n \ge 0$.
 
     Returns:
         A function of the same argument; its result has the structure, shapes and
         dtypes of the result of `f`. It can be differentiated, jitted and vmapped.
+        It works forward, hence through `while` loops too, but not through a
+        `jax.custom_vjp`.
 
     Raises:
         TypeError: If `order` is no int or, on the call, if the argument is not
-            floating.
+            floating or a result of `f` neither floating nor complex.
         ValueError: If `order` is negative or, on the call, if an array's shape is
             changed by `f`, which then does not act element by element.
 
@@ -51,7 +60,7 @@ def derivative(f: Function, order: int = 1) -> Function:
     return lambda x: tower(x)[order]
 
 
-def derivatives(f: Function, max_order: int) -> Function:
+def derivatives(f: Function[Result], max_order: int) -> Function[tuple[Result, ...]]:
     r"""The tower $(f, f', \dots, f^{(n)})$ of a function of one real variable.
 
     Args:
@@ -74,53 +83,66 @@ def derivatives(f: Function, max_order: int) -> Function:
     return _tower("derivatives", f, max_order)
 
 
-def numerical_derivative(f: Function, step: float | None = None) -> Function:
+def numerical_derivative(
+    f: Function[Result], step: ArrayLike | None = None
+) -> Function[Result]:
     r"""The central difference $(f(x + h) - f(x - h)) / 2h$.
 
     Args:
-        f: As in `derivative`.
-        step: The step $h > 0$, in the unit of `x`. By default
-            $\varepsilon^{1/3} \max(1, |x|)$ with the $\varepsilon$ of the dtype of
-            `x`, which balances truncation against rounding: about 10 digits are
-            right in float64, 4 in float32, 2 in float16.
+        f: As in `derivative`, but only its values are used: NumPy, `math` and
+            branches on the value are allowed inside.
+        step: The step $h > 0$, in the unit of `x`; an array broadcasts against `x`.
+            By default $\varepsilon^{1/3} \max(1, |x|)$ with the $\varepsilon$ of the
+            coarsest dtype among `x` and the results, which balances truncation
+            against rounding: about 10 digits are right in float64, 4 in float32,
+            2 in float16, 1 in bfloat16. Close to the edge of the domain of `f`
+            (log, sqrt) give a smaller one.
 
     Returns:
         A function of the same argument; its result has the structure, shapes and
-        dtypes of the result of `f`. At a kink it is the mean of both slopes.
+        dtypes of the result of `f`. At a kink it is the mean of both slopes. It is
+        NaN where the step is lost in the rounding of x + h.
 
     Raises:
-        TypeError: On the call, if the argument is not floating.
-        ValueError: If `step` is not positive or, on the call, if an array's shape
-            is changed by `f`.
+        TypeError: If `step` is no number or array or, on the call, if the argument
+            is not floating or a result of `f` neither floating nor complex.
+        ValueError: If `step` is not positive and finite or, on the call, if an
+            array's shape is changed by `f`.
 
     Examples:
         >>> numerical_derivative(jnp.exp)(0.0).round(3).item()
         1.0
     """
-    if step is not None and not step > 0:
-        raise ValueError(
-            f"numerical_derivative: expected step > 0, got {step} instead."
-        )
+    if step is not None:
+        _check_step(step)
 
-    def numerical(x: Float[ArrayLike, "*shape"]) -> PyTree:
+    def numerical(x: Float[ArrayLike, "*shape"]) -> Result:
         x = check_floating("numerical_derivative", "x", x)
-        h = default_step(x) if step is None else jnp.full_like(x, step)
-        return central_difference(
-            _shape_keeping("numerical_derivative", f, x.shape), x, h
-        )
+        checked = _checked("numerical_derivative", f)
+        if step is not None:
+            h = jnp.asarray(step, x.dtype)
+            return central_difference(checked, x, h)
+        slope = central_difference(checked, x, default_step(x))
+        eps = coarsest(slope)
+        if eps > jnp.finfo(x.dtype).eps:
+            # In a result that is coarser than x so small a step drowns in rounding.
+            slope = central_difference(checked, x, default_step(x, eps))
+        return slope
 
     return numerical
 
 
-def _tower(name: str, f: Function, max_order: int) -> Function:
-    def tower(x: Float[ArrayLike, "*shape"]) -> tuple[PyTree, ...]:
+def _tower(
+    name: str, f: Function[Result], max_order: int
+) -> Function[tuple[Result, ...]]:
+    def tower(x: Float[ArrayLike, "*shape"]) -> tuple[Result, ...]:
         x = check_floating(name, "x", x)
-        return _orders(_shape_keeping(name, f, x.shape), max_order, x)
+        return _orders(_checked(name, f), max_order, x)
 
     return tower
 
 
-def _orders(f: Function, order: int, x: jax.Array) -> tuple[PyTree, ...]:
+def _orders(f: Function[Result], order: int, x: Array) -> tuple[Result, ...]:
     if order == 0:
         return (f(x),)
     lower, tangents = jax.jvp(
@@ -129,18 +151,49 @@ def _orders(f: Function, order: int, x: jax.Array) -> tuple[PyTree, ...]:
     return (*lower, tangents[-1])
 
 
-def _shape_keeping(name: str, f: Function, shape: tuple[int, ...]) -> Function:
-    """`f`, refusing results that show it does not act element by element."""
+def _checked(name: str, f: Function[Result]) -> Function[Result]:
+    """`f` with arrays as results, refusing those that have no such derivative."""
 
-    def checked(x: jax.Array) -> PyTree:
+    def checked(x: Array) -> Result:
         result = f(x)
-        for leaf in jax.tree.leaves(result):
-            if shape and jnp.shape(leaf) != shape:
-                raise ValueError(
-                    f"{name}: expected f to act element by element and keep the "
-                    f"shape {shape} of x, got shape {jnp.shape(leaf)} instead; for "
-                    "the gradient of a function of several variables use jax.grad."
-                )
-        return result
+        if not jax.tree.leaves(result):
+            raise TypeError(
+                f"{name}: expected f to return an array or a pytree of arrays, "
+                f"got {result} instead."
+            )
+        return jax.tree.map(lambda leaf: _result(name, x, leaf), result)
 
     return checked
+
+
+def _result(name: str, x: Array, leaf: ArrayLike) -> Array:
+    if isinstance(leaf, int | float) and not isinstance(leaf, bool):
+        return jnp.full_like(x, leaf)
+    array = as_array(name, "the result of f", leaf)
+    if not jnp.issubdtype(array.dtype, jnp.inexact):
+        raise TypeError(
+            f"{name}: expected f to return a floating or complex dtype, "
+            f"got {array.dtype} instead."
+        )
+    if x.shape and array.shape != x.shape:
+        raise ValueError(
+            f"{name}: expected f to act element by element and keep the "
+            f"shape {x.shape} of x, got shape {array.shape} instead; for "
+            "the gradient of a function of several variables use jax.grad."
+        )
+    return array
+
+
+def _check_step(step: ArrayLike) -> None:
+    if isinstance(step, bool):
+        raise TypeError(
+            "numerical_derivative: expected step to be an array or a number, "
+            "got bool instead."
+        )
+    if isinstance(step, Tracer):
+        return  # its value is not known yet; a step of zero gives NaN
+    as_array("numerical_derivative", "step", step)
+    if not np.all((np.asarray(step) > 0) & np.isfinite(step)):
+        raise ValueError(
+            f"numerical_derivative: expected step > 0 and finite, got {step} instead."
+        )

@@ -1,0 +1,1 @@
+"""Pages about jaxgrad, and the commands that write them."""

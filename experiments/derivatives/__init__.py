@@ -1,0 +1,457 @@
+"""Derivatives by calculus, by JAX and by differences, side by side.
+
+    python -m experiments.derivatives
+
+Every derivative of the notebooks: functions of one variable up to the third order,
+partial derivatives, a chain that ends in a mean. Beside each stands the closed form
+and what two function values give, with the noise that float32 puts on the latter.
+At the end: what PyTorch's `requires_grad`, `retain_graph`, `create_graph`, `grad_fn`
+and `detach` become when a derivative is a function.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments._command import parse, save_figures, section, table
+from experiments.derivatives._calculus import (
+    EXAMPLES,
+    PARTIALS,
+    Example,
+    Function,
+    calc,
+    calc_gradient,
+    mean_of_squares,
+)
+from jaxgrad import derivative, derivatives, plots
+from jaxgrad.differentiation import numerical_derivative
+
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Derivatives by calculus, by JAX and by differences, side by side."""
+
+    delta: float = 0.001
+    """The step of the differences; the notebook's is 0.001."""
+    seed: int = 0
+    """The key of the one random matrix."""
+    output_dir: Path = Path("results/derivatives")
+    """Where the pictures go."""
+
+
+def forward_difference(f: Function, step: Any) -> Function:
+    """(f(x + h) - f(x)) / h, the notebook's way to check a gradient.
+
+    Its error falls only as h, that of the central difference as h^2.
+    """
+    return lambda x: (f(x + step) - f(x)) / step
+
+
+DIFFERENCES: dict[str, Callable[[Function, Any], Function]] = {
+    "forward": forward_difference,
+    "central": numerical_derivative,
+    "best step": lambda f, step: numerical_derivative(f),
+}
+
+
+def recorded(f: Function, *args: Any) -> list[str]:
+    """The operations of `f` in order: what `grad_fn` (once `creator`) names."""
+    return [equation.primitive.name for equation in jax.make_jaxpr(f)(*args).eqns]
+
+
+class Measured(NamedTuple):
+    """f, f', f'', f''' at one point, and f' by differences."""
+
+    calculus: tuple[float, ...]
+    float32: list[float]
+    float64: list[float]
+    differences: dict[str, float]
+
+
+class Gradient(NamedTuple):
+    """A value and a gradient by dtype, and the gradient by calculus."""
+
+    calculus: list[float]
+    value: dict[str, float]
+    gradient: dict[str, list[float]]
+
+
+class Chain(NamedTuple):
+    """The steps of mean(3 (x + 2)^2) at a matrix of ones."""
+
+    y: jax.Array
+    z: jax.Array
+    mean: jax.Array
+    gradient: jax.Array
+    recorded: dict[str, list[str]]
+
+
+class Habits(NamedTuple):
+    """What PyTorch's switches become; all measured."""
+
+    twice: list[float]
+    """The derivative of x^2 + 2x + 2 at 3, asked for twice."""
+    two_ways: list[float]
+    """The derivative of x^2 at 2 in reverse (`jax.grad`) and in forward mode."""
+    chosen: dict[str, list[float]]
+    """Gradients of w x + b at (1, 2, 3) by `argnums`."""
+    chosen_again: list[int]
+    """How many gradients there are if an argument is chosen once, and twice."""
+    stopped: dict[str, float]
+    """The derivatives of x * x and of x * stop_gradient(x) at 3."""
+    numpy_inside: str
+    """The error that NumPy's exp causes in a function that is differentiated."""
+
+
+class Square(NamedTuple):
+    """sum(a * a) for a random matrix a."""
+
+    a: jax.Array
+    value: jax.Array
+    gradient: jax.Array
+
+
+class Result(NamedTuple):
+    """What the experiment computed."""
+
+    examples: dict[tuple[str, float], Measured]
+    partials: dict[tuple[str, tuple[float, ...]], Gradient]
+    calc: Gradient
+    slopes: dict[str, list[float]]
+    """The three slopes of `calc` by each kind of difference."""
+    chain: Chain
+    habits: Habits
+    square: Square
+    steps: np.ndarray
+    step_errors: dict[str, np.ndarray]
+    """Relative error of the derivative of (sqrt x + 1)^3, by step."""
+
+
+def run(config: Config) -> Result:
+    """Compute everything. Only inside `jax.enable_x64` is there any float64."""
+    if not 0 < config.delta < math.inf:
+        raise ValueError(f"expected --delta > 0, got {config.delta} instead")
+    steps = np.logspace(-12, 0, 97)
+    with jax.enable_x64(True):
+        return Result(
+            examples={
+                (formula, x): measure(example, x, config.delta)
+                for formula, example in EXAMPLES.items()
+                for x in example.points
+            },
+            partials={
+                (formula, point): measure_gradient(example.f, point, example.calculus)
+                for formula, example in PARTIALS.items()
+                for point in example.points
+            },
+            calc=measure_gradient(calc, ([1.0, 2.0, 3.0],), calc_gradient),
+            slopes=by_difference(calc_slopes, config.delta),
+            chain=mean_chain(),
+            habits=habits(),
+            square=random_square(config.seed),
+            steps=steps,
+            step_errors=errors_by_step(EXAMPLES["(sqrt x + 1)^3"], steps),
+        )
+
+
+def measure(example: Example, x: float, delta: float) -> Measured:
+    """One point in both precisions: the tower by JAX, f' by differences."""
+    tower = jax.jit(derivatives(example.f, 3))
+    orders = {
+        dtype: [y.item() for y in tower(jnp.asarray(x, dtype))] for dtype in DTYPES
+    }
+    differences = by_difference(
+        lambda make, step, dtype: make(example.f, step)(jnp.asarray(x, dtype)).item(),
+        delta,
+    )
+    return Measured(example.calculus(x), **orders, differences=differences)
+
+
+def by_difference(compute: Callable[..., Any], delta: float) -> dict[str, Any]:
+    """`compute(make, step, dtype)` for every kind of difference and every dtype."""
+    return {
+        f"{kind}, {dtype}": compute(make, delta, dtype)
+        for kind, make in DIFFERENCES.items()
+        for dtype in DTYPES
+    }
+
+
+def measure_gradient(f: Function, args: Sequence[Any], calculus: Any) -> Gradient:
+    """All partial derivatives at once: `argnums` is PyTorch's `requires_grad`."""
+    every = tuple(range(len(args)))
+    value, gradient = {}, {}
+    for dtype in DTYPES:
+        y, slopes = jax.value_and_grad(f, argnums=every)(
+            *(jnp.array(x, dtype) for x in args)
+        )
+        value[dtype] = y.item()
+        gradient[dtype] = [number for g in slopes for number in g.ravel().tolist()]
+    return Gradient(list(calculus(*args)), value, gradient)
+
+
+def calc_slopes(
+    make: Callable[[Function, Any], Function], step: float, dtype: str
+) -> list[float]:
+    """The slopes of `calc` at [1, 2, 3], one variable moved at a time."""
+    x = jnp.array([1.0, 2.0, 3.0], dtype)
+    moved = [lambda t, i=i: calc(x.at[i].set(t)) for i in range(3)]
+    return [make(f, step)(x[i]).item() for i, f in enumerate(moved)]
+
+
+def mean_chain() -> Chain:
+    """mean(3 (x + 2)^2) at ones(2, 2), with the operations JAX recorded."""
+    x = jnp.ones((2, 2), jnp.float32)
+    y = x + 2
+    return Chain(
+        y=y,
+        z=y * y * 3,
+        mean=mean_of_squares(x),
+        gradient=jax.grad(mean_of_squares)(x),
+        recorded={
+            "x + 2": recorded(lambda x: x + 2, x),
+            "mean of 3 (x + 2)^2": recorded(mean_of_squares, x),
+        },
+    )
+
+
+def habits() -> Habits:
+    """Try what each of PyTorch's switches is for."""
+    slope, square = derivative(EXAMPLES["x^2 + 2x + 2"].f), EXAMPLES["x^2"].f
+    line, point = PARTIALS["w x + b at (x, w, b)"].f, (1.0, 2.0, 3.0)
+    return Habits(
+        twice=[slope(3.0).item(), slope(3.0).item()],
+        two_ways=[jax.grad(square)(2.0).item(), derivative(square)(2.0).item()],
+        chosen={
+            str(argnums): [g.item() for g in jax.grad(line, argnums=argnums)(*point)]
+            for argnums in [(0,), (1, 2), (0, 1, 2)]
+        },
+        chosen_again=[
+            len(jax.grad(line, argnums=tuple(chosen))(*point))
+            for chosen in ({0}, {0} | {0})
+        ],
+        stopped={
+            "x * x": derivative(lambda x: x * x)(3.0).item(),
+            "x * stop_gradient(x)": derivative(lambda x: x * jax.lax.stop_gradient(x))(
+                3.0
+            ).item(),
+        },
+        numpy_inside=error_of(lambda: derivative(np.exp)(2.0)),
+    )
+
+
+def error_of(call: Callable[[], Any]) -> str:
+    """The name and the first line of the error that `call` raises."""
+    try:
+        call()
+    except jax.errors.TracerArrayConversionError as error:
+        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return "no error"
+
+
+def random_square(seed: int) -> Square:
+    """sum(a * a) and its gradient, for an `a` as `torch.randn(2, 2)` draws it."""
+    a = jax.random.normal(jax.random.key(seed), (2, 2), jnp.float32)
+    return Square(a, *jax.value_and_grad(lambda a: (a * a).sum())(a))
+
+
+def errors_by_step(example: Example, steps: np.ndarray) -> dict[str, np.ndarray]:
+    """The relative error of f' for every step, all steps at once."""
+    (x,) = example.points
+    exact = example.calculus(x)[1]
+    errors = {}
+    for kind in ("forward", "central"):
+        for dtype in DTYPES:
+
+            def slope(step, make=DIFFERENCES[kind], dtype=dtype):
+                return make(example.f, step)(jnp.asarray(x, dtype))
+
+            slopes = jax.vmap(slope)(jnp.asarray(steps, dtype))
+            errors[f"{kind}, {dtype}"] = abs(np.asarray(slopes, np.float64) / exact - 1)
+    return errors
+
+
+def report(result: Result) -> None:
+    """Print the tables."""
+    section("Every order at once: jaxgrad.derivatives", _orders_table(result))
+    section("f' from two values: the notebook's check", _differences_table(result))
+    section("Partial derivatives: argnums", _partials_table(result))
+    section("mean of s / (s + 2), s = (2x + 1)^2, at [1, 2, 3]", _calc_table(result))
+    section("mean of 3 (x + 2)^2 at ones(2, 2)", _chain_text(result.chain))
+    section("PyTorch's switches", _habits_text(result))
+
+
+def _orders_table(result: Result) -> str:
+    """The float32 numbers and both errors, relative to max(1, |exact|)."""
+    rows = []
+    for (formula, x), found in result.examples.items():
+        exact = np.array(found.calculus)
+        errors = [
+            float(np.max(abs(np.array(computed) - exact) / np.maximum(1, abs(exact))))
+            for computed in (found.float32, found.float64)
+        ]
+        rows.append((formula, x, *found.float32, *errors))
+    header = ("f", "at", "f(x)", "f'", "f''", "f'''", "error float32", "float64")
+    return table(header, rows)
+
+
+def _differences_table(result: Result) -> str:
+    return table(
+        ("f", "at", "calculus", *result.slopes),
+        [
+            (formula, x, float(found.calculus[1]), *found.differences.values())
+            for (formula, x), found in result.examples.items()
+        ],
+    )
+
+
+def _partials_table(result: Result) -> str:
+    return table(
+        ("f", "point", "value", "calculus", "JAX float32", "JAX float64"),
+        [
+            (formula, point, y.value["float64"], y.calculus, *y.gradient.values())
+            for (formula, point), y in result.partials.items()
+        ],
+    )
+
+
+def _calc_table(result: Result) -> str:
+    exact = np.array(result.calc.calculus)
+    rows = {f"JAX, {dtype}": g for dtype, g in result.calc.gradient.items()}
+    rows |= result.slopes
+    values = ", ".join(f"{y} ({dtype})" for dtype, y in result.calc.value.items())
+    return f"value: {values}\n" + table(
+        ("gradient by", "d/dx1", "d/dx2", "d/dx3", "largest relative error"),
+        [("calculus", *result.calc.calculus, 0.0)]
+        + [
+            (label, *slopes, float(np.max(abs(np.array(slopes) / exact - 1))))
+            for label, slopes in rows.items()
+        ],
+    )
+
+
+def _chain_text(chain: Chain) -> str:
+    return "\n".join(
+        [
+            f"y = x + 2       {chain.y.tolist()}",
+            f"z = y * y * 3   {chain.z.tolist()}",
+            f"out = z.mean()  {chain.mean}",
+            f"gradient        {chain.gradient.tolist()}",
+            *(
+                f"recorded in {f}: {', '.join(ops)}"
+                for f, ops in chain.recorded.items()
+            ),
+        ]
+    )
+
+
+def _habits_text(result: Result) -> str:
+    found = result.habits
+    cubic = result.examples["x^3 + x^2 + x + 1", 2.0].float32
+    exp = result.examples["exp x", 2.0].float32[1]
+    rows = [
+        ("y.backward(); autograd.grad", "jax.grad; derivative", found.two_ways),
+        *(
+            ("requires_grad=True for some", f"argnums={argnums}", gradients)
+            for argnums, gradients in found.chosen.items()
+        ),
+        ("requires_grad_(), again", "the same choice", found.chosen_again),
+        ("retain_graph=True", "call it again", found.twice),
+        ("create_graph=True", "derivatives(f, 3)", cubic),
+        ("y.grad_fn", "jax.make_jaxpr", ", ".join(result.chain.recorded["x + 2"])),
+        *(
+            ("x.detach(), no_grad()", f"d/dx {f}", slope)
+            for f, slope in found.stopped.items()
+        ),
+        ("torch.exp, not np.exp", "jnp.exp, not np.exp", exp),
+    ]
+    return (
+        table(("PyTorch", "JAX", "measured"), rows)
+        + f"\n\nnp.exp inside f: {found.numpy_inside}"
+    )
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """The error of the differences against the step."""
+    errors = plots.curves(
+        {
+            # An error of exactly 0 has no place on a logarithmic axis.
+            label: np.where(error > 0, error, np.nan)
+            for label, error in result.step_errors.items()
+        },
+        x=result.steps,
+        xlabel="step h",
+        ylabel="relative error of f'",
+        title="(sqrt x + 1)^3 at 2: rounding to the left, truncation to the right",
+        log=True,
+    )
+    errors.axes[0].set_xscale("log")
+    return {"step_errors": errors}
+
+
+def reproduced(result: Result) -> dict[str, Any]:
+    """The notebooks' numbers by the row of the data file, as computed here."""
+    orders = {at: found.float32 for at, found in result.examples.items()}
+    slope = {at: values[1] for at, values in orders.items()}
+    line, line_of_2, square_of_sum = (
+        [p.value["float32"], *p.gradient["float32"]] for p in result.partials.values()
+    )
+    root, exp = result.examples["(sqrt x + 1)^3", 2.0], result.examples["exp x", 2.0]
+    chain, square, pi = result.chain, result.square, ("sin x", math.pi)
+    return {
+        "0.8": chain.recorded["x + 2"],
+        "0.9": {"z": chain.z, "out": chain.mean, "gradient": chain.gradient},
+        "1.1": [slope[at] for at in (("2x", 1), ("2x", 3), ("x^2", 3), ("x^3", 3))],
+        "1.2": orders["x^2 + 2x + 2", 3][:2],
+        "1.3": result.habits.twice,
+        "1.4": orders["x^3 + x^2 + x + 1", 2],
+        "1.5": orders["exp x", 1],
+        "1.6": orders["sin x", 3.141],
+        "3.19": {
+            "y": chain.y,
+            "z": chain.z,
+            "out": chain.mean,
+            "gradient": chain.gradient,
+            "recorded": chain.recorded["mean of 3 (x + 2)^2"],
+        },
+        "3.20": {
+            "b": square.value,
+            "gradient minus 2a": square.gradient - 2 * square.a,
+        },
+        "3.21": line,
+        "3.22": [*result.habits.two_ways, slope[pi]],
+        "3.23": [exp.float32[1], exp.float64[1]],
+        "3.24": {"float32": root.float32[:2], "float64": root.float64[:2]},
+        "3.25": square_of_sum,
+        "3.26": {"value": result.calc.value, "gradient": result.calc.gradient},
+        "3.27": result.slopes,
+        "3.C4": square.a.mean(),
+        "3.C8": result.habits.chosen_again,
+        "4.1": line_of_2,
+        "4.2": {
+            "x^2": slope["x^2", 2],
+            "exp x": slope["exp x", 2],
+            "sin x": slope[pi],
+            "(x - 4)(x^2 + 6)": orders["(x - 4)(x^2 + 6)", 0][:2],
+            "(sqrt x + 1)^3": slope["(sqrt x + 1)^3", 2],
+            "(x + 2y)^2": square_of_sum[1:],
+        },
+        "4.C1": line_of_2[0],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> Result:
+    """Parse, run, report, save the pictures."""
+    config = parse(Config, argv, "derivatives")
+    result = run(config)
+    report(result)
+    save_figures(figures(result), config.output_dir)
+    return result

@@ -1,0 +1,399 @@
+"""A two-layer network on random numbers: 500 steps of gradient descent, 200 times.
+
+    python -m experiments.two_layer_net
+
+The loop of the notebook is one `jax.lax.scan`; one start of it says little, so it runs
+from 200 starts, and the five losses that the notebook printed are laid beside all of
+them. Then one start in parts: the backward pass by hand beside `jax.grad`, the update
+by hand beside `optax.sgd`, and float64 beside float32, which holds the last losses up.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+from matplotlib.figure import Figure
+
+from experiments._command import parse, run_as_script, save_figures, section, table
+from jaxgrad.activations import relu
+
+N, D_IN, H, D_OUT = 64, 1000, 100, 10
+STEPS = 500
+PRINTED = {
+    99: 1054.7764892578125,
+    199: 13.261177062988281,
+    299: 0.24380940198898315,
+    399: 0.005378917790949345,
+    499: 0.0003115542058367282,
+}
+TIMES = list(PRINTED)
+# The same values, but the derivative at exactly 0 is a choice.
+RECTIFIERS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "jaxgrad.activations.relu": relu,
+    "jnp.maximum(x, 0)": lambda x: jnp.maximum(x, 0),
+    "jnp.clip(x, min=0)": lambda x: jnp.clip(x, min=0),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A two-layer network on random numbers: 500 steps, from many starts."""
+
+    starts: int = 200
+    """Random starts; 20 are too few to judge one printed run by."""
+    side_by_side: int = 2
+    """Starts that run at once (vmap). A GPU takes all; a CPU's cache holds few."""
+    learning_rate: float = 1e-6
+    """The notebook's is 1e-6."""
+    seed: int = 0
+    """The key of all starts."""
+    output_dir: Path = Path("results/two_layer_net")
+    """Where the picture goes."""
+
+
+class Weights(NamedTuple):
+    """The parameters: any pytree can be differentiated, also a named tuple."""
+
+    w1: Float[Array, "inputs hidden"]
+    w2: Float[Array, "hidden outputs"]
+
+
+class Data(NamedTuple):
+    """What the network is to learn by heart."""
+
+    x: Float[Array, "batch inputs"]
+    y: Float[Array, "batch outputs"]
+
+
+LossAndGradient = Callable[[Weights, Data], tuple[jax.Array, Weights]]
+
+
+def start(key: jax.Array) -> tuple[Weights, Data]:
+    """Four standard normal matrices, as `torch.randn` draws them."""
+    x, y, w1, w2 = (
+        jax.random.normal(k, shape, jnp.float32)
+        for k, shape in zip(
+            jax.random.split(key, 4),
+            [(N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)],
+            strict=True,
+        )
+    )
+    return Weights(w1, w2), Data(x, y)
+
+
+def predict(weights: Weights, x: jax.Array) -> jax.Array:
+    """`x.mm(w1).clamp(min=0).mm(w2)`."""
+    return relu(x @ weights.w1) @ weights.w2
+
+
+def loss(weights: Weights, data: Data) -> jax.Array:
+    """The sum of squares, a scalar: shape (), as `.sum()` gives it in PyTorch too."""
+    return jnp.sum((predict(weights, data.x) - data.y) ** 2)
+
+
+loss_and_gradient: LossAndGradient = jax.value_and_grad(loss)
+
+
+def loss_and_gradient_by_hand(
+    weights: Weights, data: Data
+) -> tuple[jax.Array, Weights]:
+    """The same by the chain rule: what `jax.value_and_grad` saves us."""
+    h = data.x @ weights.w1
+    h_relu = jnp.maximum(h, 0)
+    error = h_relu @ weights.w2 - data.y
+    d_prediction = 2 * error
+    d_h = jnp.where(h > 0, d_prediction @ weights.w2.T, 0)
+    gradient = Weights(w1=data.x.T @ d_h, w2=h_relu.T @ d_prediction)
+    return jnp.sum(error**2), gradient
+
+
+def train(
+    weights: Weights,
+    data: Data,
+    learning_rate: float = 1e-6,
+    steps: int = STEPS,
+    gradient: LossAndGradient = loss_and_gradient,
+) -> tuple[Weights, Float[Array, "steps"]]:
+    """Gradient descent with the update written out.
+
+    No `no_grad` and no `zero_`: the gradient is a value, recorded nowhere, and new
+    weights are made instead of changing the old ones.
+
+    Args:
+        weights: Where to start.
+        data: What to fit.
+        learning_rate: The length of a step.
+        steps: How many.
+        gradient: Returns the loss and its gradient.
+
+    Returns:
+        The trained weights, and the loss before each step.
+    """
+
+    def step(weights: Weights, _: None) -> tuple[Weights, jax.Array]:
+        value, slopes = gradient(weights, data)
+        stepped = jax.tree.map(lambda w, g: w - learning_rate * g, weights, slopes)
+        return stepped, value
+
+    return jax.lax.scan(step, weights, length=steps)
+
+
+def train_with(
+    optimizer: optax.GradientTransformation,
+    weights: Weights,
+    data: Data,
+    steps: int = STEPS,
+) -> tuple[Weights, Float[Array, "steps"]]:
+    """The same loop with an optimizer, whose state goes round with the weights."""
+
+    def step(carry: tuple[Weights, Any], _: None) -> tuple[Any, jax.Array]:
+        weights, state = carry
+        value, slopes = loss_and_gradient(weights, data)
+        updates, state = optimizer.update(slopes, state, weights)
+        return (optax.apply_updates(weights, updates), state), value
+
+    carry = weights, optimizer.init(weights)
+    (weights, _), losses = jax.lax.scan(step, carry, length=steps)
+    return weights, losses
+
+
+@partial(jax.jit, static_argnames="side_by_side")
+def losses_of_starts(
+    keys: jax.Array, learning_rate: float, side_by_side: int
+) -> Float[Array, "starts steps"]:
+    """Every loss of every start: `map` over groups of starts, `vmap` inside a group."""
+    return jax.lax.map(
+        lambda key: train(*start(key), learning_rate)[1], keys, batch_size=side_by_side
+    )
+
+
+class Result(NamedTuple):
+    """What the experiment computed."""
+
+    losses: np.ndarray
+    """Shape (starts, steps): the loss before each step."""
+    loss_shape: tuple[int, ...]
+    gradient_difference: dict[str, float]
+    """By hand against jax.grad, at the median start; relative to the largest entry."""
+    one_run: dict[str, np.ndarray]
+    """All losses of the median start, by the way they were computed."""
+    at_zero: dict[str, float]
+    """The derivative at exactly 0 of functions with the values of a rectifier."""
+    nearest_to_zero: float
+    """The smallest |x w1| at the median start."""
+
+
+def run(config: Config) -> Result:
+    """Train from every start, then the start with the median last loss in four ways."""
+    _check(config)
+    keys = jax.random.split(jax.random.key(config.seed), config.starts)
+    # PyTorch multiplies float32 in full; JAX on a GPU or TPU does if it is told to.
+    with jax.default_matmul_precision("highest"):
+        losses = np.asarray(
+            losses_of_starts(keys, config.learning_rate, config.side_by_side)
+        )
+        if not np.isfinite(losses).all():
+            raise ValueError(
+                f"the loss grew beyond float32 at --learning-rate "
+                f"{config.learning_rate}: try a smaller one"
+            )
+        middle = np.argsort(losses[:, -1])[config.starts // 2]
+        weights, data = jax.jit(start)(keys[middle])
+        return Result(
+            losses=losses,
+            loss_shape=jax.eval_shape(loss, weights, data).shape,
+            gradient_difference=gradient_difference(weights, data),
+            one_run=one_run_in_four_ways(weights, data, config.learning_rate),
+            at_zero={name: jax.grad(f)(0.0).item() for name, f in RECTIFIERS.items()},
+            nearest_to_zero=jnp.min(jnp.abs(data.x @ weights.w1)).item(),
+        )
+
+
+def _check(config: Config) -> None:
+    for name, least in (("starts", 2), ("side_by_side", 1)):
+        if (value := getattr(config, name)) < least:
+            option = name.replace("_", "-")
+            raise ValueError(f"expected --{option} >= {least}, got {value} instead")
+    if not config.learning_rate > 0:
+        raise ValueError(
+            f"expected --learning-rate > 0, got {config.learning_rate} instead"
+        )
+
+
+def gradient_difference(weights: Weights, data: Data) -> dict[str, float]:
+    """The largest difference, relative to the largest entry, for each weight."""
+    _, by_jax = jax.jit(loss_and_gradient)(weights, data)
+    _, by_hand = jax.jit(loss_and_gradient_by_hand)(weights, data)
+    return {
+        name: (jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a))).item()
+        for name, a, b in zip(Weights._fields, by_jax, by_hand, strict=True)
+    }
+
+
+def one_run_in_four_ways(
+    weights: Weights, data: Data, learning_rate: float
+) -> dict[str, np.ndarray]:
+    """The losses from one start: three ways that should agree, and one in float64."""
+    by_hand = partial(train, gradient=loss_and_gradient_by_hand)
+    by_optax = partial(train_with, optax.sgd(learning_rate))
+    with jax.enable_x64(True):
+        exact = jax.tree.map(lambda a: a.astype(jnp.float64), (weights, data))
+        in_float64 = np.asarray(jax.jit(train)(*exact, learning_rate)[1])
+    return {
+        "jax.grad": np.asarray(jax.jit(train)(weights, data, learning_rate)[1]),
+        "by hand": np.asarray(jax.jit(by_hand)(weights, data, learning_rate)[1]),
+        "optax.sgd": np.asarray(jax.jit(by_optax)(weights, data)[1]),
+        "jax.grad, float64": in_float64,
+    }
+
+
+class Spread(NamedTuple):
+    """The losses of all starts at one time, and where the notebook's lies."""
+
+    t: int
+    printed: float
+    low: float
+    median: float
+    high: float
+    z: float
+    """Distance of the printed loss from the mean, in standard deviations of the log."""
+    quantile: float
+    """Share of the starts with a smaller loss than the printed one."""
+    falling_share: float
+    """Share of the starts whose loss fell since the time before (at first, 0)."""
+
+
+def spreads(losses: np.ndarray) -> list[Spread]:
+    """One row for each time at which the notebook printed its loss."""
+    return [_spread(losses, t, max(t - 100, 0)) for t in TIMES]
+
+
+def _spread(losses: np.ndarray, t: int, before: int) -> Spread:
+    now, printed = losses[:, t].astype(np.float64), PRINTED[t]
+    low, median, high = np.quantile(now, [0.05, 0.5, 0.95])
+    log = np.log(now)
+    return Spread(
+        t=t,
+        printed=printed,
+        low=float(low),
+        median=float(median),
+        high=float(high),
+        z=float((np.log(printed) - log.mean()) / log.std(ddof=1)),
+        quantile=float(np.mean(now < printed)),
+        falling_share=float(np.mean(losses[:, t] < losses[:, before])),
+    )
+
+
+def report(result: Result) -> None:
+    """Print the tables."""
+    starts = len(result.losses)
+    section(
+        f"The loss before step t, from {starts} starts",
+        _spread_table(result)
+        + "\nquantile: the share of starts below the notebook's loss; z: its distance "
+        "from the mean,\nin standard deviations of the log loss; falling: the share of "
+        "starts whose loss fell.",
+    )
+    section("The median start, four ways", _ways_table(result))
+    section("The loss's shape", _shape_text(result))
+    section("The derivative of the rectifier at exactly 0", _kink_table(result))
+
+
+def _spread_table(result: Result) -> str:
+    median = float(np.median(result.losses[:, 0]))
+    rows = [
+        (s.t, s.printed, s.low, s.median, s.high, s.quantile, s.z, s.falling_share)
+        for s in spreads(result.losses)
+    ]
+    header = ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling")
+    return f"t = 0: median {median:.3g}\n" + table(header, rows)
+
+
+def _ways_table(result: Result) -> str:
+    rows = [
+        (way, *(float(losses[t]) for t in TIMES))
+        for way, losses in result.one_run.items()
+    ]
+    difference = max(result.gradient_difference.values())
+    return (
+        table(("gradient or update by", *(f"t = {t}" for t in TIMES)), rows)
+        + "\nThe gradient by hand and by jax.grad at the start, largest difference: "
+        f"{difference:.1e}\nof the largest entry. "
+        "In float32 the last updates are smaller than the last digit\nof the weights "
+        "and get lost: that keeps the last losses up."
+    )
+
+
+def _shape_text(result: Result) -> str:
+    return (
+        f"{result.loss_shape}: a scalar, in PyTorch as in JAX. The notebook's comment "
+        "says (1,), which jax.grad would refuse."
+    )
+
+
+def _kink_table(result: Result) -> str:
+    rows = [("torch.clamp(min=0)", 1.0), ("torch.relu", 0.0), *result.at_zero.items()]
+    return (
+        table(("function", "derivative at 0"), rows)
+        + "\nThe first two are PyTorch 2.13's. The notebook clamps, this script takes "
+        "relu: no difference here,\nfor the nearest entry of x w1 to 0 at the start is "
+        f"{result.nearest_to_zero:.2g}."
+    )
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """The loss of all starts and the notebook's five points."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    t = np.arange(result.losses.shape[1])
+    low, median, high = np.quantile(result.losses, [0.05, 0.5, 0.95], axis=0)
+    starts = len(result.losses)
+    axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
+    axes.plot(t, median, label="median")
+    axes.plot(
+        t, result.one_run["jax.grad, float64"], "--", label="median start in float64"
+    )
+    axes.plot(TIMES, list(PRINTED.values()), "kx", label="printed in the notebook")
+    axes.set(
+        xlabel="step",
+        ylabel="sum of squared errors",
+        yscale="log",
+        title="Two-layer network, 64-1000-100-10, learning rate 1e-6",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return {"loss": figure}
+
+
+def reproduced(result: Result) -> dict[str, Any]:
+    """The notebook's numbers by the row of the data file, as computed here."""
+    rows: dict[str, Any] = {
+        f"2.{i}": {
+            "median": spread.median,
+            "z": spread.z,
+            "quantile": spread.quantile,
+            "falling_share": spread.falling_share,
+        }
+        for i, spread in enumerate(spreads(result.losses), start=1)
+    }
+    return rows | {"2.C1": str(result.loss_shape)}
+
+
+def main(argv: Sequence[str] | None = None) -> Result:
+    """Parse, run, report, save the picture."""
+    config = parse(Config, argv, "two_layer_net")
+    result = run(config)
+    report(result)
+    save_figures(figures(result), config.output_dir)
+    return result
+
+
+if __name__ == "__main__":
+    run_as_script(main)

@@ -1,0 +1,194 @@
+r"""Activations made of one exponential and a straight line.
+
+Each is written with an exponential that cannot overflow, and its derivative from
+the closed form: $e^x$ itself, not $(e^x - 1) + 1$, whose digits are gone at x = -20.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxgrad._types import Array, ArrayLike
+from jaxgrad.activations._elementwise import elementwise, with_slope
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def elu(x: Float[ArrayLike, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
+    r"""Exponential linear unit.
+
+    $$ f(x) = x \text{ if } x > 0 \text{ else } \alpha (e^x - 1) $$
+
+    Args:
+        x: Any floating array, shape `(*shape)`.
+        alpha: The depth $\alpha$ to which it saturates, in the unit of `x`.
+
+    Returns:
+        Array of the shape and dtype of `x`.
+
+    Derivative:
+        1 for x > 0 and at NaN, alpha e^x for x <= 0; at x = 0 hence alpha.
+        The second derivative at x = 0 is 0.
+
+    Raises:
+        TypeError: If `x` is not floating.
+
+    Examples:
+        >>> elu(jnp.array([-100.0, 2.0]), alpha=0.5).tolist()
+        [-0.5, 2.0]
+
+    Torch: `torch.nn.functional.elu`.
+    """
+    return elementwise("elu", _elu, x, alpha)
+
+
+def celu(x: Float[ArrayLike, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
+    r"""ELU whose slope is continuous for every alpha.
+
+    $$ f(x) = x \text{ if } x > 0 \text{ else } \alpha (e^{x / \alpha} - 1) $$
+
+    Args:
+        x: Any floating array, shape `(*shape)`.
+        alpha: The depth and the width $\alpha \ne 0$, in the unit of `x`.
+
+    Returns:
+        Array of the shape and dtype of `x`.
+
+    Derivative:
+        1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative at
+        x = 0 is 0.
+
+    Raises:
+        TypeError: If `x` is not floating.
+        ValueError: If `alpha` is 0.
+
+    Examples:
+        >>> celu(jnp.array([-1000.0, 2.0]), alpha=0.5).tolist()
+        [-0.5, 2.0]
+
+    Torch: `torch.nn.functional.celu`.
+    """
+    if alpha == 0:
+        raise ValueError(f"celu: expected alpha other than 0, got {alpha} instead.")
+    return elementwise("celu", _elu, x, alpha, alpha)
+
+
+def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    r"""Scaled ELU, which keeps mean 0 and variance 1 through many layers.
+
+    $$ f(x) = \lambda \, \mathrm{elu}(x, \alpha), \qquad
+       \lambda = 1.0507, \; \alpha = 1.6733 $$
+
+    Args:
+        x: Any floating array, shape `(*shape)`.
+
+    Returns:
+        Array of the shape and dtype of `x`.
+
+    Derivative:
+        1.0507 for x > 0 and at NaN, 1.7581 e^x for x <= 0. The second derivative
+        at x = 0 is 0.
+
+    Raises:
+        TypeError: If `x` is not floating.
+
+    Examples:
+        >>> selu(jnp.array([-100.0, 1.0])).round(5).tolist()
+        [-1.7581, 1.0507]
+
+    Torch: `torch.nn.functional.selu`.
+
+    References: Klambauer et al., 2017.
+    """
+    return elementwise("selu", lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA), x)
+
+
+def softplus(
+    x: Float[ArrayLike, "*shape"], beta: float = 1.0, threshold: float = 20.0
+) -> Float[Array, "*shape"]:
+    r"""A smooth ReLU.
+
+    $$ f(x) = \log(1 + e^{\beta x}) / \beta
+       \text{ if } \beta x \le t \text{ else } x $$
+
+    Args:
+        x: Any floating array, shape `(*shape)`.
+        beta: The sharpness $\beta$ of the bend, in 1 / unit of `x`.
+        threshold: The $t$ above which it is linear, dimensionless.
+
+    Returns:
+        Array of the shape and dtype of `x`.
+
+    Derivative:
+        sigmoid(beta x), and 1 where it is linear.
+
+    Raises:
+        TypeError: If `x` is not floating.
+
+    Examples:
+        >>> softplus(jnp.array([-1000.0, 0.0, 1000.0])).round(5).tolist()
+        [0.0, 0.69315, 1000.0]
+
+    Torch: `torch.nn.functional.softplus`. `jax.nn.softplus` is never linear.
+    """
+    return elementwise("softplus", _softplus, x, beta, threshold)
+
+
+def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    r"""The logarithm of the sigmoid, finite where the sigmoid underflows.
+
+    $$ f(x) = -\log(1 + e^{-x}) $$
+
+    Args:
+        x: Any floating array, shape `(*shape)`.
+
+    Returns:
+        Array of the shape and dtype of `x`; all entries <= 0.
+
+    Derivative:
+        sigmoid(-x).
+
+    Raises:
+        TypeError: If `x` is not floating.
+
+    Examples:
+        >>> logsigmoid(jnp.array([-1000.0, 0.0])).round(5).tolist()
+        [-1000.0, -0.69315]
+
+    Torch: `torch.nn.functional.logsigmoid`.
+    """
+    return elementwise("logsigmoid", lambda x: -_log1p_exp(-x), x)
+
+
+def _elu(x: Array, depth: ArrayLike, width: ArrayLike = 1) -> Array:
+    # The bend is given no x > 0, where it could overflow.
+    bend = depth * _expm1(jnp.where(x < 0, x, 0) / width)
+    # At 0 PyTorch takes the slope of the bend, but a second derivative of 0.
+    line = x * jnp.where(x == 0, depth / width, 1)
+    return jnp.where(x < 0, bend, line)
+
+
+def _softplus(x: Array, beta: Array, threshold: Array) -> Array:
+    return jnp.where(beta * x > threshold, x, _log1p_exp(beta * x) / beta)
+
+
+_expm1 = with_slope(jnp.exp)(jnp.expm1)
+
+
+@with_slope(jax.lax.logistic)
+def _log1p_exp(x: Array) -> Array:
+    return jnp.maximum(x, 0) + _log1p(jnp.exp(-jnp.abs(x)))
+
+
+def _log1p(z: Array) -> Array:
+    r"""$\log(1 + z)$ for z in [0, 1], in a third of the time of `jnp.log1p`.
+
+    The series $2 \, \mathrm{artanh}(w) = 2 (w + w^3 / 3 + \dots)$ with $w = z / (2 + z)
+    \le 1/3$; its rest is below the rounding error of the dtype.
+    """
+    w = z / (2 + z)
+    series = jnp.zeros_like(z)
+    for power in range(33 if z.dtype == jnp.float64 else 15, 0, -2):
+        series = series * (w * w) + 1 / power
+    return 2 * w * series

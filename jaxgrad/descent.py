@@ -1,0 +1,422 @@
+"""Optimizers on surfaces one can draw: their paths, and a race between them.
+
+A path is one `lax.scan`, so thousands of steps cost one compilation. A race maps the
+same scan over starts and learning rates and runs all optimizers in one compiled
+program; it keeps paths only if asked to, else what it reports is reduced on the way.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Bool, Float, Int
+
+from jaxgrad._checks import check_floating, check_int, check_ndim, check_shape
+from jaxgrad._types import Array, ArrayLike
+
+Objective = Callable[[Array], Array]
+Factory = Callable[..., optax.GradientTransformation]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function of two variables to descend, with what is known of it."""
+
+    name: str
+    function: Objective
+    """From a point of shape (..., 2) to a height of shape (...)."""
+    minimum: tuple[Point, ...]
+    """Every global minimum."""
+    bounds: tuple[Point, Point]
+    """The part to look at: the lower left and the upper right corner."""
+
+
+def sphere(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """$x^2 + y^2$."""
+    return jnp.sum(point**2, -1)
+
+
+def bowl(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """$(x^2 + 100 y^2) / 2$: a hundred times steeper in one direction."""
+    x, y = _coordinates(point)
+    return (x**2 + 100 * y**2) / 2
+
+
+def rosenbrock(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """$(1 - x)^2 + 100 (y - x^2)^2$: a bent valley, almost flat along its floor."""
+    x, y = _coordinates(point)
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+def beale(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """Beale's function: a plateau with steep corners."""
+    x, y = _coordinates(point)
+    return (
+        (1.5 - x + x * y) ** 2
+        + (2.25 - x + x * y**2) ** 2
+        + (2.625 - x + x * y**3) ** 2
+    )
+
+
+def himmelblau(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """$(x^2 + y - 11)^2 + (x + y^2 - 7)^2$: four minima of the same depth."""
+    x, y = _coordinates(point)
+    return (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
+
+
+def rastrigin(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """A bowl full of dents: a local minimum near every integer point."""
+    return jnp.sum(point**2 + 10 * (1 - jnp.cos(2 * math.pi * point)), -1)
+
+
+def saddle(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
+    """$x^2 - y^2 + y^4 / 4$: a saddle at the origin between two minima."""
+    x, y = _coordinates(point)
+    return x**2 - y**2 + y**4 / 4
+
+
+SURFACES: Mapping[str, Surface] = {
+    surface.name: surface
+    for surface in (
+        Surface("sphere", sphere, ((0.0, 0.0),), ((-10.0, -10.0), (10.0, 10.0))),
+        Surface("bowl", bowl, ((0.0, 0.0),), ((-10.0, -2.0), (10.0, 2.0))),
+        Surface("rosenbrock", rosenbrock, ((1.0, 1.0),), ((-2.0, -1.0), (2.0, 3.0))),
+        Surface("beale", beale, ((3.0, 0.5),), ((-4.5, -4.5), (4.5, 4.5))),
+        Surface(
+            "himmelblau",
+            himmelblau,
+            (
+                (3.0, 2.0),
+                (-2.8051180869527447, 3.1313125182505730),
+                (-3.7793102533777469, -3.2831859912861695),
+                (3.5844283403304917, -1.8481265269644035),
+            ),
+            ((-6.0, -6.0), (6.0, 6.0)),
+        ),
+        Surface("rastrigin", rastrigin, ((0.0, 0.0),), ((-5.12, -5.12), (5.12, 5.12))),
+        Surface(
+            "saddle",
+            saddle,
+            ((0.0, math.sqrt(2.0)), (0.0, -math.sqrt(2.0))),
+            ((-2.5, -2.5), (2.5, 2.5)),
+        ),
+    )
+}
+
+
+class Path(NamedTuple):
+    """Where an optimizer went."""
+
+    points: Float[Array, "steps *shape"]
+    """The point after each step."""
+    values: Float[Array, "steps"]
+    """The value before each step, as a training loop records its loss."""
+
+
+def descend(
+    optimizer: optax.GradientTransformation,
+    f: Objective,
+    start: Float[ArrayLike, "*shape"],
+    num_steps: int,
+) -> Path:
+    """Follow an optimizer down a function.
+
+    Compiled once for each optimizer, function and number of steps.
+
+    Args:
+        optimizer: Any Optax transformation.
+        f: A function from a point to a scalar.
+        start: The first point, any shape, floating.
+        num_steps: How many steps to take, >= 0.
+
+    Returns:
+        The path; its first value is `f(start)`, its last point is one step further
+        than its last value.
+
+    Raises:
+        TypeError: If `start` is not floating or `num_steps` is no int.
+        ValueError: If `num_steps` is negative.
+
+    Examples:
+        >>> path = descend(optax.sgd(0.25), lambda x: x**2, 8.0, 3)
+        >>> path.points.tolist(), path.values.tolist()
+        ([4.0, 2.0, 1.0], [64.0, 16.0, 4.0])
+    """
+    start = check_floating("descend", "start", start)
+    check_int("descend", "num_steps", num_steps, least=0)
+    # A Python number is weakly typed, a step's result is not.
+    return _descend(optimizer, f, num_steps, jnp.asarray(start, start.dtype))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _descend(
+    optimizer: optax.GradientTransformation,
+    f: Objective,
+    num_steps: int,
+    start: Array,
+) -> Path:
+    def step(carry: tuple[Array, optax.OptState], _: None):
+        point, state = carry
+        value, gradient = jax.value_and_grad(f)(point)
+        point, state = _stepped(optimizer, gradient, state, point)
+        return (point, state), Path(point, value)
+
+    return jax.lax.scan(step, (start, optimizer.init(start)), length=num_steps)[1]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One row of the table of a race."""
+
+    optimizer: str
+    best_lr: float
+    """The rate from which most starts arrive; then, in the fewest steps; then the one
+    that ends nearest."""
+    arrived: float
+    """Share of the starts that arrive with the best rate."""
+    steps: float
+    """Median steps of those that arrive with the best rate; inf if none does."""
+    distance: float
+    """Median final distance from the nearest minimum with the best rate."""
+    sensitivity: float
+    """Share of the rates from which fewer than half of the starts arrive: 0 if any
+    rate will do, 1 if none does."""
+    diverged: float
+    """Share of all descents that end higher than they began, or at no number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """What became of every optimizer, learning rate and start.
+
+    Prints as a table; the arrays hold every single descent.
+    """
+
+    surface: Surface
+    optimizers: tuple[str, ...]
+    lrs: Float[np.ndarray, "lrs"]
+    starts: Float[np.ndarray, "starts 2"]
+    num_steps: int
+    tolerance: float
+    """A descent arrives when it stays within this distance of a minimum."""
+    steps: Int[np.ndarray, "optimizers lrs starts"]
+    """Steps after which it stays within the tolerance; -1 if never."""
+    distance: Float[np.ndarray, "optimizers lrs starts"]
+    """From the last point to the nearest minimum."""
+    diverged: Bool[np.ndarray, "optimizers lrs starts"]
+    """Whether it ended higher than it began, or at no number."""
+    paths: Float[np.ndarray, "optimizers lrs starts steps 2"] | None
+    """The point after each step, if they were asked for."""
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """The table, in the order of the optimizers."""
+        return tuple(
+            _standing(name, self.lrs, *of_optimizer)
+            for name, *of_optimizer in zip(
+                self.optimizers, self.steps, self.distance, self.diverged, strict=True
+            )
+        )
+
+    def __str__(self) -> str:
+        header = (
+            f"{self.surface.name}: {len(self.lrs)} learning rates x "
+            f"{len(self.starts)} starts x {self.num_steps} steps, "
+            f"tolerance {self.tolerance:g}"
+        )
+        return "\n".join([header, _HEADER, *map(_line, self.standings)])
+
+
+def race(
+    optimizers: Mapping[str, Factory],
+    surface: Surface,
+    starts: Float[ArrayLike, "starts 2"],
+    lrs: Float[ArrayLike, "lrs"],
+    num_steps: int,
+    *,
+    tolerance: float = 1e-2,
+    keep_paths: bool = False,
+) -> Race:
+    """Let optimizers run from the same starts with the same learning rates.
+
+    One compiled program: a scan over the steps for each optimizer, mapped over the
+    starts and the learning rates. It is compiled again only for other factories,
+    shapes or numbers of steps.
+
+    Args:
+        optimizers: Names, and what makes an optimizer from a learning rate (`adam`, or
+            a function of one argument).
+        surface: What to descend.
+        starts: The starting points; their dtype is computed in.
+        lrs: The learning rates.
+        num_steps: Steps of every descent, >= 1.
+        tolerance: The distance from a minimum within which a descent has arrived.
+        keep_paths: Whether to keep every point. Without them the memory does not grow
+            with the number of steps.
+
+    Returns:
+        What became of every descent.
+
+    Raises:
+        TypeError: If `starts` or `lrs` are not floating, or `num_steps` is no int.
+        ValueError: If a shape is wrong, there is no optimizer, or `num_steps` < 1.
+
+    Examples:
+        >>> result = race(
+        ...     {"sgd": optax.sgd},
+        ...     SURFACES["sphere"],
+        ...     starts=jnp.array([[3.0, 4.0]]),
+        ...     lrs=jnp.array([0.25, 2.0]),
+        ...     num_steps=20,
+        ... )
+        >>> result.steps.tolist(), result.diverged.tolist()
+        ([[[9], [-1]]], [[[False], [True]]])
+    """
+    if not optimizers:
+        raise ValueError("race: expected at least one optimizer, got none instead.")
+    starts = check_floating("race", "starts", starts)
+    check_ndim("race", "starts", starts, least=2)
+    check_shape("race", "starts", starts, (len(starts), 2))
+    lrs = check_floating("race", "lrs", lrs)
+    check_shape("race", "lrs", lrs, (lrs.size,))
+    check_int("race", "num_steps", num_steps, least=1)
+    factories = tuple(optimizers.values())
+    summary, paths = _race(
+        factories, surface, num_steps, keep_paths, starts, lrs, tolerance
+    )
+    return Race(
+        surface=surface,
+        optimizers=tuple(optimizers),
+        lrs=np.asarray(lrs),
+        starts=np.asarray(starts),
+        num_steps=num_steps,
+        tolerance=tolerance,
+        steps=np.asarray(summary.steps),
+        distance=np.asarray(summary.distance),
+        diverged=np.asarray(summary.diverged),
+        paths=None if paths is None else np.asarray(paths),
+    )
+
+
+class _Summary(NamedTuple):
+    steps: Array
+    distance: Array
+    diverged: Array
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _race(
+    factories: tuple[Factory, ...],
+    surface: Surface,
+    num_steps: int,
+    keep_paths: bool,
+    starts: Array,
+    lrs: Array,
+    tolerance: float,
+) -> tuple[_Summary, Array | None]:
+    """All factories' summaries and paths, stacked."""
+
+    def one(factory: Factory, lr: Array, start: Array) -> tuple[_Summary, Array | None]:
+        return _summarised(
+            factory(lr), surface, start, num_steps, tolerance, keep_paths
+        )
+
+    results = [
+        jax.vmap(jax.vmap(partial(one, factory), (None, 0)), (0, None))(lrs, starts)
+        for factory in factories
+    ]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
+
+
+def _summarised(
+    optimizer: optax.GradientTransformation,
+    surface: Surface,
+    start: Array,
+    num_steps: int,
+    tolerance: float,
+    keep_paths: bool,
+) -> tuple[_Summary, Array | None]:
+    """One descent, of which only the last step outside the tolerance is kept."""
+
+    def step(carry: tuple[Array, optax.OptState, Array], count: Array):
+        point, state, outside = carry
+        gradient = jax.grad(surface.function)(point)
+        point, state = _stepped(optimizer, gradient, state, point)
+        inside = _distance(point, surface) <= tolerance
+        outside = jnp.where(inside, outside, count)
+        return (point, state, outside), point if keep_paths else None
+
+    counts = jnp.arange(1, num_steps + 1, dtype=jnp.int32)
+    carry = (start, optimizer.init(start), jnp.zeros([], jnp.int32))
+    (point, _, outside), path = jax.lax.scan(step, carry, counts)
+    higher = surface.function(point) > surface.function(start)
+    finite = jnp.isfinite(surface.function(point))
+    steps = jnp.where(outside < num_steps, outside + 1, -1)
+    return _Summary(steps, _distance(point, surface), higher | ~finite), path
+
+
+def _stepped(
+    optimizer: optax.GradientTransformation,
+    gradient: Array,
+    state: optax.OptState,
+    point: Array,
+) -> tuple[Array, optax.OptState]:
+    updates, state = optimizer.update(gradient, state, point)
+    updates = jnp.asarray(updates, point.dtype)
+    return point + updates, state
+
+
+def _distance(point: Array, surface: Surface) -> Array:
+    offsets = point - jnp.asarray(surface.minimum, point.dtype)
+    return jnp.min(jnp.sqrt(jnp.sum(offsets * offsets, -1)))
+
+
+def _coordinates(point: Array) -> tuple[Array, Array]:
+    return point[..., 0], point[..., 1]
+
+
+def _standing(
+    name: str,
+    lrs: np.ndarray,
+    steps: np.ndarray,
+    distance: np.ndarray,
+    diverged: np.ndarray,
+) -> Standing:
+    """The row of one optimizer, from its arrays of shape (lrs, starts)."""
+    arrived = np.mean(steps >= 0, axis=1)
+    medians = [_median(row[row >= 0]) for row in steps]
+    ends = [_median(np.where(np.isnan(row), np.inf, row)) for row in distance]
+    best = min(range(len(lrs)), key=lambda i: (-arrived[i], medians[i], ends[i]))
+    return Standing(
+        optimizer=name,
+        best_lr=float(lrs[best]),
+        arrived=float(arrived[best]),
+        steps=medians[best],
+        distance=ends[best],
+        sensitivity=float(np.mean(arrived < 0.5)),
+        diverged=float(np.mean(diverged)),
+    )
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values.astype(float))) if values.size else math.inf
+
+
+_HEADER = (
+    f"{'optimizer':<12}{'best lr':>10}{'arrived':>9}{'steps':>8}"
+    f"{'distance':>11}{'sensitivity':>13}{'diverged':>10}"
+)
+
+
+def _line(row: Standing) -> str:
+    return (
+        f"{row.optimizer:<12}{row.best_lr:>10.3g}{row.arrived:>9.0%}{row.steps:>8.6g}"
+        f"{row.distance:>11.2e}{row.sensitivity:>13.0%}{row.diverged:>10.0%}"
+    )

@@ -1,0 +1,38 @@
+"""PyTorch's initialisers, as functions of a key.
+
+`kaiming_uniform(a=0.1)` makes an initialiser, `init(key, shape, dtype)`, in the form
+of `jax.nn.initializers`; `zeros`, `ones` and `eye` have no options and are one. Names,
+defaults and distributions are those of `torch.nn.init`, the random numbers are JAX's.
+
+Where inputs and outputs differ, the axes are torch's, `(out, in, *kernel)`, and
+`in_axis=-2, out_axis=-1` serves Flax's kernels, `(*kernel, in, out)`:
+
+    weight = kaiming_uniform()(key, (100, 784))
+    layer = flax.linen.Dense(
+        100,
+        kernel_init=linear_weight(in_axis=-2, out_axis=-1),
+        bias_init=linear_bias(784),
+    )
+
+Everything is drawn in float32 or wider and then rounded, as torch does: in bfloat16
+`jax.random.uniform` knows 128 numbers, and `jax.random.normal` ends at 2.6.
+"""
+
+from jaxgrad.initializers._filled import constant as constant
+from jaxgrad.initializers._filled import normal as normal
+from jaxgrad.initializers._filled import ones as ones
+from jaxgrad.initializers._filled import trunc_normal as trunc_normal
+from jaxgrad.initializers._filled import uniform as uniform
+from jaxgrad.initializers._filled import zeros as zeros
+from jaxgrad.initializers._scaled import calculate_gain as calculate_gain
+from jaxgrad.initializers._scaled import kaiming_normal as kaiming_normal
+from jaxgrad.initializers._scaled import kaiming_uniform as kaiming_uniform
+from jaxgrad.initializers._scaled import linear as linear
+from jaxgrad.initializers._scaled import linear_bias as linear_bias
+from jaxgrad.initializers._scaled import linear_weight as linear_weight
+from jaxgrad.initializers._scaled import xavier_normal as xavier_normal
+from jaxgrad.initializers._scaled import xavier_uniform as xavier_uniform
+from jaxgrad.initializers._structured import dirac as dirac
+from jaxgrad.initializers._structured import eye as eye
+from jaxgrad.initializers._structured import orthogonal as orthogonal
+from jaxgrad.initializers._structured import sparse as sparse

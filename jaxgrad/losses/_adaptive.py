@@ -1,0 +1,196 @@
+r"""The softmax over very many classes, most of them rare.
+
+Classes are sorted by frequency. The head decides among the frequent ones and the
+clusters of the others, each with a cheaper, narrower classifier of its own:
+$\log p_c = \log p_{\text{cluster}} + \log p_{c \mid \text{cluster}}$.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Float, Integer
+
+from jaxgrad._checks import check_floating, check_integer, check_shape
+from jaxgrad._types import Array, ArrayLike
+from jaxgrad.activations import log_softmax
+from jaxgrad.losses._arguments import in_one_dtype, poison
+from jaxgrad.losses._classification import softmax_nll
+from jaxgrad.losses._labels import signed
+
+Cluster = tuple[ArrayLike, ArrayLike]
+
+
+class AdaptiveOutput(NamedTuple):
+    """What torch's AdaptiveLogSoftmaxWithLoss returns."""
+
+    output: Array  # (batch,): the log probability of each target
+    loss: Array  # (): minus the mean of output
+
+
+class _Weights(NamedTuple):
+    head: Array  # (shortlist + clusters, features)
+    bias: Array  # (shortlist + clusters,)
+    tail: list[tuple[Array, Array]]  # (narrow, features) and (size, narrow) each
+
+    def bounds(self) -> list[int]:
+        """The first class of each cluster, and the number of classes."""
+        bounds = [self.head.shape[0] - len(self.tail)]
+        for _, cluster in self.tail:
+            bounds.append(bounds[-1] + cluster.shape[0])
+        return bounds
+
+    def head_logits(self, x: Array) -> Array:
+        return x @ self.head.T + self.bias
+
+    def cluster_logits(self, x: Array) -> list[Array]:
+        return [x @ narrow.T @ cluster.T for narrow, cluster in self.tail]
+
+
+def adaptive_log_softmax_with_loss(
+    input: Float[ArrayLike, "*batch features"],
+    target: Integer[ArrayLike, "*batch"],
+    head: Float[ArrayLike, "entries features"],
+    tail: Sequence[Cluster],
+    head_bias: Float[ArrayLike, "entries"] | None = None,
+) -> AdaptiveOutput:
+    r"""Log probability of the target class, the rare classes being in clusters.
+
+    Args:
+        input: Features, shape `(batch, features)` or `(features,)`.
+        target: Class indices, shape `(batch,)` or `()`; frequent classes first.
+        head: The head's weight, shape `(shortlist + clusters, features)`: a row for
+            each frequent class, then one for each cluster.
+        tail: Per cluster two weights, `(narrow, features)` and `(size, narrow)`. All
+            weights are laid out as in PyTorch, and their sizes are its cutoffs.
+        head_bias: The head's bias, shape `(shortlist + clusters,)`; by default 0.
+
+    Returns:
+        `output`, the log probability of each target, of the shape of `target`, and
+        `loss`, minus its mean. The promoted dtype of the floating arguments.
+
+    Raises:
+        TypeError: If an argument is not floating, or `target` is no integer array.
+        ValueError: If shapes do not fit, or a label is out of range. Inside `jax.jit`,
+            where labels cannot be read, such a label makes its output, the loss and
+            the gradient NaN instead.
+
+    Examples:
+        >>> x, head, narrow = jnp.ones((1, 4)), jnp.zeros((3, 4)), jnp.zeros((2, 4))
+        >>> tail = [(narrow, jnp.zeros((5, 2)))]  # 2 frequent classes, 5 rare ones
+        >>> adaptive_log_softmax_with_loss(x, jnp.array([6]), head, tail).loss.item()
+        2.7080502
+
+    Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss`: its `head.weight`, `head.bias`, and
+        for each `i` in its tail `tail[i][0].weight` and `tail[i][1].weight`.
+    References: Grave et al., 2017.
+    """
+    name = "adaptive_log_softmax_with_loss"
+    dtype, x, weights = _arguments(name, input, head, tail, head_bias)
+    labels = signed(check_integer(name, "target", target))
+    check_shape(name, "target", labels, x.shape[:-1], "one class per input")
+    bounds = weights.bounds()
+    known = poison(
+        name,
+        "target",
+        labels,
+        lambda label: (label >= 0) & (label < bounds[-1]),
+        f"in [0, {bounds[-1]})",
+        x.dtype,
+    )
+    entry, losses = labels, jnp.zeros_like(known)
+    for i, logits in enumerate(weights.cluster_logits(x)):
+        here = (bounds[i] <= labels) & (labels < bounds[i + 1])
+        entry = jnp.where(here, bounds[0] + i, entry)
+        within = jnp.clip(labels - bounds[i], 0, logits.shape[-1] - 1)
+        losses += jnp.where(here, softmax_nll(logits, within), 0)
+    entry = jnp.clip(entry, 0, weights.head.shape[0] - 1)
+    losses = (losses + softmax_nll(weights.head_logits(x), entry)) * known
+    return AdaptiveOutput((-losses).astype(dtype), jnp.mean(losses).astype(dtype))
+
+
+def adaptive_log_softmax(
+    input: Float[ArrayLike, "*batch features"],
+    head: Float[ArrayLike, "entries features"],
+    tail: Sequence[Cluster],
+    head_bias: Float[ArrayLike, "entries"] | None = None,
+) -> Float[Array, "*batch classes"]:
+    r"""Log probabilities of all classes, the rare ones being in clusters.
+
+    Args:
+        input: Features, shape `(batch, features)` or `(features,)`.
+        head: As in `adaptive_log_softmax_with_loss`.
+        tail: As in `adaptive_log_softmax_with_loss`.
+        head_bias: As in `adaptive_log_softmax_with_loss`.
+
+    Returns:
+        Shape `(batch, classes)` or `(classes,)`; the promoted dtype.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit.
+
+    Examples:
+        >>> x, head, narrow = jnp.ones(4), jnp.zeros((2, 4)), jnp.zeros((2, 4))
+        >>> tail = [(narrow, jnp.zeros((2, 2)))]  # 1 frequent class, 2 rare ones
+        >>> jnp.exp(adaptive_log_softmax(x, head, tail)).tolist()
+        [0.5, 0.25, 0.25]
+
+    Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss.log_prob`; its `predict` is the argmax.
+    """
+    name = "adaptive_log_softmax"
+    dtype, x, weights = _arguments(name, input, head, tail, head_bias)
+    shortlist = weights.bounds()[0]
+    log_head = log_softmax(weights.head_logits(x), axis=-1)
+    parts = [log_head[..., :shortlist]]
+    for i, logits in enumerate(weights.cluster_logits(x)):
+        own = log_head[..., shortlist + i, None]
+        parts.append(own + log_softmax(logits, axis=-1))
+    return jnp.concatenate(parts, axis=-1).astype(dtype)
+
+
+def _arguments(
+    function: str,
+    input: ArrayLike,
+    head: ArrayLike,
+    tail: Sequence[Cluster],
+    head_bias: ArrayLike | None,
+) -> tuple[jnp.dtype, Array, _Weights]:
+    """The dtype of the result, and all arguments, checked and widened."""
+    x = check_floating(function, "input", input)
+    head = check_floating(function, "head", head)
+    pairs = [
+        [check_floating(function, f"tail[{i}][{j}]", w) for j, w in enumerate(pair)]
+        for i, pair in enumerate(tail)
+    ]
+    entries = head.shape[0] if head.ndim else 0
+    bias = jnp.zeros(entries, head.dtype) if head_bias is None else head_bias
+    bias = check_floating(function, "head_bias", bias)
+    _check_shapes(function, x, head, pairs, bias)
+    flat = [x, head, bias, *(weight for pair in pairs for weight in pair)]
+    dtype, (x, head, bias, *rest) = in_one_dtype(*flat)
+    return dtype, x, _Weights(head, bias, list(zip(rest[::2], rest[1::2], strict=True)))
+
+
+def _check_shapes(
+    function: str, x: Array, head: Array, pairs: list[list[Array]], bias: Array
+) -> None:
+    if x.ndim not in (1, 2):
+        raise ValueError(
+            f"{function}: expected input of shape (batch, features) or (features,), "
+            f"got shape {x.shape} instead."
+        )
+    features = x.shape[-1]
+    entries = head.shape[0] if head.ndim else 0
+    check_shape(function, "head", head, (entries, features), "entries, features")
+    check_shape(function, "head_bias", bias, (entries,), "one per row of head")
+    if not 1 <= len(pairs) < entries:
+        raise ValueError(
+            f"{function}: expected tail of 1 to {entries - 1} clusters (head has "
+            f"{entries} rows, one of them at least a class), got {len(pairs)} instead."
+        )
+    for i, (narrow, cluster) in enumerate(pairs):
+        width = narrow.shape[0] if narrow.ndim else 0
+        size = cluster.shape[0] if cluster.ndim else 0
+        check_shape(function, f"tail[{i}][0]", narrow, (width, features))
+        check_shape(function, f"tail[{i}][1]", cluster, (max(size, 1), width))

@@ -1,0 +1,230 @@
+"""Losses that compare embeddings by an angle or a distance."""
+
+import functools
+import math
+from collections.abc import Callable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Real
+
+from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad.losses._arguments import (
+    check_broadcast,
+    check_real,
+    check_same_ndim,
+    unified,
+)
+from jaxgrad.losses._kinks import clamp_negative, norm
+from jaxgrad.losses._reduction import check_reduction, reduce
+
+_LEAST_SQUARE = float(np.float32(1e-12))  # PyTorch's constant is a float32
+
+Distance = Callable[[Array, Array], Array]
+
+
+def cosine_embedding_loss(
+    input1: Float[ArrayLike, "*input1"],
+    input2: Float[ArrayLike, "*input2"],
+    target: Real[ArrayLike, "*target"],
+    margin: float = 0,
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""Angles between alike vectors, and by how much unlike vectors are too parallel.
+
+    $$ \ell_n = 1 - \cos(u_n, v_n) \text{ if } y_n = 1, \qquad
+       \max(0, \cos(u_n, v_n) - m) \text{ if } y_n = -1 $$
+
+    Args:
+        input1: Vectors u, shape `(batch, features)` or `(features,)`.
+        input2: Vectors v, of a shape that broadcasts against `input1`.
+        target: Labels y, -1 or 1, integers or floats, of shape `(batch,)`, or `()`
+            for single vectors. The loss of any other label is 0.
+        margin: The cosine m up to which unlike vectors cost nothing.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
+        inputs. 1e-12 is added to each squared length: a zero vector has cosine 0.
+
+    Derivative:
+        Where the cosine is just m, for unlike vectors, that of the cosine.
+
+    Raises:
+        TypeError: If a vector is not floating, or `target` is not real.
+        ValueError: If shapes do not fit, or `reduction` is unknown.
+
+    Examples:
+        >>> u, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.6, 0.8]])
+        >>> cosine_embedding_loss(u, v, jnp.array([1])).round(5).item()
+        0.4
+
+    Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
+        zero vector is NaN.
+    """
+    name = "cosine_embedding_loss"
+    check_reduction(name, reduction)
+    dtype, (u, v) = unified(name, input1=input1, input2=input2)
+    y = check_real(name, "target", target)
+    if y.ndim > 1 or u.ndim != y.ndim + 1:
+        raise ValueError(
+            f"{name}: expected target of shape {u.shape[:-1]} (one label per vector of "
+            f"input1, one or two axes), got shape {y.shape} instead."
+        )
+    check_same_ndim(name, input1=u, input2=v)
+    shape = check_broadcast(name, "input2", v, "input1", u.shape)
+    check_broadcast(name, "target", y, "the batch of the inputs", shape[:-1])
+    cosine = _cosine(u, v)
+    unlike = jnp.where(y == -1, clamp_negative(cosine - margin), 0)
+    losses = unlike + jnp.where(y == 1, 1 - cosine, 0)
+    return reduce(losses, reduction).astype(dtype)
+
+
+def triplet_margin_loss(
+    anchor: Float[ArrayLike, "*anchor"],
+    positive: Float[ArrayLike, "*positive"],
+    negative: Float[ArrayLike, "*negative"],
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""By how much the positive is not nearer to the anchor than the negative.
+
+    $$ \ell_n = \max(0, d(a_n, p_n) - d(a_n, n_n) + m), \qquad
+       d(u, v) = \lVert u - v + \epsilon \rVert_p $$
+
+    Args:
+        anchor: Vectors a, shape `(*batch, features)`.
+        positive: Vectors p that should be near. All three broadcast.
+        negative: Vectors n that should be far, by the margin.
+        margin: By how much m > 0 the negative should be farther.
+        p: The degree of the norm.
+        eps: Added to every difference, so that equal vectors have a small distance.
+        swap: Whether the negative's distance from the positive counts, if smaller.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
+
+    Derivative:
+        Where the margin is just reached, that of the distances. A norm's is 0 at 0.
+        Of two equal distances under `swap`, each takes half.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit, `reduction` is unknown, or `margin` <= 0.
+
+    Examples:
+        >>> anchor, near, far = jnp.zeros((1, 2)), jnp.ones((1, 2)), -jnp.ones((1, 2))
+        >>> triplet_margin_loss(anchor, near, far).round(5).item()
+        1.0
+
+    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's puts eps outside the
+        sum, and its powers are NaN for an odd `norm_degree`.
+    """
+    name = "triplet_margin_loss"
+    dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)
+    _check_norm(name, p, *triplet)
+    distance = functools.partial(_pairwise_distance, p=p, eps=eps)
+    losses = _triplet_losses(triplet, distance, margin, swap)
+    return reduce(losses, reduction).astype(dtype)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Float[ArrayLike, "*anchor"],
+    positive: Float[ArrayLike, "*positive"],
+    negative: Float[ArrayLike, "*negative"],
+    *,
+    distance_function: Distance | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""The triplet loss of any distance.
+
+    $$ \ell_n = \max(0, d(a_n, p_n) - d(a_n, n_n) + m) $$
+
+    Args:
+        anchor: Inputs a, of any shape that `distance_function` takes.
+        positive: Inputs p that should be near. All three broadcast.
+        negative: Inputs n that should be far, by the margin.
+        distance_function: Two batches of inputs to their distances, written in JAX;
+            by default the Euclidean distance of `triplet_margin_loss`. It is given
+            16-bit inputs as float32.
+        margin: By how much m > 0 the negative should be farther.
+        swap: Whether the negative's distance from the positive counts, if smaller.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A scalar, or with "none" the shape of the distances; the promoted dtype.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit, `reduction` is unknown, or `margin` <= 0.
+
+    Examples:
+        >>> anchor, near, far = jnp.array([0.0]), jnp.array([2.0]), jnp.array([1.5])
+        >>> triplet_margin_with_distance_loss(
+        ...     anchor, near, far, distance_function=lambda u, v: jnp.abs(u - v)
+        ... ).item()
+        1.5
+
+    Torch: `torch.nn.functional.triplet_margin_with_distance_loss`.
+    """
+    name = "triplet_margin_with_distance_loss"
+    dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)
+    distance = distance_function or _pairwise_distance
+    losses = _triplet_losses(triplet, distance, margin, swap)
+    return reduce(losses, reduction).astype(dtype)
+
+
+def _triplet(
+    function: str,
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    margin: float,
+    reduction: Reduction,
+) -> tuple[jnp.dtype, list[Array]]:
+    """The dtype of the result, and the three arguments, all checked."""
+    check_reduction(function, reduction)
+    if margin <= 0:
+        raise ValueError(f"{function}: expected margin > 0, got {margin} instead.")
+    arguments = {"anchor": anchor, "positive": positive, "negative": negative}
+    dtype, (a, p, n) = unified(function, **arguments)
+    check_same_ndim(function, anchor=a, positive=p, negative=n)
+    shape = check_broadcast(function, "positive", p, "anchor", a.shape)
+    check_broadcast(function, "negative", n, "anchor and positive", shape)
+    return dtype, [a, p, n]
+
+
+def _check_norm(function: str, p: float, *arrays: Array) -> None:
+    """ValueError for the infinite norm of nothing, which is not defined."""
+    empty = any(array.shape[-1:] == (0,) for array in arrays)
+    if math.isinf(p) and empty:
+        raise ValueError(
+            f"{function}: expected p to be finite as there are no features, "
+            f"got {p} instead."
+        )
+
+
+def _triplet_losses(
+    triplet: list[Array], distance: Distance, margin: float, swap: bool
+) -> Array:
+    anchor, positive, negative = triplet
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = jnp.minimum(far, distance(positive, negative))
+    return clamp_negative(margin + near - far)
+
+
+def _cosine(u: Array, v: Array) -> Array:
+    """The cosine of the angle between u and v; 0 if one of them is 0."""
+    squares = [jnp.sum(jnp.square(x), -1) + _LEAST_SQUARE for x in (u, v)]
+    return jnp.sum(u * v, -1) / jnp.sqrt(squares[0] * squares[1])
+
+
+def _pairwise_distance(u: Array, v: Array, p: float = 2, eps: float = 1e-6) -> Array:
+    return norm(u - v + eps, p)

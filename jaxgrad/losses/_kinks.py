@@ -1,0 +1,86 @@
+"""Functions whose derivative at a kink, or where they are flat, is PyTorch's."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgrad._types import Array
+
+
+@jax.custom_jvp
+def absolute(x: Array) -> Array:
+    """|x| with the derivative 0 at 0, where `jnp.abs` takes 1."""
+    return jnp.abs(x)
+
+
+absolute.defjvps(lambda tangent, size, x: jnp.sign(x) * tangent)
+
+
+def clamp_negative(x: Array) -> Array:
+    """max(x, 0) with the derivative 1 at 0: PyTorch's clamp_min passes it there."""
+    return jnp.where(x >= 0, x, jax.lax.stop_gradient(jnp.maximum(x, 0)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def huber(error: Array, delta: float) -> Array:
+    """error^2 / 2, linear from `delta` on, where its second derivative is 0."""
+    if math.isinf(delta):  # Optax's linear part would be inf * 0
+        return jnp.square(error) / 2
+    return optax.huber_loss(error, delta=delta)
+
+
+@huber.defjvp
+def _huber_jvp(
+    delta: float, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (error,), (tangent,) = primals, tangents
+    slope = jnp.where(jnp.abs(error) < delta, error, jnp.sign(error) * delta)
+    return huber(error, delta), slope * tangent
+
+
+@jax.custom_jvp
+def clamp_unseen(x: Array, least: float) -> Array:
+    """max(x, least) with the derivative of x, everywhere."""
+    return jnp.maximum(x, least)
+
+
+clamp_unseen.defjvps(lambda tangent, clamped, x, least: tangent, None)
+
+
+def norm(x: Array, p: float) -> Array:
+    """The p-norm over the last axis (a 0-d array is one entry); at 0 its slope is 0."""
+    x = jnp.atleast_1d(x)
+    if p == 0:
+        return jnp.sum(x != 0, axis=-1, dtype=x.dtype)
+    if math.isinf(p):
+        extreme = jnp.max if p > 0 else jnp.min
+        return extreme(absolute(x), axis=-1)
+    return _power_norm(x, p)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _power_norm(x: Array, p: float) -> Array:
+    sizes = jnp.abs(x)
+    largest = jnp.max(sizes, axis=-1, initial=0)
+    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    # Scaled, so that no power overflows.
+    return scale * jnp.sum((sizes / scale[..., None]) ** p, axis=-1) ** (1 / p)
+
+
+@_power_norm.defjvp
+def _power_norm_jvp(
+    p: float, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (x,), (tangent,) = primals, tangents
+    length = _power_norm(x, p)
+    flat = length[..., None] == 0
+    unit = x / jnp.where(flat, 1, length[..., None])
+    if p == 2:
+        return length, jnp.sum(unit * tangent, axis=-1)
+    flat = flat | (x == 0)
+    size = jnp.abs(jnp.where(flat, 1, unit))  # 0 to a negative power is inf
+    slopes = jnp.where(flat, 0, jnp.sign(x) * size ** (p - 1))
+    return length, jnp.sum(slopes * tangent, axis=-1)

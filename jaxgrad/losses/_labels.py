@@ -1,0 +1,135 @@
+"""Class labels: checked, and used to pick the target class.
+
+Picking an entry is a gather, and the derivative of a gather is a scatter: slow.
+But it is also a comparison of the label with every class number, which compiles
+into the loop around it. So `pick` gathers, and its derivative compares.
+
+A label out of range is a fault in the data. Where the labels can be read, it
+raises; inside `jax.jit` it makes the loss *and* the gradient NaN, which takes a
+multiplication: behind `where(valid, loss, nan)` the gradient would be 0.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._checks import (
+    check_floating,
+    check_int,
+    check_integer,
+    check_range,
+    check_shape,
+)
+from jaxgrad._types import Array, ArrayLike
+from jaxgrad.losses._arguments import readable
+
+_INT32 = np.iinfo(np.int32)
+
+
+class Labels(NamedTuple):
+    """What class indices say about scores of shape (N, C, d1, ..., dK)."""
+
+    label: Array  # integer, (N, d1, ..., dK): the target class, always in range
+    kept: Array  # bool, (N, d1, ..., dK): the label is not ignore_index
+    weight: Array  # (N, d1, ..., dK): of that class; NaN if the label is no class
+
+
+def class_axis(scores: Array) -> int:
+    """The axis that holds the classes: 0 of a single sample, else 1."""
+    return 0 if scores.ndim == 1 else 1
+
+
+def along_classes(per_class: Array, scores: Array) -> Array:
+    """`per_class`, of shape (C,), so that it broadcasts against `scores`."""
+    shape = [1] * scores.ndim
+    shape[class_axis(scores)] = per_class.size
+    return per_class.reshape(shape)
+
+
+def class_weights(function: str, weight: ArrayLike | None, scores: Array) -> Array:
+    """One weight per class, in the dtype of `scores`; ones if None is given."""
+    classes = scores.shape[class_axis(scores)]
+    if weight is None:
+        return jnp.ones(classes, scores.dtype)
+    weight = check_floating(function, "weight", weight)
+    check_shape(function, "weight", weight, (classes,), "one weight per class")
+    return weight.astype(scores.dtype)
+
+
+def read_labels(
+    function: str,
+    target: ArrayLike,
+    scores: Array,
+    weight: Array,
+    ignore_index: int,
+) -> Labels:
+    """Check `target` against `scores` of shape (N, C, d1, ..., dK) and read it."""
+    labels = check_integer(function, "target", target)
+    axis = class_axis(scores)
+    classes = scores.shape[axis]
+    samples = scores.shape[:axis] + scores.shape[axis + 1 :]
+    check_shape(function, "target", labels, samples, "one class index per sample")
+    check_int(function, "ignore_index", ignore_index)
+    check_range(function, "ignore_index", ignore_index, _INT32.min, _INT32.max)
+    _check_values(function, target, classes, ignore_index)
+    labels = signed(labels)
+    kept = labels != ignore_index
+    invalid = kept & ((labels < 0) | (labels >= classes))
+    # A label out of range picks some class, whose loss and gradient are then NaN.
+    index = jnp.clip(labels, 0, max(classes - 1, 0))
+    poison = jnp.where(invalid, jnp.nan, 1).astype(weight.dtype)
+    own = weight[index] if classes else jnp.ones_like(poison)
+    return Labels(index, kept, poison * own)
+
+
+@jax.custom_jvp
+def pick(scores: Array, index: Array) -> Array:
+    """The entry of the class `index` of each sample; 0 if there are no classes."""
+    axis = class_axis(scores)
+    if not scores.shape[axis]:
+        return jnp.sum(scores, axis)
+    entry = jnp.take_along_axis(
+        scores, jnp.expand_dims(index, axis), axis, mode="promise_in_bounds"
+    )
+    return jnp.squeeze(entry, axis)
+
+
+@pick.defjvp
+def _pick_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Any]
+) -> tuple[Array, Array]:
+    (scores, index), (tangent, _) = primals, tangents
+    entries = jnp.where(one_hot(index, scores), tangent, 0)
+    return pick(scores, index), jnp.sum(entries, class_axis(scores))
+
+
+def one_hot(index: Array, scores: Array) -> Array:
+    """Whether an entry of `scores` is that of its sample's class `index`."""
+    axis = class_axis(scores)
+    numbers = jnp.arange(scores.shape[axis], dtype=index.dtype)
+    return jnp.expand_dims(index, axis) == along_classes(numbers, scores)
+
+
+def _check_values(
+    function: str, target: ArrayLike, classes: int, ignore_index: int
+) -> None:
+    """ValueError if a label that can be read now is out of range."""
+    if (values := readable(target)) is None:
+        return
+    bad = (values != ignore_index) & ((values < 0) | (values >= classes))
+    if bad.any():
+        raise ValueError(
+            f"{function}: expected target in [0, {classes}) or equal to "
+            f"ignore_index = {ignore_index}, got {values[bad][0]} instead."
+        )
+
+
+def signed(labels: Array) -> Array:
+    """`labels` in a signed dtype of at least 32 bits, which holds any class number."""
+    if labels.dtype.itemsize < 4:
+        return labels.astype(jnp.int32)
+    if jnp.issubdtype(labels.dtype, jnp.unsignedinteger):
+        return jnp.minimum(labels, _INT32.max).astype(jnp.int32)
+    return labels

@@ -1,0 +1,267 @@
+"""Losses that are zero beyond a margin.
+
+Their kink is where the margin is just reached. PyTorch decides it in two ways, and
+so does this file: the losses of pairs clamp, and let the gradient pass *at* the
+kink; the losses of classes add up what violates the margin, and at the kink nothing
+does.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Float, Integer, Real
+
+from jaxgrad._checks import check_floating, check_integer
+from jaxgrad._dtypes import widened
+from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad.losses._arguments import (
+    check_broadcast,
+    check_real,
+    check_same_ndim,
+    in_one_dtype,
+    poison,
+)
+from jaxgrad.losses._kinks import clamp_negative
+from jaxgrad.losses._labels import class_weights, one_hot, pick, signed
+from jaxgrad.losses._reduction import check_reduction, reduce
+
+
+def hinge_embedding_loss(
+    input: Float[ArrayLike, "*input"],
+    target: Real[ArrayLike, "*target"],
+    margin: float = 1.0,
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""Distances of alike pairs, and by how much unlike pairs miss the margin.
+
+    $$ \ell_i = x_i \text{ if } y_i = 1, \qquad
+       \max(0, m - x_i) \text{ if } y_i = -1 $$
+
+    Args:
+        input: Distances x, any floating array.
+        target: Labels y, -1 or 1, integers or floats, of a shape that broadcasts
+            against `input`. Any other label adds both lines, as in PyTorch.
+        margin: The distance m that unlike pairs should keep.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A scalar, or with "none" the broadcast shape; the dtype of `input`.
+
+    Derivative:
+        At x = m, for unlike pairs, PyTorch takes -1.
+
+    Raises:
+        TypeError: If `input` is not floating, or `target` is not real.
+        ValueError: If shapes do not broadcast, or `reduction` is unknown.
+
+    Examples:
+        >>> hinge_embedding_loss(jnp.array([0.5, 0.75]), jnp.array([1, -1])).item()
+        0.375
+
+    Torch: `torch.nn.functional.hinge_embedding_loss`.
+    """
+    check_reduction("hinge_embedding_loss", reduction)
+    input = check_floating("hinge_embedding_loss", "input", input)
+    target = check_real("hinge_embedding_loss", "target", target)
+    check_broadcast("hinge_embedding_loss", "target", target, "input", input.shape)
+    x = widened(input)
+    unlike = jnp.where(target != 1, clamp_negative(margin - x), 0)
+    losses = unlike + jnp.where(target != -1, x, 0)
+    return reduce(losses, reduction).astype(input.dtype)
+
+
+def margin_ranking_loss(
+    input1: Float[ArrayLike, "*input1"],
+    input2: Float[ArrayLike, "*input2"],
+    target: Real[ArrayLike, "*target"],
+    margin: float = 0,
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""By how much one score fails to exceed another.
+
+    $$ \ell_i = \max(0, -y_i (x_i - z_i) + m) $$
+
+    Args:
+        input1: Scores x, any floating array.
+        input2: Scores z. All three arguments have as many axes, and broadcast.
+        target: 1 where x should be the larger, -1 where z should; integers or floats.
+        margin: By how much m it should be larger.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A scalar, or with "none" the broadcast shape; the promoted dtype.
+
+    Derivative:
+        Where the margin is just reached, PyTorch takes that of the violated side:
+        -y in `input1` and y in `input2`.
+
+    Raises:
+        TypeError: If a score is not floating, or `target` is not real.
+        ValueError: If shapes do not fit, or `reduction` is unknown.
+
+    Examples:
+        >>> first, second = jnp.array([2.0, 1.0]), jnp.array([1.0, 4.0])
+        >>> margin_ranking_loss(first, second, jnp.array([1, 1])).item()
+        1.5
+
+    Torch: `torch.nn.functional.margin_ranking_loss`.
+    """
+    name = "margin_ranking_loss"
+    check_reduction(name, reduction)
+    input1 = check_floating(name, "input1", input1)
+    input2 = check_floating(name, "input2", input2)
+    target = check_real(name, "target", target)
+    check_same_ndim(name, input1=input1, input2=input2, target=target)
+    shape = check_broadcast(name, "input2", input2, "input1", input1.shape)
+    check_broadcast(name, "target", target, "the inputs", shape)
+    dtype, (x, z, y) = in_one_dtype(input1, input2, target)
+    losses = clamp_negative(-y * (x - z) + margin)
+    return reduce(losses, reduction).astype(dtype)
+
+
+def multi_margin_loss(
+    input: Float[ArrayLike, "*samples"],
+    target: Integer[ArrayLike, "*labels"],
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Float[ArrayLike, "classes"] | None = None,
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""By how much the other classes' scores come within a margin of the target's.
+
+    $$ \ell_n = \frac{w_{t_n}}{C} \sum_{c \ne t_n}
+       \max(0, m - x_{n t_n} + x_{nc})^p $$
+
+    Args:
+        input: Scores x, shape `(batch, classes)`, `(classes,)` or `()`.
+        target: Class indices t in [0, classes), shape `(batch,)`; `()` or `(1,)` for
+            a single sample.
+        p: The exponent, 1 or 2.
+        margin: By how much m the target's score should be the largest.
+        weight: One weight per class, shape `(classes,)`; by default all 1.
+        reduction: "none", "mean" (over the samples, not over weights) or "sum".
+
+    Returns:
+        A scalar, or with "none" the shape of `target`; the dtype of `input`. A NaN
+        score violates no margin, and so counts as 0, as in PyTorch.
+
+    Derivative:
+        0 where the margin is just reached.
+
+    Raises:
+        TypeError: If `input` or `weight` is not floating, or `target` is no integer
+            array.
+        ValueError: If shapes do not fit, there are no classes, `p` is not 1 or 2, or
+            a label is out of range. Inside `jax.jit`, where labels cannot be read,
+            such a label makes the loss and its gradient NaN instead.
+
+    Examples:
+        >>> multi_margin_loss(jnp.array([0.5, 1.0, 0.0]), 1).round(5).item()
+        0.16667
+
+    Torch: `torch.nn.functional.multi_margin_loss`, which takes int64 labels only, has
+        no derivative with respect to `weight` (here it is the true one), and leaves
+        the mean of nothing uninitialised (here it is NaN).
+    """
+    name = "multi_margin_loss"
+    check_reduction(name, reduction)
+    if p not in (1, 2):
+        raise ValueError(f"{name}: expected p to be 1 or 2, got {p!r} instead.")
+    input, scores = _rows(name, input)
+    labels = signed(check_integer(name, "target", target))
+    samples, classes = scores.shape
+    single = input.ndim < 2 and labels.shape in ((), (1,))
+    if not single and labels.shape != (samples,):
+        raise ValueError(
+            f"{name}: expected target of shape {input.shape[:1]} (one class index per "
+            f"sample), got shape {labels.shape} instead."
+        )
+    known = _known_labels(name, labels, scores, least=0)
+    index = jnp.clip(labels.reshape(samples), 0, classes - 1)
+    gaps = margin - pick(scores, index)[:, None] + scores
+    gaps = jnp.where(~one_hot(index, scores) & (gaps > 0), gaps, 0)
+    own = class_weights(name, weight, scores)[index] * known.reshape(samples)
+    losses = own * jnp.sum(gaps**p, axis=1) / classes
+    return reduce(losses.reshape(labels.shape), reduction).astype(input.dtype)
+
+
+def multilabel_margin_loss(
+    input: Float[ArrayLike, "*samples"],
+    target: Integer[ArrayLike, "*labels"],
+    reduction: Reduction = "mean",
+) -> Float[Array, "*reduced"]:
+    r"""By how much scores of other classes come within 1 of those of target classes.
+
+    $$ \ell_n = \frac{1}{C} \sum_{t \in T_n} \sum_{c \notin T_n}
+       \max(0, 1 - x_{nt} + x_{nc}) $$
+
+    Args:
+        input: Scores x, shape `(batch, classes)`, `(classes,)` or `()`.
+        target: Class indices of the shape of `input`. The labels T of a sample are
+            those in front of its first -1; a class listed twice counts twice.
+        reduction: "none", "mean" or "sum".
+
+    Returns:
+        A scalar, or with "none" the shape `(batch,)`, or `()` for a single sample;
+        the dtype of `input`. A NaN score violates no margin, as in PyTorch.
+
+    Derivative:
+        0 where the margin is just reached.
+
+    Raises:
+        TypeError: If `input` is not floating, or `target` is no integer array.
+        ValueError: If shapes do not fit, there are no classes, or a label is out of
+            [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label
+            makes the loss and its gradient NaN instead.
+
+    Examples:
+        >>> scores = jnp.array([0.25, 0.5, 1.0, 2.0])
+        >>> multilabel_margin_loss(scores, jnp.array([3, 0, -1, 1])).round(5).item()
+        0.75
+
+    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes int64 labels only.
+    """
+    name = "multilabel_margin_loss"
+    check_reduction(name, reduction)
+    input, scores = _rows(name, input)
+    labels = signed(check_integer(name, "target", target))
+    if jnp.atleast_1d(labels).shape != jnp.atleast_1d(input).shape:
+        raise ValueError(
+            f"{name}: expected target of shape {input.shape} (the shape of input), "
+            f"got shape {labels.shape} instead."
+        )
+    known = _known_labels(name, labels, scores, least=-1).reshape(scores.shape)
+    labels = labels.reshape(scores.shape)
+    listed = jnp.cumprod(labels != -1, axis=1).astype(bool)
+    index = jnp.clip(labels, 0, scores.shape[1] - 1)
+    classes = jnp.arange(scores.shape[1], dtype=index.dtype)
+    named = listed[:, :, None] & (index[:, :, None] == classes)  # label, class
+    wanted = jnp.take_along_axis(scores, index, 1, mode="promise_in_bounds")
+    gaps = 1 - wanted[:, :, None] + scores[:, None, :]
+    others = listed[:, :, None] & ~jnp.any(named, axis=1, keepdims=True)
+    violated = jnp.sum(jnp.where(others & (gaps > 0), gaps, 0), axis=(1, 2))
+    losses = violated / scores.shape[1] * jnp.prod(known, axis=1)
+    return reduce(losses.reshape(input.shape[:-1]), reduction).astype(input.dtype)
+
+
+def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
+    """`input` as an array, and widened with two axes, of samples and of classes."""
+    input = check_floating(function, "input", input)
+    if input.ndim > 2 or 0 in input.shape[-1:]:
+        raise ValueError(
+            f"{function}: expected input of shape (batch, classes), (classes,) or () "
+            f"with at least one class, got shape {input.shape} instead."
+        )
+    samples = input.shape[0] if input.ndim == 2 else 1
+    return input, widened(input).reshape(samples, -1 if samples else input.shape[1])
+
+
+def _known_labels(function: str, labels: Array, scores: Array, least: int) -> Array:
+    """1 for each label in [least, classes), NaN (or ValueError) for others."""
+    classes = scores.shape[1]
+    return poison(
+        function,
+        "target",
+        labels,
+        lambda label: (label >= least) & (label < classes),
+        f"in [{least}, {classes})",
+        scores.dtype,
+    )

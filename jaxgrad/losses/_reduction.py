@@ -1,0 +1,38 @@
+"""What every loss does at its end: keep, average or add the single losses."""
+
+import jax.numpy as jnp
+
+from jaxgrad._checks import check_choice
+from jaxgrad._types import Array, Reduction
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def check_reduction(function: str, reduction: str) -> None:
+    """ValueError unless `reduction` is "none", "mean" or "sum"."""
+    check_choice(function, "reduction", reduction, REDUCTIONS)
+
+
+def reduce(
+    losses: Array, reduction: Reduction, total: Array | int | None = None
+) -> Array:
+    """All losses, their sum, or their sum over `total` (by default their number).
+
+    The mean of no losses is NaN, with a gradient of 0.
+    """
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return jnp.sum(losses)
+    return jnp.sum(losses) / (losses.size if total is None else total)
+
+
+def mean_of_kept(losses: Array, weight: Array, kept: Array) -> Array:
+    """sum(losses) / sum(weight) over what is kept; of nothing, NaN as a constant.
+
+    0 / 0 would be NaN too, but so would be its gradient, where PyTorch's is 0.
+    """
+    empty = ~jnp.any(kept)
+    total = jnp.where(empty, 1, jnp.sum(jnp.where(kept, weight, 0)))
+    nothing = jnp.where(empty, jnp.nan, 0).astype(losses.dtype)
+    return jnp.sum(jnp.where(kept, losses, 0)) / total + nothing

@@ -1,0 +1,207 @@
+"""Losses of the distance between a prediction and a real-valued target.
+
+Absolute errors have a kink at zero, where PyTorch takes the derivative 0 and
+`jnp.abs` takes 1.
+"""
+
+import warnings
+
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxgrad._checks import check_shape
+from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad.losses._arguments import check_broadcast, unified
+from jaxgrad.losses._kinks import absolute, huber
+from jaxgrad.losses._reduction import check_reduction, reduce
+
+
+def l1_loss(
+    input: Float[ArrayLike, "*input"],
+    target: Float[ArrayLike, "*target"],
+    reduction: Reduction = "mean",
+    weight: Float[ArrayLike, "*input"] | None = None,
+) -> Float[Array, "*reduced"]:
+    r"""Mean absolute error.
+
+    $$ \ell_i = w_i \, |x_i - y_i|, \qquad
+       \text{mean} = \frac{\sum_i \ell_i}{\sum_i w_i} $$
+
+    Args:
+        input: Predictions x, any floating array.
+        target: What to predict, y; of the shape of `input`, or broadcast as in
+            `mse_loss`.
+        reduction: "none", "mean" (over all elements, whatever their axes) or "sum".
+        weight: One weight per element of `input`, of its shape; by default all 1.
+
+    Returns:
+        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+        arguments. The mean of nothing is NaN.
+
+    Derivative:
+        The sign of the error; 0 where it is 0.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit, or `reduction` is unknown.
+
+    Examples:
+        >>> l1_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
+        1.5
+
+    Torch: `torch.nn.functional.l1_loss`.
+    """
+    input, target, weight, dtype = _arguments("l1_loss", input, target, weight)
+    check_reduction("l1_loss", reduction)
+    return _weighted(absolute(input - target), weight, reduction).astype(dtype)
+
+
+def mse_loss(
+    input: Float[ArrayLike, "*input"],
+    target: Float[ArrayLike, "*target"],
+    reduction: Reduction = "mean",
+    weight: Float[ArrayLike, "*input"] | None = None,
+) -> Float[Array, "*reduced"]:
+    r"""Mean squared error.
+
+    $$ \ell_i = w_i \, (x_i - y_i)^2, \qquad
+       \text{mean} = \frac{\sum_i \ell_i}{\sum_i w_i} $$
+
+    Args:
+        input: Predictions, any floating array.
+        target: What to predict, of the shape of `input`. Another shape is broadcast
+            against it, with a UserWarning unless one of both is a scalar, for
+            (batch,) against (batch, 1) silently means batch x batch differences.
+        reduction: "none", "mean" (over all elements, whatever their axes) or "sum".
+        weight: One weight per element of `input`, of its shape; by default all 1.
+
+    Returns:
+        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+        arguments. The mean of nothing is NaN.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit, or `reduction` is unknown.
+
+    Examples:
+        >>> mse_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
+        2.5
+
+    Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
+    """
+    input, target, weight, dtype = _arguments("mse_loss", input, target, weight)
+    check_reduction("mse_loss", reduction)
+    return _weighted(jnp.square(input - target), weight, reduction).astype(dtype)
+
+
+def smooth_l1_loss(
+    input: Float[ArrayLike, "*input"],
+    target: Float[ArrayLike, "*target"],
+    reduction: Reduction = "mean",
+    beta: float = 1.0,
+) -> Float[Array, "*reduced"]:
+    r"""Absolute error, rounded off near zero; its slope is at most 1.
+
+    $$ \ell_i = \frac{e_i^2}{2 \beta} \text{ if } |e_i| < \beta, \qquad
+       |e_i| - \frac{\beta}{2} \text{ otherwise}, \qquad e_i = x_i - y_i $$
+
+    Args:
+        input: Predictions x, any floating array.
+        target: What to predict, y; of the shape of `input`, or broadcast as in
+            `mse_loss`.
+        reduction: "none", "mean" or "sum".
+        beta: The error >= 0 up to which the loss is quadratic; 0 gives `l1_loss`.
+
+    Returns:
+        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+        arguments. The mean of nothing is NaN.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit, `reduction` is unknown, or `beta` < 0.
+
+    Examples:
+        >>> smooth_l1_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
+        0.8125
+
+    Torch: `torch.nn.functional.smooth_l1_loss`. It is `huber_loss` over `beta`.
+    """
+    input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
+    check_reduction("smooth_l1_loss", reduction)
+    if not beta >= 0:
+        raise ValueError(f"smooth_l1_loss: expected beta >= 0, got {beta} instead.")
+    error = input - target
+    losses = huber(error, beta) / beta if beta else absolute(error)
+    return reduce(losses, reduction).astype(dtype)
+
+
+def huber_loss(
+    input: Float[ArrayLike, "*input"],
+    target: Float[ArrayLike, "*target"],
+    reduction: Reduction = "mean",
+    delta: float = 1.0,
+    weight: Float[ArrayLike, "*input"] | None = None,
+) -> Float[Array, "*reduced"]:
+    r"""Squared error, linear beyond `delta`; its slope is at most `delta`.
+
+    $$ \ell_i = \frac{e_i^2}{2} \text{ if } |e_i| \le \delta, \qquad
+       \delta \left( |e_i| - \frac{\delta}{2} \right) \text{ otherwise}, \qquad
+       e_i = x_i - y_i $$
+
+    Args:
+        input: Predictions x, any floating array.
+        target: What to predict, y; of the shape of `input`, or broadcast as in
+            `mse_loss`.
+        reduction: "none", "mean" (over all elements, not over weights) or "sum".
+        delta: The error > 0 up to which the loss is quadratic.
+        weight: One factor per element of `input`, of its shape; by default all 1.
+
+    Returns:
+        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+        arguments. The mean of nothing is NaN.
+
+    Raises:
+        TypeError: If an argument is not floating.
+        ValueError: If shapes do not fit, `reduction` is unknown, or `delta` <= 0.
+
+    Examples:
+        >>> huber_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
+        0.8125
+
+    Torch: `torch.nn.functional.huber_loss`, Optax's `huber_loss` with a reduction.
+    """
+    input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
+    check_reduction("huber_loss", reduction)
+    if not delta > 0:
+        raise ValueError(f"huber_loss: expected delta > 0, got {delta} instead.")
+    losses = huber(input - target, delta)
+    if weight is not None:
+        losses = losses * weight
+    return reduce(losses, reduction).astype(dtype)
+
+
+def _arguments(
+    function: str, input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None
+) -> tuple[Array, Array, Array | None, jnp.dtype]:
+    """Checked and widened arguments, and the dtype of the result."""
+    given = {} if weight is None else {"weight": weight}
+    dtype, (input, target, *weights) = unified(
+        function, input=input, target=target, **given
+    )
+    check_broadcast(function, "target", target, "input", input.shape)
+    for array in weights:
+        check_shape(function, "weight", array, input.shape, "the shape of input")
+    if input.shape != target.shape and input.ndim and target.ndim:
+        warnings.warn(
+            f"{function}: target of shape {target.shape} is broadcast against input "
+            f"of shape {input.shape}; is that meant?",
+            stacklevel=3,
+        )
+    return input, target, weights[0] if weights else None, dtype
+
+
+def _weighted(losses: Array, weight: Array | None, reduction: Reduction) -> Array:
+    """The reduced weighted losses, the mean being over the sum of the weights."""
+    if weight is None:
+        return reduce(losses, reduction)
+    return reduce(losses * weight, reduction, jnp.sum(weight))

@@ -1,0 +1,54 @@
+"""Adadelta: steps in the unit of the parameters."""
+
+import optax
+
+from jaxgrad._checks import check_range
+from jaxgrad._types import Scalar, ScalarOrSchedule
+from jaxgrad.optimizers._common import assemble, check_not_negative, known_number
+
+
+def adadelta(
+    lr: ScalarOrSchedule = 1.0,
+    rho: Scalar = 0.9,
+    eps: Scalar = 1e-6,
+    weight_decay: Scalar = 0.0,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""Adadelta, equal to PyTorch's.
+
+    $$ v_t = \rho v_{t-1} + (1 - \rho) g_t^2, \quad
+       \Delta_t = \frac{\sqrt{u_{t-1} + \epsilon}}{\sqrt{v_t + \epsilon}} g_t, \quad
+       u_t = \rho u_{t-1} + (1 - \rho) \Delta_t^2, \quad
+       \theta_t = \theta_{t-1} - \gamma \Delta_t $$
+
+    Args:
+        lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
+        rho: $\rho \in [0, 1]$, the decay of both running means.
+        eps: $\epsilon \ge 0$, inside the roots.
+        weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
+        maximize: Whether to climb: the gradient's sign is flipped first.
+
+    Returns:
+        An `optax.GradientTransformation`; needs `params` if there is weight decay.
+
+    Raises:
+        ValueError: If `rho` is outside [0, 1] or another hyperparameter is negative.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> optimizer = adadelta()
+        >>> params = jnp.array([-75.0, -10.0])
+        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
+        >>> updates
+        Array([0.0031623, 0.0031623], dtype=float32)
+
+    Torch: `torch.optim.Adadelta`. `optax.adadelta` is the same once a learning rate is
+    given; without one it climbs.
+    """
+    known = known_number("adadelta", "rho", rho)
+    if known is not None:
+        check_range("adadelta", "rho", known, 0.0, 1.0)
+    check_not_negative("adadelta", lr=lr, eps=eps, weight_decay=weight_decay)
+    part = optax.scale_by_adadelta(rho, eps)  # pyright: ignore
+    return assemble(part, lr, weight_decay=weight_decay, maximize=maximize)

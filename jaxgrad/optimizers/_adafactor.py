@@ -1,0 +1,195 @@
+"""Adafactor: second moments of a matrix from its row and column means."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
+from jaxgrad.optimizers._common import (
+    advanced,
+    as_float,
+    assemble,
+    check_not_negative,
+    check_params,
+    float_dtype,
+    known_number,
+    like,
+    lr_at,
+    transformation,
+    zero_step,
+)
+
+
+def adafactor(
+    lr: ScalarOrSchedule = 1e-2,
+    beta2_decay: Scalar = -0.8,
+    eps: tuple[Scalar | None, Scalar] = (None, 1e-3),
+    d: Scalar = 1.0,
+    weight_decay: Scalar = 0.0,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""Adafactor, equal to PyTorch's.
+
+    $$ \hat\beta_t = 1 - t^{\tau}, \quad
+       U_t = \frac{G_t}{\sqrt{\max(\hat V_t, \epsilon_1^2)}}, \quad
+       \theta_t = (1 - \gamma \lambda) \theta_{t-1}
+       - \frac{\max(\epsilon_2, \text{rms}(\theta_{t-1})) \min(\gamma, 1 / \sqrt t)}
+              {\max(1, \text{rms}(U_t) / d)} U_t $$
+
+    where $\hat V_t$ is the running mean of $G_t^2$: of its row and column means for
+    arrays of two and more axes (the last two), element by element otherwise.
+
+    Args:
+        lr: The largest learning rate $\gamma \ge 0$: a number or an Optax schedule.
+        beta2_decay: $\tau \le 0$.
+        eps: $(\epsilon_1, \epsilon_2)$, both $\ge 0$; None stands for the machine
+            epsilon of the dtype of the parameters.
+        d: The clipping threshold $d \ge 1$.
+        weight_decay: $\lambda \ge 0$, decoupled from the gradient.
+        maximize: Whether to climb: the gradient's sign is flipped first.
+
+    Returns:
+        An `optax.GradientTransformation`; needs `params`.
+
+    Raises:
+        ValueError: If `beta2_decay` is positive, `d` is below 1 or another
+            hyperparameter is negative or, on the update, if `params` is None.
+
+    Examples:
+        >>> optimizer = adafactor(lr=0.5)
+        >>> params = jnp.array([-75.0, -10.0])
+        >>> state = optimizer.init(params)
+        >>> updates, state = optimizer.update(2 * params, state, params)
+        >>> updates
+        Array([26.7512, 26.7512], dtype=float32)
+
+    Torch: `torch.optim.Adafactor`. `optax.adafactor` scales, clips and decays
+    differently.
+    """
+    eps1, eps2 = eps
+    check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
+    if eps1 is not None:
+        check_not_negative("adafactor", eps1=eps1)
+    tau, threshold = (
+        known_number("adafactor", name, value)
+        for name, value in (("beta2_decay", beta2_decay), ("d", d))
+    )
+    if tau is not None and not tau <= 0.0:
+        raise ValueError(f"adafactor: expected beta2_decay <= 0, got {tau} instead.")
+    if threshold is not None and not threshold >= 1.0:
+        raise ValueError(f"adafactor: expected d >= 1, got {threshold} instead.")
+
+    def with_eps1(eps1: PyTree) -> optax.GradientTransformation:
+        part = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)
+        return assemble(part, None, maximize=maximize)
+
+    def update_fn(
+        updates: PyTree, state: PyTree, params: PyTree = None
+    ) -> tuple[PyTree, PyTree]:
+        # Before half precision is widened: the default depends on the dtype.
+        return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
+
+    return transformation(with_eps1(None).init, update_fn)
+
+
+class FactoredMoment(NamedTuple):
+    """Second moment of an array of two and more axes, with torch's names."""
+
+    row_var: Array  # like the parameter, but shape[-1] = 1
+    col_var: Array  # like the parameter, but shape[-2] = 1
+
+
+class FactoredState(NamedTuple):
+    """State of Adafactor."""
+
+    step: Array  # shape=(), dtype=int32
+    variance: PyTree  # per parameter: a FactoredMoment, or an array like it
+
+
+def _factored(
+    lr: ScalarOrSchedule,
+    beta2_decay: Scalar,
+    eps1: PyTree,
+    eps2: Scalar,
+    d: Scalar,
+    weight_decay: Scalar,
+) -> optax.GradientTransformation:
+    def init_fn(params: PyTree) -> FactoredState:
+        return FactoredState(zero_step(), jax.tree.map(_zero_moment, params))
+
+    def update_fn(
+        updates: PyTree, state: FactoredState, params: PyTree = None
+    ) -> tuple[PyTree, FactoredState]:
+        check_params("adafactor", params)
+        rate = jnp.asarray(lr_at(lr, state.step), float_dtype())
+        step = advanced(state.step)
+        t = as_float(step)
+        weight = t**beta2_decay
+        relative_step = jnp.minimum(rate, 1 / jnp.sqrt(t))
+        variance = jax.tree.map(
+            lambda g, v: _moved(v, g, like(weight, g)), updates, state.variance
+        )
+
+        def update(
+            g: Array, v: Array | FactoredMoment, p: Array, eps1: Scalar
+        ) -> Array:
+            unit = g * jax.lax.rsqrt(jnp.maximum(_estimate(v, eps1), eps1 * eps1))
+            size = jnp.maximum(eps2, _rms(p)) * like(relative_step, p)
+            clipped = unit / jnp.maximum(1, _rms(unit) / d)
+            return -size * clipped - like(rate * weight_decay, p) * p
+
+        updates = jax.tree.map(update, updates, variance, params, eps1)
+        return updates, FactoredState(step, variance)
+
+    return transformation(init_fn, update_fn)
+
+
+def _eps1(updates: PyTree, eps1: Scalar | None) -> PyTree:
+    """The least second moment's root for each leaf, by default its dtype's epsilon."""
+    if eps1 is not None:
+        return jax.tree.map(lambda g: eps1, updates)
+    return jax.tree.map(lambda g: float(jnp.finfo(jnp.result_type(g)).eps), updates)
+
+
+def _zero_moment(p: Array) -> Array | FactoredMoment:
+    if p.ndim < 2:
+        return jnp.zeros_like(p)
+    return FactoredMoment(
+        jnp.zeros((*p.shape[:-1], 1), p.dtype),
+        jnp.zeros((*p.shape[:-2], 1, p.shape[-1]), p.dtype),
+    )
+
+
+def _moved(
+    moment: Array | FactoredMoment, g: Array, weight: Array
+) -> Array | FactoredMoment:
+    """The running mean of the squares, `weight` being that of the new ones."""
+    square = g * g
+    if isinstance(moment, FactoredMoment):
+        news = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
+        return FactoredMoment(
+            *(
+                (1 - weight) * old + weight * new
+                for old, new in zip(moment, news, strict=True)
+            )
+        )
+    return (1 - weight) * moment + weight * square
+
+
+def _estimate(moment: Array | FactoredMoment, eps1: Scalar) -> Array:
+    """The second moment of every entry."""
+    if isinstance(moment, FactoredMoment):
+        row, col = moment
+        return row * col / jnp.maximum(_mean(row, axis=-2), eps1)
+    return moment
+
+
+def _mean(x: Array, axis: int) -> Array:
+    return jnp.sum(x, axis, keepdims=True) / max(x.shape[axis], 1)
+
+
+def _rms(x: Array) -> Array:
+    return jnp.sqrt(jnp.sum(x * x) / max(x.size, 1))

@@ -1,0 +1,129 @@
+"""Clipping of gradients, to be chained in front of an optimizer.
+
+`optax.chain(clip_grad_norm(1.0), adam(1e-3))` is what a PyTorch loop does between
+`backward()` and `step()`.
+"""
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import optax
+
+from jaxgrad._checks import check_floating
+from jaxgrad._dtypes import widened
+from jaxgrad._types import Array, PyTree, Scalar
+from jaxgrad.optimizers._common import transformation
+
+
+def clip_grad_norm(
+    max_norm: Scalar,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> optax.GradientTransformation:
+    r"""Scale all gradients together so that their norm is at most `max_norm`.
+
+    $$ g \leftarrow g \cdot \min\left(1, \frac{\text{max norm}}{|g| + 10^{-6}}\right) $$
+
+    Args:
+        max_norm: The largest norm, in the gradient's unit.
+        norm_type: The p of the norm: 2, 1, `math.inf`, any other.
+        error_if_nonfinite: Whether a norm that is NaN or infinite is an error. Where
+            the norm is concrete it raises; under `jax.jit`, where it cannot, every
+            gradient becomes NaN. Otherwise, as in PyTorch, a NaN norm makes every
+            gradient NaN, an infinite one makes the finite gradients 0.
+
+    Returns:
+        An `optax.GradientTransformation` without state.
+
+    Raises:
+        ValueError: On the update, see `error_if_nonfinite`. (PyTorch: RuntimeError.)
+
+    Examples:
+        >>> clip = clip_grad_norm(1.0)
+        >>> clip.update(jnp.array([3.0, 4.0]), clip.init(None))[0]
+        Array([0.5999999 , 0.79999983], dtype=float32)
+
+    Torch: `torch.nn.utils.clip_grad_norm_`. `optax.clip_by_global_norm` has no 1e-6,
+    and the 2-norm only.
+    """
+
+    def update_fn(
+        updates: PyTree,
+        state: optax.EmptyState,
+        params: PyTree = None,
+    ) -> tuple[PyTree, optax.EmptyState]:
+        del params
+        norm = get_total_norm(updates, norm_type)
+        factor = jnp.minimum(max_norm / (norm + 1e-6), 1.0)
+        if error_if_nonfinite:
+            factor = _refused(factor, norm)
+        updates = jax.tree.map(
+            lambda g: (widened(g) * factor.astype(widened(g).dtype)).astype(g.dtype),
+            updates,
+        )
+        return updates, state
+
+    return transformation(optax.init_empty_state, update_fn)
+
+
+def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
+    """Clip every entry of the gradients to [-clip_value, clip_value].
+
+    Args:
+        clip_value: The largest entry, in the gradient's unit.
+
+    Returns:
+        An `optax.GradientTransformation` without state.
+
+    Examples:
+        >>> clip = clip_grad_value(1.0)
+        >>> clip.update(jnp.array([-3.0, 0.5]), clip.init(None))[0]
+        Array([-1. ,  0.5], dtype=float32)
+
+    Torch: `torch.nn.utils.clip_grad_value_`; the same as `optax.clip`.
+    """
+    return optax.clip(clip_value)
+
+
+def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
+    """The p-norm of all entries of a pytree of gradients, at least in float32.
+
+    Args:
+        gradients: A pytree of floating arrays.
+        norm_type: The p of the norm: 2, 1, `math.inf`, any other.
+
+    Returns:
+        A scalar, in the widest dtype of the gradients; 0 for no gradients.
+
+    Raises:
+        TypeError: If a gradient is not floating.
+
+    Examples:
+        >>> get_total_norm({"weight": jnp.array([[3.0]]), "bias": jnp.array([-4.0])})
+        Array(5., dtype=float32)
+
+    Torch: `torch.nn.utils.get_total_norm`.
+    """
+    leaves = [
+        widened(check_floating("get_total_norm", "gradients", leaf))
+        for leaf in jax.tree.leaves(gradients)
+    ]
+    norms = [_norm(leaf.ravel(), norm_type) for leaf in leaves if leaf.size]
+    if not norms:
+        return jnp.zeros([])
+    dtype = max((norm.dtype for norm in norms), key=lambda dtype: dtype.itemsize)
+    return _norm(jnp.stack([norm.astype(dtype) for norm in norms]), norm_type)
+
+
+def _norm(vector: Array, norm_type: float) -> Array:
+    return jnp.linalg.norm(vector, ord=norm_type)
+
+
+def _refused(factor: Array, norm: Array) -> Array:
+    """`factor`, NaN for a norm that is not finite; ValueError if that is known."""
+    finite = jnp.isfinite(norm)
+    if not isinstance(finite, jax.core.Tracer) and not finite:
+        raise ValueError(
+            f"clip_grad_norm: expected gradients of a finite norm, got {norm} instead."
+        )
+    return jnp.where(finite, factor, jnp.nan)

@@ -1,0 +1,140 @@
+"""NAdam: Adam that looks ahead by Nesterov's momentum."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
+from jaxgrad.optimizers._common import (
+    Betas,
+    advanced,
+    as_float,
+    assemble,
+    bias_correction,
+    check_betas,
+    check_not_negative,
+    float_dtype,
+    like,
+    log,
+    transformation,
+    zero_step,
+    zeros_like,
+)
+
+
+def nadam(
+    lr: ScalarOrSchedule = 2e-3,
+    betas: Betas = (0.9, 0.999),
+    eps: Scalar = 1e-8,
+    weight_decay: Scalar = 0.0,
+    momentum_decay: Scalar = 4e-3,
+    decoupled_weight_decay: bool = False,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""NAdam, equal to PyTorch's.
+
+    $$ \mu_t = \beta_1 (1 - \tfrac12 0.96^{t \psi}), \quad
+       \theta_t = \theta_{t-1} - \frac{\gamma}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
+       \left( \frac{(1 - \mu_t) g_t}{1 - \prod_{i \le t} \mu_i}
+       + \frac{\mu_{t+1} m_t}{1 - \prod_{i \le t+1} \mu_i} \right) $$
+
+    with the running means $m_t$ and $v_t$ of Adam.
+
+    Args:
+        lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
+        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        eps: $\epsilon \ge 0$, outside the root.
+        weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
+        momentum_decay: $\psi \ge 0$.
+        decoupled_weight_decay: Whether the weights decay as in `adamw`.
+        maximize: Whether to climb: the gradient's sign is flipped first.
+
+    Returns:
+        An `optax.GradientTransformation`; needs `params` if there is weight decay.
+
+    Raises:
+        ValueError: If `lr`, `eps`, `weight_decay` or `momentum_decay` is negative, or
+            `betas` are not in [0, 1).
+
+    Examples:
+        >>> optimizer = nadam(lr=1.0)
+        >>> params = jnp.array([-75.0, -10.0])
+        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
+        >>> updates
+        Array([1.0564517, 1.0564517], dtype=float32)
+
+    Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
+    """
+    check_not_negative(
+        "nadam",
+        lr=lr,
+        eps=eps,
+        weight_decay=weight_decay,
+        momentum_decay=momentum_decay,
+    )
+    check_betas("nadam", betas)
+    return assemble(
+        scale_by_nadam(betas, eps, momentum_decay),
+        lr,
+        weight_decay=weight_decay,
+        decoupled=decoupled_weight_decay,
+        maximize=maximize,
+    )
+
+
+class ScaleByNadamState(NamedTuple):
+    """State of NAdam, with torch's names but for `momentum_correction`."""
+
+    step: Array  # shape=(), dtype=int32
+    momentum_correction: Array  # shape=(): 1 - mu_1 ... mu_t, 1 - torch's mu_product
+    exp_avg: PyTree  # like the parameters
+    exp_avg_sq: PyTree  # like the parameters
+
+
+def scale_by_nadam(
+    betas: Betas, eps: Scalar, momentum_decay: Scalar
+) -> optax.GradientTransformation:
+    """Adam's ratio with the next step's momentum."""
+    beta1, beta2 = betas
+
+    def init_fn(params: PyTree) -> ScaleByNadamState:
+        zeros = zeros_like(params)
+        return ScaleByNadamState(
+            zero_step(), jnp.zeros([], float_dtype()), zeros, zeros
+        )
+
+    def lack(step: Array) -> Array:
+        """1 - mu without cancellation."""
+        t = as_float(step)
+        return (1 - beta1) + beta1 * 0.5 * jnp.exp(t * momentum_decay * log(0.96))
+
+    def update_fn(
+        updates: PyTree,
+        state: ScaleByNadamState,
+        params: PyTree = None,
+    ) -> tuple[PyTree, ScaleByNadamState]:
+        del params
+        step = advanced(state.step)
+        exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)
+        exp_avg_sq = optax.tree.update_moment(updates, state.exp_avg_sq, beta2, 2)
+        # 1 - P mu = (1 - mu) + (1 - P) mu: a sum of positive numbers.
+        now, ahead = lack(step), lack(advanced(step))
+        correction = now + state.momentum_correction * (1 - now)
+        of_gradient = now / correction
+        of_mean = (1 - ahead) / (ahead + correction * (1 - ahead))
+        correction2 = bias_correction(beta2, step)
+        updates = jax.tree.map(
+            lambda g, m, v: (
+                (like(of_gradient, g) * g + like(of_mean, g) * m)
+                / (jnp.sqrt(v / like(correction2, v)) + eps)
+            ),
+            updates,
+            exp_avg,
+            exp_avg_sq,
+        )
+        return updates, ScaleByNadamState(step, correction, exp_avg, exp_avg_sq)
+
+    return transformation(init_fn, update_fn)

@@ -1,0 +1,68 @@
+"""RMSprop: divide by the running root mean square of the gradient."""
+
+import optax
+
+from jaxgrad._types import Scalar, ScalarOrSchedule
+from jaxgrad.optimizers._common import assemble, check_not_negative, is_zero
+
+
+def rmsprop(
+    lr: ScalarOrSchedule = 1e-2,
+    alpha: Scalar = 0.99,
+    eps: Scalar = 1e-8,
+    weight_decay: Scalar = 0.0,
+    momentum: Scalar = 0.0,
+    centered: bool = False,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""RMSprop, equal to PyTorch's.
+
+    $$ v_t = \alpha v_{t-1} + (1 - \alpha) g_t^2, \quad
+       b_t = \mu b_{t-1} + \frac{g_t}{\sqrt{v_t} + \epsilon}, \quad
+       \theta_t = \theta_{t-1} - \gamma b_t $$
+
+    with $v_t - m_t^2$ in place of $v_t$ if `centered`, where $m_t$ is the running mean
+    of the gradient.
+
+    Args:
+        lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
+        alpha: $\alpha \ge 0$, the decay of the running means.
+        eps: $\epsilon \ge 0$, outside the root.
+        weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
+        momentum: $\mu \ge 0$.
+        centered: Whether to divide by the standard deviation. As in PyTorch the
+            update is NaN where rounding makes the variance negative.
+        maximize: Whether to climb: the gradient's sign is flipped first.
+
+    Returns:
+        An `optax.GradientTransformation`; needs `params` if there is weight decay.
+
+    Raises:
+        ValueError: If a hyperparameter is negative.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> optimizer = rmsprop(lr=1.0)
+        >>> params = jnp.array([-75.0, -10.0])
+        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
+        >>> optax.apply_updates(params, updates)
+        Array([-65.,   0.], dtype=float32)
+
+    Torch: `torch.optim.RMSprop`. `optax.rmsprop` has alpha = 0.9, eps inside the root,
+    and multiplies by the learning rate before the momentum, which differs under a
+    schedule.
+    """
+    check_not_negative(
+        "rmsprop",
+        lr=lr,
+        alpha=alpha,
+        eps=eps,
+        weight_decay=weight_decay,
+        momentum=momentum,
+    )
+    scale = optax.scale_by_stddev if centered else optax.scale_by_rms
+    part = scale(alpha, eps, eps_in_sqrt=False)  # pyright: ignore
+    if not is_zero(momentum):
+        part = optax.chain(part, optax.trace(momentum))  # pyright: ignore
+    return assemble(part, lr, weight_decay=weight_decay, maximize=maximize)

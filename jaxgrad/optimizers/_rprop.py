@@ -1,0 +1,109 @@
+"""Rprop: steps that depend on the signs of the gradient only."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
+from jaxgrad.optimizers._common import (
+    assemble,
+    check_not_negative,
+    known_number,
+    like,
+    lr_at,
+    transformation,
+    zero_step,
+    zeros_like,
+)
+
+Pair = tuple[Scalar, Scalar]
+
+
+def rprop(
+    lr: ScalarOrSchedule = 1e-2,
+    etas: Pair = (0.5, 1.2),
+    step_sizes: Pair = (1e-6, 50.0),
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""Resilient backpropagation, equal to PyTorch's.
+
+    Each parameter has its own step size, `lr` at first. It grows by $\eta_+$ while the
+    gradient keeps its sign; where the sign changes it shrinks by $\eta_-$, and the
+    parameter rests for that step. Then
+
+    $$ \theta_t = \theta_{t-1} - \text{sign}(g_t) \, \text{step size}_t $$
+
+    Args:
+        lr: The first step size, $\ge 0$: a number or an Optax schedule, of which, as in
+            PyTorch, only the first value is used.
+        etas: $(\eta_-, \eta_+)$ with $0 < \eta_- < 1 < \eta_+$.
+        step_sizes: The smallest and the largest step size, in the parameters' unit.
+        maximize: Whether to climb: the gradient's sign is flipped first.
+
+    Returns:
+        An `optax.GradientTransformation`.
+
+    Raises:
+        ValueError: If `lr` is negative or `etas` are not on both sides of 1.
+
+    Examples:
+        >>> optimizer = rprop(lr=1.0)
+        >>> params = jnp.array([-75.0, -10.0])
+        >>> state = optimizer.init(params)
+        >>> for _ in range(3):
+        ...     updates, state = optimizer.update(2 * params, state)
+        >>> updates
+        Array([1.44, 1.44], dtype=float32)
+
+    Torch: `torch.optim.Rprop`. `optax.rprop` applies every step one update late.
+    """
+    check_not_negative("rprop", lr=lr)
+    shrink, grow = (known_number("rprop", "etas", eta) for eta in etas)
+    if shrink is not None and grow is not None and not 0.0 < shrink < 1.0 < grow:
+        raise ValueError(
+            f"rprop: expected etas with 0 < etas[0] < 1 < etas[1], got {etas} instead."
+        )
+    return assemble(_resilient(lr, etas, step_sizes), 1.0, maximize=maximize)
+
+
+class ResilientState(NamedTuple):
+    """State of Rprop, with torch's names."""
+
+    prev: PyTree  # like the parameters: the last gradient, 0 after a rest
+    step_size: PyTree  # like the parameters
+
+
+def _resilient(
+    lr: ScalarOrSchedule, etas: Pair, step_sizes: Pair
+) -> optax.GradientTransformation:
+    def init_fn(params: PyTree) -> ResilientState:
+        first = lr_at(lr, zero_step())
+        sizes = jax.tree.map(lambda p: jnp.full_like(p, first), params)
+        return ResilientState(zeros_like(params), sizes)
+
+    def update_fn(
+        updates: PyTree,
+        state: ResilientState,
+        params: PyTree = None,
+    ) -> tuple[PyTree, ResilientState]:
+        del params
+        agreement = jax.tree.map(jnp.multiply, updates, state.prev)
+        sizes = jax.tree.map(
+            lambda a, size: _resized(a, size, etas, step_sizes),
+            agreement,
+            state.step_size,
+        )
+        kept = jax.tree.map(lambda a, g: jnp.where(a < 0, 0, g), agreement, updates)
+        updates = jax.tree.map(lambda g, size: size * jnp.sign(g), kept, sizes)
+        return updates, ResilientState(kept, sizes)
+
+    return transformation(init_fn, update_fn)
+
+
+def _resized(agreement: Array, size: Array, etas: Pair, step_sizes: Pair) -> Array:
+    shrink, grow = (like(eta, size) for eta in etas)
+    factor = jnp.where(agreement > 0, grow, jnp.where(agreement < 0, shrink, 1))
+    return jnp.clip(size * factor, *(like(bound, size) for bound in step_sizes))

@@ -1,0 +1,94 @@
+"""Stochastic gradient assemble, with torch's momentum."""
+
+import jax.numpy as jnp
+import optax
+
+from jaxgrad._types import Array, ArrayLike, Scalar, ScalarOrSchedule
+from jaxgrad.optimizers._common import assemble, is_array, is_zero, known_number
+
+
+def sgd(
+    lr: ScalarOrSchedule = 1e-3,
+    momentum: Scalar = 0.0,
+    dampening: Scalar = 0.0,
+    weight_decay: Scalar = 0.0,
+    nesterov: bool = False,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""Stochastic gradient assemble, equal to PyTorch's.
+
+    $$ b_1 = g_1, \quad b_t = \mu b_{t-1} + (1 - \tau) g_t, \quad
+       \theta_t = \theta_{t-1} - \gamma b_t $$
+
+    with $g_t + \mu b_t$ in place of $b_t$ if `nesterov`, and $g_t$ without momentum.
+
+    Args:
+        lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
+        momentum: $\mu \ge 0$.
+        dampening: $\tau$; does not touch the first gradient.
+        weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
+        nesterov: Whether to look ahead by the momentum.
+        maximize: Whether to climb: the gradient's sign is flipped first.
+
+    Returns:
+        An `optax.GradientTransformation`; needs `params` if there is weight decay.
+
+    Raises:
+        ValueError: If `lr`, `momentum` or `weight_decay` is negative, or if
+            `nesterov` has no momentum or some dampening.
+
+    Examples:
+        >>> optimizer = sgd(lr=0.1, momentum=0.9)
+        >>> params = jnp.array([-75.0, -10.0])
+        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
+        >>> optax.apply_updates(params, updates)
+        Array([-60.,  -8.], dtype=float32)
+
+    Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
+    """
+    for name, value in (
+        ("lr", lr),
+        ("momentum", momentum),
+        ("weight_decay", weight_decay),
+    ):
+        _check_not_negative(name, value)
+    if nesterov:
+        _check_nesterov(momentum, dampening)
+    return assemble(
+        None if is_zero(momentum) else _momentum(momentum, dampening, nesterov),
+        lr,
+        weight_decay=weight_decay,
+        maximize=maximize,
+    )
+
+
+def _momentum(
+    momentum: Scalar, dampening: Scalar, nesterov: bool
+) -> optax.GradientTransformation:
+    trace = optax.trace(momentum, nesterov)
+    if is_zero(dampening):
+        return trace
+
+    def factor(step: ArrayLike) -> Array:
+        """1 for the first gradient, and where a traced momentum turns out to be 0."""
+        return jnp.where((step == 0) | (momentum == 0), 1.0, 1.0 - dampening)
+
+    return optax.chain(optax.scale_by_schedule(factor), trace)
+
+
+def _check_not_negative(argument: str, value: ScalarOrSchedule) -> None:
+    """Torch's SGD asks `value < 0`, so that NaN passes, unlike elsewhere."""
+    known = None if callable(value) else known_number("sgd", argument, value)
+    if known is not None and known < 0.0:
+        raise ValueError(f"sgd: expected {argument} >= 0, got {known} instead.")
+
+
+def _check_nesterov(momentum: Scalar, dampening: Scalar) -> None:
+    if is_array(momentum) or is_array(dampening):
+        return
+    if momentum <= 0 or dampening != 0:
+        raise ValueError(
+            "sgd: expected momentum > 0 and dampening = 0 with nesterov=True, "
+            f"got momentum={momentum} and dampening={dampening} instead."
+        )

@@ -1,0 +1,17 @@
+"""Matplotlib figures of what the library computes; needs the `experiments` extra.
+
+Every function returns a `matplotlib.figure.Figure` that belongs to no global state:
+a notebook shows it by itself, a script calls `savefig`.
+"""
+
+from jaxgrad.plots._activations import Curve as Curve
+from jaxgrad.plots._activations import Kink as Kink
+from jaxgrad.plots._activations import activation_card as activation_card
+from jaxgrad.plots._activations import activation_curve as activation_curve
+from jaxgrad.plots._activations import curve_card as curve_card
+from jaxgrad.plots._activations import overview as overview
+from jaxgrad.plots._curves import curves as curves
+from jaxgrad.plots._descent import contours as contours
+from jaxgrad.plots._descent import paths as paths
+from jaxgrad.plots._descent import sensitivity as sensitivity
+from jaxgrad.plots._descent import surface as surface

@@ -1,0 +1,194 @@
+"""The losses' part of the ledger: PyTorch's names, Optax's, and what differs.
+
+`rows()` measures, over the table of cases, the largest difference of value and of
+gradient to PyTorch's golden values (relative for numbers above 1), in float64: of
+jaxgrad over all cases, of Optax over those whose options it has.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from tests import golden
+from tests.cases import FAMILIES, Case, in_jaxgrad
+
+REDUCTIONS: dict[str, Callable[[Any], Any]] = {
+    "none": lambda losses: losses,
+    "mean": jnp.mean,
+    "sum": jnp.sum,
+}
+
+
+class Entry(NamedTuple):
+    """A loss as Optax has it: arrays and options to unreduced losses."""
+
+    optax: str
+    differs: str
+    function: Callable[..., Any] | None = None
+    reductions: tuple[str, ...] = tuple(REDUCTIONS)
+
+
+class Row(NamedTuple):
+    """One line of the ledger; a difference is (of the value, of the gradient)."""
+
+    name: str
+    torch: str
+    optax: str
+    differs: str
+    cases: int
+    jaxgrad_difference: tuple[float, float]
+    optax_cases: int
+    optax_difference: tuple[float, float] | None
+
+
+def _cross_entropy(logits: Any, target: Any) -> Any:
+    logits = jnp.moveaxis(logits, min(1, logits.ndim - 1), -1)
+    target = jnp.asarray(target)
+    if jnp.issubdtype(target.dtype, jnp.integer):
+        return optax.softmax_cross_entropy_with_integer_labels(logits, target)
+    probabilities = jnp.moveaxis(target, min(1, target.ndim - 1), -1)
+    return optax.softmax_cross_entropy(logits, probabilities)
+
+
+def _triplet(a: Any, p: Any, n: Any, margin: float = 1.0, eps: float = 1e-6) -> Any:
+    return optax.losses.triplet_margin_loss(a, p, n, margin=margin, eps=eps)
+
+
+def _ctc(log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+    def paddings(lengths: Any, most: int) -> Any:
+        return (jnp.arange(most) >= jnp.asarray(lengths)[:, None]) * 1.0
+
+    frames = paddings(input_lengths, log_probs.shape[0])
+    labels = paddings(target_lengths, targets.shape[1])
+    return optax.ctc_loss(jnp.swapaxes(log_probs, 0, 1), frames, targets, labels)
+
+
+ENTRIES = {
+    "l1_loss": Entry("-", "not in Optax"),
+    "mse_loss": Entry(
+        "squared_error", "no weight; l2_loss is half of it", optax.losses.squared_error
+    ),
+    "smooth_l1_loss": Entry(
+        "huber_loss",
+        "is beta times it; no beta of 0",
+        lambda x, y, beta=1.0: optax.huber_loss(x, y, delta=beta) / beta,
+    ),
+    "huber_loss": Entry(
+        "huber_loss",
+        "no weight",
+        lambda x, y, delta=1.0: optax.huber_loss(x, y, delta=delta),
+    ),
+    "nll_loss": Entry("-", "not in Optax"),
+    "cross_entropy": Entry(
+        "softmax_cross_entropy(_with_integer_labels)",
+        "no weight, ignore_index, smoothing; label -100: NaN with a finite gradient",
+        _cross_entropy,
+    ),
+    "kl_div": Entry(
+        "kl_divergence",
+        "adds the last axis",
+        lambda log_q, p: optax.losses.kl_divergence(log_q, p),
+        ("sum",),
+    ),
+    "poisson_nll_loss": Entry("-", "not in Optax"),
+    "gaussian_nll_loss": Entry("-", "not in Optax"),
+    "binary_cross_entropy": Entry("-", "of logits only"),
+    "binary_cross_entropy_with_logits": Entry(
+        "sigmoid_binary_cross_entropy",
+        "no weight, pos_weight",
+        optax.sigmoid_binary_cross_entropy,
+    ),
+    "soft_margin_loss": Entry("-", "not in Optax; PyTorch's overflows"),
+    "multilabel_soft_margin_loss": Entry(
+        "sigmoid_binary_cross_entropy",
+        "no mean over the classes, no weight",
+        lambda x, y: optax.sigmoid_binary_cross_entropy(x, y).mean(-1),
+    ),
+    "hinge_embedding_loss": Entry("-", "hinge_loss is of signs times scores"),
+    "margin_ranking_loss": Entry("-", "not in Optax"),
+    "multi_margin_loss": Entry(
+        "multiclass_hinge_loss",
+        "the largest violation, not their mean",
+        lambda x, target: optax.losses.multiclass_hinge_loss(x, target),
+    ),
+    "multilabel_margin_loss": Entry("-", "not in Optax"),
+    "cosine_embedding_loss": Entry("cosine_distance", "alike pairs only; NaN at 0"),
+    "triplet_margin_loss": Entry(
+        "triplet_margin_loss", "eps beside the sum of powers; no swap", _triplet
+    ),
+    "triplet_margin_with_distance_loss": Entry("-", "not in Optax"),
+    "ctc_loss": Entry(
+        "ctc_loss",
+        "normalises its logits; 1e5 where no path fits; the true gradient",
+        _ctc,
+        ("none", "sum"),
+    ),
+}
+
+
+def rows() -> list[Row]:
+    """The ledger, measured."""
+    with jax.enable_x64(True):
+        return [_row(name, entry) for name, entry in ENTRIES.items()]
+
+
+def _row(name: str, entry: Entry) -> Row:
+    cases = [case for case in FAMILIES["losses"] if case.function == name]
+    ours = [(case, in_jaxgrad(case)) for case in cases]
+    theirs = [(case, call) for case in cases if (call := _in_optax(case, entry))]
+    return Row(
+        name,
+        name,
+        entry.optax,
+        entry.differs,
+        len(ours),
+        _largest(ours),
+        len(theirs),
+        _largest(theirs) if theirs else None,
+    )
+
+
+def _in_optax(case: Case, entry: Entry) -> Callable[..., Any] | None:
+    """The case as Optax has it; None if it lacks an option or a shape."""
+    function, options = entry.function, dict(case.options)
+    reduction = options.pop("reduction", "mean")
+    if function is None or reduction not in entry.reductions:
+        return None
+    shapes = {array.shape for array in case.arrays.values()}
+    try:
+        inspect.signature(function).bind(*case.arrays.values(), **options)
+    except TypeError:
+        return None
+    if len(shapes) > 1 or case.id.endswith("no labels"):
+        return None
+    return lambda **arrays: REDUCTIONS[reduction](function(*arrays.values(), **options))
+
+
+def _largest(calls: Iterable[tuple[Case, Callable[..., Any]]]) -> tuple[float, float]:
+    """The largest difference of a value and of a gradient to the golden ones."""
+    pairs = [_difference(case, call) for case, call in calls]
+    values, gradients = zip(*pairs, strict=True)
+    return float(np.max(values)), float(np.max(gradients))
+
+
+def _difference(case: Case, call: Callable[..., Any]) -> tuple[float, float]:
+    expected = golden.load("losses")[case.id]
+    arrays = {name: jnp.asarray(array) for name, array in case.arrays.items()}
+    value, pull_back = jax.vjp(lambda arrays: call(**arrays), arrays)
+    (gradients,) = pull_back(jnp.asarray(golden.cotangent(value.shape), value.dtype))
+    distances = [_distance(gradients[n], g) for n, g in expected.gradients.items()]
+    return _distance(value, expected.value), max(distances)
+
+
+def _distance(actual: Any, expected: np.ndarray) -> float:
+    """Relative above 1; equal infinities and NaNs are no distance, others are NaN."""
+    actual = np.asarray(actual)
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(actual - expected) / np.maximum(1, np.abs(expected))
+    return float(np.max(np.where(same, 0, distance), initial=0))

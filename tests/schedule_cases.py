@@ -1,0 +1,124 @@
+"""torch's schedulers beside jaxgrad's schedules, one table for golden and live tests.
+
+Each case is a name, the options, jaxgrad's schedule and what makes torch's scheduler
+from `torch.optim.lr_scheduler` and an optimizer.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import optax
+
+from jaxgrad import optimizers as jg
+
+LR = 0.3
+STEPS = 60
+
+
+class ScheduleCase(NamedTuple):
+    """One schedule, here and there; `steps` is how many torch allows."""
+
+    name: str
+    schedule: optax.Schedule
+    scheduler: Callable[[Any, Any], Any]
+    steps: int = STEPS
+
+
+def _simple(name: str, torch_name: str, *options: Any, **named: Any) -> ScheduleCase:
+    steps = options[0] if name == "one_cycle_lr" and options else STEPS
+    return ScheduleCase(
+        f"{name}{options}{named or ''}",
+        getattr(jg, name)(LR, *options, **named),
+        lambda schedulers, optimizer: getattr(schedulers, torch_name)(
+            *((optimizer, LR) if name == "one_cycle_lr" else (optimizer,)),
+            *options,
+            **named,
+        ),
+        steps,
+    )
+
+
+def _warm_up_cosine(schedulers: Any, optimizer: Any) -> Any:
+    return schedulers.SequentialLR(
+        optimizer,
+        [
+            schedulers.LinearLR(optimizer, 0.1, 1.0, 7),
+            schedulers.CosineAnnealingLR(optimizer, 20, 0.01),
+        ],
+        [7],
+    )
+
+
+def _three_in_a_row(schedulers: Any, optimizer: Any) -> Any:
+    return schedulers.SequentialLR(
+        optimizer,
+        [
+            schedulers.ConstantLR(optimizer, 0.5, 100),
+            schedulers.ExponentialLR(optimizer, 0.9),
+            schedulers.CosineAnnealingWarmRestarts(optimizer, 3, 2),
+        ],
+        [5, 20],
+    )
+
+
+SCHEDULES = (
+    _simple("step_lr", "StepLR", 7),
+    _simple("step_lr", "StepLR", 1, 1.1),
+    _simple("multi_step_lr", "MultiStepLR", [3, 11, 11, 40], 0.5),
+    _simple("multi_step_lr", "MultiStepLR", []),
+    _simple("constant_lr", "ConstantLR"),
+    _simple("constant_lr", "ConstantLR", 0.25, 20),
+    _simple("linear_lr", "LinearLR"),
+    _simple("linear_lr", "LinearLR", 1.0, 0.0, 33),
+    _simple("exponential_lr", "ExponentialLR", 0.9),
+    _simple("polynomial_lr", "PolynomialLR"),
+    _simple("polynomial_lr", "PolynomialLR", 40, 2.5),
+    _simple("cosine_annealing_lr", "CosineAnnealingLR", 11),
+    _simple("cosine_annealing_lr", "CosineAnnealingLR", 25, eta_min=0.1),
+    _simple("cosine_annealing_warm_restarts", "CosineAnnealingWarmRestarts", 8),
+    _simple("cosine_annealing_warm_restarts", "CosineAnnealingWarmRestarts", 3, 2, 0.1),
+    _simple("one_cycle_lr", "OneCycleLR", 50),
+    _simple("one_cycle_lr", "OneCycleLR", 60, pct_start=0.0),
+    _simple("one_cycle_lr", "OneCycleLR", 47, anneal_strategy="linear"),
+    _simple("one_cycle_lr", "OneCycleLR", 60, three_phase=True, div_factor=10.0),
+    _simple("one_cycle_lr", "OneCycleLR", epochs=12, steps_per_epoch=5),
+    ScheduleCase(
+        "cyclic_lr",
+        jg.cyclic_lr(0.1, LR, 4, 9),
+        lambda s, o: s.CyclicLR(o, 0.1, LR, 4, 9),
+    ),
+    ScheduleCase(
+        "cyclic_lr triangular2",
+        jg.cyclic_lr(0.1, LR, 5, mode="triangular2"),
+        lambda s, o: s.CyclicLR(o, 0.1, LR, 5, mode="triangular2"),
+    ),
+    ScheduleCase(
+        "cyclic_lr exp_range",
+        jg.cyclic_lr(0.1, LR, 5, mode="exp_range", gamma=0.95),
+        lambda s, o: s.CyclicLR(o, 0.1, LR, 5, mode="exp_range", gamma=0.95),
+    ),
+    ScheduleCase(
+        "lambda_lr",
+        jg.lambda_lr(LR, lambda count: 1 / (1.0 + count)),
+        lambda s, o: s.LambdaLR(o, lambda count: 1 / (1.0 + count)),
+    ),
+    ScheduleCase(
+        "warm-up, then cosine",
+        jg.sequential_lr(
+            [jg.linear_lr(LR, 0.1, 1.0, 7), jg.cosine_annealing_lr(LR, 20, 0.01)], [7]
+        ),
+        _warm_up_cosine,
+    ),
+    ScheduleCase(
+        "three in a row",
+        jg.sequential_lr(
+            [
+                jg.constant_lr(LR, 0.5, 100),
+                jg.exponential_lr(LR, 0.9),
+                jg.cosine_annealing_warm_restarts(LR, 3, 2),
+            ],
+            [5, 20],
+        ),
+        _three_in_a_row,
+    ),
+)

@@ -1,0 +1,111 @@
+"""The experiment on activations: curves, kinks, pictures, command line."""
+
+import numpy as np
+import pytest
+
+from experiments import activations as experiment
+from experiments._reproduction import plain
+from jaxgrad import activations, plots
+
+
+@pytest.fixture(scope="module")
+def result():
+    return experiment.run(experiment.Config())
+
+
+def test_the_notebook_draws_19_functions_and_lists_25(result):
+    assert len(result.drawn) == 19
+    assert len(experiment.LISTED) == 25
+    missing = set(experiment.LISTED) - set(experiment.listed())
+    assert missing <= {"AdaptiveLogSoftmaxWithLoss"}
+
+
+def test_rows_are_the_computed_numbers(result):
+    rows = plain(experiment.reproduced(result))
+    assert {f"3.{i}" for i in (40, *range(46, 64))} | {"3.C9"} == set(rows)
+    np.testing.assert_allclose(rows["3.46"][:2], [1501.501502, 500], rtol=1e-6)
+    np.testing.assert_allclose(rows["3.48"][1], 499)
+    np.testing.assert_allclose(rows["3.55"][:2], [-1220.813375, 249.4982676], rtol=1e-6)
+    np.testing.assert_allclose(rows["3.C9"], -1223.1943, rtol=1e-6)
+    np.testing.assert_allclose(
+        rows["3.57"]["LogSigmoid"][0], -rows["3.57"]["Softplus"][0], rtol=1e-12
+    )
+
+
+def test_sums_of_a_normalised_axis_do_not_depend_on_x(result):
+    for title in ("Softmin", "LogSoftmax"):
+        assert abs(result.drawn[title].slope.sum()) < 1e-11
+    np.testing.assert_allclose(result.softmax.sum(), 1)
+
+
+@pytest.mark.parametrize("name", activations.CATALOGUE)
+def test_a_card_s_slopes_are_those_of_its_values(result, name):
+    """By differences, wherever no kink lies between two points, nor softsign's jump."""
+    curve = result.cards[name]
+    step = curve.x[1] - curve.x[0]
+    slope = (curve.value[2:] - curve.value[:-2]) / (2 * step)
+    smooth = np.abs(curve.x[1:-1]) > 2 * step
+    for kink in curve.kinks:
+        smooth &= np.abs(curve.x[1:-1] - kink.x) > 2 * step
+    np.testing.assert_allclose(curve.slope[1:-1][smooth], slope[smooth], atol=2e-4)
+    second = (curve.slope[2:] - curve.slope[:-2]) / (2 * step)
+    np.testing.assert_allclose(curve.second[1:-1][smooth], second[smooth], atol=1e-3)
+
+
+def test_where_jax_nn_decides_otherwise(result):
+    differing = {
+        (name, kink.x)
+        for name, curve in result.cards.items()
+        for kink in curve.kinks
+        if kink.jax_nn is not None and abs(kink.jax_nn - kink.torch) > 1e-6
+    }
+    assert differing == {("hardtanh", -1.0), ("hardtanh", 1.0), ("leaky_relu", 0.0)}
+
+
+def test_kinks_follow_the_options_and_the_span():
+    curve = plots.activation_curve("hardshrink", points=10, lambd=2.0)
+    assert [kink.x for kink in curve.kinks] == [-2.0, 2.0]
+    assert [kink.jax_nn for kink in curve.kinks] == [None, None]
+    assert plots.activation_curve("relu", span=(1.0, 2.0), points=10).kinks == ()
+
+
+def test_activation_card():
+    figure = plots.activation_card("celu", alpha=2.0)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "celu(alpha=2)",
+        "celu(alpha=2): gradient",
+    ]
+
+
+@pytest.mark.message
+def test_an_unknown_card_names_the_known():
+    with pytest.raises(ValueError, match="expected name to be one of 'threshold'"):
+        plots.activation_card("gellu")
+
+
+def test_pictures_and_tables(result, tmp_path, capsys, monkeypatch):
+    few = {name: result.cards[name] for name in ("relu", "hardtanh")}
+    small = result._replace(cards=few, drawn={"ReLU": result.drawn["ReLU"]})
+    monkeypatch.setattr(experiment, "run", lambda config: small)
+    experiment.main(["--output-dir", str(tmp_path), "--svg"])
+    stems = ["card_hardtanh", "card_relu", "notebook_glu_of_one_axis", "notebook_relu"]
+    for suffix in ("png", "svg"):
+        found = sorted(path.stem for path in tmp_path.glob(f"*.{suffix}"))
+        assert found == [*stems, "overview"]
+    printed = capsys.readouterr().out
+    assert "hardtanh" in printed
+    assert "differs" in printed
+
+
+def test_every_curve_has_its_picture(result):
+    names = experiment.figures(result)
+    assert len(names) == 19 + 1 + len(activations.CATALOGUE) + 1
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--svg=3"], 2)])
+def test_command_line(argv, code, capsys):
+    with pytest.raises(SystemExit) as stop:
+        experiment.main(argv)
+    assert stop.value.code == code
+    printed = capsys.readouterr()
+    assert "activations" in printed.out + printed.err

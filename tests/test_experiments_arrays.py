@@ -1,0 +1,426 @@
+"""The arrays experiment: what it measures, what it says of torch, its options."""
+
+import contextlib
+import doctest
+import io
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import _facts, arrays
+from experiments._command import run_as_script
+from experiments._reproduction import plain
+from experiments.arrays import _devices, _exercises, _memory, _values
+
+
+@pytest.fixture(scope="module")
+def main_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arrays")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        result = arrays.main(["--output-dir", str(folder), "--repeats", "1"])
+    return result, printed.getvalue(), folder
+
+
+@pytest.fixture(scope="module")
+def result(main_run):
+    return main_run[0]
+
+
+@pytest.fixture(scope="module")
+def computed(result):
+    return {row: plain(value) for row, value in arrays.reproduced(result).items()}
+
+
+# What is printed and written
+
+
+def test_main_prints_every_section_and_saves_the_picture(main_run):
+    result, printed, folder = main_run
+    for section in result:
+        assert f"\n{section.title}\n===" in printed
+    assert [path.name for path in folder.iterdir()] == ["conversions.png"]
+    assert max(map(len, printed.splitlines())) <= 132
+
+
+def test_every_section_has_entries_of_one_type(result):
+    for section in result:
+        assert len({type(entry) for entry in section.entries.values()}) == 1
+
+
+# Notebook 000
+
+
+def test_printed_numbers_of_notebook_000(computed):
+    x, both = _values.NOTEBOOK_X, _values.NOTEBOOK_SUM
+    np.testing.assert_allclose(computed["0.4"]["sum"], both, rtol=0, atol=5e-5)
+    assert computed["0.4"]["equal forms"] == 4
+    np.testing.assert_array_equal(computed["0.5"], x[:, 1].astype(float))
+    assert computed["0.3"]["notebook"]["smallest"] == pytest.approx(0.0083, abs=1e-6)
+    assert computed["0.6"]["types"] == ["float32", "ndarray", "float64"]
+    assert computed["0.7"] == [[[1, 1], [1, 1]], [[3, 3], [3, 3]]]
+    assert computed["0.1"]["smallest"] == computed["0.1"]["largest"] == 0
+
+
+@pytest.mark.parametrize("row", ["0.2", "3.1"])
+def test_draws_of_jax_lie_in_the_unit_interval(computed, row):
+    drawn = computed[row].get("jax") or computed[row]["rand"]
+    assert 0 <= drawn["smallest"] < drawn["largest"] < 1
+
+
+def test_another_seed_draws_other_numbers(result):
+    with jax.default_device(jax.devices()[0]):  # as in run: nothing compiles again
+        other = _values.drawing(jax.random.key(1)).shows("rand")
+    assert result.drawing.shows("same key")
+    assert not np.array_equal(other, result.drawing.shows("rand"))
+
+
+# Values
+
+
+def test_only_64_bit_types_are_cut_without_x64(result):
+    cut = {n for n, row in result.dtypes.entries.items() if row.jax_without != n}
+    assert cut == {"int64", "float64"}
+    assert all(row.jax_with_x64 == n for n, row in result.dtypes.entries.items())
+
+
+def test_types_without_x64_are_cut_silently_or_with_a_warning(result):
+    types = result.type_choices
+    assert types.shows("narrow").dtype == np.int32
+    assert types.shows("from_numpy narrow").dtype == np.float32
+    for name in ("truncated", "outside"):
+        assert types.shows(name).startswith("UserWarning: Explicitly requested dtype")
+
+
+def test_addition_by_donation_takes_over_the_memory(result):
+    assert result.addition.shows("same memory") is True
+    assert result.addition.shows("gone").startswith("RuntimeError: Array has been del")
+    assert result.addition.shows("out").startswith("NotImplementedError")
+
+
+def test_indexing_outside_is_clamped_and_dropped(result):
+    assert result.indexing.shows("outside") is True
+    assert result.indexing.shows("outside set") is True
+    assert np.isnan(result.indexing.shows("outside filled")).all()
+
+
+def test_at_returns_a_new_array(result):
+    facts = result.indexing
+    np.testing.assert_array_equal(facts.shows("set"), np.ones(3))
+    np.testing.assert_array_equal(facts.shows("add"), 1 + _values.NOTEBOOK_X[0])
+    np.testing.assert_array_equal(facts.shows("unchanged"), _values.NOTEBOOK_X[0])
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "error"),
+    [
+        ("indexing", "list", "TypeError"),
+        ("indexing", "assign", "TypeError"),
+        ("shapes", "-1, 7", "TypeError"),
+        ("items", "item of 3", "ValueError"),
+        ("items", "item in jit", "ConcretizationTypeError"),
+        ("detaching", "numpy in grad", "TracerArrayConversionError"),
+    ],
+)
+def test_what_jax_refuses(result, section, name, error):
+    assert getattr(result, section).shows(name).partition(":")[0] == error
+
+
+def test_names_are_rebound_in_jax_and_written_through_in_numpy(computed):
+    assert computed["3.7"]["in place"] == pytest.approx([2, 2], abs=1e-6)
+    assert computed["3.7"]["JAX"] == pytest.approx([1, 1, 0], abs=1e-6)
+
+
+def test_stop_gradient_is_detach(result):
+    assert result.detaching.shows("gradient") == 6
+    assert result.detaching.shows("detached") == 3
+    assert result.detaching.shows("memory") is True
+
+
+# Memory
+
+
+@pytest.mark.parametrize("offset", [0, 4, 16, 60])
+def test_aligned_lies_where_it_is_told(offset):
+    array = arrays.aligned(np.arange(6.0).reshape(2, 3), offset)
+    assert array.ctypes.data % 64 == offset
+    np.testing.assert_array_equal(array, np.arange(6.0).reshape(2, 3))
+
+
+def test_numpy_copies_only_what_it_must(result):
+    copying = {n for n, row in result.copies.entries.items() if row.numpy_copies}
+    assert copying == {"T reshaped", "clone"}
+    assert result.copies.entries["same"].jax_copies is False
+    assert result.copies.entries["view"].jax_copies is True
+
+
+def test_a_write_is_seen_exactly_where_the_memory_is_one(result):
+    for name, row in result.sharing.entries.items():
+        if name in ("np.asarray", "np.from_dlpack"):
+            assert row.one_memory and row.numpy_writes.startswith("ValueError")
+        else:
+            assert row.one_memory == (row.numpy_writes == "JAX sees it"), name
+
+
+def test_who_shares(result):
+    shares = {n: row.one_memory for n, row in result.sharing.entries.items()}
+    assert shares["from_dlpack"] and shares["dlpack"] and shares["np.asarray"]
+    assert not any(shares[n] for n in ("array", "unaligned", "double", "np.array"))
+
+
+def test_a_copy_that_was_waited_for_never_shows_a_later_write(result):
+    waited = result.late_writes.entries["waited"]
+    assert waited.copies == 50 and waited.with_the_later_number == 0
+
+
+STORY = [(2, 2), (2, 1), (2, 2), (3, 2), (2, 2), (3, 3), (4, 3), (4, 4), (9, 9), (0, 9)]
+
+
+def test_story_of_a_and_b(result):
+    steps = result.story.entries.values()
+    assert [step.one_memory for step in steps] == STORY
+    # In JAX alone nothing is shared: b moves only when b is bound.
+    assert [step.jax_alone[1] for step in steps] == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
+
+
+def test_the_story_refuses_an_array_of_two_values():
+    with pytest.raises(ValueError, match="size 1"):
+        _memory._pair(np.ones(5), np.arange(5))
+
+
+# Devices and conversions
+
+
+def test_timings_are_positive_and_of_all_sizes(result):
+    assert all(row.microseconds > 0 for row in result.timings.entries.values())
+    assert [row.numbers for row in result.growth.entries.values()] == [
+        5, 1_000, 100_000, 1_000_000,
+    ]  # fmt: skip
+
+
+def test_a_copy_grows_and_a_view_does_not(result):
+    # A million numbers are 4 MB: no machine copies them in the time of a view.
+    last = result.growth.entries["1000000"]
+    assert last.np_array > 3 * last.np_asarray
+
+
+def test_every_device_is_found_by_its_name():
+    for device in _devices.all_devices():
+        assert arrays.find_device(arrays.device_name(device)) == device
+    assert arrays.find_device() == jax.devices()[0]
+    assert arrays.find_device("cpu") == jax.devices("cpu")[0]
+
+
+@pytest.mark.message
+@pytest.mark.parametrize("name", ["quantum", "", "cpu:9", "cpu:x", "cpu:", "cpu:-1"])
+def test_a_device_that_is_not_there_is_named(name):
+    with pytest.raises(ValueError, match=r"expected a device of this machine \(cpu:0"):
+        arrays.find_device(name)
+
+
+def test_a_second_device_is_found():
+    code = """if True:
+        from experiments.arrays import device_name, find_device
+        from experiments.arrays._devices import devices, placement
+        second = find_device("cpu:1")
+        facts = placement(second)
+        print(facts.shows("made"), facts.shows("moved"), facts.shows("model"),
+              facts.shows("fetched"))
+    """
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["cpu:1", "cpu:1", "cpu:1", "cpu:0"], done.stderr
+
+
+def test_nvidia_programs_are_lowered_for_cuda():
+    assert _devices.nvidia_platform() == "cuda"
+
+
+# Exercises and corrections
+
+
+def test_exercises(computed):
+    block = np.array([[1, 2], [4, 5], [7, 8]])
+    t = np.stack([block, -block, 10 * block, -10 * block])
+    assert computed["3.43"] == {"t": t.tolist(), "size": [4, 3, 2], "dtype": "int64"}
+    assert computed["3.44"] == {
+        "t[:, -1, :]": t[:, -1].tolist(),
+        "t[:-1:]": t[:3].tolist(),
+        "t[0:-1:1]": t[:3].tolist(),
+    }
+    assert computed["3.45"] == {"slope": -12.0, "by hand": -12.0, "value": -12.0}
+
+
+def test_slope_by_hand_is_the_derivative_everywhere(x64):
+    x = jnp.linspace(-3, 3, 13)
+    np.testing.assert_allclose(
+        arrays.cubic_slope(x), arrays.cubic_slope_by_hand(x), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_corrections_refute_the_notebook(result):
+    assert result.corrections.entries["digits"].measured == [8, 8, 64]
+    assert result.corrections.entries["problem 5"].measured == ["4"]
+    for entry in result.corrections.entries.values():
+        assert plain(entry.measured) != plain(entry.notebook), entry.what
+
+
+# The helper and the command
+
+
+def test_refusal_and_warning_name_what_came():
+    assert _facts.refusal(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
+    assert _facts.refusal(lambda: 1) == "no error"
+    assert _facts.warning_of(lambda: 1) == "no warning"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (1.5, 1.5),
+        ((5, 3), "(5, 3)"),
+        ([True, 0.5], "yes, 0.5"),
+        ({"a": False}, "a: no"),
+        (np.array([[0], [1]]), "int64 [[0], [1]]"),
+        (np.arange(16.0), "float64 (16,), 0 to 15"),
+        (np.ones((3, 3), np.float32), "float32 (3, 3), all 1"),
+    ],
+)
+def test_shown(value, text):
+    assert _facts.shown(value) == text
+
+
+def test_a_long_error_becomes_a_note():
+    fault = f"OSError: {'why ' * 20}".rstrip()
+    section = _facts.Section("T", "C.", {"a": _facts.Fact("x", "y", fault)})
+    *_, row, _, first, second = section.text().splitlines()
+    assert row.split() == ["x", "y", "OSError", "(1)"]
+    assert f"{first} {second}" == f"(1) {fault}"
+
+
+@pytest.mark.parametrize("module", [_exercises, _memory, _devices])
+def test_examples_of_the_docstrings(module):
+    failed, attempted = doctest.testmod(module)
+    assert attempted and not failed
+
+
+def test_help_and_bad_options(capsys):
+    with pytest.raises(SystemExit) as stop:
+        arrays.main(["--help"])
+    assert stop.value.code == 0 and "--device" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        arrays.main(["--devise", "cpu"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.message
+@pytest.mark.parametrize("options", [["--device", "quantum"], ["--repeats", "0"]])
+def test_bad_input_ends_in_one_line(options, capsys, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        run_as_script(lambda: arrays.main([*options, "--output-dir", str(tmp_path)]))
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert "expected" in error and "instead" in error
+
+
+# What the sections say of torch
+
+
+@pytest.mark.parity
+def test_the_story_is_torchs():
+    import torch
+
+    def pair(a, b):
+        return np.unique(np.asarray(a)).item(), np.unique(np.asarray(b)).item()
+
+    told = []
+    a = torch.ones(5)
+    b = a.numpy()
+    a.add_(1)
+    told += [pair(a, b)]
+    a = torch.ones(5)
+    b = a.clone().numpy()
+    a.add_(1)
+    told += [pair(a, b)]
+    b = [b[i] * 2 for i in range(5)]
+    told += [pair(a, b)]
+    a.add_(1)
+    told += [pair(a, b)]
+    a = np.ones(5)
+    b = torch.from_numpy(a)
+    np.add(a, 1, out=a)
+    told += [pair(a, b)]
+    a += 1
+    told += [pair(a, b)]
+    a = a + 1
+    told += [pair(a, b)]
+    b = torch.from_numpy(a)
+    told += [pair(a, b)]
+    b += 5
+    told += [pair(a, b)]
+    a = np.zeros(5)
+    assert [*told, pair(a, b)] == STORY
+
+
+@pytest.mark.parity
+def test_what_torch_refuses():
+    import torch
+
+    x = torch.arange(16.0).reshape(4, 4)
+    wanted = torch.ones(2, requires_grad=True)
+    for action in (
+        lambda: x.view(-1, 7),
+        lambda: x.T.view(16),
+        lambda: x[0].item(),
+        lambda: np.exp(wanted),
+        lambda: x.to("gpu"),
+    ):
+        assert _facts.refusal(action).startswith("RuntimeError")
+    assert str(torch.device("cuda:0")) == "cuda:0"  # named, whether it is there or not
+    if not torch.cuda.is_available():
+        assert _facts.refusal(lambda: x.to("cuda:0")) != "no error"
+    assert _facts.refusal(lambda: x[7]).startswith("IndexError")
+    assert _facts.refusal(lambda: x.__setitem__(7, 1)).startswith("IndexError")
+
+
+@pytest.mark.parity
+def test_what_torch_shares_and_copies():
+    import torch
+
+    x = torch.arange(16.0).reshape(4, 4)
+    assert x.reshape(16).data_ptr() == x.data_ptr()
+    assert x.T.reshape(16).data_ptr() != x.data_ptr()
+    assert x[1].untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    assert x.detach().data_ptr() == x.data_ptr()
+    array = np.ones(5, np.float32)
+    assert torch.as_tensor(array).data_ptr() == array.ctypes.data
+    ours = jnp.ones(5)
+    theirs = torch.from_dlpack(ours)
+    assert theirs.data_ptr() == ours.unsafe_buffer_pointer()
+    y = torch.rand(5, 3)
+    x, start, y1, y2 = torch.rand(5, 3), y.clone(), y, y
+    y1.add_(x)
+    y2 += x
+    assert y1 is y2 and torch.allclose(y1, start + 2 * x)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", list(_values.TORCH_NAMES))
+def test_torch_keeps_all_nine_types(name):
+    import torch
+
+    tensor = torch.from_numpy(np.zeros(3, name))
+    for alias in _values.TORCH_NAMES[name].split(", "):
+        assert tensor.dtype is getattr(torch, alias.removeprefix("torch."))
+    assert tensor.numpy().dtype.name == name
+    assert torch.tensor([1, 2]).dtype is torch.int64
+    assert torch.Tensor([1, 2]).dtype is torch.float32

@@ -1,0 +1,208 @@
+"""The experiment on backpropagation: numbers, pictures, command line."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments import backprop as experiment
+from experiments._reproduction import plain
+from experiments.backprop import _layers, _linear_layer
+
+START = experiment.Params(jnp.float32(5), jnp.float32(1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("backprop")
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return experiment.main(["--starts", "2000", "--output-dir", str(folder)])
+
+
+def test_the_chain(result):
+    chain = result.chain
+    assert (chain.h1, chain.y) == (-4.0, -9.0)
+    assert chain.gradient == chain.by_hand == (12.0, 4.0, -4.0, 1.0)
+    assert chain.accumulated == (24.0, 8.0, -8.0, 2.0)
+
+
+def test_the_chain_rule_by_hand_at_other_points():
+    for params in (experiment.Chain(0.5, 1.5, -2.0, 3.0), experiment.Chain(1, 0, 0, 5)):
+        params = experiment.Chain(*map(float, params))
+        gradient, h1 = jax.grad(experiment.chain, has_aux=True)(params, -1.5)
+        assert gradient == experiment.chain_backward(params, -1.5, float(h1))
+
+
+def test_descent_op_by_op_is_the_closed_form_rounded(result):
+    found, n = result.op_by_op, np.arange(20)
+    assert tuple(map(float, result.first_gradient)) == (36.0, 12.0)
+    np.testing.assert_allclose(found.pred, 10 + 6 * 0.8**n, rtol=1e-6)
+    np.testing.assert_allclose(found.loss, 36 * 0.64**n, rtol=5e-5)
+    # The gradient is (3, 1) times a number: w - 5 = 3 (b - 1) all the way.
+    np.testing.assert_allclose(found.params.w - 5, 3 * (found.params.b - 1), atol=2e-6)
+    assert (np.diff(found.loss) < 0).all()
+    assert found.loss[1].item() == 23.040000915527344
+    assert found.loss[2].item() == 14.745600700378418
+    assert found.pred[19].item() == 10.086468696594238
+    assert [p.item() for p in found.last] == [
+        3.220752239227295,
+        0.4069177210330963,
+    ]
+
+
+def test_compiled_and_optax_descents_are_the_same_descent(result):
+    np.testing.assert_allclose(result.compiled.pred, result.op_by_op.pred, rtol=1e-6)
+    np.testing.assert_allclose(result.compiled.loss, result.op_by_op.loss, rtol=1e-4)
+    assert _layers.largest_gap(result.with_optax, result.op_by_op) == 0
+
+
+def test_momentum_changes_the_descent():
+    """That Optax agrees is no accident of a wiring that ignores the optimizer."""
+    plain_sgd = experiment.train_with(optax.sgd(0.01), START, 3)
+    momentum = experiment.train_with(optax.sgd(0.01, momentum=0.9), START, 3)
+    assert plain_sgd.loss[1] == momentum.loss[1]
+    assert plain_sgd.loss[2] > momentum.loss[2]
+
+
+def test_each_rate_multiplies_the_error(result):
+    for lr, losses in result.rates.items():
+        closed_form = 36 * (1 - 20 * lr) ** (2 * np.arange(20))
+        np.testing.assert_allclose(losses, closed_form, rtol=1e-3, atol=1e-9)
+    rates = result.rates
+    assert rates[0.095][-1] < 36 < rates[0.105][-1] < rates[0.11][-1]
+    np.testing.assert_allclose(rates[0.1], 36, rtol=1e-5)
+
+
+def test_the_step_by_hand_is_the_optimizers_bit_for_bit(result):
+    for step in (result.random_step, result.printed_step):
+        for by_hand, by_optimizer in zip(step.by_hand, step.by_optimizer, strict=True):
+            np.testing.assert_array_equal(by_hand, by_optimizer)
+    after = _linear_layer.PRINTED_AFTER_STEP
+    for found, printed in zip(result.printed_step.by_optimizer, after, strict=True):
+        np.testing.assert_allclose(found, printed, atol=1e-7)
+
+
+def test_reductions_of_the_loss(result):
+    loss = result.random_step.loss
+    np.testing.assert_allclose(loss["sum"], 10 * loss["mean"], rtol=1e-6)
+
+
+def test_random_starts(result):
+    starts, bound = result.starts, 3**-0.5
+    assert starts.losses.shape == (2000,)
+    assert starts.gradients.weight.shape == (2000, 2, 3)
+    assert starts.gap < 1e-6
+    assert bound - 1e-3 < starts.largest_parameter <= np.float32(bound)
+    quantile = (starts.losses < _linear_layer.PRINTED_LOSS).mean()
+    assert 0.38 < quantile < 0.50
+    for quantiles in _linear_layer.quantiles_of_printed(starts):
+        assert ((quantiles > 0.005) & (quantiles < 0.995)).all()
+
+
+def test_the_backward_pass_by_hand(result):
+    network = result.network
+    assert network.formula_gap < 1e-15
+    assert network.by_hand_gap < 1e-15
+    assert result.deep_gap < 1e-14
+    np.testing.assert_allclose(network.o1, network.weighted_sum, rtol=1e-14)
+    assert (network.inputs_of_u1, network.hidden_units) == (4, 2)
+    np.testing.assert_allclose(network.once, 1 / (1 + np.exp(-network.o1)))
+    np.testing.assert_allclose(network.twice, 1 / (1 + np.exp(-network.once)))
+    assert abs(network.twice - network.once) > 0.1
+
+
+def test_a_wrong_delta_is_seen(monkeypatch):
+    """The comparison can fail: one layer's gradient made 10 percent larger."""
+    correct = _layers.backward
+
+    def wrong(layers, activations, y):
+        first, *rest = correct(layers, activations, y)
+        return [_layers.Layer(1.1 * first.weight, first.bias), *rest]
+
+    monkeypatch.setattr(_layers, "backward", wrong)
+    sizes = (3, 5, 2)  # a size of its own: the compiled comparison is cached
+    assert _layers.layer_gap(jax.random.key(0), sizes) > 1e-4
+
+
+def test_rows_are_the_computed_numbers(result):
+    rows = plain(experiment.reproduced(result))
+    assert len(rows) == 18
+    assert rows["1.7"] == [-4.0, -9.0]
+    assert rows["1.12"] == [13.84000015258789, 14.745600700378418]
+    assert rows["1.13"][1][2:] == [14.800000190734863, 23.040000915527344]
+    assert rows["0.C1"] == {"inputs": 4, "units": 2}
+    assert rows["4.7"]["by hand - by optimizer"] == [0.0, 0.0]
+
+
+def test_the_pictures_and_the_tables(result, folder, capsys):
+    assert {path.name for path in folder.iterdir()} == {"loss.png", "rates.png"}
+    experiment.report(result)
+    printed = capsys.readouterr().out
+    for expected in ("dy/dw1", "lr", "2000 starts", "by optimizer", "8-16-16-3"):
+        assert expected in printed
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epochs": 1}, "expected --epochs >= 2, got 1"),
+        ({"starts": 0}, "expected --starts >= 1, got 0"),
+        ({"lr": float("nan")}, "expected --lr to be finite, got nan"),
+    ],
+)
+def test_bad_options_are_one_clear_line(changed, message):
+    with pytest.raises(ValueError, match=message):
+        experiment.run(experiment.Config(**changed))
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--epochs", "x"], 2)])
+def test_command_line(argv, code, capsys):
+    with pytest.raises(SystemExit) as stop:
+        experiment.main(argv)
+    assert stop.value.code == code
+    printed = capsys.readouterr()
+    assert "--epochs" in printed.out + printed.err
+
+
+@pytest.mark.parity
+def test_op_by_op_is_torch_bit_for_bit(result):
+    import torch
+
+    w, b = torch.tensor([5.0], requires_grad=True), torch.tensor([1.0])
+    b.requires_grad_(True)
+    optimizer = torch.optim.SGD((w, b), lr=0.01, momentum=0)
+    for n in range(20):
+        pred = w * 3.0 + b
+        loss = torch.pow(pred - 10.0, 2)
+        assert result.op_by_op.pred[n].item() == pred.item()
+        assert result.op_by_op.loss[n].item() == loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert [p.item() for p in result.op_by_op.last] == [w.item(), b.item()]
+
+
+@pytest.mark.parity
+def test_the_backward_pass_by_hand_is_torchs(x64):
+    import torch
+
+    layers = _layers.start(jax.random.key(1), (4, 3, 2))
+    x = jnp.linspace(-1, 1, 20).reshape(5, 4)
+    y = jnp.linspace(0, 1, 10).reshape(5, 2)
+    gradients = _layers.backward(layers, _layers.forward(layers, x), y)
+    tensors = [
+        torch.tensor(np.array(leaf), requires_grad=True)
+        for layer in layers
+        for leaf in layer
+    ]
+    a, true = torch.tensor(np.array(x)), torch.tensor(np.array(y))
+    for weight, bias in zip(tensors[::2], tensors[1::2], strict=True):
+        a = torch.sigmoid(torch.nn.functional.linear(a, weight, bias))
+    ((a - true) ** 2).sum().div(2).backward()
+    for found, tensor in zip(jax.tree.leaves(gradients), tensors, strict=True):
+        assert tensor.grad is not None
+        np.testing.assert_allclose(found, tensor.grad, rtol=1e-12, atol=1e-15)

@@ -1,0 +1,204 @@
+"""The experiment on derivatives: numbers, pictures, command line."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import derivatives as experiment
+from experiments._reproduction import plain
+from experiments.derivatives._calculus import EXAMPLES, PARTIALS, calc, calc_gradient
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("derivatives")
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return experiment.main(["--output-dir", str(folder)])
+
+
+def test_every_order_equals_calculus(result):
+    assert len(result.examples) == 13
+    for (formula, x), found in result.examples.items():
+        exact = np.array(EXAMPLES[formula].calculus(x))
+        np.testing.assert_array_equal(found.calculus, exact)
+        np.testing.assert_allclose(found.float64, exact, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(found.float32, exact, rtol=2e-6, atol=2e-7)
+
+
+@pytest.mark.parametrize("dtype", experiment.DTYPES)
+@pytest.mark.parametrize("kind", experiment.DIFFERENCES)
+def test_differences_are_as_near_as_their_order_and_dtype_allow(result, kind, dtype):
+    """Truncation is h/2 |f2| (forward) or h^2/6 |f3| (central), rounding |f| eps/h."""
+    eps = np.finfo(dtype).eps
+    for (formula, x), found in result.examples.items():
+        f, slope, second, third = map(abs, found.calculus)
+        h = eps ** (1 / 3) * max(1, abs(x)) if kind == "best step" else 1e-3
+        truncation = 0.17 * h**2 * third + (0.51 * h * second * (kind == "forward"))
+        rounding = 2 * eps * (1 + f + slope) / h
+        error = abs(found.differences[f"{kind}, {dtype}"] - found.calculus[1])
+        assert error <= truncation + rounding, (formula, x)
+
+
+def test_partial_derivatives_equal_calculus(result):
+    assert len(result.partials) == 3
+    for (formula, point), found in result.partials.items():
+        exact = PARTIALS[formula].calculus(*point)
+        assert found.calculus == list(exact)
+        assert found.gradient["float32"] == found.gradient["float64"] == list(exact)
+
+
+def test_the_gradient_of_calc(result):
+    exact = calc_gradient([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(exact, result.calc.calculus, rtol=1e-15)
+    gradient = result.calc.gradient
+    np.testing.assert_allclose(gradient["float64"], exact, rtol=1e-13)
+    np.testing.assert_allclose(gradient["float32"], exact, rtol=2e-6)
+    assert abs(result.calc.value["float64"] - 0.9016306859444114) < 1e-15
+
+
+def test_float32_noise_is_larger_than_the_forward_error(result):
+    exact = np.array(result.calc.calculus)
+
+    def worst(kind):
+        return np.max(abs(np.array(result.slopes[kind]) / exact - 1))
+
+    assert worst("forward, float64") < 1e-3 < worst("central, float32")
+    assert worst("central, float64") < 1e-6
+    assert worst("best step, float64") < 1e-8
+    assert worst("best step, float32") < 1e-3
+
+
+def test_the_mean_chain(result):
+    chain = result.chain
+    assert (chain.y == 3).all()
+    assert (chain.z == 27).all()
+    assert chain.mean == 27
+    assert (chain.gradient == 4.5).all()
+    assert chain.recorded["x + 2"] == ["add"]
+    assert chain.recorded["mean of 3 (x + 2)^2"][:3] == ["add", "mul", "mul"]
+
+
+def test_what_pytorchs_switches_become(result):
+    habits = result.habits
+    assert habits.twice == [8.0, 8.0]
+    assert habits.two_ways == [4.0, 4.0]
+    assert habits.chosen == {
+        "(0,)": [2.0],
+        "(1, 2)": [1.0, 1.0],
+        "(0, 1, 2)": [2.0, 1.0, 1.0],
+    }
+    assert habits.chosen_again == [1, 1]
+    assert habits.stopped == {"x * x": 6.0, "x * stop_gradient(x)": 3.0}
+    assert habits.numpy_inside.startswith("TracerArrayConversionError: ")
+
+
+def test_error_of_tells_when_there_is_none():
+    assert experiment.error_of(lambda: 1) == "no error"
+
+
+def test_a_random_square(result):
+    a, value, gradient = result.square
+    assert a.shape == (2, 2)
+    assert a.dtype == jnp.float32
+    assert (gradient == 2 * a).all()
+    np.testing.assert_allclose(value, np.square(a).sum(), rtol=1e-6)
+    assert a.mean() != 0
+
+
+def test_errors_fall_with_the_step_then_rise_again(result):
+    """Slope 1 for forward, 2 for central differences; float32 turns back earlier."""
+    steps, errors = result.steps, result.step_errors
+    for kind, order in (("forward", 1), ("central", 2)):
+        error = errors[f"{kind}, float64"]
+        large = (steps > 1e-3) & (steps < 0.1)
+        slope = np.polyfit(np.log(steps[large]), np.log(error[large]), 1)[0]
+        assert abs(slope - order) < 0.05
+        best = {
+            d: steps[np.nanargmin(errors[f"{kind}, {d}"])]
+            for d in ("float32", "float64")
+        }
+        assert best["float64"] < best["float32"]
+        assert np.nanmin(error) < 1e-3 * np.nanmin(errors[f"{kind}, float32"]) + 1e-8
+
+
+def test_a_chain_is_differentiated_in_any_transformation(x64):
+    x = jnp.array([[1.0, 2.0, 3.0], [0.5, -1.0, 4.0]])
+    gradients = jax.jit(jax.vmap(jax.grad(calc)))(x)
+    exact = [calc_gradient(row.tolist()) for row in x]
+    np.testing.assert_allclose(gradients, exact, rtol=1e-12)
+
+
+def test_closed_forms_agree_with_their_own_differences():
+    """The reference is itself checked: f^(n+1) is the slope of f^(n)."""
+    for formula, example in EXAMPLES.items():
+        for x in example.points:
+            high, low = example.calculus(x + 1e-5), example.calculus(x - 1e-5)
+            slopes = (np.array(high) - np.array(low)) / 2e-5
+            np.testing.assert_allclose(
+                slopes[:3],
+                example.calculus(x)[1:],
+                rtol=1e-8,
+                atol=1e-8,
+                err_msg=formula,
+            )
+
+
+def test_rows_are_the_computed_numbers(result):
+    rows = plain(experiment.reproduced(result))
+    assert len(rows) == 22
+    assert rows["1.4"] == [15.0, 17.0, 14.0, 6.0]
+    np.testing.assert_allclose(rows["1.5"], [2.7182817] * 4, rtol=1e-6)
+    np.testing.assert_allclose(rows["1.6"][0], 0.00059265, rtol=1e-4)
+    assert rows["0.9"]["gradient"] == [[4.5, 4.5], [4.5, 4.5]]
+    assert rows["4.C1"] == 4.0
+
+
+def test_the_picture_and_the_tables(result, folder, capsys):
+    assert [path.name for path in folder.iterdir()] == ["step_errors.png"]
+    experiment.report(result)
+    printed = capsys.readouterr().out
+    for expected in ("(sqrt x + 1)^3", "central, float32", "make_jaxpr", "4.5"):
+        assert expected in printed
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, math.nan, math.inf])
+def test_a_bad_step_is_one_clear_line(delta):
+    with pytest.raises(ValueError, match="expected --delta > 0, got"):
+        experiment.run(experiment.Config(delta=delta))
+
+
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--delta", "x"], 2)])
+def test_command_line(argv, code, capsys):
+    with pytest.raises(SystemExit) as stop:
+        experiment.main(argv)
+    assert stop.value.code == code
+    printed = capsys.readouterr()
+    assert "--delta" in printed.out + printed.err
+
+
+@pytest.mark.parity
+def test_requires_grad_sets_and_does_not_flip():
+    import torch
+
+    a = torch.randn(2, 2)
+    assert not a.requires_grad
+    assert a.requires_grad_(True).requires_grad_(True).requires_grad
+
+
+@pytest.mark.parity
+def test_calc_in_torch_has_the_same_gradient(result):
+    import torch
+
+    for dtype, rtol in (("float64", 1e-13), ("float32", 2e-6)):
+        x = torch.tensor([1.0, 2.0, 3.0], dtype=getattr(torch, dtype))
+        x.requires_grad_(True)
+        s = (x * 2 + 1) ** 2
+        (s / (s + 2)).mean().backward()
+        assert x.grad is not None
+        np.testing.assert_allclose(result.calc.gradient[dtype], x.grad, rtol=rtol)

@@ -1,0 +1,292 @@
+"""The experiment on MNIST: its numbers on the digits, its files, its command line."""
+
+import contextlib
+import io
+import json
+from typing import get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import _mnist_lessons as lessons
+from experiments import mnist_mlp as experiment
+from experiments._command import run_as_script
+from experiments._reproduction import plain
+from jaxgrad.mnist import data, model, training
+
+EPOCHS = 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("mnist_mlp")
+
+
+@pytest.fixture(scope="module")
+def ran(folder):
+    """The result of one run on the digits, and what it printed."""
+    (folder / "metrics.jsonl").write_text("an older run\n")
+    options = ["--dataset", "digits", "--epochs", str(EPOCHS), "--batch-size", "64"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        result = experiment.main([*options, "--output-dir", str(folder)])
+    return result, printed.getvalue()
+
+
+def fails(*options):
+    """The exit code of the script when it ends early."""
+    with pytest.raises(SystemExit) as end:
+        run_as_script(lambda: experiment.main(options))
+    return end.value.code
+
+
+def test_trains_the_network_of_the_digits(ran):
+    result, _ = ran
+    counts = [layer.parameters for layer in model.layers(result.params)]
+    assert counts == [64 * 1024 + 1024, 1024 * 512 + 512, 512 * 10 + 10]
+    assert [epoch.epoch for epoch in result.epochs] == [0, 1]
+    first, last = result.epochs
+    assert last.train_loss < first.train_loss
+    # Learning goes on within an epoch, so its end is better than its mean.
+    assert last.train_loss_after < last.train_loss
+    assert last.test_accuracy > 0.2
+
+
+def test_the_same_options_give_the_same_parameters_to_the_bit(ran):
+    result, printed = ran
+    again, _ = experiment.learn(experiment.prepare(result.config), result.config)
+    assert (
+        printed.splitlines()[-1] == f"parameters sha256: {model.sha256(again.params)}"
+    )
+
+
+def test_prints_what_the_brief_reader_looks_for(ran):
+    _, printed = ran
+    assert "1,440 training and 357 test images of 8 x 8 pixels" in printed
+    assert "23 batches of 64 an epoch, 32 in the last" in printed
+    assert "596,490" in printed
+    for title in (
+        "The network",
+        "Training: sgd, lr 0.01",
+        "One epoch with other batch sizes",
+        "All parameters doubled between two epochs",
+        "Memory for a batch of 64",
+        "Arrays of your own",
+    ):
+        assert f"\n{title}" in printed
+
+
+def test_writes_a_row_per_epoch_into_a_fresh_file(ran, folder):
+    result, _ = ran
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {
+            "epoch": epoch.epoch,
+            "train_loss": epoch.train_loss,
+            "test_loss": epoch.test_loss,
+            "test_accuracy": epoch.test_accuracy,
+            "seconds": epoch.seconds,
+        }
+        for epoch in result.epochs
+    ]
+
+
+def test_a_row_is_in_the_file_when_its_epoch_ends(tmp_path):
+    epochs = [training.Epoch(i, 1.0, 1.0, float("nan"), 0.5, 0.1) for i in range(3)]
+    config = experiment.Config(epochs=3, output_dir=tmp_path)
+    state: training.TrainState = None  # type: ignore (it is only passed on)
+    run = experiment.followed(((state, epoch) for epoch in epochs), config)
+    for number, (_, epoch) in enumerate(run, start=1):
+        lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+        assert len(lines) == number
+        assert json.loads(lines[-1])["epoch"] == epoch.epoch
+        assert json.loads(lines[-1])["test_loss"] is None  # NaN is no JSON
+
+
+def test_writes_its_pictures(ran, folder):
+    del ran
+    for name in ("losses", "accuracy"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_doubling_is_exact_and_three_layers_cube_it(ran):
+    doubling = ran[0].lessons.doubling
+    assert doubling.parameters.tolist() == [2.0, 2.0]
+    assert doubling.logits.tolist() == [8.0, 8.0]
+    assert np.isfinite(np.asarray(doubling.losses)).all()
+    assert doubling.before.loss != doubling.after.loss
+    assert float(doubling.before.loss) == ran[0].epochs[-1].test_loss
+
+
+def test_doubling_tells_a_factor_that_is_off():
+    values = jnp.array([0.0, 1.0, -2.0])
+    assert lessons._factors(2.0 * values, values).tolist() == [2.0, 2.0]
+    assert lessons._factors(jnp.array([0.0, 2.0, -5.0]), values).tolist() == [2.0, 2.5]
+
+
+def test_evaluation_needs_less_memory_than_training(ran):
+    memory = ran[0].lessons.memory
+    assert 0 < memory.evaluation < memory.training
+    assert memory.gradients == 4 * 596_490
+
+
+def test_every_batch_size_gets_its_steps(ran):
+    trials = ran[0].lessons.trials
+    assert [(t.batch_size, t.steps) for t in trials] == [(64, 23), (256, 6), (1024, 2)]
+    # More steps, more learned; and 64 is the run's own batch size.
+    losses = [trial.epoch.test_loss for trial in trials]
+    assert losses == sorted(losses)
+    assert losses[0] == ran[0].epochs[0].test_loss
+
+
+def test_own_arrays_are_split_and_learned(ran):
+    own = ran[0].lessons.own
+    assert own.dataset.train.images.shape == (750, 8, 8)
+    assert own.dataset.test.images.shape == (250, 8, 8)
+    assert own.dataset.num_classes == 2
+    assert own.epochs[-1].test_accuracy > 0.95
+
+
+def test_bars_are_where_their_labels_say():
+    images, labels = lessons.bars(jax.random.key(0), 64)
+    assert set(labels.tolist()) == {0, 1}
+    lying = images.min(axis=2).max(axis=1) >= 127  # a row that is bright throughout
+    standing = images.min(axis=1).max(axis=1) >= 127
+    np.testing.assert_array_equal(standing, labels == 1)
+    np.testing.assert_array_equal(lying, labels == 0)
+
+
+def test_the_share_of_averaging():
+    epoch = training.Epoch(19, 0.281, 0.278, 0.271, 0.92, 1.0)
+    assert experiment.averaging_share(epoch) == pytest.approx(0.3)
+
+
+def test_digits_reproduce_only_what_needs_no_mnist(ran):
+    rows = plain(experiment.reproduced(ran[0]))
+    assert rows == {
+        "3.34": {"parameters": [2.0, 2.0], "logits": [8.0, 8.0]},
+        "3.C11": "23 of 23 losses finite",
+        "3.C12": "TypeError",
+    }
+
+
+SIZES = {"3.28", "3.29", "3.33", "3.34", "3.C11", "3.C12"}
+TRAINING = {"3.30", "3.31", "3.32", "3.C14"}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "options", "rows"),
+    [
+        (20, {}, SIZES | TRAINING),
+        (19, {}, SIZES),
+        (20, {"batch_size": 64}, SIZES),
+        (20, {"optimizer": "adam"}, SIZES),
+        (20, {"lr": 0.1}, SIZES),
+    ],
+)
+def test_training_reproduces_only_under_the_notebooks_settings(
+    ran, epochs, options, rows
+):
+    few, (_, params) = blank_mnist(), model.mlp(jax.random.key(0))
+    config = experiment.Config(**options)
+    told = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
+    lr = config.lr or experiment.OPTIMIZERS[config.optimizer][1]
+    result = ran[0]._replace(
+        config=config, lr=lr, dataset=few, params=params, epochs=tuple(told)
+    )
+    found = plain(experiment.reproduced(result))
+    assert set(found) == rows
+    assert found["3.29"] == [803840, 524800, 5130, 1333770]
+    assert found["3.28"] == [600, 100, 3, 88, 1]
+
+
+def blank_mnist():
+    """A data set that only has MNIST's name and shape."""
+    train, test = (
+        data.Split(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int32))
+        for n in (600, 100)
+    )
+    return data.Dataset("mnist", train, test, 10, white=255, source="blank")
+
+
+def test_says_plainly_that_digits_stand_in_for_mnist(ran, capsys):
+    result, printed = ran
+    assert "NOT the notebook's data" not in printed  # it was asked for digits
+    experiment._report_data(
+        result._replace(config=experiment.Config(dataset="auto", batch_size=64))
+    )
+    assert "NOT the notebook's data" in capsys.readouterr().out
+
+
+def test_options_of_the_optimizer_and_their_table_agree():
+    assert list(get_args(experiment.Optimizer)) == list(experiment.OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", experiment.OPTIMIZERS)
+def test_every_optimizer_learns_the_digits(name):
+    config = experiment.Config(dataset="digits", optimizer=name, epochs=1)
+    task = experiment.prepare(config)
+    assert task.lr == experiment.OPTIMIZERS[name][1]
+    small = task._replace(**smaller(task))
+    with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
+        _, epochs = experiment.learn(small, config)
+    assert experiment._loss_after(epochs[0]) < epochs[0].train_loss
+
+
+def smaller(task):
+    apply, params = model.mlp(jax.random.key(0), (64, 32, 10))
+    start = training.init(jax.random.key(1), params, task.optimizer)
+    return {"apply": apply, "start": start}
+
+
+@pytest.mark.parametrize(
+    ("target", "missed"), [("0.05", False), ("5", False), ("0.999", True), ("99", True)]
+)
+def test_the_target_is_a_share_or_per_cent(ran, target, missed):
+    result, _ = ran
+    result = result._replace(config=experiment.Config(target_accuracy=float(target)))
+    expected = contextlib.nullcontext()
+    if missed:
+        expected = pytest.raises(SystemExit, match="target missed: test accuracy")
+    with expected:
+        experiment._hold_against_target(result)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "0"], "--epochs: expected at least 1, got 0"),
+        (["--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
+        (["--batch-size", "1441"], "--batch-size: expected at most 1440"),
+        (["--lr", "0"], "--lr: expected a positive number, got 0.0"),
+        (["--lr", "nan"], "--lr: expected a positive number, got nan"),
+        (["--lr", "inf"], "--lr: expected a positive number, got inf"),
+        (["--target-accuracy", "0"], "--target-accuracy: expected a share"),
+        (["--target-accuracy", "101"], "--target-accuracy: expected a share"),
+        (["--data-dir", "."], "data_dir"),
+        (["--optimizer", "adm"], "--optimizer"),
+        (["--epochs", "two"], "--epochs"),
+        (["--dataset", "cifar"], "--dataset"),
+    ],
+)
+def test_bad_options_end_in_a_clear_line(options, message, capsys, tmp_path):
+    folder = tmp_path / "none"
+    fixed = ["--dataset", "digits", "--output-dir", str(folder)]
+    assert fails(*fixed, *options) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not folder.exists()
+
+
+def test_mnist_that_is_not_there_says_what_to_do(capsys, tmp_path):
+    options = ["--dataset", "mnist", "--data-dir", str(tmp_path / "no")]
+    assert fails(*options, "--output-dir", str(tmp_path)) == 2
+    assert str(tmp_path / "no") in capsys.readouterr().err
+
+
+def test_help(capsys):
+    assert fails("--help") == 0
+    assert "--target-accuracy" in capsys.readouterr().out

@@ -1,0 +1,290 @@
+"""The optimizers: torch's golden trajectories, and what Optax expects of each."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgrad import optimizers
+from tests.optimizer_cases import (
+    CASES,
+    FLOAT32_SIZE,
+    TORCH_NAMES,
+    Case,
+    distance,
+    follow,
+    for_float32,
+)
+
+GOLDEN = json.loads(
+    (Path(__file__).parent / "golden" / "optimizers.json").read_text(encoding="utf-8")
+)
+ENTRIES = {(entry["case"], entry["scheduled"]): entry for entry in GOLDEN["entries"]}
+REGENERATE = "run `python -m tests.golden.generate_optimizers` if the cases changed"
+NAMES = tuple(TORCH_NAMES)
+FACTORIES = {name: getattr(optimizers, name) for name in NAMES}
+DEFAULTS = [case for case in CASES if set(case.options) == {"lr"}]
+
+
+def test_golden_file_belongs_to_the_cases():
+    assert {case for case, _ in ENTRIES} == set(map(str, CASES)), REGENERATE
+    assert set(NAMES) == {case.optimizer for case in CASES}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_path_is_torchs_in_float64(case, x64):
+    paths = follow(case, "float64")
+    for scheduled, path in paths.items():
+        golden = ENTRIES[str(case), scheduled]["path"]
+        for name, values in golden.items():
+            at_checkpoints = path[name][np.array(GOLDEN["checkpoints"]) - 1]
+            values = np.reshape(values, at_checkpoints.shape)
+            # torch runs muon's iteration in bfloat16
+            coarse = 1e-2 * np.max(np.abs(values)) if case.optimizer == "muon" else 0.0
+            np.testing.assert_allclose(
+                at_checkpoints,
+                values,
+                rtol=0,
+                atol=max(coarse, 1e-9),
+                err_msg=REGENERATE,
+            )
+
+
+@pytest.mark.parametrize("case", DEFAULTS, ids=str)
+def test_float32_is_at_most_twice_as_far_from_the_truth_as_torchs(case):
+    case = for_float32(case)
+    single = follow(case, "float32", FLOAT32_SIZE)
+    with jax.enable_x64(True):
+        truth = follow(case, "float64", FLOAT32_SIZE)
+    for scheduled in (False, True):
+        error = distance(single[scheduled], truth[scheduled])
+        torchs = _golden_float32_error(case, scheduled)
+        assert error <= (1e-2 if case.optimizer == "muon" else 2 * torchs)
+
+
+def _golden_float32_error(case: Case, scheduled: bool) -> float:
+    for original in CASES:
+        if for_float32(original) == case:
+            return ENTRIES[str(original), scheduled]["float32_error"]
+    raise AssertionError(f"{case} is no case")
+
+
+def params_for(name, dtype=jnp.float32):
+    """A pytree with every shape the optimizer takes, and with a None."""
+    tree = {"w": jnp.array([[1.0, -2.0], [3.0, 0.5]], dtype), "none": None}
+    if name != "muon":
+        tree |= {"b": jnp.array([0.1, -0.2], dtype), "s": jnp.asarray(2.0, dtype)}
+        tree |= {"empty": jnp.zeros((0, 3), dtype)}
+    return tree
+
+
+def gradients_like(params):
+    return jax.tree.map(lambda p: 0.5 * p + 0.25, params)
+
+
+def steps(optimizer, params, count=3):
+    """The parameters after some updates, not compiled."""
+    state = optimizer.init(params)
+    for _ in range(count):
+        updates, state = optimizer.update(gradients_like(params), state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def assert_trees_close(actual, expected, rtol=1e-5):
+    jax.tree.map(
+        lambda a, e: np.testing.assert_allclose(
+            np.asarray(a, np.float64), np.asarray(e, np.float64), rtol=rtol, atol=1e-6
+        ),
+        actual,
+        expected,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_second_update_does_not_compile_again(name):
+    optimizer = FACTORIES[name](lr=lambda step: 0.1)
+    params = params_for(name)
+    if name != "muon":
+        params["number"] = 1.0  # weakly typed
+    state = optimizer.init(params)
+    traces = []
+
+    @jax.jit
+    def update(params, state):
+        traces.append(None)
+        updates, state = optimizer.update(gradients_like(params), state, params)
+        return updates, state
+
+    for _ in range(3):
+        _, state = update(params, state)
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize("name", NAMES)
+def test_dtype_is_kept_and_half_precision_is_computed_in_float32(name, dtype):
+    optimizer = FACTORIES[name](lr=0.1)
+    params = params_for(name, dtype)
+    state = optimizer.init(params)
+    updates, state = optimizer.update(gradients_like(params), state, params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype(dtype)}
+    floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    assert {x.dtype for x in floats if x.ndim} <= {jnp.dtype(dtype)}
+    wide = jax.tree.map(
+        lambda p: p.astype(jnp.float32), (gradients_like(params), params)
+    )
+    expected, _ = optimizer.update(wide[0], optimizer.init(wide[1]), wide[1])
+    eps = float(jnp.finfo(dtype).eps)
+    if name != "adafactor":  # whose default eps is the dtype's
+        assert_trees_close(updates, expected, rtol=2 * eps + 1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float64_is_kept(name, x64):
+    optimizer = FACTORIES[name](lr=0.1)
+    params = params_for(name, jnp.float64)
+    after = steps(optimizer, params, 1)
+    assert {leaf.dtype for leaf in jax.tree.leaves(after)} == {jnp.dtype("float64")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chains_partitions_and_injects(name):
+    factory = FACTORIES[name]
+    params = params_for(name)
+    expected = steps(factory(lr=0.1), params)
+    chained = optax.chain(optimizers.clip_grad_norm(1e9), factory(lr=0.1))
+    assert_trees_close(steps(chained, params), expected)
+
+    labels = jax.tree.map(lambda p: "moved" if p.ndim == 2 else "frozen", params)
+    split = optax.multi_transform(
+        {"moved": factory(lr=0.1), "frozen": optax.set_to_zero()}, labels
+    )
+    moved = steps(split, params)
+    assert_trees_close(moved["w"], expected["w"])
+    if name != "muon":
+        assert_trees_close(moved["b"], params["b"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_injected_learning_rate_can_be_set(name):
+    params = params_for(name)
+    injected = optax.inject_hyperparams(FACTORIES[name])(lr=0.1)
+    assert_trees_close(steps(injected, params), steps(FACTORIES[name](lr=0.1), params))
+    if name in ("rprop", "asgd"):  # torch reads these rates at the start
+        return
+    state = injected.init(params)
+    state.hyperparams["lr"] = jnp.asarray(0.05)
+    update = jax.jit(injected.update)
+    updates, state = update(gradients_like(params), state, params)
+    half = FACTORIES[name](lr=0.05)
+    expected, _ = half.update(gradients_like(params), half.init(params), params)
+    assert_trees_close(updates, expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_maps_over_learning_rates_as_one_by_one(name):
+    params = {"w": params_for(name)["w"]}
+
+    def after(lr):
+        return steps(FACTORIES[name](lr=lr), params, 2)["w"]
+
+    lrs = jnp.array([0.0, 0.01, 0.1])
+    one_by_one = jnp.stack([after(float(lr)) for lr in lrs])
+    assert_trees_close(jax.jit(jax.vmap(after))(lrs), one_by_one)
+
+
+@pytest.mark.parametrize("name", ["asgd", "adafactor"])
+@pytest.mark.message
+def test_update_that_needs_parameters_says_so(name):
+    optimizer = FACTORIES[name]()
+    with pytest.raises(
+        ValueError, match=rf"^{name}: expected update\(updates, state, "
+    ):
+        optimizer.update(jnp.ones(2), optimizer.init(jnp.ones(2)))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(NAMES) - {"asgd", "adafactor", "muon", "adamw"})
+)
+def test_update_without_weight_decay_needs_no_parameters(name):
+    optimizer = FACTORIES[name](lr=0.1)
+    params = params_for(name)
+    updates, _ = optimizer.update(gradients_like(params), optimizer.init(params))
+    assert jax.tree.structure(updates) == jax.tree.structure(params)
+
+
+def test_muon_takes_matrices_only():
+    with pytest.raises(ValueError, match=r"^muon: expected matrices only, got shape"):
+        optimizers.muon().init({"bias": jnp.ones(3)})
+
+
+def test_asgd_state_holds_the_average():
+    optimizer = optimizers.asgd(lr=0.25, lambd=0.0, alpha=0.0, t0=0.0)
+    params = jnp.asarray(8.0)
+    state = optimizer.init(params)
+    seen = []
+    for _ in range(3):
+        updates, state = optimizer.update(2 * params, state, params)
+        params = params + updates
+        seen.append(float(params))
+    # halved every step; the average starts with the second step, as in torch
+    assert seen == [4.0, 2.0, 1.0]
+    assert float(optax.tree.get(state, "ax")) == (2.0 + 1.0) / 2
+
+
+BAD = [
+    ("sgd", {"lr": -1.0}, "lr >= 0"),
+    ("sgd", {"momentum": -0.1}, "momentum >= 0"),
+    ("sgd", {"weight_decay": -0.1}, "weight_decay >= 0"),
+    ("sgd", {"nesterov": True}, "momentum > 0 and dampening = 0"),
+    ("sgd", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "momentum > 0 and"),
+    ("adagrad", {"lr": float("nan")}, "lr >= 0"),
+    ("adagrad", {"lr_decay": -0.5}, "lr_decay >= 0"),
+    ("adagrad", {"initial_accumulator_value": -1.0}, "initial_accumulator_value >= 0"),
+    ("rmsprop", {"momentum": -1.0}, "momentum >= 0"),
+    ("rmsprop", {"alpha": -1.0}, "alpha >= 0"),
+    ("adadelta", {"rho": 1.1}, r"rho in \[0.0, 1.0\]"),
+    ("adam", {"betas": (1.0, 0.999)}, r"betas\[0\] in \[0, 1\)"),
+    ("adam", {"betas": (0.9, -0.1)}, r"betas\[1\] in \[0, 1\)"),
+    ("adam", {"betas": (0, 0.999)}, "betas to be two floats or two arrays"),
+    ("adam", {"lr": np.array([0.1, 0.2])}, "lr to be a single number"),
+    ("adamw", {"eps": -1.0}, "eps >= 0"),
+    ("adamax", {"weight_decay": -1.0}, "weight_decay >= 0"),
+    ("nadam", {"momentum_decay": -0.2}, "momentum_decay >= 0"),
+    ("radam", {"betas": (0.9, 1.0)}, r"betas\[1\] in \[0, 1\)"),
+    ("asgd", {"weight_decay": -0.5}, "weight_decay >= 0"),
+    ("rprop", {"etas": (1.0, 0.5)}, r"etas with 0 < etas\[0\] < 1 < etas\[1\]"),
+    ("adafactor", {"beta2_decay": 0.8}, "beta2_decay <= 0"),
+    ("adafactor", {"eps": (-1e-30, 1e-3)}, "eps1 >= 0"),
+    ("adafactor", {"eps": (None, -1e-3)}, "eps2 >= 0"),
+    ("adafactor", {"d": 0.0}, "d >= 1"),
+    ("muon", {"momentum": -0.1}, "momentum >= 0"),
+    ("muon", {"ns_steps": 100}, "ns_steps < 100"),
+    ("muon", {"ns_coefficients": (1.0, 2.0)}, "ns_coefficients to be three numbers"),
+    ("muon", {"adjust_lr_fn": "arbitrary"}, "adjust_lr_fn to be one of"),
+]
+
+
+@pytest.mark.message
+@pytest.mark.parametrize(("name", "options", "message"), BAD)
+def test_refuses_what_torch_refuses(name, options, message):
+    with pytest.raises(
+        ValueError, match=f"^{name}: expected {message}.* got .* instead"
+    ):
+        FACTORIES[name](**options)
+
+
+def test_traced_hyperparameters_steer_no_python():
+    """Momentum 0 that is only known under jit: torch then ignores the dampening."""
+
+    def update(momentum, dampening):
+        optimizer = optimizers.sgd(1.0, momentum, dampening)
+        return steps(optimizer, jnp.asarray(1.0), 3)
+
+    expected = steps(optimizers.sgd(1.0, 0.0, 0.5), jnp.asarray(1.0), 3)
+    assert_trees_close(jax.jit(update)(0.0, 0.5), expected)

@@ -1,0 +1,100 @@
+"""The judge of the main job: what agrees, what counts, what the data file holds."""
+
+import json
+
+import pytest
+
+from experiments import _reproduction as reproduction
+from experiments._reproduction import Row, agree, closing_line, compare, plain
+
+ROWS_OF_SEED = {"000": 10, "001": 16, "002": 5, "003": 69, "004": 7}
+
+
+def test_data_file_holds_every_row_of_every_notebook_once():
+    results = reproduction.seed_results()
+    rows = [result["row"] for result in results if result["kind"] != "corrected"]
+    assert rows == [
+        f"{int(seed)}.{i}" for seed, n in ROWS_OF_SEED.items() for i in range(1, n + 1)
+    ]
+    assert len({result["row"] for result in results}) == len(results)
+
+
+@pytest.mark.parametrize("result", reproduction.seed_results(), ids=lambda r: r["row"])
+def test_data_file_entry_is_well_formed(result):
+    assert result["kind"] in reproduction.KINDS
+    assert result["origin"] in {"printed", "stated", "computed"}
+    assert set(result) <= {
+        "seed", "row", "quantity", "origin", "kind", "experiment", "printed",
+        "expected", "rtol", "atol",
+    }  # fmt: skip
+    assert int(result["seed"]) == int(result["row"].split(".")[0])
+
+
+def test_expected_values_agree_with_themselves_where_they_are_values():
+    for result in reproduction.seed_results():
+        expected = result.get("expected", result["printed"])
+        if "least" not in str(expected) and "most" not in str(expected):
+            assert agree(expected, expected, 0.0, 0.0), result["row"]
+
+
+@pytest.mark.parametrize(
+    ("computed", "expected", "verdict"),
+    [
+        (1.0000001, 1.0, True),
+        (1.00001, 1.0, False),
+        (float("nan"), 1.0, False),
+        ([1.0, 2.0], [1.0, 2.0], True),
+        ([1.0, 2.0], [1.0], False),
+        (1.0, [1.0], False),
+        (True, True, True),
+        (1, True, False),
+        (None, 0.0, False),
+        ("int64", "int64", True),
+        ([0.2, 0.9], {"least": 0, "most": 1}, True),
+        ([0.2, 1.1], {"least": 0, "most": 1}, False),
+        (float("nan"), {"least": 0}, False),
+        ({"a": 3, "b": [5.0]}, {"a": {"least": 3}, "b": [5]}, True),
+        ({"a": 3}, {"a": 3, "b": 5}, False),
+    ],
+)
+def test_agree(computed, expected, verdict):
+    assert agree(computed, expected, rtol=1e-6, atol=0.0) is verdict
+
+
+def result_of(kind, printed, **more):
+    return {"seed": "000", "row": "0.1", "quantity": "q", "kind": kind,
+            "printed": printed, **more}  # fmt: skip
+
+
+def test_compare_runs_counts_and_names_what_was_not_run(monkeypatch):
+    results = [
+        result_of("deterministic", 1.0),
+        result_of("random", 7.0, expected={"most": 9.0}) | {"row": "0.2"},
+        result_of("machine", 3.0, expected={"least": 0.0}) | {"row": "0.3"},
+        result_of("corrected", 5.0) | {"row": "0.C1"},
+        result_of("deterministic", 1.0) | {"row": "0.5"},
+    ]
+    monkeypatch.setattr(reproduction, "seed_results", lambda: results)
+    rows = compare({"0.1": 1.0, "0.2": 8.0, "0.3": 4.0, "0.C1": 4.0})
+    assert [row.agrees for row in rows] == [True, True, True, False, None]
+    assert closing_line(rows) == "2 of 2 seed results reproduced (not run: 0.5)"
+    assert all(map(reproduction.agreed, rows))
+    wrong = compare({"0.1": 2.0, "0.C1": 5.0})
+    assert [reproduction.agreed(row) for row in wrong] == [
+        False, True, True, False, True,
+    ]  # fmt: skip
+    assert closing_line(wrong).startswith("0 of 1 ")
+
+
+def test_an_unknown_row_is_refused():
+    with pytest.raises(KeyError, match=r"9\.9"):
+        compare({"9.9": 1.0})
+
+
+def test_rows_are_written_whole(tmp_path):
+    row = Row("000", "0.1", "q", "machine", [1], plain((1.5, {"a": 2})), True)
+    path = tmp_path / "deep" / "reproduction.json"
+    reproduction.write_rows([row], path)
+    (read,) = json.loads(path.read_text())
+    assert read == row._asdict() and list(read) == list(Row._fields)
+    assert [p.name for p in path.parent.iterdir()] == ["reproduction.json"]
