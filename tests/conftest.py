@@ -6,6 +6,8 @@ import os
 import jax
 import pytest
 
+from tests.chromium import CHROMIUM
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
@@ -20,6 +22,7 @@ def pytest_collection_modifyitems(items):
     missing = {
         "mnist": None if os.environ.get("JAXGRAD_DATA_DIR") else "JAXGRAD_DATA_DIR",
         "parity": None if importlib.util.find_spec("torch") else "torch",
+        "browser": None if CHROMIUM else "chromium",
     }
     for item in items:
         for mark, what in missing.items():

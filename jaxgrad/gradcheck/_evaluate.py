@@ -36,7 +36,7 @@ class Evaluation:
         self._width = int(max(1, min(self._x.size, BATCH_BYTES // per_column)))
         self._rows: np.ndarray | None = None
         self._compiled_quotients = jax.jit(self._batched(self._quotient))
-        self._compiled_columns = jax.jit(jax.vmap(self._column))
+        self._compiled_columns = jax.jit(self._batched(self._column))
 
     def batches(self, columns: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """The columns of the Jacobian, so many that a batch fits."""
