@@ -8,6 +8,9 @@ import pytest
 
 from tests.chromium import CHROMIUM
 
+# What runs torch itself holds no tests, and need not be importable without it.
+collect_ignore_glob = ["golden/generate*.py", "torch_*.py"]
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 

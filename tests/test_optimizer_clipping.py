@@ -1,6 +1,7 @@
 """Clipping: torch's 1e-6, every norm, and what is not finite."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxgrad.optimizers import clip_grad_norm, clip_grad_value, get_total_norm
 GRADIENTS = {"w": jnp.array([[3.0, 0.0], [0.0, -4.0]]), "b": jnp.array([12.0])}
 
 
-def clipped(clip, gradients):
+def clipped(clip, gradients) -> Any:
     return clip.update(gradients, clip.init(gradients))[0]
 
 

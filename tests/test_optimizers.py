@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +87,7 @@ def gradients_like(params):
     return jax.tree.map(lambda p: 0.5 * p + 0.25, params)
 
 
-def steps(optimizer, params, count=3):
+def steps(optimizer, params, count=3) -> Any:
     """The parameters after some updates, not compiled."""
     state = optimizer.init(params)
     for _ in range(count):
@@ -177,7 +178,7 @@ def test_injected_learning_rate_can_be_set(name):
     assert_trees_close(steps(injected, params), steps(FACTORIES[name](lr=0.1), params))
     if name in ("rprop", "asgd"):  # torch reads these rates at the start
         return
-    state = injected.init(params)
+    state: Any = injected.init(params)
     state.hyperparams["lr"] = jnp.asarray(0.05)
     update = jax.jit(injected.update)
     updates, state = update(gradients_like(params), state, params)
@@ -225,7 +226,7 @@ def test_muon_takes_matrices_only():
 
 def test_asgd_state_holds_the_average():
     optimizer = optimizers.asgd(lr=0.25, lambd=0.0, alpha=0.0, t0=0.0)
-    params = jnp.asarray(8.0)
+    params: Any = jnp.asarray(8.0)
     state = optimizer.init(params)
     seen = []
     for _ in range(3):

@@ -15,7 +15,9 @@ _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def elu(x: Float[ArrayLike, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
+def elu(
+    x: Float[ArrayLike, "*shape"], alpha: float | Array = 1.0
+) -> Float[Array, "*shape"]:
     r"""Exponential linear unit.
 
     $$ f(x) = x \text{ if } x > 0 \text{ else } \alpha (e^x - 1) $$
@@ -43,7 +45,9 @@ def elu(x: Float[ArrayLike, "*shape"], alpha: float = 1.0) -> Float[Array, "*sha
     return elementwise("elu", _elu, x, alpha)
 
 
-def celu(x: Float[ArrayLike, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
+def celu(
+    x: Float[ArrayLike, "*shape"], alpha: float | Array = 1.0
+) -> Float[Array, "*shape"]:
     r"""ELU whose slope is continuous for every alpha.
 
     $$ f(x) = x \text{ if } x > 0 \text{ else } \alpha (e^{x / \alpha} - 1) $$

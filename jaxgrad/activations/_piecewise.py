@@ -194,7 +194,7 @@ def hardswish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def leaky_relu(
-    x: Float[ArrayLike, "*shape"], negative_slope: float = 0.01
+    x: Float[ArrayLike, "*shape"], negative_slope: float | Array = 0.01
 ) -> Float[Array, "*shape"]:
     r"""Rectified linear unit that leaks below zero.
 

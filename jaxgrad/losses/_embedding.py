@@ -85,7 +85,7 @@ def triplet_margin_loss(
     positive: Float[ArrayLike, "*positive"],
     negative: Float[ArrayLike, "*negative"],
     margin: float = 1.0,
-    p: float = 2,
+    p: int | float = 2,
     eps: float = 1e-6,
     swap: bool = False,
     reduction: Reduction = "mean",
@@ -200,7 +200,7 @@ def _triplet(
     return dtype, [a, p, n]
 
 
-def _check_norm(function: str, p: float, *arrays: Array) -> None:
+def _check_norm(function: str, p: int | float, *arrays: Array) -> None:
     """ValueError for the infinite norm of nothing, which is not defined."""
     empty = any(array.shape[-1:] == (0,) for array in arrays)
     if math.isinf(p) and empty:
@@ -226,5 +226,7 @@ def _cosine(u: Array, v: Array) -> Array:
     return jnp.sum(u * v, -1) / jnp.sqrt(squares[0] * squares[1])
 
 
-def _pairwise_distance(u: Array, v: Array, p: float = 2, eps: float = 1e-6) -> Array:
+def _pairwise_distance(
+    u: Array, v: Array, p: int | float = 2, eps: float = 1e-6
+) -> Array:
     return norm(u - v + eps, p)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._types import Array
+from jaxgrad._types import Array, ArrayLike
 
 
 @jax.custom_jvp
@@ -42,7 +42,7 @@ def _huber_jvp(
 
 
 @jax.custom_jvp
-def clamp_unseen(x: Array, least: float) -> Array:
+def clamp_unseen(x: Array, least: ArrayLike) -> Array:
     """max(x, least) with the derivative of x, everywhere."""
     return jnp.maximum(x, least)
 
@@ -50,7 +50,7 @@ def clamp_unseen(x: Array, least: float) -> Array:
 clamp_unseen.defjvps(lambda tangent, clamped, x, least: tangent, None)
 
 
-def norm(x: Array, p: float) -> Array:
+def norm(x: Array, p: int | float) -> Array:
     """The p-norm over the last axis (a 0-d array is one entry); at 0 its slope is 0."""
     x = jnp.atleast_1d(x)
     if p == 0:
@@ -62,7 +62,7 @@ def norm(x: Array, p: float) -> Array:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _power_norm(x: Array, p: float) -> Array:
+def _power_norm(x: Array, p: int | float) -> Array:
     sizes = jnp.abs(x)
     largest = jnp.max(sizes, axis=-1, initial=0)
     scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
@@ -72,7 +72,7 @@ def _power_norm(x: Array, p: float) -> Array:
 
 @_power_norm.defjvp
 def _power_norm_jvp(
-    p: float, primals: tuple[Array], tangents: tuple[Array]
+    p: int | float, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[Array, Array]:
     (x,), (tangent,) = primals, tangents
     length = _power_norm(x, p)

@@ -23,60 +23,17 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgrad._checks import check_int, check_integer, check_shape
 from jaxgrad._dtypes import widened
-from jaxgrad._types import Array, ArrayLike, PRNGKey, PyTree
+from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.mnist._dataset import Dataset, Split
+from jaxgrad.mnist._state import Epoch as Epoch
+from jaxgrad.mnist._state import Evaluation as Evaluation
+from jaxgrad.mnist._state import Model as Model
+from jaxgrad.mnist._state import Network as Network
+from jaxgrad.mnist._state import TrainState as TrainState
+from jaxgrad.mnist._state import as_model, copied
+from jaxgrad.mnist._state import init as init
 
 Loss = Callable[[Array, Array], Array]
-
-
-class Model(NamedTuple):
-    """A network that trains differently than it predicts: `train()` and `eval()`.
-
-    Wherever a network is asked for, a plain function `(params, images) -> logits` is
-    enough, unless the network draws random numbers while training (dropout) or keeps
-    a state that is not learned (the averages of batch normalisation).
-
-    Attributes:
-        train: `(params, model_state, images, key) -> (logits, model_state)`, with
-            another key in each step.
-        evaluate: `(params, model_state, images) -> logits`.
-    """
-
-    train: Callable[[PyTree, PyTree, Array, PRNGKey], tuple[Array, PyTree]]
-    evaluate: Callable[[PyTree, PyTree, Array], Array]
-
-
-Network = Model | Callable[[PyTree, Array], Array]
-
-
-class TrainState(NamedTuple):
-    """Everything that training changes, and so everything that a checkpoint needs."""
-
-    params: PyTree
-    opt_state: optax.OptState
-    key: PRNGKey  # never changes: an epoch's order and a step's noise are drawn from it
-    epoch: Array  # (), int32: completed epochs
-    step: Array  # (), int32: completed steps
-    model_state: PyTree = ()  # what `Model.train` passes on
-
-
-class Evaluation(NamedTuple):
-    """How a network does on a split."""
-
-    loss: Array  # (): the mean over all examples
-    accuracy: Array  # (): the share of examples whose largest logit is their label's
-    correct: Array  # (), int32: how many
-
-
-class Epoch(NamedTuple):
-    """What `fit` tells about an epoch."""
-
-    epoch: int  # 0 is the first
-    train_loss: float  # mean of the batches' losses, each before its update
-    train_loss_after: float | None  # mean over the training set after the epoch
-    test_loss: float
-    test_accuracy: float
-    seconds: float  # of the training alone; compilation included
 
 
 class Batches(NamedTuple):
@@ -95,25 +52,6 @@ def batches(n: int, batch_size: int) -> Batches:
     """
     steps = -(-n // batch_size)
     return Batches(steps, n - (steps - 1) * batch_size)
-
-
-def init(
-    key: PRNGKey,
-    params: PyTree,
-    optimizer: optax.GradientTransformation,
-    model_state: PyTree = (),
-) -> TrainState:
-    """The state before the first step; it shares no memory with its arguments.
-
-    Args:
-        key: Decides the order of the examples and the network's noise.
-        params: The first parameters, any pytree of arrays.
-        optimizer: Any `optax.GradientTransformation`.
-        model_state: The first state of a `Model` that has one.
-    """
-    zero = jnp.zeros((), jnp.int32)
-    opt_state = optimizer.init(params)
-    return _copy(TrainState(params, opt_state, key, zero, zero, model_state))
 
 
 def train_step(
@@ -151,7 +89,7 @@ def train_step(
     key = jax.random.fold_in(noise, state.step)
 
     def mean_loss(params: PyTree) -> tuple[Array, PyTree]:
-        logits, model_state = _model(apply).train(
+        logits, model_state = as_model(apply).train(
             params, state.model_state, images, key
         )
         return _mean(_losses("train_step", loss, logits, labels), mask), model_state
@@ -281,44 +219,51 @@ def fit(
         evaluate_training: Whether to evaluate the training set after each epoch,
             too, which adds about a third to the time of an epoch.
 
-    Yields:
-        The state after the epoch and an `Epoch`. The next epoch takes the state's
-        buffers: copy what shall be kept (`jax.tree.map(jnp.copy, state)`).
+    Returns:
+        An iterator over the states after each epoch, each with its `Epoch`. The next
+        epoch takes the state's buffers: copy what shall be kept
+        (`jax.tree.map(jnp.copy, state)`).
 
     Raises:
         TypeError, ValueError: If `epochs` or `batch_size` is no int or below 1.
     """
     check_int("fit", "epochs", epochs, least=1)
     check_int("fit", "batch_size", batch_size, least=1)
-    train, test = jax.tree.map(jnp.asarray, (dataset.train, dataset.test))
     step = partial(
         train_epoch, apply, loss, optimizer, batch_size=batch_size, white=dataset.white
     )
-    measure = partial(evaluate, apply, loss, white=dataset.white)
+    judge = partial(evaluate, apply, loss, white=dataset.white)
+    train, test = jax.tree.map(jnp.asarray, (dataset.train, dataset.test))
+    judged = (train, test) if evaluate_training else (None, test)
+    return _epochs(copied(state), epochs, partial(step, split=train), judge, judged)
 
-    def run(state: TrainState) -> Iterator[tuple[TrainState, Epoch]]:
-        for epoch in range(int(state.epoch), epochs):
-            start = time.perf_counter()
-            state, losses = step(state, train)
-            losses = np.asarray(losses)  # waits for the epoch to end
-            seconds = time.perf_counter() - start
-            judge = partial(measure, state.params, model_state=state.model_state)
-            tested = judge(test)
-            yield (
-                state,
-                Epoch(
-                    epoch=epoch,
-                    train_loss=float(losses.mean(dtype=np.float64)),
-                    train_loss_after=(
-                        float(judge(train).loss) if evaluate_training else None
-                    ),
-                    test_loss=float(tested.loss),
-                    test_accuracy=int(tested.correct) / len(test.labels),
-                    seconds=seconds,
-                ),
-            )
 
-    return run(_copy(state))
+def _epochs(
+    state: TrainState,
+    epochs: int,
+    step: Callable[[TrainState], tuple[TrainState, Array]],
+    judge: Callable[..., Evaluation],
+    judged: tuple[Split | None, Split],
+) -> Iterator[tuple[TrainState, Epoch]]:
+    train, test = judged
+    for epoch in range(int(state.epoch), epochs):
+        start = time.perf_counter()
+        state, losses = step(state)
+        losses = np.asarray(losses)  # waits for the epoch to end
+        seconds = time.perf_counter() - start
+        how = partial(judge, state.params, model_state=state.model_state)
+        tested = how(test)
+        yield (
+            state,
+            Epoch(
+                epoch=epoch,
+                train_loss=float(losses.mean(dtype=np.float64)),
+                train_loss_after=None if train is None else float(how(train).loss),
+                test_loss=float(tested.loss),
+                test_accuracy=int(tested.correct) / len(test.labels),
+                seconds=seconds,
+            ),
+        )
 
 
 @partial(
@@ -373,7 +318,7 @@ def _evaluate(
         indices, mask = indices_and_mask
         images = _scaled(split.images[indices], white, dtype)
         labels = split.labels[indices]
-        logits = _model(apply).evaluate(params, model_state, images)
+        logits = as_model(apply).evaluate(params, model_state, images)
         losses = _losses("evaluate", loss, logits, labels)
         right = mask & (jnp.argmax(logits, axis=-1) == labels)
         return jnp.sum(jnp.where(mask, losses, 0)), jnp.sum(right, dtype=jnp.int32)
@@ -390,16 +335,6 @@ def _cut(order: Array, batch_size: int) -> tuple[Array, Array]:
     shape = batches(len(order), batch_size).steps, batch_size
     own = jnp.arange(shape[0] * shape[1]) < len(order)
     return jnp.resize(order, shape), own.reshape(shape)
-
-
-def _model(apply: Network) -> Model:
-    """`apply` itself if it is a `Model`, else the one that it makes."""
-    if isinstance(apply, Model):
-        return apply
-    return Model(
-        train=lambda params, state, images, key: (apply(params, images), state),
-        evaluate=lambda params, state, images: apply(params, images),
-    )
 
 
 def _losses(function: str, loss: Loss, logits: Array, labels: Array) -> Array:
@@ -424,15 +359,6 @@ def _dtype(params: PyTree) -> Any:
     """The dtype of the first parameters that are floating."""
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(params)]
     return next(dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating))
-
-
-def _copy(tree: Any) -> Any:
-    """New arrays, none of them weakly typed: a step's result would not be either."""
-
-    def fresh(leaf: ArrayLike) -> Array:
-        return jnp.array(leaf, dtype=jnp.asarray(leaf).dtype, copy=True)
-
-    return jax.tree.map(fresh, tree)
 
 
 def _check_split(function: str, split: Split) -> None:

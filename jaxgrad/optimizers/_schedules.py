@@ -400,8 +400,8 @@ def sequential_lr(
 
 def _passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
     """How many of the sorted `boundaries` the step number has reached."""
-    boundaries = jnp.asarray(boundaries, jnp.int32)
-    return jnp.searchsorted(boundaries, jnp.asarray(count, jnp.int32), side="right")
+    steps = jnp.asarray(boundaries, jnp.int32)
+    return jnp.searchsorted(steps, jnp.asarray(count, jnp.int32), side="right")
 
 
 def _power(base: float, exponent: ArrayLike) -> Array:
