@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _mnist_lessons as lessons
 from experiments import mnist_mlp as experiment
 from experiments._command import run_as_script
 from experiments._reproduction import plain
+from experiments.mnist_mlp import _lessons as lessons
 from jaxgrad.mnist import data, model, training
 
 EPOCHS = 2

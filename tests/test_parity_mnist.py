@@ -82,7 +82,7 @@ def test_what_the_notebook_says_of_parameters_that_are_changed():
 
 
 def test_no_grad_without_its_parentheses_is_a_type_error():
-    from experiments._mnist_lessons import without_parentheses
+    from experiments.mnist_mlp._lessons import without_parentheses
 
     with pytest.raises((TypeError, AttributeError)) as raised:
         with torch.no_grad:

@@ -24,8 +24,8 @@ import optax
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from experiments._command import parse, run_as_script, save_figures, section, table
-from experiments._mnist_lessons import (
+from experiments._command import parse, save_figures, section, table
+from experiments.mnist_mlp._lessons import (
     Lessons,
     example_loss,
     lessons,
@@ -398,7 +398,3 @@ def _hold_against_target(result: Result) -> None:
     reached = result.epochs[-1].test_accuracy
     if reached < share:
         sys.exit(f"target missed: test accuracy {reached:.2%}, expected {share:.2%}")
-
-
-if __name__ == "__main__":
-    run_as_script(main)
