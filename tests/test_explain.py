@@ -1,5 +1,8 @@
 """What a report says: values, gradients, names, lines, operands."""
 
+# The names of variables are what is tested, also of those returned at once.
+# ruff: noqa: RET504
+
 import functools
 import gc
 import linecache
@@ -104,9 +107,7 @@ def test_variables_give_the_names():
     np.testing.assert_array_equal(report["b"].value, [2.0, 3.0])
     assert report["a"].operation == "add"
     assert report["a, b"].outputs == ("a", "b")
-    np.testing.assert_array_equal(
-        report["b"].gradient, report["a, b"].gradient[1]
-    )
+    np.testing.assert_array_equal(report["b"].gradient, report["a, b"].gradient[1])
     # Inside the display of the tuple nothing is assigned.
     assert [s.name for s in report.steps if s.operation in ("sin", "tanh")] == [
         "sin",
@@ -126,10 +127,7 @@ def deep(params, x):
     h = x
     for p in params:
         h = layer(p, h)
-    return (
-        h
-        .sum()
-    )
+    return h.sum()
 
 
 def test_a_loop_over_layers_is_a_step_per_line_and_pass():
@@ -326,9 +324,7 @@ def test_checkpoint_vmap_and_an_inner_gradient():
     assert {"e", "force", "again"} <= set(names(report))
     assert report["e"].shape == (3, 2)
     assert report["force"].operation.endswith("(backward)")
-    np.testing.assert_allclose(
-        report["force"].value, w * jnp.cos(w * xs), rtol=1e-6
-    )
+    np.testing.assert_allclose(report["force"].value, w * jnp.cos(w * xs), rtol=1e-6)
 
 
 def test_named_scopes_are_kept():
@@ -386,7 +382,9 @@ def test_depth_opens_the_library():
     )
     assert len(user) < len(library) < len(primitive)
     assert "shifted" in names(library)
-    assert all(step.source.text == "y = jax.nn.log_softmax(x)" for step in library.steps[:4])
+    assert all(
+        step.source.text == "y = jax.nn.log_softmax(x)" for step in library.steps[:4]
+    )
     for report in (library, primitive):
         np.testing.assert_allclose(report.gradients, user.gradients, rtol=1e-6)
 

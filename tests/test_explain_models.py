@@ -1,5 +1,8 @@
 """Flax and Optax: one step for each call that the user writes, not their insides."""
 
+# The names of variables are what is tested, also of those returned at once.
+# ruff: noqa: RET504
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,7 +13,6 @@ from flax import nnx
 
 from jaxgrad import checked_value_and_grad, explain, find_nonfinite
 from jaxgrad.mnist.model import mlp
-
 
 
 @pytest.fixture(autouse=True)

@@ -139,9 +139,7 @@ def test_what_narrows_its_arguments_is_checked_in_its_own_dtype():
 
     report = check_gradients(carried)(jnp.ones(3, jnp.float32))
     assert report.ok and report.dtype == "float32" and report.notes
-    half = check_gradients(scaled_rule(lambda x: x * x, 1.5))(
-        jnp.ones(2, jnp.bfloat16)
-    )
+    half = check_gradients(scaled_rule(lambda x: x * x, 1.5))(jnp.ones(2, jnp.bfloat16))
     assert not half.ok
 
 
@@ -235,12 +233,14 @@ def test_functions_that_cannot_be_batched_are_called_one_by_one():
         return jax.lax.stop_gradient(y).sum() * 0 + sines(x)
 
     assert check_gradients(sines)(jnp.ones(2)).ok
-    with pytest.raises(Exception, match="pure_callback|Pure callbacks"):
+    with pytest.raises(Exception, match=r"pure_callback|Pure callbacks"):
         check_gradients(f)(jnp.ones(2))
 
 
 def test_aux_is_left_out_and_tolerances_can_be_given():
-    assert check_gradients(lambda x: (x.sum(), x), has_aux=True)(jnp.ones(2)).checked == 2
+    assert (
+        check_gradients(lambda x: (x.sum(), x), has_aux=True)(jnp.ones(2)).checked == 2
+    )
     wrong = scaled_rule(sines, 1.01)
     assert check_gradients(wrong, rtol=0.05)(jnp.ones(2)).ok
     assert check_gradients(wrong, atol=1.0)(jnp.ones(2)).ok

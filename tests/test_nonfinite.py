@@ -132,7 +132,10 @@ NOT_TO_BLAME = {
     "dropped result": (lambda x: (jnp.log(x - 9), x.sum())[1], [1.0]),
     "stopped": (lambda x: x.sum() + jnp.sqrt(jax.lax.stop_gradient(x)).sum(), [0.0]),
     "max of -inf": (lambda x: jnp.max(x, initial=-jnp.inf) + x.sum(), [1.0]),
-    "sign of inf": (lambda x: (jnp.sign(1 / jax.lax.stop_gradient(x)) * x).sum(), [0.0]),
+    "sign of inf": (
+        lambda x: (jnp.sign(1 / jax.lax.stop_gradient(x)) * x).sum(),
+        [0.0],
+    ),
     "slice": (lambda x: jnp.concatenate([x, jnp.log(x - 5)])[:1].sum(), [1.0]),
 }
 
@@ -194,9 +197,12 @@ def test_functions_of_any_result_run_forward_only():
     assert find_nonfinite(jnp.sqrt)(jnp.zeros(2)) is None
     aux = find_nonfinite(lambda x: (x.sum(), jnp.log(x)), has_aux=True)
     assert aux(jnp.zeros(1)).phase == "forward"
-    assert find_nonfinite(lambda x: (jnp.sqrt(x).sum(), x), has_aux=True)(
-        jnp.zeros(1)
-    ).phase == "backward"
+    assert (
+        find_nonfinite(lambda x: (jnp.sqrt(x).sum(), x), has_aux=True)(
+            jnp.zeros(1)
+        ).phase
+        == "backward"
+    )
 
 
 def test_every_floating_argument_is_differentiated():
@@ -216,9 +222,12 @@ def test_python_that_reads_values_gets_a_blame_of_the_whole():
     blame = find_nonfinite(loss)(0.0)
     assert blame.phase == "backward" and "needs a value" in blame.hint
     assert find_nonfinite(loss)(2.0) is None
-    assert find_nonfinite(lambda x, lr: x.sum() * (1 if lr > 0 else 2))(
-        jnp.array([nan]), 0.1
-    ).argument == "x"
+    assert (
+        find_nonfinite(lambda x, lr: x.sum() * (1 if lr > 0 else 2))(
+            jnp.array([nan]), 0.1
+        ).argument
+        == "x"
+    )
 
 
 def test_a_custom_rule_is_blamed_by_its_own_line_where_jax_keeps_it():

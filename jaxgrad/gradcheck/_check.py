@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from jaxgrad._checks import check_int
 from jaxgrad.gradcheck._compare import compare
 from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of

@@ -171,7 +171,9 @@ class _Comparison:
 
     def _truncation(self, columns: np.ndarray) -> np.ndarray:
         """What the curvature may put a difference off by, next to the largest entry."""
-        return 10 * np.asarray(self.problem.steps, np.float64)[columns] ** 2 * self.scale
+        return (
+            10 * np.asarray(self.problem.steps, np.float64)[columns] ** 2 * self.scale
+        )
 
     def _noise(self, columns: np.ndarray, rows: np.ndarray, part: float) -> np.ndarray:
         if self.atol is not None:

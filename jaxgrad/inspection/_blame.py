@@ -23,9 +23,8 @@ from jaxgrad.inspection._tape import Entry, Value, nonfinite
 ORDINARY = (0.5, 1.0)
 # Their results depend on the operands' elements at the same place alone.
 ELEMENTWISE = frozenset(
-    ("add", "sub", "mul", "div", "max", "min", "pow", "integer_pow", "neg", "abs")
-    + ("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "logistic", "sin")
-    + ("cos", "select_n", "convert_element_type", "square", "add_any", "copy")
+    "add sub mul div max min pow integer_pow neg abs exp log log1p expm1 sqrt rsqrt "
+    "tanh logistic sin cos select_n convert_element_type square add_any copy".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""`checked_value_and_grad`: a training step that stops at the first NaN and names it."""
+"""`checked_value_and_grad`: a training step that names its first NaN and stops."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,7 +50,8 @@ def checked_value_and_grad(
         NonFiniteError: On the call, if the value or a gradient is not finite.
 
     Examples:
-        >>> loss = lambda w: jnp.log(w).sum()
+        >>> def loss(w):
+        ...     return jnp.log(w).sum()
         >>> value, gradient = checked_value_and_grad(loss)(jnp.ones(2))
         >>> value.item(), gradient.tolist()
         (0.0, [1.0, 1.0])
@@ -92,7 +93,8 @@ def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError
     leaves = jax.tree.leaves((args, kwargs))
     if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
         return NonFiniteError(
-            message + "the arguments were donated, so it cannot be run again to find the "
+            message
+            + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
         )
     blame = find_nonfinite(f, has_aux)(*args, **kwargs)

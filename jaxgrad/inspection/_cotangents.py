@@ -7,7 +7,7 @@ consumers added up by JAX itself. Inside `scan` the taps are sliced inputs, so e
 iteration has its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from jaxgrad.inspection._graph import (
     run_jaxpr,
     scan_parts,
 )
-from jaxgrad.inspection._summary import MEASURES, measure
+from jaxgrad.inspection._summary import measure
 
 Records = dict[int, Any]
 Taps = dict[int, tuple[Array | None, ...]] | None
@@ -113,45 +113,43 @@ tap_measured.defvjp(
 def blank_records(block: Block, mode: Mode) -> Records:
     """Zeros in the place of what the items of a branch not taken would give."""
     blanks: Records = {}
-    for item in block.items:
-        for body in item.bodies:
-            blanks.update(blank_records(body, mode))
+    for item, loop in _items_and_loops(block):
         if item.kind == "cond":
-            blanks[~item.slot] = jnp.int32(0)
+            blanks[~item.slot] = jnp.zeros(loop, jnp.int32)
         if item.visible:
             shown = (item.writes[i] for i in item.shown)
-            blanks[item.slot] = tuple(_blank(v.aval, mode) for v in shown)
+            blanks[item.slot] = tuple(_blank(v.aval, mode, loop) for v in shown)
     return blanks
 
 
-def _taps(block: Block, mode: Mode, loop: tuple[int, ...] = ()) -> Taps:
-    taps = {}
+def _taps(block: Block, mode: Mode) -> Taps:
+    return {
+        item.slot: tuple(
+            _blank(item.writes[i].aval, mode, loop) if item.active[i] else None
+            for i in item.shown
+        )
+        for item, loop in _items_and_loops(block)
+        if item.visible
+    }
+
+
+def _items_and_loops(
+    block: Block, loop: tuple[int, ...] = ()
+) -> Iterator[tuple[Item, tuple[int, ...]]]:
+    """Every item of a block with the lengths of the loops around it."""
     for item in block.items:
         length = (item.equation.params["length"],) if item.kind == "scan" else ()
         for body in item.bodies:
-            taps.update(_taps(body, mode, loop + length))
-        if item.visible:
-            taps[item.slot] = tuple(
-                _dummy(item.writes[i].aval, mode, loop) if item.active[i] else None
-                for i in item.shown
-            )
-    return taps
+            yield from _items_and_loops(body, loop + length)
+        yield item, loop
 
 
-def _dummy(aval: Any, mode: Mode, loop: tuple[int, ...]) -> Array:
-    blank = _blank(aval, mode)
-    return jnp.zeros(loop + blank.shape, blank.dtype)
-
-
-def _blank(aval: Any, mode: Mode) -> Any:
+def _blank(aval: Any, mode: Mode, loop: tuple[int, ...]) -> Any:
     if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
         return None
-    if not mode.summary:
-        return jnp.zeros(aval.shape, aval.dtype)
-    return jax.tree.map(
-        lambda like: jnp.zeros(like.shape, like.dtype),
-        jax.eval_shape(measure, jax.ShapeDtypeStruct(aval.shape, aval.dtype)),
-    )
+    like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+    like = jax.eval_shape(measure, like) if mode.summary else like
+    return jnp.zeros(loop + like.shape, like.dtype)
 
 
 def _look(result: Any, mode: Mode) -> Any:
@@ -172,9 +170,7 @@ def _inner(body: Block, taps: Taps) -> Taps:
 
 def _call(item: Item, operands, taps, mode):
     if any(equation.primitive.name in OPAQUE for equation in item.equations):
-        operands = [
-            jax.lax.stop_gradient(x) if is_floating(x) else x for x in operands
-        ]
+        operands = [jax.lax.stop_gradient(x) if is_floating(x) else x for x in operands]
     if not mode.op_by_op:
         return run_jaxpr(item.jaxpr, operands), {}
     # Op by op a library's jitted helper is opened, as under jax.disable_jit.
@@ -245,6 +241,8 @@ def _while(item: Item, operands, taps, mode):
     del taps
     test, body = item.bodies
     params = item.equation.params
+    if test.outputs[0].aval.shape:  # under vmap each element has a test of its own
+        return item.equation.primitive.bind(*operands, **params), {}
     tests, fixed = params["cond_nconsts"], params["body_nconsts"]
     of_test, of_body = operands[:tests], operands[tests : tests + fixed]
     return jax.lax.while_loop(

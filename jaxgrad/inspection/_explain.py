@@ -16,12 +16,22 @@ from jaxgrad.inspection._assemble import (
 )
 from jaxgrad.inspection._cotangents import Mode
 from jaxgrad.inspection._describe import Origin, describe
-from jaxgrad.inspection._frames import fault_line, home_of, name_of
+from jaxgrad.inspection._frames import home_of, name_of
 from jaxgrad.inspection._graph import Builder, Depth, constants_of, mark_active
 from jaxgrad.inspection._nonfinite import find_nonfinite
 from jaxgrad.inspection._programs import program
 from jaxgrad.inspection._steps import Explanation
-from jaxgrad.inspection._trace import CONCRETE, Call, Traced, bind, is_floating, trace_at_best
+from jaxgrad.inspection._trace import (
+    CONCRETE,
+    Call,
+    NotEntered,
+    Traced,
+    bind,
+    entering,
+    is_floating,
+    needs_value,
+    trace_at_best,
+)
 
 
 def explain(
@@ -75,11 +85,9 @@ def explain(
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         call = _bind(f, argnums, args, kwargs)
         try:
-            traced = trace_at_best(call)
-            _check_result(traced, has_aux)
-            report = _explanation(call, traced, argnums, depth, keep)
-        except CONCRETE as fault:
-            report = _whole(call, argnums, has_aux, args, kwargs, fault)
+            report = _entered(call, argnums, has_aux, depth, keep)
+        except NotEntered as fault:
+            report = _whole(call, argnums, has_aux, fault)
         blame = find_nonfinite(f, has_aux)
         return replace(report, _blame=lambda: blame(*args, **kwargs))
 
@@ -104,6 +112,18 @@ def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
                 f"by, got {kind} instead; choose other arguments with argnums."
             )
     return call
+
+
+def _entered(
+    call: Call, argnums, has_aux: bool, depth: Depth, keep: str
+) -> Explanation:
+    try:
+        traced = trace_at_best(call)
+    except CONCRETE as fault:
+        raise needs_value(fault) from fault
+    _check_result(traced, has_aux)
+    with entering(call.f):
+        return _explanation(call, traced, argnums, depth, keep)
 
 
 def _check_result(traced: Traced, has_aux: bool) -> None:
@@ -162,20 +182,18 @@ def _gradients(call: Call, argnums, gradients: Sequence[Any]) -> Any:
     return tuple(args[position] for position in argnums)
 
 
-def _whole(call: Call, argnums, has_aux, args, kwargs, fault) -> Explanation:
-    """The function as one step: its Python needs the values of what it computes."""
+def _whole(call: Call, argnums, has_aux: bool, fault: NotEntered) -> Explanation:
+    """The function as one step, with the numbers that JAX gives."""
+    args, kwargs = call.arguments
     value, gradients = jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
     result = value[0] if has_aux else value
-    leaves = call.differentiated
-    arguments = arguments_of(leaves, jax.tree.leaves(gradients))
-    line = fault_line(fault)
-    step = whole_step(call, result, line)
+    arguments = arguments_of(call.differentiated, jax.tree.leaves(gradients))
     return Explanation(
         name=name_of(call.f),
         value=value,
         gradients=gradients,
         arguments=arguments,
-        steps=(step,),
+        steps=(whole_step(call, result, fault.source),),
         result=0,
-        note=f"not entered: line {line.line} of {line.function} needs a value to go on",
+        note=f"not entered: {fault}",
     )

@@ -61,9 +61,7 @@ def is_library(file: str, home: str = "") -> bool:
         return True
     if home and file.startswith(home):
         return is_machinery(file)
-    return file.startswith(("<frozen", "<@beartype")) or file.startswith(
-        _library_folders()
-    )
+    return file.startswith(("<frozen", "<@beartype", *_library_folders()))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -167,8 +165,25 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
         line=line,
         function=frame.code.co_name,
         text=linecache.getline(frame.code.co_filename, line).strip(),
-        via=tuple(_library_name(f) for f in via if not is_machinery(f.code.co_filename)),
+        via=tuple(
+            _library_name(f) for f in via if not is_machinery(f.code.co_filename)
+        ),
     )
+
+
+def fault_line(fault: BaseException) -> Source:
+    """The innermost line of the user's in the traceback of an exception."""
+    walked = traceback.walk_tb(fault.__traceback__)
+    frames = [Frame(frame.f_code, frame.f_lasti) for frame, _ in walked]
+    return source_of(
+        next((f for f in reversed(frames) if not is_library(f.code.co_filename)), None)
+    )
+
+
+def definition_of(function: Callable[..., Any]) -> Source:
+    """The line where a function begins."""
+    code = getattr(inspect.unwrap(_innermost(function)), "__code__", None)
+    return source_of(None if code is None else Frame(code, 0))
 
 
 def position(
@@ -260,12 +275,3 @@ def _own_folder() -> str:
 @functools.cache
 def _library_folders() -> tuple[str, ...]:
     return (*_package_folders(*PACKAGES), *_site_folders(), _standard_folder())
-
-
-def fault_line(fault: BaseException) -> Source:
-    """The innermost line of the user's in the traceback of an exception."""
-    walked = traceback.walk_tb(fault.__traceback__)
-    frames = [Frame(frame.f_code, frame.f_lasti) for frame, _ in walked]
-    return source_of(
-        next((f for f in reversed(frames) if not is_library(f.code.co_filename)), None)
-    )

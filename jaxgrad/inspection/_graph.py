@@ -9,7 +9,7 @@ between versions of JAX stands in the functions at its end.
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -43,8 +43,8 @@ ENTERED: dict[str, Kind] = {
 # No derivative passes these: their results do not depend on the arguments, and a
 # perturbed operand would be an error in some.
 OPAQUE = frozenset(
-    ("while", "pure_callback", "io_callback", "debug_callback", "debug_print")
-    + ("ffi_call", "custom_linear_solve_opaque", "infeed", "outfeed")
+    "while pure_callback io_callback debug_callback debug_print ffi_call "
+    "custom_linear_solve_opaque infeed outfeed".split()
 )
 TRANSPOSED = "transpose("
 FLAT = frozenset(("stop_gradient", "floor", "ceil", "round", "sign", "nextafter"))
@@ -193,9 +193,7 @@ class Builder:
             )
             item.slot = next(self._slots)
         constants = zip(jaxpr.constvars, constants_of(closed), strict=True)
-        return Block(
-            tuple(jaxpr.invars), tuple(constants), items, tuple(jaxpr.outvars)
-        )
+        return Block(tuple(jaxpr.invars), tuple(constants), items, tuple(jaxpr.outvars))
 
     def knows(self, equation: Any) -> bool:
         """Whether the user wrote something in a body of the equation."""
@@ -344,7 +342,8 @@ def _through(equation, flags, bodies, flow) -> list[bool]:
     else:
         results = flow(bodies[0], flags)
     return [
-        a and is_floating(v.aval) for a, v in zip(results, equation.outvars, strict=True)
+        a and is_floating(v.aval)
+        for a, v in zip(results, equation.outvars, strict=True)
     ]
 
 

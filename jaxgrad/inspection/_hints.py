@@ -124,8 +124,9 @@ def _forward(
     if primitive in OVERFLOW:
         edge = np.log(float(jnp.finfo(dtype).max))
         return (
-            f"{primitive} leaves the range of {dtype} above {edge:.1f}: work in the log "
-            "domain (log_softmax, logsumexp, softplus), or subtract the maximum first"
+            f"{primitive} leaves the range of {dtype} above {edge:.1f}: work in the "
+            "log domain (log_softmax, logsumexp, softplus), or subtract the maximum "
+            "first"
         )
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
         return f"{operation} of nothing but -inf: a row is masked throughout"
@@ -157,7 +158,9 @@ def _backward(finding: Finding, operation: str) -> str:
         return "The rule of a custom derivative returned it: look at the rule"
     incoming = [np.asarray(c, np.float64) for c in finding.cotangents if c is not None]
     blocked = any(c.shape == finding.mask.shape and _zero(c, finding) for c in incoming)
-    reason = SINGULAR.get(primitive, f"the derivative of {primitive} is not finite here")
+    reason = SINGULAR.get(
+        primitive, f"the derivative of {primitive} is not finite here"
+    )
     if finding.value.array.dtype == jnp.float16:
         reason += "; float16 ends at 65504, so compute this step in float32"
     return _singular(reason, operation, blocked)

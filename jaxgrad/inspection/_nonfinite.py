@@ -6,20 +6,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgrad.inspection._assemble import constant_name
+from jaxgrad.inspection._assemble import constant_name, whole_step
 from jaxgrad.inspection._blame import Backward, Finding, blame_forward, total
 from jaxgrad.inspection._describe import Origin, describe
-from jaxgrad.inspection._assemble import whole_step
-from jaxgrad.inspection._frames import fault_line, home_of
+from jaxgrad.inspection._frames import home_of
 from jaxgrad.inspection._graph import Builder, constants_of, mark_active
 from jaxgrad.inspection._steps import Blame
 from jaxgrad.inspection._tape import Recorder, Value, nonfinite
 from jaxgrad.inspection._trace import (
     CONCRETE,
     Call,
+    NotEntered,
     Traced,
     bind_all,
+    entering,
     is_floating,
+    needs_value,
     trace,
     trace_at_best,
 )
@@ -69,9 +71,21 @@ def find_nonfinite(
 def blame_of(call: Call, has_aux: bool) -> Blame | None:
     """The blame of a call, or None if all that it gives is finite."""
     try:
+        return _entered(call, has_aux)
+    except NotEntered as fault:
+        return _whole(call, has_aux, fault)
+
+
+def _entered(call: Call, has_aux: bool) -> Blame | None:
+    try:
         call, traced = _traced(call)
     except CONCRETE as fault:
-        return _whole(call, has_aux, fault)
+        raise needs_value(fault) from fault
+    with entering(call.f):
+        return _blame(call, traced, has_aux)
+
+
+def _blame(call: Call, traced: Traced, has_aux: bool) -> Blame | None:
     builder = Builder("user", home_of(call.f))
     block = builder.program(traced.jaxpr)
     inputs = [
@@ -128,9 +142,9 @@ def _find(
     return None
 
 
-def _whole(call: Call, has_aux: bool, fault: BaseException) -> Blame | None:
-    """The function as one step: its Python needs the values of what it computes."""
-    args, kwargs = jax.tree.unflatten(call.tree, [leaf.value for leaf in call.leaves])
+def _whole(call: Call, has_aux: bool, fault: NotEntered) -> Blame | None:
+    """The function as one step, which JAX runs."""
+    args, kwargs = call.arguments
     outputs = jax.tree.leaves(call.f(*args, **kwargs))
     phase, bad = "forward", _count(outputs)
     if not bad and outputs and jnp.shape(outputs[0]) == ():
@@ -139,16 +153,15 @@ def _whole(call: Call, has_aux: bool, fault: BaseException) -> Blame | None:
         phase, bad = "backward", _count(jax.tree.leaves(gradients))
     if not bad:
         return None
-    line = fault_line(fault)
     return Blame(
         phase=phase,
-        step=whole_step(call, outputs[0], line),
+        step=whole_step(call, outputs[0], fault.source),
         argument=None,
         iteration=None,
         count=bad,
         operands={},
-        hint=f"The function could not be entered: {line.text!r} needs a value to go on.",
-        source=line,
+        hint=f"The function could not be entered: {fault}.",
+        source=fault.source,
     )
 
 

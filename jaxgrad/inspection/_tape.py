@@ -288,11 +288,17 @@ class Recorder:
         while True:
             aside = Recorder(self.builder)
             (going,) = aside._body(test, [*of_test, *carry], around)
-            if not going.array:
+            if not going.array.any():
                 return carry
             inside = around.turn(turn, turn, self._counts(item))
-            carry = self._body(body, [*of_body, *carry], inside)
-            turn += 1
+            result = self._body(body, [*of_body, *carry], inside)
+            if going.array.shape:  # under vmap some elements have stopped before
+                pairs = zip(result, carry, strict=True)
+                result = [
+                    self._enter("where", _going_on, [going, new, old], inside)[0]
+                    for new, old in pairs
+                ]
+            carry, turn = result, turn + 1
 
     def _counts(self, item: Item) -> bool:
         """Whether a loop is the user's, so that its iterations are worth a number."""
@@ -308,9 +314,7 @@ class Recorder:
                 around.iteration,
                 around.long,
             )
-        return self.run(
-            block, operands, iteration=around.iteration, long=around.long
-        )
+        return self.run(block, operands, iteration=around.iteration, long=around.long)
 
 
 @dataclass(frozen=True)
@@ -327,6 +331,11 @@ class _Around:
         iteration = (*self.iteration, turn) if counted else self.iteration
         long = self.long or length >= LONG
         return _Around(self.slot, self.place, iteration, long, self.opened)
+
+
+def _going_on(going: Array, new: Array, old: Array) -> list[Array]:
+    going = going.reshape(going.shape + (1,) * (new.ndim - going.ndim))
+    return [jnp.where(going, new, old)]
 
 
 def _unstacked(xs: Any) -> list[Any]:

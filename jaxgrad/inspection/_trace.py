@@ -5,7 +5,8 @@ callable) stays what it is. Functions are traced anew on every call, so that arr
 they close over are never out of date; only compilation is cached.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
 from jaxgrad._types import Array, PyTree
+from jaxgrad.inspection._frames import definition_of, fault_line
+from jaxgrad.inspection._steps import Source
 
 # What tracing raises where Python needs the value of an array.
 CONCRETE = (
@@ -27,6 +30,33 @@ CONCRETE = (
 
 # A number of layers or a flag stays a Python object; these enter the trace.
 TRACED = (jax.Array, np.ndarray, np.floating, float)
+
+
+class NotEntered(Exception):
+    """A function cannot be taken apart; `source` is the line that stands in the way."""
+
+    def __init__(self, reason: str, source: Source) -> None:
+        super().__init__(reason)
+        self.source = source
+
+
+def needs_value(fault: BaseException) -> NotEntered:
+    """Python needs the value of something that is being traced."""
+    line = fault_line(fault)
+    reason = f"line {line.line} of {line.function} needs a value to go on"
+    return NotEntered(reason, line)
+
+
+@contextmanager
+def entering(f: Callable[..., Any]) -> Iterator[None]:
+    """Take the steps apart; what is foreign to this package is no error of `f`."""
+    try:
+        yield
+    except Exception as fault:
+        reason = str(fault).partition("\n")[0]
+        raise NotEntered(
+            f"{type(fault).__name__}: {reason}", definition_of(f)
+        ) from fault
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,11 @@ class Call:
     f: Callable[..., Any]
     leaves: tuple[Leaf, ...]
     tree: Any
+
+    @property
+    def arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """The positional and the keyword arguments."""
+        return jax.tree.unflatten(self.tree, [leaf.value for leaf in self.leaves])
 
     @property
     def differentiated(self) -> list[Leaf]:
