@@ -127,7 +127,12 @@ def deep(params, x):
     h = x
     for p in params:
         h = layer(p, h)
-    return h.sum()
+    # fmt: off
+    return (
+        h
+        .sum()
+    )
+    # fmt: on
 
 
 def test_a_loop_over_layers_is_a_step_per_line_and_pass():

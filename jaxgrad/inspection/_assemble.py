@@ -38,11 +38,6 @@ def arguments_of(
     return tuple(arguments)
 
 
-def as_input(constant: Any) -> Any:
-    """A constant of a jaxpr as an input of a compiled program."""
-    return constant if isinstance(constant, jax.Array) else np.asarray(constant)
-
-
 def constant_name(f: Callable[..., Any], constant: Any) -> str:
     """The name under which `f` closes over an array, else its dtype and shape."""
     try:

@@ -10,6 +10,7 @@ from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import name_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
 from jaxgrad.inspection._steps import Blame
+from jaxgrad.inspection._trace import undisturbed
 
 
 class NonFiniteError(FloatingPointError):
@@ -70,7 +71,7 @@ def checked_value_and_grad(
     compiled = jax.jit(fused, donate_argnums=donate_argnums)
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
-        with jax.debug_nans(False), jax.debug_infs(False):
+        with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
         if isinstance(finite, jax.core.Tracer):
             raise TypeError(
@@ -85,7 +86,10 @@ def checked_value_and_grad(
 
 
 def _all_finite(leaves: Sequence[Array]) -> Array:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+    # x - x is NaN for what is not finite, else 0, and columns of it add up faster
+    # than `isfinite(x).all()` goes through the elements one by one.
+    sums = (jnp.sum(x - x, axis=0) for x in map(jnp.atleast_1d, leaves))
+    return jnp.stack([(column == 0).all() for column in sums]).all()
 
 
 def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError:

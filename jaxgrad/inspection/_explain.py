@@ -1,7 +1,7 @@
 """`explain`: trace, run once, and put every step together with its numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
@@ -9,7 +9,6 @@ import jax
 from jaxgrad._checks import check_choice
 from jaxgrad.inspection._assemble import (
     arguments_of,
-    as_input,
     constant_name,
     steps_of,
     whole_step,
@@ -19,11 +18,12 @@ from jaxgrad.inspection._describe import Origin, describe
 from jaxgrad.inspection._frames import home_of, name_of
 from jaxgrad.inspection._graph import Builder, Depth, constants_of, mark_active
 from jaxgrad.inspection._nonfinite import find_nonfinite
-from jaxgrad.inspection._programs import program
+from jaxgrad.inspection._programs import Ahead, Started, program
 from jaxgrad.inspection._steps import Explanation
 from jaxgrad.inspection._trace import (
     CONCRETE,
     Call,
+    Leaf,
     NotEntered,
     Traced,
     bind,
@@ -31,6 +31,7 @@ from jaxgrad.inspection._trace import (
     is_floating,
     needs_value,
     trace_at_best,
+    undisturbed,
 )
 
 
@@ -82,16 +83,29 @@ def explain(
     check_choice("explain", "depth", depth, ("user", "library", "primitive"))
     check_choice("explain", "keep", keep, ("arrays", "summary"))
 
+    asked = _Asked(argnums, has_aux, depth, keep == "summary", Ahead())
+
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         call = _bind(f, argnums, args, kwargs)
         try:
-            report = _entered(call, argnums, has_aux, depth, keep)
+            report = _entered(asked, call)
         except NotEntered as fault:
-            report = _whole(call, argnums, has_aux, fault)
+            report = _whole(asked, call, fault)
         blame = find_nonfinite(f, has_aux)
         return replace(report, _blame=lambda: blame(*args, **kwargs))
 
     return explained
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `explain` was asked for; the same for every call."""
+
+    argnums: int | Sequence[int]
+    has_aux: bool
+    depth: Depth
+    summary: bool
+    ahead: Ahead
 
 
 def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
@@ -114,16 +128,16 @@ def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
     return call
 
 
-def _entered(
-    call: Call, argnums, has_aux: bool, depth: Depth, keep: str
-) -> Explanation:
+def _entered(asked: _Asked, call: Call) -> Explanation:
+    with undisturbed():
+        started = asked.ahead.start(call)
     try:
         traced = trace_at_best(call)
     except CONCRETE as fault:
         raise needs_value(fault) from fault
-    _check_result(traced, has_aux)
+    _check_result(traced, asked.has_aux)
     with entering(call.f):
-        return _explanation(call, traced, argnums, depth, keep)
+        return _explanation(asked, call, traced, started)
 
 
 def _check_result(traced: Traced, has_aux: bool) -> None:
@@ -142,34 +156,35 @@ def _check_result(traced: Traced, has_aux: bool) -> None:
 
 
 def _explanation(
-    call: Call, traced: Traced, argnums, depth: Depth, keep: str
+    asked: _Asked, call: Call, traced: Traced, started: Started | None
 ) -> Explanation:
-    block = Builder(depth, home_of(call.f)).program(traced.jaxpr)
-    differentiated, others = call.differentiated, traced.others
-    constants = constants_of(traced.jaxpr)
-    mark_active(block, [i < len(differentiated) for i in range(len(block.inputs))])
-    mode = Mode(keep == "summary", op_by_op=jax.config.jax_disable_jit)
-    run = program(traced.jaxpr, block, mode)
-    inputs = [leaf.value for leaf in differentiated]
-    rest = [*(leaf.value for leaf in others), *map(as_input, constants)]
-    with jax.debug_nans(False), jax.debug_infs(False):
-        value, more, gradients, records, cotangents = run(inputs, rest)
-    arguments = arguments_of([*differentiated, *others], gradients)
-    origins = [Origin("argument", i, label=a.path) for i, a in enumerate(arguments)]
-    origins += [
-        Origin("constant", i, label=constant_name(call.f, constant))
-        for i, constant in enumerate(constants)
-    ]
-    drafts, outputs = describe(block, origins)
-    steps, result = steps_of(drafts, outputs[0], records, cotangents, mode)
+    block = Builder(asked.depth, home_of(call.f)).program(traced.jaxpr)
+    leaves = [*call.differentiated, *traced.others]
+    mark_active(block, [i < len(call.differentiated) for i in range(len(block.inputs))])
+    mode = Mode(asked.summary, op_by_op=jax.config.jax_disable_jit)
+    with undisturbed():
+        run = program(traced.jaxpr, block, mode)
+        outputs = asked.ahead.outputs(started, call, traced, run)
+    value, more, gradients, records, cotangents = outputs
+    drafts, origins = describe(block, _inputs(call, traced, leaves))
+    steps, result = steps_of(drafts, origins[0], records, cotangents, mode)
     return Explanation(
         name=name_of(call.f),
         value=traced.result([value, *more]),
-        gradients=_gradients(call, argnums, gradients),
-        arguments=arguments,
+        gradients=_gradients(call, asked.argnums, gradients),
+        arguments=arguments_of(leaves, gradients),
         steps=steps,
         result=result,
     )
+
+
+def _inputs(call: Call, traced: Traced, leaves: Sequence[Leaf]) -> list[Origin]:
+    """The arguments, then what the function closes over."""
+    constants = enumerate(constants_of(traced.jaxpr))
+    return [
+        *(Origin("argument", i, label=leaf.path) for i, leaf in enumerate(leaves)),
+        *(Origin("constant", i, label=constant_name(call.f, c)) for i, c in constants),
+    ]
 
 
 def _gradients(call: Call, argnums, gradients: Sequence[Any]) -> Any:
@@ -182,11 +197,13 @@ def _gradients(call: Call, argnums, gradients: Sequence[Any]) -> Any:
     return tuple(args[position] for position in argnums)
 
 
-def _whole(call: Call, argnums, has_aux: bool, fault: NotEntered) -> Explanation:
+def _whole(asked: _Asked, call: Call, fault: NotEntered) -> Explanation:
     """The function as one step, with the numbers that JAX gives."""
     args, kwargs = call.arguments
-    value, gradients = jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
-    result = value[0] if has_aux else value
+    value, gradients = jax.value_and_grad(call.f, asked.argnums, asked.has_aux)(
+        *args, **kwargs
+    )
+    result = value[0] if asked.has_aux else value
     arguments = arguments_of(call.differentiated, jax.tree.leaves(gradients))
     return Explanation(
         name=name_of(call.f),

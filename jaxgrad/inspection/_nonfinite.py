@@ -24,6 +24,7 @@ from jaxgrad.inspection._trace import (
     needs_value,
     trace,
     trace_at_best,
+    undisturbed,
 )
 from jaxgrad.inspection._verdict import Verdict
 
@@ -62,7 +63,7 @@ def find_nonfinite(
 
     def found(*args: Any, **kwargs: Any) -> Blame | None:
         call = bind_all("find_nonfinite", f, args, kwargs)
-        with jax.disable_jit(False), jax.debug_nans(False), jax.debug_infs(False):
+        with jax.disable_jit(False), undisturbed():
             return blame_of(call, has_aux)
 
     return found

@@ -59,6 +59,16 @@ def entering(f: Callable[..., Any]) -> Iterator[None]:
         ) from fault
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Without JAX's debug modes, which raise at the NaN that is to be explained."""
+    if not (jax.config.jax_debug_nans or jax.config.jax_debug_infs):
+        yield
+        return
+    with jax.debug_nans(False), jax.debug_infs(False):
+        yield
+
+
 @dataclass(frozen=True)
 class Leaf:
     """One leaf of the arguments: its path, its value, how it enters the trace."""
