@@ -255,4 +255,5 @@ def test_the_line_is_found_and_nothing_else_alarms(name, surrounding):
     assert blame.phase in phases or blame.phase == "constant"
     assert blame.count > 0 and blame.hint
     if surrounding == "scan":
+        assert blame.iteration is not None
         assert np.ravel(blame.iteration)[0] == 1

@@ -1,14 +1,21 @@
 """What is blamed beyond the line: phase, iteration, elements, operands, hint."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxgrad
-from jaxgrad import NonFiniteError, checked_value_and_grad, explain, find_nonfinite
+from jaxgrad import NonFiniteError, checked_value_and_grad, explain
 
 inf, nan = jnp.inf, jnp.nan
+
+
+def find_nonfinite(f, has_aux=False) -> Any:
+    """jaxgrad's; the tests that read a blame fail at None by themselves."""
+    return jaxgrad.find_nonfinite(f, has_aux)
 
 
 def test_the_double_where_is_advised():
@@ -210,7 +217,7 @@ def test_every_floating_argument_is_differentiated():
         return (w * jnp.sqrt(x)).sum()
 
     assert find_nonfinite(loss)(jnp.ones(2), jnp.zeros(2)).phase == "backward"
-    report = explain(loss)(jnp.ones(2), jnp.zeros(2))
+    report: Any = explain(loss)(jnp.ones(2), jnp.zeros(2))
     assert report.nonfinite.step.operation == "sqrt"
     assert report.nonfinite is report.nonfinite
 
@@ -269,7 +276,7 @@ def test_a_compiled_check_gives_what_value_and_grad_gives():
     jax.tree.map(np.testing.assert_array_equal, checked(w, x), expected)
     with jax.debug_nans(True), pytest.raises(NonFiniteError) as caught:
         checked(w, jnp.array([0.0, inf, 1.0]))
-    assert caught.value.blame.argument == "x"
+    assert caught.value.blame and caught.value.blame.argument == "x"
     assert isinstance(caught.value, FloatingPointError)
 
 
@@ -288,7 +295,7 @@ def test_the_error_says_all_or_why_it_cannot():
 def test_the_gradient_alone_can_fail():
     with pytest.raises(NonFiniteError) as caught:
         checked_value_and_grad(lambda w: jnp.sqrt(w).sum())(jnp.zeros(2))
-    assert caught.value.blame.phase == "backward"
+    assert caught.value.blame and caught.value.blame.phase == "backward"
 
 
 def test_the_blame_s_step_is_the_report_s():
@@ -299,11 +306,11 @@ def test_the_blame_s_step_is_the_report_s():
         return c.sum()
 
     report = explain(loss)(jnp.ones(3))
-    blame = report.nonfinite
+    blame: Any = report.nonfinite
     assert blame.step.name == "c" and blame.step.index == report["c"].index
     np.testing.assert_array_equal(blame.step.value, report["c"].value)
 
 
 def test_public_names():
-    assert jaxgrad.find_nonfinite is find_nonfinite
+    assert jaxgrad.find_nonfinite is jaxgrad.inspection.find_nonfinite
     assert jaxgrad.checked_value_and_grad is checked_value_and_grad

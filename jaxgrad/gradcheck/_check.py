@@ -42,6 +42,7 @@ def check_gradients(
         ValueError: If `order` is not 1 or 2.
 
     Examples:
+        >>> import jax, jax.numpy as jnp
         >>> report = check_gradients(lambda x: jnp.sum(jnp.sin(x)))(jnp.ones(3))
         >>> report.ok, report.dtype, report.checked
         (True, 'float64', 3)
@@ -90,6 +91,7 @@ def assert_gradients(
         AssertionError: On the call, with the entry that is most wrong.
 
     Examples:
+        >>> import jax.numpy as jnp
         >>> assert_gradients(jnp.tanh)(0.5)
     """
     check = check_gradients(f, rtol, atol, has_aux, order)

@@ -79,11 +79,13 @@ class _Comparison:
             rows = np.arange(analytic.shape[1])
             grid = np.meshgrid(columns, rows, indexing="ij")
             entries = _Entries(
-                grid[0].ravel(),
-                grid[1].ravel(),
-                analytic.ravel(),
-                *(each.ravel()[None] for each in (left, across, right)),
-                self._noise(grid[0].ravel(), grid[1].ravel(), 1.0)[None],
+                columns=grid[0].ravel(),
+                rows=grid[1].ravel(),
+                analytic=analytic.ravel(),
+                left=left.ravel()[None],
+                across=across.ravel()[None],
+                right=right.ravel()[None],
+                noise=self._noise(grid[0].ravel(), grid[1].ravel(), 1.0)[None],
             )
             self.checked += analytic.size
             self._judge(entries, mode)

@@ -190,18 +190,18 @@ def _narrowing(jaxpr: Any) -> str:
                 if hasattr(getattr(part, "jaxpr", part), "eqns"):
                     if narrow := _narrowing(part):
                         return narrow
-        sources = [getattr(atom.aval, "dtype", None) for atom in equation.invars]
-        for target in (getattr(v.aval, "dtype", None) for v in equation.outvars):
-            if _is_real(target) and any(
-                _is_real(source) and _epsilon(source) < _epsilon(target)
-                for source in sources
-            ):
-                return target.name
+        sources, targets = _real(equation.invars), _real(equation.outvars)
+        finest = min(map(_epsilon, sources), default=np.inf)
+        for target in targets:
+            if finest < _epsilon(target):
+                return target
     return ""
 
 
-def _is_real(dtype: Any) -> bool:
-    return dtype is not None and jnp.issubdtype(dtype, jnp.floating)
+def _real(atoms: Sequence[Any]) -> list[str]:
+    """The real floating dtypes of an equation's operands or results."""
+    dtypes = (getattr(atom.aval, "dtype", None) for atom in atoms)
+    return [d.name for d in dtypes if d and jnp.issubdtype(d, jnp.floating)]
 
 
 def _noted(problem: Problem, note: str) -> Problem:

@@ -1,10 +1,10 @@
 """What a gradient check returns."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 
-class Element(NamedTuple):
+@dataclass(frozen=True)
+class Element:
     """One entry of the Jacobian.
 
     Attributes:
@@ -28,7 +28,8 @@ class Element(NamedTuple):
     excess: float
 
 
-class Kink(NamedTuple):
+@dataclass(frozen=True)
+class Kink:
     """An entry of the Jacobian where the function has no derivative.
 
     Attributes:

@@ -70,7 +70,7 @@ def steps_of(
         values = _read(draft, records[slot], mask, mode)
         gradients = _read(draft, cotangents[slot], mask, mode)
         steps.append(step(draft, index, values, gradients, draft.loop, mask))
-    final = [o.index for o in result if o.kind == "step" and o.index in index.steps]
+    final = [o.number for o in result if o.kind == "step" and o.number in index.steps]
     return tuple(steps), index.steps[final[0]] if final else None
 
 
@@ -186,11 +186,11 @@ def _operands(origins: Sequence[Origin], index: Numbering) -> tuple[Operand, ...
     operands = []
     for origin in origins:
         if origin.kind != "step":
-            number = origin.index if origin.kind == "argument" else None
+            number = origin.number if origin.kind == "argument" else None
             operands.append(Operand(origin.kind, origin.label, number))
-        elif origin.index in index.steps:
-            label = index.names[origin.index][origin.position]
-            number = index.steps[origin.index]
+        elif origin.number in index.steps:
+            label = index.names[origin.number][origin.position]
+            number = index.steps[origin.number]
             operands.append(Operand("step", label, number, origin.previous))
     return tuple(operands)
 

@@ -109,6 +109,7 @@ class Backward:
                 entry = value.maker or value.parts[-1][0]
                 return Finding("backward", entry, value, mask, adding=True)
             entry, part = bad[0]
+            assert entry is not None  # only the seed comes from none, and that is 1
             mask = mask & nonfinite(part)
             cause = self._cause(entry, value, mask)
             if isinstance(cause, Finding):

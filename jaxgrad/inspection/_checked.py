@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import name_of
@@ -73,7 +74,7 @@ def checked_value_and_grad(
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
         with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
-        if isinstance(finite, jax.core.Tracer):
+        if isinstance(finite, Tracer):
             raise TypeError(
                 "checked_value_and_grad: expected to be called from Python, got a call "
                 "under a transformation instead; use jax.value_and_grad there."

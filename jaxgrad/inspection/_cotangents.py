@@ -162,10 +162,12 @@ def _read(values: dict[Any, Any], atom: Any) -> Any:
     return atom.val if is_literal(atom) else values[atom]
 
 
-def _inner(body: Block, taps: Taps) -> Taps:
+def _inner(taps: Taps, *bodies: Block) -> Taps:
+    """The taps of what stands in some bodies."""
     if taps is None:
         return None
-    return {item.slot: taps[item.slot] for item in body.all_items() if item.visible}
+    items = (item for body in bodies for item in body.all_items())
+    return {item.slot: taps[item.slot] for item in items if item.visible}
 
 
 def _call(item: Item, operands, taps, mode):
@@ -190,7 +192,7 @@ def _remat(item: Item, operands, taps, mode):
         prevent_cse=params["prevent_cse"],
         policy=params["policy"],
     )
-    return again(operands, _inner(body, taps))
+    return again(operands, _inner(taps, body))
 
 
 def _scan(item: Item, operands, taps, mode):
@@ -206,7 +208,7 @@ def _scan(item: Item, operands, taps, mode):
     carry, (stacked, records) = jax.lax.scan(
         once,
         start,
-        (operands[constants + carries :], _inner(body, taps)),
+        (operands[constants + carries :], _inner(taps, body)),
         length=params["length"],
         reverse=params["reverse"],
         unroll=params["unroll"],
@@ -223,16 +225,13 @@ def _cond(item: Item, operands, taps, mode):
 
     def branch(body: Block) -> Callable[..., Any]:
         def taken(values, inner):
-            results, records = run(body, values, inner and _inner(body, inner), mode)
+            results, records = run(body, values, _inner(inner, body), mode)
             return results, blanks | records
 
         return taken
 
-    inner = None
-    if taps is not None:
-        inner = {s: t for body in item.bodies for s, t in _inner(body, taps).items()}
     results, records = jax.lax.switch(
-        index, [branch(body) for body in item.bodies], rest, inner
+        index, [branch(body) for body in item.bodies], rest, _inner(taps, *item.bodies)
     )
     return results, records | {~item.slot: index}
 

@@ -6,7 +6,7 @@ No values here: a `Draft` is a step before its value and gradient are known.
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,8 @@ from jaxgrad.inspection._steps import Source
 class Origin(NamedTuple):
     """Where an operand comes from, by slot (`step`) or number (`argument`)."""
 
-    kind: str
-    index: int = -1
+    kind: Literal["step", "argument", "constant"]
+    number: int = -1
     position: int = 0
     label: str = ""
     previous: bool = False
@@ -119,7 +119,7 @@ def _draft(item: Item, inputs: tuple[Origin, ...], around: _Around) -> Draft:
         operation += " (backward)"
     if item.kind == "call" and len(item.equations) > 1:
         # The numbers inside a library's formula are not the user's.
-        inputs = tuple(o for o in inputs if o.kind != "constant" or o.index >= 0)
+        inputs = tuple(o for o in inputs if o.kind != "constant" or o.number >= 0)
     source = around.source
     if helper := helper_name(helper_in(item.equation)):
         source = replace(source, via=(*source.via, helper))

@@ -27,6 +27,7 @@ from jaxgrad.inspection._trace import (
     NotEntered,
     Traced,
     bind,
+    disabled_jit,
     entering,
     is_floating,
     needs_value,
@@ -161,7 +162,7 @@ def _explanation(
     block = Builder(asked.depth, home_of(call.f)).program(traced.jaxpr)
     leaves = [*call.differentiated, *traced.others]
     mark_active(block, [i < len(call.differentiated) for i in range(len(block.inputs))])
-    mode = Mode(asked.summary, op_by_op=jax.config.jax_disable_jit)
+    mode = Mode(asked.summary, op_by_op=disabled_jit())
     with undisturbed():
         run = program(traced.jaxpr, block, mode)
         outputs = asked.ahead.outputs(started, call, traced, run)

@@ -17,7 +17,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Any, NamedTuple
 
 from jaxgrad.inspection._steps import Source
@@ -239,9 +239,13 @@ def _library_name(frame: Frame) -> str:
 
 
 def _innermost(function: Any) -> Any:
-    while isinstance(function, functools.partial) or inspect.ismethod(function):
-        function = function.func if hasattr(function, "func") else function.__func__
-    return function
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        else:
+            return function
 
 
 @functools.cache

@@ -97,9 +97,10 @@ def assignment_of(frame: Frame) -> Assignment | None:
             return None
         if isinstance(parent, ast.NamedExpr):
             return Assignment(node, _names(parent.target), False)
-        if isinstance(parent, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = getattr(parent, "targets", None) or [parent.target]
-            return _assigned(node, targets[0])
+        if isinstance(parent, ast.Assign):
+            return _assigned(node, parent.targets[0])
+        if isinstance(parent, ast.AnnAssign | ast.AugAssign):
+            return _assigned(node, parent.target)
         if isinstance(parent, ast.Tuple):
             return _unpacked(node, parent, tree.parents.get(parent))
         if isinstance(parent, (*BOUNDARIES, ast.stmt)):
@@ -123,7 +124,8 @@ def _unpacked(
         return None
     if any(isinstance(e, ast.Starred) for e in (*target.elts, *parent.elts)):
         return None
-    return _assigned(node, target.elts[parent.elts.index(node)])
+    position = next(i for i, each in enumerate(parent.elts) if each is node)
+    return _assigned(node, target.elts[position])
 
 
 def _names(target: ast.expr) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxgrad.inspection._cotangents import Mode, value_and_cotangents
 from jaxgrad.inspection._frames import is_library
@@ -27,8 +28,7 @@ from jaxgrad.inspection._graph import (
     open_jaxpr,
     without_constants,
 )
-
-from jaxgrad.inspection._trace import Call, Traced
+from jaxgrad.inspection._trace import Call, Traced, disabled_jit
 
 LIMIT = 64
 _kept: OrderedDict[Any, list[Any]] = OrderedDict()
@@ -70,7 +70,7 @@ class Ahead:
     def start(self, call: Call) -> "Started | None":
         """Start what the last call ran, if this one has the same form."""
         last = self._last
-        if last is None or jax.config.jax_disable_jit or last.form != form(call):
+        if last is None or disabled_jit() or last.form != form(call):
             return None
         given = [call.leaves[i].value for i in last.leaves]
         split = last.differentiated
@@ -88,7 +88,7 @@ class Ahead:
         run = _Run.of(call, traced, program)
         if started is not None and run.repeats(started.run):
             return started.outputs
-        repeatable = not (traced.jaxpr.effects or jax.config.jax_disable_jit)
+        repeatable = not (traced.jaxpr.effects or disabled_jit())
         repeatable = repeatable and run.form is not None
         arrays = all(isinstance(c, jax.Array) for c in run.constants)
         self._last = run if repeatable and arrays else None
@@ -221,7 +221,7 @@ def _alike(x: Any, y: Any) -> bool:
         return x.dtype == y.dtype and x.tobytes() == y.tobytes()
     if isinstance(x, float):
         return x.hex() == y.hex()
-    if isinstance(x, jax.Array | jax.core.Tracer):
+    if isinstance(x, jax.Array | Tracer):
         return False
     if _is_rule(x):
         return True  # compared by their snapshots

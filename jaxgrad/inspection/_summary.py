@@ -6,11 +6,12 @@ kept, and inside the compiled program, where the array never leaves the device
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Num, Shaped
+from jaxtyping import ArrayLike, Float, Shaped
 
 from jaxgrad._types import Array
 
@@ -70,7 +71,7 @@ EMPTY = Summary(0, np.nan, np.nan, np.nan, 0.0, 0, 0)
 
 def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
     """Minimum, mean, maximum, norm, zeros and non-finite elements of `x`, traced."""
-    x = _real(x, jnp)
+    x = jnp.asarray(_real(x, jnp))
     if x.size == 0:
         return jnp.zeros(MEASURES, x.dtype)
     low, high = x.min(), x.max()
@@ -97,12 +98,11 @@ def summarize(
     """The summary of a concrete array, of which the rows `taken` count."""
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return Summary(x.size, np.nan, np.nan, np.nan, np.nan, 0, 0)
-    x = np.asarray(x)
-    if taken is not None:
-        x = x[taken]
-    if x.size == 0:
+    kept = np.asarray(x) if taken is None else np.asarray(x)[taken]
+    if kept.size == 0:
         return EMPTY
-    x = _real(x.astype(np.complex128 if np.iscomplexobj(x) else np.float64), np)
+    wide = np.complex128 if np.iscomplexobj(kept) else np.float64
+    x = np.asarray(_real(kept.astype(wide), np))
     with np.errstate(all="ignore"):
         scale = np.abs(x).max()
         scale = scale if np.isfinite(scale) and scale > 0 else 1.0
@@ -117,7 +117,7 @@ def summarize(
         )
 
 
-def _real(x: Num[ArrayLike, "*shape"], numpy) -> Float[ArrayLike, "*shape"]:
+def _real(x: Any, numpy: Any) -> Any:
     """`x` as float32 or float64; of a complex number the magnitude."""
     if numpy.issubdtype(x.dtype, np.complexfloating):
         return numpy.abs(x)

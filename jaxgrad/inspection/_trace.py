@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
@@ -27,6 +28,9 @@ CONCRETE = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+
+# JAX sets its options as attributes that no type checker sees.
+CONFIGURED: Any = jax.config
 
 # A number of layers or a flag stays a Python object; these enter the trace.
 TRACED = (jax.Array, np.ndarray, np.floating, float)
@@ -59,10 +63,15 @@ def entering(f: Callable[..., Any]) -> Iterator[None]:
         ) from fault
 
 
+def disabled_jit() -> bool:
+    """Whether the call is under `jax.disable_jit`."""
+    return CONFIGURED.jax_disable_jit
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Without JAX's debug modes, which raise at the NaN that is to be explained."""
-    if not (jax.config.jax_debug_nans or jax.config.jax_debug_infs):
+    if not (CONFIGURED.jax_debug_nans or CONFIGURED.jax_debug_infs):
         yield
         return
     with jax.debug_nans(False), jax.debug_infs(False):
@@ -198,7 +207,7 @@ def trace(call: Call, concrete: bool = False) -> Traced:
         args, kwargs = jax.tree.unflatten(call.tree, leaves)
         leaves, tree = jax.tree.flatten(call.f(*args, **kwargs))
         scalar = bool(leaves) and jnp.shape(leaves[0]) == () and is_floating(leaves[0])
-        static = [not isinstance(x, jax.core.Tracer) for x in leaves]
+        static = [not isinstance(x, Tracer) for x in leaves]
         if scalar:
             static[0] = False
         found[:] = [

@@ -148,7 +148,8 @@ def _selected(array: Any, mask: np.ndarray) -> np.ndarray:
 def _iteration(entry: Entry | None) -> int | tuple[int, ...] | None:
     if entry is None or not entry.iteration:
         return None
-    return entry.iteration if len(entry.iteration) > 1 else entry.iteration[0]
+    outermost, *inner = entry.iteration
+    return (outermost, *inner) if inner else outermost
 
 
 def _line(entry: Entry | None, step: Step | None) -> Source | None:
