@@ -233,7 +233,16 @@ def outputs_of(function, x, name):
     return function(x)
 
 
-@pytest.mark.parametrize("surrounding", SURROUNDINGS)
+QUICK = ("eager", "jit(value and grad)", "vmap", "scan")
+
+
+@pytest.mark.parametrize(
+    "surrounding",
+    [
+        pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow)
+        for name in SURROUNDINGS
+    ],
+)
 @pytest.mark.parametrize("name", TRAPS)
 def test_the_line_is_found_and_nothing_else_alarms(name, surrounding):
     f, bad, good, line, phases = TRAPS[name]

@@ -435,11 +435,33 @@ def test_what_a_function_closes_over_is_never_out_of_date():
     def loss(x):
         return (op(x) * scale).sum()
 
-    assert explain(loss)(jnp.ones(2)).gradients[0] == 2.0
-    scale = jnp.float32(3.0)
-    assert explain(loss)(jnp.ones(2)).gradients[0] == 3.0
+    explained = explain(loss)
+    for explainer in (explained, explained, explain(loss)):
+        assert explainer(jnp.ones(2)).gradients[0] == 2.0
+    scale = jnp.float32(3.0)  # what was started ahead is thrown away
+    for explainer in (explained, explained, explain(loss)):
+        assert explainer(jnp.ones(2)).gradients[0] == 3.0
     slope = 10.0
-    assert explain(loss)(jnp.ones(2)).gradients[0] == 30.0
+    for explainer in (explained, explained, explain(loss)):
+        assert explainer(jnp.ones(2)).gradients[0] == 30.0
+
+
+def test_a_change_of_python_s_is_seen_by_the_same_explainer():
+    switch = {"on": True}
+
+    def loss(x, factor):
+        h = jnp.sin(x) if switch["on"] else jnp.cos(x)
+        return (h * factor).sum()
+
+    explained = explain(loss)
+    x = jnp.array([0.3, 0.7])
+    for factor in (1, 2.0, np.float32(3.0), jnp.float32(2.0)):
+        for switch["on"] in (True, True, False, False):
+            report = explained(x, factor)
+            value, gradients = jax.value_and_grad(loss)(x, factor)
+            np.testing.assert_allclose(report.value, value, rtol=1e-6)
+            np.testing.assert_allclose(report.gradients, gradients, rtol=1e-6)
+            assert report["h"].operation == ("sin" if switch["on"] else "cos")
 
 
 def test_big_constants_are_named_and_not_kept():
@@ -583,7 +605,7 @@ def test_the_configuration_and_debug_modes_are_left_alone():
     with jax.debug_nans(True):
         report = explain(lambda x: jnp.log(x).sum())(jnp.zeros(1))
         with pytest.raises(FloatingPointError):  # still on
-            jnp.log(jnp.zeros(1)) * 0
+            _ = jnp.log(jnp.zeros(1)) * 0
     assert np.isinf(report.value)
     with jax.enable_x64(True):
         assert explain(backprop)(*map(np.float64, SEED)).value.dtype == np.float64

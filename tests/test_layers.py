@@ -94,6 +94,15 @@ def test_every_room_of_the_library_is_on_the_map():
     assert {room(path) for path in FILES} <= set(MAY_IMPORT)
 
 
+def test_one_file_knows_how_jaxprs_are_built():
+    users = [
+        path.name
+        for path in FILES
+        if any(name.startswith("jax.extend") for name in imports(path))
+    ]
+    assert users == ["_jaxprs.py"]
+
+
 def test_a_breach_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.test_layers.LIBRARY", tmp_path)
     bad = tmp_path / "activations.py"

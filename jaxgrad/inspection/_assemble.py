@@ -11,7 +11,7 @@ import numpy as np
 from jaxgrad.inspection._cotangents import Mode
 from jaxgrad.inspection._describe import Draft, Origin, constant_label
 from jaxgrad.inspection._frames import name_of
-from jaxgrad.inspection._graph import OPAQUE, is_floating
+from jaxgrad.inspection._jaxprs import OPAQUE, is_floating
 from jaxgrad.inspection._steps import Argument, Operand, Source, Step
 from jaxgrad.inspection._summary import Summary
 from jaxgrad.inspection._trace import Call, Leaf

@@ -15,11 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgrad._types import Array
-from jaxgrad.inspection._graph import (
+from jaxgrad.inspection._graph import Block, Builder, Item
+from jaxgrad.inspection._jaxprs import (
     OPAQUE,
-    Block,
-    Builder,
-    Item,
     is_floating,
     is_literal,
     run_jaxpr,

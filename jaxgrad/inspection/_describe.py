@@ -11,14 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from jaxgrad.inspection._frames import helper_name, source_of
-from jaxgrad.inspection._graph import (
-    Block,
-    Item,
-    helper_in,
-    is_literal,
-    name_in,
-    scan_parts,
-)
+from jaxgrad.inspection._graph import Block, Item
+from jaxgrad.inspection._jaxprs import helper_in, is_literal, name_in, scan_parts
 from jaxgrad.inspection._names import Assignment, assignment_of, operation_of
 from jaxgrad.inspection._steps import Source
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import jax
 
 from jaxgrad._checks import check_choice
+from jaxgrad.inspection._activity import mark_active
 from jaxgrad.inspection._assemble import (
     arguments_of,
     constant_name,
@@ -16,7 +17,8 @@ from jaxgrad.inspection._assemble import (
 from jaxgrad.inspection._cotangents import Mode
 from jaxgrad.inspection._describe import Origin, describe
 from jaxgrad.inspection._frames import home_of, name_of
-from jaxgrad.inspection._graph import Builder, Depth, constants_of, mark_active
+from jaxgrad.inspection._graph import Builder, Depth
+from jaxgrad.inspection._jaxprs import constants_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
 from jaxgrad.inspection._programs import Ahead, Started, program
 from jaxgrad.inspection._steps import Explanation

@@ -2,9 +2,7 @@
 
 A jaxpr is JAX's list of primitive equations. Consecutive equations that one call of
 the user produced become one `Item`; the user's own functions behind `jit`, `scan`,
-`cond` and `checkpoint` are entered and become `Block`s inside the item. Only this
-file knows how jaxprs are built: it alone uses `jax.extend.core`, and what differs
-between versions of JAX stands in the functions at its end.
+`cond` and `checkpoint` are entered and become `Block`s inside the item.
 """
 
 import itertools
@@ -13,10 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import jax
-import jax.extend.core
-import jax.numpy as jnp
-
 from jaxgrad.inspection._frames import (
     Frame,
     Passes,
@@ -24,30 +18,19 @@ from jaxgrad.inspection._frames import (
     is_library,
     is_machinery,
 )
+from jaxgrad.inspection._jaxprs import (
+    ENTERED,
+    Kind,
+    bodies_of,
+    constants_of,
+    is_literal,
+    jaxpr_of,
+    open_jaxpr,
+)
 
 Depth = Literal["user", "library", "primitive"]
-Kind = Literal["call", "jit", "remat", "scan", "cond", "while"]
 
-# Names of the primitives whose bodies can be entered, in any version of JAX.
-ENTERED: dict[str, Kind] = {
-    "jit": "jit",
-    "pjit": "jit",
-    "closed_call": "jit",
-    "core_call": "jit",
-    "remat2": "remat",
-    "checkpoint": "remat",
-    "remat": "remat",
-    "scan": "scan",
-    "cond": "cond",
-}
-# No derivative passes these: their results do not depend on the arguments, and a
-# perturbed operand would be an error in some.
-OPAQUE = frozenset(
-    "while pure_callback io_callback debug_callback debug_print ffi_call "
-    "custom_linear_solve_opaque infeed outfeed".split()
-)
 TRANSPOSED = "transpose("
-FLAT = frozenset(("stop_gradient", "floor", "ceil", "round", "sign", "nextafter"))
 
 
 @dataclass(frozen=True)
@@ -280,77 +263,6 @@ class Builder:
         return self._ours[id(jaxpr)]
 
 
-def mark_active(block: Block, active: Sequence[bool]) -> list[bool]:
-    """Note which values a derivative passes through; those of the outputs.
-
-    Args:
-        block: The block; its items' `active` is filled in.
-        active: Whether each input of the block depends on the arguments.
-    """
-    known = dict(zip(block.inputs, active, strict=True))
-    for item in block.items:
-        flags = [_known(known, atom) for atom in item.operands]
-        if item.kind == "call":
-            results = _flow(item.equations, item.reads, item.writes, flags)
-        else:
-            results = _through(item.equation, flags, item.bodies, mark_active)
-            results = item.written(results)
-        item.active = tuple(results)
-        known.update(zip(item.writes, results, strict=True))
-    return [_known(known, atom) for atom in block.outputs]
-
-
-def _flow(equations, reads, writes, flags: Sequence[bool]) -> list[bool]:
-    known = dict(zip(reads, flags, strict=True))
-    for equation in equations:
-        inside = [_known(known, atom) for atom in equation.invars]
-        name = equation.primitive.name
-        if name in OPAQUE or name in FLAT or not any(inside):
-            results = [False] * len(equation.outvars)
-        elif name in ENTERED:
-            results = _through(equation, inside, bodies_of(equation), _jaxpr_flow)
-        else:
-            results = [is_floating(v.aval) for v in equation.outvars]
-        known.update(zip(equation.outvars, results, strict=True))
-    return [known[v] for v in writes]
-
-
-def _jaxpr_flow(closed: Any, flags: Sequence[bool]) -> list[bool]:
-    jaxpr = open_jaxpr(closed)
-    constant = [False] * len(jaxpr.constvars)
-    inputs = [*jaxpr.constvars, *jaxpr.invars]
-    outputs = [v for v in jaxpr.outvars if not is_literal(v)]
-    results = iter(_flow(jaxpr.eqns, inputs, outputs, [*constant, *flags]))
-    return [not is_literal(v) and next(results) for v in jaxpr.outvars]
-
-
-def _through(equation, flags, bodies, flow) -> list[bool]:
-    """The activity of the results of an entered equation."""
-    kind = ENTERED[equation.primitive.name]
-    if kind == "cond":
-        branches = [flow(body, flags[1:]) for body in bodies]
-        results = [any(column) for column in zip(*branches, strict=True)]
-    elif kind == "scan":
-        constants, carries, _ = scan_parts(equation)
-        while True:
-            results = flow(bodies[0], flags)
-            inner = slice(constants, constants + carries)
-            grown = [a or b for a, b in zip(flags[inner], results, strict=False)]
-            if grown == list(flags[inner]):
-                break
-            flags = [*flags[:constants], *grown, *flags[constants + carries :]]
-    else:
-        results = flow(bodies[0], flags)
-    return [
-        a and is_floating(v.aval)
-        for a, v in zip(results, equation.outvars, strict=True)
-    ]
-
-
-def _known(known: dict[Any, bool], atom: Any) -> bool:
-    return not is_literal(atom) and known.get(atom, False)
-
-
 def _hide_preparations(items: list[Item]) -> None:
     """Let what a library computes ahead of an entered body be no step."""
     for item, after in itertools.pairwise(items):
@@ -421,115 +333,3 @@ def _writes(equations: Sequence[Any], readers: dict[Any, int]) -> tuple[Any, ...
     made = [v for equation in equations for v in equation.outvars]
     used = tuple(v for v in made if readers.get(v, 0) > inside.get(v, 0))
     return used or tuple(equations[-1].outvars)
-
-
-# What depends on the version of JAX: from here on.
-
-
-def open_jaxpr(closed: Any) -> Any:
-    """The jaxpr with its equations; since JAX 0.12 a closed jaxpr is one itself."""
-    return getattr(closed, "jaxpr", closed)
-
-
-def without_constants(closed: Any) -> Any:
-    """The open jaxpr of a closed one, free of the arrays it closes over."""
-    jaxpr = open_jaxpr(closed)
-    return jaxpr.replace(constvars=list(jaxpr.constvars))
-
-
-def is_jaxpr(value: Any) -> bool:
-    """Whether a parameter is a jaxpr, open or closed."""
-    kinds = (jax.extend.core.Jaxpr, jax.extend.core.ClosedJaxpr)
-    return isinstance(value, kinds)
-
-
-def constants_of(closed: Any) -> Sequence[Any]:
-    """The values of a jaxpr's constant variables."""
-    return getattr(closed, "consts", ())
-
-
-def jaxpr_of(
-    equations: Sequence[Any], reads: Sequence[Any], writes: Sequence[Any], like: Any
-) -> Any:
-    """The closed jaxpr of some of the equations of the jaxpr `like`."""
-    jaxpr = open_jaxpr(like).replace(
-        constvars=[],
-        invars=list(reads),
-        outvars=list(writes),
-        eqns=list(equations),
-        effects=frozenset().union(*(equation.effects for equation in equations)),
-    )
-    return jax.extend.core.ClosedJaxpr(jaxpr, [])
-
-
-def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Run a closed jaxpr by binding its primitives: a custom derivative is kept."""
-    return jax.extend.core.jaxpr_as_fun(closed)(*arguments)
-
-
-def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Bind a `custom_jvp_call` so that its rule keeps the lines it is written in.
-
-    `run_jaxpr` gives whatever is traced inside the line of the equation.
-    """
-    given = iter(arguments)
-    operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
-    params = equation.primitive.get_bind_params(equation.params)
-    functions, params = params if isinstance(params, tuple) else ((), params)
-    return equation.primitive.bind(*functions, *operands, **params)
-
-
-def bodies_of(equation: Any) -> list[Any]:
-    """The jaxprs that an equation runs as they are, or []; of `while` test and body."""
-    params = equation.params
-    if "branches" in params:
-        return list(params["branches"])
-    if equation.primitive.name == "while":
-        return [params["cond_jaxpr"], params["body_jaxpr"]]
-    if equation.primitive.name not in ENTERED:
-        return []
-    return [params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]]
-
-
-def scan_parts(equation: Any) -> tuple[int, int, int]:
-    """How many constants, carries and sliced inputs a scan has.
-
-    Its parameters are named differently from version to version, but a sliced
-    input and a stacked result have one axis more outside than in the body.
-    """
-    body = open_jaxpr(bodies_of(equation)[0])
-    inputs = zip(equation.invars, body.invars, strict=True)
-    results = zip(equation.outvars, body.outvars, strict=True)
-    sliced = sum(_axes(outer) != _axes(inner) for outer, inner in inputs)
-    carries = sum(_axes(outer) == _axes(inner) for outer, inner in results)
-    return len(equation.invars) - sliced - carries, carries, sliced
-
-
-def _axes(atom: Any) -> int:
-    return len(getattr(atom.aval, "shape", ()))
-
-
-def name_in(equation: Any) -> str:
-    """What an equation calls itself: of a helper the function, else the primitive."""
-    name = equation.params.get("name")
-    if not isinstance(name, str):
-        name = helper_in(equation) or equation.primitive.name
-    return name.split(" ")[0].split(".")[-1].strip("_<>") or equation.primitive.name
-
-
-def helper_in(equation: Any) -> str:
-    """The function behind a helper's equation: `name at file:line`, or ""."""
-    body = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-    info = getattr(open_jaxpr(body), "debug_info", None) if body is not None else None
-    return getattr(info, "func_src_info", None) or ""
-
-
-def is_literal(atom: Any) -> bool:
-    """Whether an operand stands in the equation itself."""
-    return isinstance(atom, jax.extend.core.Literal)
-
-
-def is_floating(aval: Any) -> bool:
-    """Whether values of this type have gradients: floating or complex."""
-    dtype = getattr(aval, "dtype", None)
-    return dtype is not None and jnp.issubdtype(dtype, jnp.inexact)

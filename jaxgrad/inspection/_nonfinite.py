@@ -6,11 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgrad.inspection._activity import mark_active
 from jaxgrad.inspection._assemble import constant_name, whole_step
 from jaxgrad.inspection._blame import Backward, Finding, blame_forward, total
 from jaxgrad.inspection._describe import Origin, describe
 from jaxgrad.inspection._frames import home_of
-from jaxgrad.inspection._graph import Builder, constants_of, mark_active
+from jaxgrad.inspection._graph import Builder
+from jaxgrad.inspection._jaxprs import constants_of
 from jaxgrad.inspection._steps import Blame
 from jaxgrad.inspection._tape import Recorder, Value, nonfinite
 from jaxgrad.inspection._trace import (

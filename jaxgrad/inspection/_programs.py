@@ -20,8 +20,8 @@ from jax.core import Tracer
 
 from jaxgrad.inspection._cotangents import Mode, value_and_cotangents
 from jaxgrad.inspection._frames import is_library
-from jaxgrad.inspection._graph import (
-    Block,
+from jaxgrad.inspection._graph import Block
+from jaxgrad.inspection._jaxprs import (
     constants_of,
     is_jaxpr,
     is_literal,

@@ -13,13 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
-from jaxgrad.inspection._graph import (
+from jaxgrad.inspection._graph import Block, Builder, Item, Place
+from jaxgrad.inspection._jaxprs import (
     FLAT,
     OPAQUE,
-    Block,
-    Builder,
-    Item,
-    Place,
     bind_rule,
     is_floating,
     is_literal,

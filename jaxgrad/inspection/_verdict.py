@@ -19,8 +19,9 @@ from jaxgrad.inspection._blame import (
 )
 from jaxgrad.inspection._describe import Draft
 from jaxgrad.inspection._frames import source_of
-from jaxgrad.inspection._graph import Builder, constants_of
+from jaxgrad.inspection._graph import Builder
 from jaxgrad.inspection._hints import hint
+from jaxgrad.inspection._jaxprs import constants_of
 from jaxgrad.inspection._steps import Blame, Source, Step
 from jaxgrad.inspection._tape import Entry, Recorder, Value
 
