@@ -100,7 +100,7 @@ def newton_under_vmap(x):
 def counted_loops(x):
     n = lax.fori_loop(0, jnp.argmax(x), lambda i, c: c + i, 1)
     looped = lax.fori_loop(0, 4, lambda i, c: jnp.sin(c) * x, x)
-    return looped.sum() * n.astype(x.dtype)
+    return looped.sum() * jnp.asarray(n, x.dtype)
 
 
 @program
@@ -367,7 +367,10 @@ def test_also_at_any_depth_in_summary_and_op_by_op_and_it_is_no_blame(name):
         same(explain(f, depth=depth)(X), expected)
     same(explain(f, keep="summary")(X), expected)
     with jax.disable_jit():
-        same(explain(f)(X), jax.value_and_grad(f)(X), exactly=True)
+        # An argument that a jitted function gives back has two names in the trace:
+        # the parts of its gradient are added in another order.
+        exactly = name != "jitted_functions"
+        same(explain(f)(X), jax.value_and_grad(f)(X), exactly)
     assert find_nonfinite(f)(X) is None
 
 
