@@ -346,7 +346,18 @@ def same(report, expected, exactly=False):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+LONG = (
+    "gradients_inside random_keys scans_and_maps solvers windows_and_segments".split()
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in LONG else [])
+        for name in PROGRAMS
+    ],
+)
 def test_what_jax_differentiates_is_explained(name):
     f = PROGRAMS[name]
     report = explain(f)(X)
