@@ -33,6 +33,7 @@ EXPERIMENTS = (
     "cross_entropy",
     "two_layer_net",
     "mnist_mlp",
+    "explain",
 )
 
 
@@ -125,8 +126,10 @@ def main(argv: Sequence[str] | None = None) -> Result:
 
 def _options(name: str, config: Config) -> list[str]:
     options = ["--output-dir", str(config.output_dir / name)]
-    if name == "mnist_mlp":
-        options += ["--dataset", config.dataset, "--epochs", str(config.epochs)]
+    if name in ("mnist_mlp", "explain"):
+        options += ["--dataset", config.dataset]
+        if name == "mnist_mlp":
+            options += ["--epochs", str(config.epochs)]
         if config.data_dir is not None:
             options += ["--data-dir", str(config.data_dir)]
     return options

@@ -9,10 +9,18 @@ line and a jaxgrad line can be compared word for word. `jaxgrad.mnist` and
 from jaxgrad import activations as activations
 from jaxgrad import descent as descent
 from jaxgrad import differentiation as differentiation
+from jaxgrad import gradcheck as gradcheck
 from jaxgrad import initializers as initializers
+from jaxgrad import inspection as inspection
 from jaxgrad import losses as losses
 from jaxgrad import optimizers as optimizers
 from jaxgrad.differentiation import derivative as derivative
 from jaxgrad.differentiation import derivatives as derivatives
+from jaxgrad.gradcheck import assert_gradients as assert_gradients
+from jaxgrad.gradcheck import check_gradients as check_gradients
+from jaxgrad.inspection import NonFiniteError as NonFiniteError
+from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
+from jaxgrad.inspection import explain as explain
+from jaxgrad.inspection import find_nonfinite as find_nonfinite
 
 __version__ = "0.1.0"

@@ -9,7 +9,7 @@ LIBRARY = Path(__file__).parents[1] / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 # The map of ARCHITECTURE: a module may import what stands in a lower layer.
-L0 = {"_types", "_checks", "_differences", "_dtypes"}
+L0 = {"_types", "_checks", "_differences", "_dtypes", "_arguments"}
 L1 = {
     "differentiation",
     "gradcheck",
@@ -92,6 +92,15 @@ def test_library_file_keeps_to_its_layer(path):
 
 def test_every_room_of_the_library_is_on_the_map():
     assert {room(path) for path in FILES} <= set(MAY_IMPORT)
+
+
+def test_one_file_knows_how_jaxprs_are_built():
+    users = [
+        path.name
+        for path in FILES
+        if any(name.startswith("jax.extend") for name in imports(path))
+    ]
+    assert users == ["_jaxprs.py"]
 
 
 def test_a_breach_is_seen(tmp_path, monkeypatch):

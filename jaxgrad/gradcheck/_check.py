@@ -1,0 +1,118 @@
+"""`check_gradients` and `assert_gradients`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxgrad._checks import check_int
+from jaxgrad.gradcheck._compare import compare
+from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of
+from jaxgrad.gradcheck._report import GradientCheck
+
+
+def check_gradients(
+    f: Callable[..., Any],
+    rtol: float | None = None,
+    atol: float | None = None,
+    has_aux: bool = False,
+    order: int = 1,
+) -> Callable[..., GradientCheck]:
+    r"""Compare the derivatives of a function with central differences.
+
+    The Jacobian of all floating results with respect to all floating arguments is
+    compared entry by entry, in reverse and in forward mode. It is computed in float64
+    (`jax.enable_x64` as a context: the configuration stays as it is) unless `f`
+    narrows its arguments on the way; then in the dtype of the arguments.
+
+    Args:
+        f: A function of pytrees; only floating arrays and Python's floats vary. It
+            is called in batches under `jax.vmap`.
+        rtol: How far a derivative may be off, relative to its size; by default 1e-5
+            in float64 and 5e-3 in float32.
+        atol: The same, absolute; by default what the rounding of `f`, which is
+            measured, makes of a difference quotient.
+        has_aux: Whether `f` returns a pair, of which only the first part counts.
+        order: 2 checks the derivatives of the gradient as well; of an array-valued
+            `f` the gradient of the sum of its results in fixed weights.
+
+    Returns:
+        A function of the arguments of `f` that returns a `GradientCheck`.
+
+    Raises:
+        TypeError: On the call, if a result is complex or none is floating.
+        ValueError: If `order` is not 1 or 2.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp
+        >>> report = check_gradients(lambda x: jnp.sum(jnp.sin(x)))(jnp.ones(3))
+        >>> report.ok, report.dtype, report.checked
+        (True, 'float64', 3)
+        >>> check_gradients(jax.nn.relu)(jnp.zeros(1)).kinks[0].right
+        1.0
+
+    Torch: `torch.autograd.gradcheck`, which needs double precision arguments.
+    """
+    check_int("check_gradients", "order", order, least=1)
+    if order > 2:
+        raise ValueError(
+            f"check_gradients: expected order 1 or 2, got {order} instead."
+        )
+
+    def checked(*args: Any, **kwargs: Any) -> GradientCheck:
+        problem = problem_of(f, has_aux, args, kwargs)
+        with computing(problem):
+            first = compare(problem, rtol, atol)
+            if order == 1:
+                return first
+            return _joined(first, compare(gradient_of(problem), rtol, atol))
+
+    return checked
+
+
+def assert_gradients(
+    f: Callable[..., Any],
+    rtol: float | None = None,
+    atol: float | None = None,
+    has_aux: bool = False,
+    order: int = 1,
+) -> Callable[..., None]:
+    """`check_gradients` for tests: raises AssertionError where a derivative is wrong.
+
+    Args:
+        f: As in `check_gradients`, and so are the others.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        has_aux: Whether `f` returns a pair, of which only the first part counts.
+        order: 2 checks the derivatives of the gradient as well.
+
+    Returns:
+        A function of the arguments of `f` that returns None.
+
+    Raises:
+        AssertionError: On the call, with the entry that is most wrong.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> assert_gradients(jnp.tanh)(0.5)
+    """
+    check = check_gradients(f, rtol, atol, has_aux, order)
+
+    def asserted(*args: Any, **kwargs: Any) -> None:
+        report = check(*args, **kwargs)
+        assert report.ok, str(report)
+
+    return asserted
+
+
+def _joined(first: GradientCheck, second: GradientCheck) -> GradientCheck:
+    """The report of both orders."""
+    elements = [r.worst for r in (first, second) if r.worst is not None]
+    return GradientCheck(
+        ok=first.ok and second.ok,
+        worst=max(elements, key=lambda element: element.excess, default=None),
+        failures=first.failures + second.failures,
+        kinks=first.kinks + second.kinks,
+        checked=first.checked + second.checked,
+        dtype=first.dtype,
+        modes=first.modes,
+        notes=tuple(dict.fromkeys(first.notes + second.notes)),
+    )

@@ -1,0 +1,212 @@
+"""A call as a function from one vector to one vector, in the widest dtype it allows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._arguments import NamedLeaf, is_floating, named_leaves
+from jaxgrad._differences import default_step
+from jaxgrad._types import Array
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function of a vector that returns a vector, and the names of the elements.
+
+    Attributes:
+        f: The function.
+        x: Where to differentiate it, in the dtype to compute in.
+        steps: The step of the difference for each element of `x`.
+        paths: For each argument in `x` its path and shape, in their order.
+        outputs: The same for the results.
+        dtype: The narrowest dtype on the way.
+        wide: Whether to compute under `jax.enable_x64`.
+        notes: What was not possible, and why.
+        order: Of the derivatives that are checked.
+    """
+
+    f: Callable[[Array], Array]
+    x: np.ndarray
+    steps: np.ndarray
+    paths: tuple[tuple[str, tuple[int, ...]], ...]
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    dtype: str
+    wide: bool
+    notes: tuple[str, ...] = ()
+    order: int = 1
+
+
+def problem_of(
+    f: Callable[..., Any], has_aux: bool, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Problem:
+    """The call in float64 if it lets float64 through, else in its own dtype."""
+    leaves, tree = named_leaves(f, args, kwargs)
+    call = _Call(f, leaves, tree, has_aux)
+    if not call.varying:
+        raise TypeError(
+            "check_gradients: expected an argument with floating elements, got none."
+        )
+    with jax.enable_x64(True):
+        dtypes = [jnp.float64] * len(call.varying)
+        problem, reason = _attempt(call, dtypes, wide=True)
+    if problem is not None:
+        return problem
+    dtypes = [jnp.result_type(leaf.value) for leaf in call.varying]
+    problem, fault = _attempt(call, dtypes, wide=False)
+    if problem is None:
+        raise fault
+    note = f"not in float64: {_in_short(reason)}"
+    return problem if "float64" in dtypes else _noted(problem, note)
+
+
+def gradient_of(problem: Problem) -> Problem:
+    """The problem whose results are the gradient, of fixed weights of several."""
+    count = sum(int(np.prod(shape)) for _, shape in problem.outputs)
+    weights = np.linspace(0.5, 1.5, count) if count > 1 else np.ones(1)
+
+    def total(x: Array) -> Array:
+        results = problem.f(x)
+        return jnp.vdot(results, jnp.asarray(weights, results.dtype))
+
+    outputs = tuple((f" (d/d {path})", shape) for path, shape in problem.paths)
+    return Problem(
+        f=jax.grad(total),
+        x=problem.x,
+        steps=problem.steps,
+        paths=problem.paths,
+        outputs=outputs,
+        dtype=problem.dtype,
+        wide=problem.wide,
+        order=2,
+    )
+
+
+def computing(problem: Problem) -> AbstractContextManager[Any]:
+    """The configuration to compute in; the caller's is left as it is."""
+    return jax.enable_x64(True) if problem.wide else nullcontext()
+
+
+@dataclass(frozen=True)
+class _Call:
+    f: Callable[..., Any]
+    leaves: list[NamedLeaf]
+    tree: Any
+    has_aux: bool
+
+    @property
+    def varying(self) -> list[NamedLeaf]:
+        return [leaf for leaf in self.leaves if is_floating(leaf.value)]
+
+    def results(self, floating: Sequence[Array]) -> list[tuple[str, Array]]:
+        """The floating results, with their paths, for other floating leaves."""
+        given = iter(floating)
+        leaves = [
+            next(given) if is_floating(leaf.value) else leaf.value
+            for leaf in self.leaves
+        ]
+        args, kwargs = jax.tree.unflatten(self.tree, leaves)
+        result = self.f(*args, **kwargs)
+        result = result[0] if self.has_aux else result
+        paths, _ = jax.tree_util.tree_flatten_with_path(result)
+        for path, leaf in paths:
+            if jnp.iscomplexobj(leaf):
+                raise TypeError(
+                    "check_gradients: expected f to return real arrays, got a complex "
+                    f"one at {jax.tree_util.keystr(path)!r} instead."
+                )
+        found = [(jax.tree_util.keystr(p), x) for p, x in paths if is_floating(x)]
+        if not found:
+            raise TypeError(
+                "check_gradients: expected f to return a floating array, got none."
+            )
+        return found
+
+
+def _attempt(
+    call: _Call, dtypes: Sequence[Any], wide: bool
+) -> tuple[Problem | None, Any]:
+    """The problem in these dtypes, or why it cannot be stated in them."""
+    common = np.result_type(*dtypes) if len(set(dtypes)) > 1 else dtypes[0]
+    arrays = [
+        np.asarray(leaf.value, dtype)
+        for leaf, dtype in zip(call.varying, dtypes, strict=True)
+    ]
+    ends = np.cumsum([array.size for array in arrays])[:-1]
+    found: list[Any] = []
+
+    def f(x: Array) -> Array:
+        pieces = [
+            piece.reshape(array.shape).astype(array.dtype)
+            for piece, array in zip(jnp.split(x, ends), arrays, strict=True)
+        ]
+        results = call.results(pieces)
+        found[:] = [(path, jnp.shape(leaf)) for path, leaf in results]
+        widest = np.result_type(*(leaf.dtype for _, leaf in results))
+        found.append([leaf.dtype.name for _, leaf in results])
+        return jnp.concatenate([jnp.ravel(y).astype(widest) for _, y in results])
+
+    x = np.concatenate([array.ravel().astype(common) for array in arrays])
+    try:
+        jaxpr = jax.make_jaxpr(f)(x)
+    except Exception as fault:  # whatever stands in the way of another dtype
+        return None, fault
+    *outputs, names = found
+    if wide and set(names) != {"float64"}:
+        return None, f"f returns {names[0]} whatever it is given"
+    if wide and (narrow := _narrowing(jaxpr)):
+        return None, f"f computes in {narrow}"
+    steps = np.concatenate([_steps(array) for array in arrays])
+    narrowest = max([*names, *(a.dtype.name for a in arrays)], key=_epsilon)
+    paths = tuple(
+        (leaf.path, array.shape)
+        for leaf, array in zip(call.varying, arrays, strict=True)
+    )
+    return Problem(
+        f, x, steps.astype(common), paths, tuple(outputs), narrowest, wide
+    ), None
+
+
+def _steps(array: np.ndarray) -> np.ndarray:
+    """Powers of two near the best step, so that x + step is exact in the dtype."""
+    steps = np.asarray(default_step(jnp.asarray(array)), np.float64).ravel()
+    return np.exp2(np.round(np.log2(steps)))
+
+
+def _epsilon(dtype: str) -> float:
+    return float(jnp.finfo(dtype).eps)
+
+
+def _narrowing(jaxpr: Any) -> str:
+    """The narrower dtype that floating values are cast to on the way, or ""."""
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        for parameter in equation.params.values():
+            parts = parameter if isinstance(parameter, tuple | list) else [parameter]
+            for part in parts:
+                if hasattr(getattr(part, "jaxpr", part), "eqns"):
+                    if narrow := _narrowing(part):
+                        return narrow
+        sources, targets = _real(equation.invars), _real(equation.outvars)
+        finest = min(map(_epsilon, sources), default=np.inf)
+        for target in targets:
+            if finest < _epsilon(target):
+                return target
+    return ""
+
+
+def _real(atoms: Sequence[Any]) -> list[str]:
+    """The real floating dtypes of an equation's operands or results."""
+    dtypes = (getattr(atom.aval, "dtype", None) for atom in atoms)
+    return [d.name for d in dtypes if d and jnp.issubdtype(d, jnp.floating)]
+
+
+def _noted(problem: Problem, note: str) -> Problem:
+    return Problem(**{**vars(problem), "notes": (*problem.notes, note)})
+
+
+def _in_short(reason: Any) -> str:
+    return str(reason).strip().split("\n")[0].split(". ")[0]

@@ -1,0 +1,107 @@
+"""What a gradient check returns."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Element:
+    """One entry of the Jacobian.
+
+    Attributes:
+        path: The argument that it differentiates by: `params['w']`.
+        index: The element of that argument.
+        analytic: The derivative that JAX computes.
+        numeric: The central difference.
+        output: The path of the result, and the index in it: `[1, 2]`.
+        mode: "reverse" or "forward".
+        order: 1, or 2 for a derivative of the gradient.
+        excess: The disagreement in units of the tolerance.
+    """
+
+    path: str
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    output: str
+    mode: str
+    order: int
+    excess: float
+
+
+@dataclass(frozen=True)
+class Kink:
+    """An entry of the Jacobian where the function has no derivative.
+
+    Attributes:
+        path: The argument.
+        index: The element of that argument.
+        left: The slope to the left.
+        right: The slope to the right.
+        analytic: What JAX takes as the derivative: it lies between the slopes.
+        output: The path of the result, and the index in it.
+    """
+
+    path: str
+    index: tuple[int, ...]
+    left: float
+    right: float
+    analytic: float
+    output: str
+
+
+@dataclass(frozen=True, eq=False)
+class GradientCheck:
+    """The outcome of a check.
+
+    Attributes:
+        ok: Whether every derivative agrees, kinks aside.
+        worst: The entry that disagrees most in units of its tolerance; None if there
+            is nothing to differentiate.
+        failures: How many entries disagree.
+        kinks: The entries at kinks, at most a hundred.
+        checked: How many entries were compared.
+        dtype: The dtype that it was computed in.
+        modes: Which modes were compared: "reverse", "forward".
+        notes: What was not possible, and why.
+    """
+
+    ok: bool
+    worst: Element | None
+    failures: int
+    kinks: tuple[Kink, ...]
+    checked: int
+    dtype: str
+    modes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        verdict = "agree" if self.ok else f"disagree in {self.failures} entries"
+        modes = " and ".join(self.modes)
+        lines = [f"{self.checked} derivatives {verdict} ({self.dtype}, {modes} mode)"]
+        if self.worst is not None:
+            lines.append(f"  {'worst' if self.ok else 'wrong'}: {_said(self.worst)}")
+        lines += [f"  kink: {_kink_said(kink)}" for kink in self.kinks[:5]]
+        if len(self.kinks) > 5:
+            lines.append(f"  ... and {len(self.kinks) - 5} more kinks")
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+def _said(element: Element) -> str:
+    index = f"[{', '.join(map(str, element.index))}]" if element.index else ""
+    what = "d" if element.order == 1 else "d of the gradient"
+    return (
+        f"{what}{element.output or ' f'} / d {element.path}{index}: "
+        f"{element.analytic:.8g} in {element.mode} mode, {element.numeric:.8g} by "
+        f"differences ({element.excess:.3g} times the tolerance)"
+    )
+
+
+def _kink_said(kink: Kink) -> str:
+    index = f"[{', '.join(map(str, kink.index))}]" if kink.index else ""
+    return (
+        f"{kink.path}{index}: slopes {kink.left:.6g} and {kink.right:.6g}, "
+        f"JAX takes {kink.analytic:.6g}"
+    )

@@ -1,0 +1,15 @@
+"""Every intermediate value of a JAX function, its gradient and its source line."""
+
+from jaxgrad.inspection._checked import NonFiniteError as NonFiniteError
+from jaxgrad.inspection._checked import (
+    checked_value_and_grad as checked_value_and_grad,
+)
+from jaxgrad.inspection._explain import explain as explain
+from jaxgrad.inspection._nonfinite import find_nonfinite as find_nonfinite
+from jaxgrad.inspection._steps import Argument as Argument
+from jaxgrad.inspection._steps import Blame as Blame
+from jaxgrad.inspection._steps import Explanation as Explanation
+from jaxgrad.inspection._steps import Operand as Operand
+from jaxgrad.inspection._steps import Source as Source
+from jaxgrad.inspection._steps import Step as Step
+from jaxgrad.inspection._summary import Summary as Summary

@@ -1,0 +1,210 @@
+"""Put the drafts and the recorded numbers together: arguments and steps."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad.inspection._cotangents import Mode
+from jaxgrad.inspection._describe import Draft, Origin, constant_label
+from jaxgrad.inspection._frames import name_of
+from jaxgrad.inspection._jaxprs import OPAQUE, is_floating
+from jaxgrad.inspection._steps import Argument, Operand, Source, Step
+from jaxgrad.inspection._summary import Summary
+from jaxgrad.inspection._trace import Call, Leaf
+
+
+def arguments_of(
+    leaves: Sequence[Leaf], gradients: Sequence[Any]
+) -> tuple[Argument, ...]:
+    """The arguments; the first of them have the gradients."""
+    arguments = []
+    for i, leaf in enumerate(leaves):
+        gradient = gradients[i] if i < len(gradients) else None
+        arguments.append(
+            Argument(
+                index=i,
+                path=leaf.path,
+                shape=np.shape(leaf.value),
+                dtype=jnp.result_type(leaf.value),
+                value=leaf.value,
+                gradient=gradient,
+                why="not differentiated" if gradient is None else "",
+            )
+        )
+    return tuple(arguments)
+
+
+def constant_name(f: Callable[..., Any], constant: Any) -> str:
+    """The name under which `f` closes over an array, else its dtype and shape."""
+    try:
+        closed = inspect.getclosurevars(inspect.unwrap(f))
+    except (TypeError, ValueError):
+        return constant_label(constant)
+    for name, value in {**closed.globals, **closed.nonlocals}.items():
+        if value is constant or _same_memory(value, constant):
+            return name
+    return constant_label(constant)
+
+
+def steps_of(
+    drafts: Sequence[Draft],
+    result: Sequence[Origin],
+    records: Mapping[int, Any],
+    cotangents: Mapping[int, Any],
+    mode: Mode,
+) -> tuple[tuple[Step, ...], int | None]:
+    """The steps that were run, and the index of the one that gives the result."""
+    if mode.summary:
+        records, cotangents = jax.device_get((records, cotangents))
+    masks = {draft.item.slot: _taken(draft, records) for draft in drafts}
+    ran = [draft for draft in drafts if masks[draft.item.slot].any()]
+    index = numbered(ran)
+    steps = []
+    for draft in ran:
+        slot = draft.item.slot
+        mask = None if masks[slot].all() else masks[slot]
+        values = _read(draft, records[slot], mask, mode)
+        gradients = _read(draft, cotangents[slot], mask, mode)
+        steps.append(step(draft, index, values, gradients, draft.loop, mask))
+    final = [o.number for o in result if o.kind == "step" and o.number in index.steps]
+    return tuple(steps), index.steps[final[0]] if final else None
+
+
+def whole_step(call: Call, result: Any, line: Source) -> Step:
+    """A function that cannot be entered, as one step."""
+    name = name_of(call.f)
+    leaves = enumerate(call.differentiated)
+    return Step(
+        index=0,
+        name=name,
+        operation=name,
+        inputs=tuple(Operand("argument", leaf.path, i) for i, leaf in leaves),
+        shape=jnp.shape(result),
+        dtype=jnp.result_type(result),
+        value=result,
+        gradient=jnp.ones_like(result),
+        source=line,
+    )
+
+
+class Numbering(NamedTuple):
+    """The index of each step and the names of its results, by slot."""
+
+    steps: dict[int, int]
+    names: dict[int, tuple[str, ...]]
+
+
+def numbered(drafts: Sequence[Draft]) -> Numbering:
+    """Number the drafts of the steps that were run."""
+    return Numbering(
+        {draft.item.slot: i for i, draft in enumerate(drafts)},
+        {draft.item.slot: names_of(draft) for draft in drafts},
+    )
+
+
+def step(
+    draft: Draft,
+    index: Numbering,
+    values: Sequence[Any],
+    gradients: Sequence[Any],
+    loop: tuple[int, ...] = (),
+    taken: np.ndarray | None = None,
+) -> Step:
+    """A step from its draft and its numbers; of several results each is a tuple."""
+    item = draft.item
+    names = index.names[item.slot]
+
+    def whole(column: Sequence[Any]) -> Any:
+        return tuple(column) if len(names) > 1 else column[0]
+
+    return Step(
+        index=index.steps[item.slot],
+        name=_joint_name(draft, names),
+        operation=draft.operation,
+        inputs=_operands(draft.inputs, index),
+        shape=whole([loop + tuple(aval.shape) for aval in draft.avals]),
+        dtype=whole([aval.dtype for aval in draft.avals]),
+        value=whole(values),
+        gradient=whole(gradients),
+        source=draft.source,
+        scope=item.place.scope,
+        loop=loop,
+        outputs=names if len(names) > 1 else (),
+        aliases=() if len(names) > 1 else tuple(draft.names.get(0, ())[:-1]),
+        why=_why(draft),
+        taken=taken,
+        part=draft.part,
+    )
+
+
+def names_of(draft: Draft) -> tuple[str, ...]:
+    """The name of each result."""
+    if len(draft.avals) == 1:
+        return (draft.name(0),)
+    return tuple(
+        draft.names[i][-1] if i in draft.names else f"{draft.operation}[{i}]"
+        for i in range(len(draft.avals))
+    )
+
+
+def _read(
+    draft: Draft, recorded: Sequence[Any], mask: np.ndarray | None, mode: Mode
+) -> list[Any]:
+    if not mode.summary:
+        return list(recorded)
+    return [
+        None if row is None else Summary.of(row, int(np.prod(aval.shape)), mask)
+        for row, aval in zip(recorded, draft.avals, strict=True)
+    ]
+
+
+def _why(draft: Draft) -> str:
+    """Why a step has no gradient; empty if one of its results has one."""
+    item = draft.item
+    if any(item.active[i] for i in item.shown):
+        return ""
+    if not any(map(is_floating, draft.avals)):
+        return f"{draft.avals[0].dtype}: no gradient"
+    if any(equation.primitive.name in OPAQUE for equation in item.equations):
+        return "forward only"
+    return "constant: no gradient"
+
+
+def _joint_name(draft: Draft, names: tuple[str, ...]) -> str:
+    """`q, k` for unpacked results, `grads` for `grads[0]`, `grads[1]`, ..."""
+    if len(names) == 1 or not draft.names:
+        return draft.name(0)
+    roots = {name.rpartition("[")[0] for name in names}
+    return roots.pop() if len(roots) == 1 and "" not in roots else ", ".join(names)
+
+
+def _operands(origins: Sequence[Origin], index: Numbering) -> tuple[Operand, ...]:
+    operands = []
+    for origin in origins:
+        if origin.kind != "step":
+            number = origin.number if origin.kind == "argument" else None
+            operands.append(Operand(origin.kind, origin.label, number))
+        elif origin.number in index.steps:
+            label = index.names[origin.number][origin.position]
+            number = index.steps[origin.number]
+            operands.append(Operand("step", label, number, origin.previous))
+    return tuple(operands)
+
+
+def _taken(draft: Draft, records: Mapping[int, Any]) -> np.ndarray:
+    """Whether the step was run, in each iteration of the loops around it."""
+    mask = np.ones(draft.loop, bool)
+    for slot, branch in draft.branch:
+        chosen = np.asarray(records[~slot]) == branch
+        mask &= chosen.reshape(chosen.shape + (1,) * (mask.ndim - chosen.ndim))
+    return mask
+
+
+def _same_memory(value: Any, constant: Any) -> bool:
+    return isinstance(value, np.ndarray) and np.may_share_memory(
+        value, np.asarray(constant)
+    )

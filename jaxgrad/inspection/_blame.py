@@ -1,0 +1,343 @@
+"""Producer against propagator: who made the first NaN or Inf that reaches a result.
+
+From a non-finite result the walk goes back through the operands that are to blame:
+put ordinary numbers in the place of an operand's non-finite elements, and if the
+result mends, the operand is the cause and the walk goes on to its maker; if it does
+not, the operation made them itself. The backward pass is walked in the same way,
+from a gradient against the order of the chain rule; where not the cotangents but the
+saved operands are at fault, the walk turns over to the forward step that made them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._types import Array
+from jaxgrad.inspection._tape import Entry, Value, nonfinite
+
+# In the place of a non-finite number, one after the other: log and acos like both.
+ORDINARY = (0.5, 1.0)
+# Their results depend on the operands' elements at the same place alone.
+ELEMENTWISE = frozenset(
+    "add sub mul div max min pow integer_pow neg abs exp log log1p expm1 sqrt rsqrt "
+    "tanh logistic sin cos select_n convert_element_type square add_any copy".split()
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where a walk ended.
+
+    Attributes:
+        phase: In an input, in a constant, forward, or in a derivative.
+        entry: The operation that made it, or that read the input or constant.
+        value: What is non-finite: the result, or the input or constant.
+        mask: Which of its elements count.
+        cotangents: In the backward phase the incoming cotangents.
+        became: The operation that turned an infinity into NaN, if another did.
+        met_zero: Whether it did so by a factor of zero.
+        adding: Whether finite parts of a cotangent overflowed in their sum.
+    """
+
+    phase: Literal["input", "constant", "forward", "backward"]
+    entry: Entry | None
+    value: Value
+    mask: np.ndarray
+    cotangents: tuple[Any, ...] = ()
+    became: Entry | None = None
+    met_zero: bool = False
+    adding: bool = False
+
+
+def blame_forward(value: Value, mask: np.ndarray | None = None) -> Finding:
+    """Follow a non-finite value back to what made it.
+
+    Args:
+        value: The value.
+        mask: Which of its elements to explain; by default all that are non-finite.
+    """
+    mask = value.bad() if mask is None else mask
+    reader, became, zero = None, None, False
+    while value.maker is not None:
+        reader = value.maker
+        cause = _cause(reader, value, mask)
+        if cause is None and reader.literals:
+            constant = reader.literals[0]
+            bad = constant.bad()
+            return Finding("constant", reader, constant, bad, (), became, zero)
+        if cause is None:
+            return Finding("forward", reader, value, mask, (), became, zero)
+        operand, reached = cause
+        if _holds_nan(value, mask) and not _holds_nan(operand, reached):
+            became, zero = reader, _factor_is_zero(reader, operand, mask)
+        value, mask = operand, reached
+    phase = "input" if value.kind == "input" else "constant"
+    return Finding(phase, reader, value, mask, became=became, met_zero=zero)
+
+
+@dataclass
+class Backward:
+    """The backward pass over a tape, with every part of every cotangent kept."""
+
+    tape: Sequence[Entry]
+    _pulls: dict[Any, Callable[..., Any]] = field(default_factory=dict)
+
+    def run(self, result: Value) -> None:
+        """Send the cotangent 1 of a scalar result back to the inputs."""
+        result.parts.append((None, jnp.ones_like(result.array)))
+        for entry in reversed(self.tape):
+            cotangents = [total(output) for output in entry.outputs]
+            if all(c is None for c in cotangents):
+                continue
+            parts = self.pull(entry, [v.array for v in entry.inputs], cotangents)
+            for position, part in parts.items():
+                entry.inputs[position].parts.append((entry, part))
+
+    def blame(self, value: Value, mask: np.ndarray) -> Finding:
+        """Follow the non-finite elements `mask` of the gradient of an input."""
+        while True:
+            bad = [
+                (entry, part)
+                for entry, part in value.parts
+                if (nonfinite(part) & mask).any()
+            ]
+            if not bad:
+                entry = value.maker or value.parts[-1][0]
+                return Finding("backward", entry, value, mask, adding=True)
+            entry, part = bad[0]
+            assert entry is not None  # only the seed comes from none, and that is 1
+            mask = mask & nonfinite(part)
+            cause = self._cause(entry, value, mask)
+            if isinstance(cause, Finding):
+                return cause
+            value, mask = cause
+
+    def pull(
+        self, entry: Entry, arrays: Sequence[Array], cotangents: Sequence[Any]
+    ) -> dict[int, Array]:
+        """The cotangents of the active inputs, by position."""
+        if entry.moves:
+            return _moved_back(entry, cotangents)
+        active = tuple(i for i, value in enumerate(entry.inputs) if value.active)
+        sent = tuple(i for i, c in enumerate(cotangents) if c is not None)
+        if not entry.compiled:
+            parts = _pull(entry.function, active, sent, arrays, cotangents)
+            return dict(zip(active, parts, strict=True))
+        key = (id(entry.function), active, sent)
+        if key not in self._pulls:
+            self._pulls[key] = jax.jit(
+                lambda xs, cs: _pull(entry.function, active, sent, xs, cs)
+            )
+        parts = self._pulls[key](list(arrays), list(cotangents))
+        return dict(zip(active, parts, strict=True))
+
+    def _cause(
+        self, entry: Entry, value: Value, mask: np.ndarray
+    ) -> Finding | tuple[Value, np.ndarray]:
+        """The cotangent that came in so, or where the blame ends."""
+        if entry.moves:
+            whole = entry.inputs[0] if entry.primitive == "unstack" else None
+            return _moved(entry, value, mask, whole or entry.outputs[0])
+        position = _index(entry.inputs, value)
+        arrays = [v.array for v in entry.inputs]
+        cotangents = [total(output) for output in entry.outputs]
+
+        def sent_back(xs: Sequence[Any], cs: Sequence[Any]) -> Array:
+            return self.pull(entry, xs, cs)[position]
+
+        suspects = [i for i, c in enumerate(cotangents) if c is not None and _bad(c)]
+        found = _culprit(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
+        if found is not None:
+            reached = _reached_by_cotangent(entry, position, mask, found)
+            bad = nonfinite(cotangents[found])
+            return entry.outputs[found], _overlap(bad, reached)
+        suspects = _suspects(entry.inputs)
+        found = _culprit(lambda xs: sent_back(xs, cotangents), arrays, suspects, mask)
+        if found is not None:
+            bad = nonfinite(arrays[found])
+            return blame_forward(entry.inputs[found], _overlap(bad, mask))
+        return Finding("backward", entry, value, mask, cotangents=tuple(cotangents))
+
+
+def total(value: Value) -> Array | None:
+    """The cotangent of a value: its parts added up as JAX adds them."""
+    if not value.parts:
+        return None
+    (_, sum_), *rest = value.parts
+    for _, part in rest:
+        sum_ = sum_ + part
+    return sum_
+
+
+def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
+    """Which elements of an input the elements `mask` of an output depend on."""
+    shape = np.shape(entry.inputs[position].array)
+    if int(np.prod(shape)) == 1:
+        return np.ones(shape, bool)
+    if entry.primitive in ELEMENTWISE and shape == mask.shape:
+        return mask
+    arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
+    try:
+        _, back = jax.vjp(
+            lambda x: entry.function(*_replaced(arrays, {position: x}))[output],
+            arrays[position],
+        )
+        (sent,) = back(jnp.asarray(mask, arrays[position].dtype))
+    except (TypeError, ValueError, NotImplementedError):
+        return np.ones(np.shape(arrays[position]), bool)
+    return np.asarray(sent) != 0
+
+
+def _cause(
+    entry: Entry, value: Value, mask: np.ndarray
+) -> tuple[Value, np.ndarray] | None:
+    """The operand that made `value` non-finite, and which elements of it."""
+    if entry.moves:
+        whole = entry.inputs[0] if entry.primitive == "unstack" else entry.outputs[0]
+        return _moved(entry, value, mask, whole)
+    output = _index(entry.outputs, value)
+    arrays = [v.array for v in entry.inputs]
+    found = _culprit(
+        lambda xs: entry.function(*xs)[output], arrays, _suspects(entry.inputs), mask
+    )
+    if found is None:
+        return None
+    bad = nonfinite(arrays[found])
+    return entry.inputs[found], _overlap(bad, influence(entry, found, output, mask))
+
+
+def _moved(
+    entry: Entry, value: Value, mask: np.ndarray, whole: Value
+) -> tuple[Value, np.ndarray]:
+    """From a row to the whole array at its place, or from there to its first row."""
+    rows, at = entry.rows(value)
+    if at is None:
+        first = int(mask.any(axis=tuple(range(1, mask.ndim))).argmax())
+        return rows[first], mask[first]
+    placed = np.zeros(np.shape(whole.array), bool)
+    placed[at] = mask
+    return whole, placed
+
+
+def _moved_back(entry: Entry, cotangents: Sequence[Any]) -> dict[int, Array]:
+    if entry.primitive == "stack":
+        rows = np.asarray(cotangents[0])
+        return {
+            i: jnp.asarray(row)
+            for i, (row, value) in enumerate(zip(rows, entry.inputs, strict=True))
+            if value.active
+        }
+    (whole,) = entry.inputs
+    sent = np.zeros(whole.array.shape, whole.array.dtype)
+    for i, cotangent in enumerate(cotangents):
+        if cotangent is not None:
+            sent[i] = np.asarray(cotangent)
+    return {0: jnp.asarray(sent)} if whole.active else {}
+
+
+def _culprit(
+    result: Callable[[Sequence[Any]], Any],
+    arrays: Sequence[Any],
+    suspects: Sequence[int],
+    mask: np.ndarray,
+) -> int | None:
+    """The suspect without whose non-finite elements fewer of the result's are so."""
+
+    def left(chosen: Sequence[int]) -> int:
+        return min(
+            int((nonfinite(result(_without(arrays, chosen, x))) & mask).sum())
+            for x in ORDINARY
+        )
+
+    before = int(mask.sum())
+    alone = {i: left([i]) for i in suspects}
+    best = min(suspects, key=lambda i: alone[i], default=None)
+    if best is not None and alone[best] < before:
+        return best
+    if len(suspects) > 1 and left(suspects) < before:
+        return suspects[0]
+    return None
+
+
+def _suspects(inputs: Sequence[Value]) -> list[int]:
+    """The non-finite operands: the earliest made first, constants last."""
+
+    def made(i: int) -> tuple[bool, int]:
+        maker = inputs[i].maker
+        return inputs[i].kind == "constant", maker.number if maker else -1
+
+    return sorted((i for i, v in enumerate(inputs) if v.bad().any()), key=made)
+
+
+def _without(arrays: Sequence[Any], chosen: Sequence[int], x: float) -> list[Any]:
+    return _replaced(arrays, {i: _mended(arrays[i], x) for i in chosen})
+
+
+def _replaced(arrays: Sequence[Any], new: dict[int, Any]) -> list[Any]:
+    return [new.get(i, array) for i, array in enumerate(arrays)]
+
+
+def _mended(array: Any, x: float) -> Any:
+    if not nonfinite(array).any():
+        return array
+    return jnp.where(jnp.isfinite(array), array, jnp.asarray(x, array.dtype))
+
+
+def _pull(function, active, sent, arrays, cotangents) -> tuple[Array, ...]:
+    def differentiable(*chosen: Array) -> list[Any]:
+        results = function(*_replaced(arrays, dict(zip(active, chosen, strict=True))))
+        return [results[i] for i in sent]
+
+    _, back = jax.vjp(differentiable, *(arrays[i] for i in active))
+    return back([cotangents[i] for i in sent])
+
+
+def _reached_by_cotangent(entry: Entry, position, mask, output) -> np.ndarray:
+    """Which elements of an output's cotangent the elements `mask` sent back need."""
+    shape = np.shape(entry.outputs[output].array)
+    if int(np.prod(shape)) == 1:
+        return np.ones(shape, bool)
+    if entry.primitive in ELEMENTWISE and shape == mask.shape:
+        return mask
+    arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
+    try:
+        _, pushed = jax.jvp(
+            lambda x: entry.function(*_replaced(arrays, {position: x}))[output],
+            (arrays[position],),
+            (jnp.asarray(mask, arrays[position].dtype),),
+        )
+    except (TypeError, ValueError, NotImplementedError):
+        return np.ones(shape, bool)
+    return np.asarray(pushed) != 0
+
+
+def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
+    """The bad elements that are reached; all of them if that cannot be told."""
+    if bad.shape == reached.shape and (bad & reached).any():
+        return bad & reached
+    return bad
+
+
+def _bad(array: Any) -> bool:
+    return bool(nonfinite(array).any())
+
+
+def _holds_nan(value: Value, mask: np.ndarray) -> bool:
+    return bool(np.isnan(np.asarray(value.array))[mask].any())
+
+
+def _factor_is_zero(entry: Entry, operand: Value, mask: np.ndarray) -> bool:
+    """Whether a product took zero times infinity."""
+    factors = [np.asarray(v.array) for v in entry.inputs if v is not operand]
+    return entry.primitive in ("mul", "dot_general") and any(
+        factor.shape == mask.shape and bool((factor[mask] == 0).all())
+        for factor in factors
+    )
+
+
+def _index(values: Sequence[Value], value: Value) -> int:
+    return next(i for i, each in enumerate(values) if each is value)

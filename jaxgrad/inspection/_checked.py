@@ -1,0 +1,111 @@
+"""`checked_value_and_grad`: a training step that names its first NaN and stops."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from jaxgrad._types import Array, PyTree
+from jaxgrad.inspection._frames import name_of
+from jaxgrad.inspection._nonfinite import find_nonfinite
+from jaxgrad.inspection._steps import Blame
+from jaxgrad.inspection._trace import undisturbed
+
+
+class NonFiniteError(FloatingPointError):
+    """A value or a gradient is NaN or infinite; `blame` says which step made it.
+
+    Attributes:
+        blame: The blame, or None where the function could not be run again, or is
+            finite when it runs operation by operation.
+    """
+
+    def __init__(self, message: str, blame: Blame | None = None) -> None:
+        super().__init__(message)
+        self.blame = blame
+
+
+def checked_value_and_grad(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    donate_argnums: int | Sequence[int] = (),
+) -> Callable[..., tuple[PyTree, PyTree]]:
+    """`jax.jit(jax.value_and_grad(f))` that raises where its result is not finite.
+
+    The check is fused into the compiled program; only when it fails, the function is
+    run once more to find the step to blame. Call it from Python, not under `jax.jit`.
+
+    Args:
+        f: As for `jax.value_and_grad`.
+        argnums: Which arguments to differentiate.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+        donate_argnums: Which arguments' memory may be reused, as for `jax.jit`. Then
+            an error has no blame, for the arguments are gone.
+
+    Returns:
+        A function of the arguments of `f` that returns the value and the gradients.
+
+    Raises:
+        NonFiniteError: On the call, if the value or a gradient is not finite.
+
+    Examples:
+        >>> def loss(w):
+        ...     return jnp.log(w).sum()
+        >>> value, gradient = checked_value_and_grad(loss)(jnp.ones(2))
+        >>> value.item(), gradient.tolist()
+        (0.0, [1.0, 1.0])
+        >>> checked_value_and_grad(loss)(jnp.zeros(1))
+        Traceback (most recent call last):
+        ...
+        jaxgrad.inspection...NonFiniteError: loss is not finite: log made ...
+    """
+    value_and_grad = jax.value_and_grad(f, argnums, has_aux)
+
+    def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Array]:
+        result, gradients = value_and_grad(*args, **kwargs)
+        value = result[0] if has_aux else result
+        return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
+
+    compiled = jax.jit(fused, donate_argnums=donate_argnums)
+
+    def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
+        with undisturbed():
+            result, gradients, finite = compiled(*args, **kwargs)
+        if isinstance(finite, Tracer):
+            raise TypeError(
+                "checked_value_and_grad: expected to be called from Python, got a call "
+                "under a transformation instead; use jax.value_and_grad there."
+            )
+        if not finite:
+            raise _error(f, has_aux, args, kwargs)
+        return result, gradients
+
+    return checked
+
+
+def _all_finite(leaves: Sequence[Array]) -> Array:
+    # x - x is NaN for what is not finite, else 0, and columns of it add up faster
+    # than `isfinite(x).all()` goes through the elements one by one.
+    sums = (jnp.sum(x - x, axis=0) for x in map(jnp.atleast_1d, leaves))
+    return jnp.stack([(column == 0).all() for column in sums]).all()
+
+
+def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError:
+    message = f"{name_of(f)} is not finite: "
+    leaves = jax.tree.leaves((args, kwargs))
+    if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
+        return NonFiniteError(
+            message
+            + "the arguments were donated, so it cannot be run again to find the "
+            "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
+        )
+    blame = find_nonfinite(f, has_aux)(*args, **kwargs)
+    if blame is None:
+        return NonFiniteError(
+            message + "but operation by operation it is finite: the compiled program "
+            "rounds differently, which an overflow just at the edge can show."
+        )
+    return NonFiniteError(message + str(blame), blame)

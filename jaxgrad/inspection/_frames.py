@@ -1,0 +1,281 @@
+"""Whose line made an equation: the user's, a library's, or JAX's machinery.
+
+JAX keeps with every equation the Python frames that were active when it was
+traced, down to the bytecode instruction, which Python maps to a line *and* a
+column. So two calls on one line are told apart, and a loop that runs the same
+instruction again is seen, because the code only goes backward in a loop.
+"""
+
+import dis
+import functools
+import importlib.util
+import inspect
+import itertools
+import linecache
+import site
+import sysconfig
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import CodeType, MethodType
+from typing import Any, NamedTuple
+
+from jaxgrad.inspection._steps import Source
+
+PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
+# What lies between a library function and its primitive: never worth a mention.
+MACHINERY = (
+    *(f"_src/{name}" for name in ("core", "api", "pjit", "linear_util", "tree")),
+    *(f"_src/{name}" for name in ("source_info", "traceback", "profiler", "custom_")),
+    *(f"_src/{name}" for name in ("interpreters", "lax", "dispatch", "numpy/array")),
+    *(f"_src/{name}" for name in ("numpy/ufunc_api", "ad_", "util", "config")),
+    *(f"_src/{name}" for name in ("stages", "mesh", "array", "scipy/linalg")),
+)
+BINDING = ("core.py", "pjit.py", "api.py", "interpreters/", "linear_util.py")
+
+
+class Frame(NamedTuple):
+    """One Python frame: its code and the offset of the running instruction."""
+
+    code: CodeType
+    offset: int
+
+
+def frames_of(stack: Any) -> tuple[Frame, ...]:
+    """The frames inside the innermost tracing, outermost first."""
+    if stack is None:
+        return ()
+    inside = []
+    for code, offset in zip(*stack.raw_frames(), strict=True):
+        # Older versions of JAX go on to whoever happened to trace this first.
+        if code.co_name.startswith("trace_to_jaxpr") and is_library(code.co_filename):
+            break
+        inside.append(Frame(code, offset))
+    return tuple(reversed(inside))
+
+
+@functools.lru_cache(maxsize=4096)
+def is_library(file: str, home: str = "") -> bool:
+    """Whether a file belongs to a library, `home` not being counted as one."""
+    if file.startswith(_own_folder()):
+        return True
+    if home and file.startswith(home):
+        return is_machinery(file)
+    return file.startswith(("<frozen", "<@beartype", *_library_folders()))
+
+
+@functools.lru_cache(maxsize=4096)
+def is_machinery(file: str) -> bool:
+    """Whether a file is JAX's machinery, this package, or the standard library."""
+    if file.startswith((*_package_folders("jax"), _own_folder())):
+        inner = file.removeprefix(_package_folders("jax")[0])
+        return inner.startswith(MACHINERY) or file.startswith(_own_folder())
+    return file.startswith("<frozen") or (
+        file.startswith(_standard_folder()) and not file.startswith(_site_folders())
+    )
+
+
+def home_of(function: Callable[..., Any]) -> str:
+    """The package of a library function that is explained itself, else ""."""
+    code = getattr(inspect.unwrap(_innermost(function)), "__code__", None)
+    if code is None or not is_library(code.co_filename):
+        return ""
+    for folder in (*_package_folders(*PACKAGES), *_site_folders()):
+        if code.co_filename.startswith(folder):
+            inner = Path(code.co_filename.removeprefix(folder)).parts[0]
+            return folder + inner if folder in _site_folders() else folder
+    return ""
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The name of a function, whatever wraps it."""
+    function = _innermost(function)
+    name = getattr(function, "__name__", type(function).__name__)
+    return "function" if name == "<lambda>" else name
+
+
+class Passes:
+    """Tells the passes of loops and the activations of functions apart.
+
+    `advance` takes the frames of the equations one after the other and gives each
+    frame a number that changes whenever the frame is a new activation, or the same
+    one in a further pass of a loop.
+    """
+
+    def __init__(self) -> None:
+        self._frames: tuple[Frame, ...] = ()
+        self._numbers: tuple[int, ...] = ()
+        self._stack: Any = None
+        self._fresh = itertools.count()
+
+    def advance(
+        self, frames: tuple[Frame, ...], stack: Any, reverse: bool
+    ) -> tuple[int, ...]:
+        """The pass of each of `frames`, which belong to the next equation.
+
+        Args:
+            frames: The frames of the equation.
+            stack: What they were read from.
+            reverse: Whether a backward pass made it, which runs through the lines
+                of the forward pass in reverse without any loop.
+        """
+        # What a helper inlines all carries the one stack of the helper's call.
+        kept = len(frames) if stack is self._stack else self._kept(frames, reverse)
+        self._stack = stack
+        numbers = self._numbers[:kept]
+        numbers += tuple(next(self._fresh) for _ in frames[kept:])
+        self._frames, self._numbers = frames, numbers
+        return numbers
+
+    def _kept(self, frames: tuple[Frame, ...], reverse: bool) -> int:
+        """How many of the outer frames are still in the pass they were in."""
+        before = self._frames
+        apart = next(
+            (
+                i
+                for i, (old, new) in enumerate(zip(before, frames, strict=False))
+                if old != new
+            ),
+            min(len(before), len(frames)),
+        )
+        if reverse:
+            return apart
+        both = apart < len(before) and apart < len(frames)
+        if both and before[apart].code is frames[apart].code:
+            if frames[apart].offset > before[apart].offset:
+                return apart + 1
+            if _loops(frames[apart].code, frames[apart].offset, before[apart].offset):
+                return apart
+        # The same instruction ran again: in a pass of the innermost loop around it.
+        looping = (
+            i
+            for i in reversed(range(apart))
+            if _loops(*frames[i]) and not _binds(frames[i].code.co_filename)
+        )
+        return next(looping, apart)
+
+
+def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
+    """The line of a frame, with the library functions below it."""
+    if frame is None:
+        return Source("<unknown>", 0, "", "", ())
+    line = position(*frame)[0] or frame.code.co_firstlineno
+    return Source(
+        file=frame.code.co_filename,
+        line=line,
+        function=frame.code.co_name,
+        text=linecache.getline(frame.code.co_filename, line).strip(),
+        via=tuple(
+            _library_name(f) for f in via if not is_machinery(f.code.co_filename)
+        ),
+    )
+
+
+def fault_line(fault: BaseException) -> Source:
+    """The innermost line of the user's in the traceback of an exception."""
+    walked = traceback.walk_tb(fault.__traceback__)
+    frames = [Frame(frame.f_code, frame.f_lasti) for frame, _ in walked]
+    return source_of(
+        next((f for f in reversed(frames) if not is_library(f.code.co_filename)), None)
+    )
+
+
+def definition_of(function: Callable[..., Any]) -> Source:
+    """The line where a function begins."""
+    code = getattr(inspect.unwrap(_innermost(function)), "__code__", None)
+    return source_of(None if code is None else Frame(code, 0))
+
+
+def position(
+    code: CodeType, offset: int
+) -> tuple[int | None, int | None, int | None, int | None]:
+    """First line, last line, first column, last column of an instruction."""
+    return _positions(code)[offset // 2]
+
+
+@functools.lru_cache(maxsize=1024)
+def _positions(code: CodeType) -> list[Any]:
+    return list(code.co_positions())
+
+
+@functools.lru_cache(maxsize=1024)
+def _loop_ranges(code: CodeType) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (instruction.argval, instruction.offset)
+        for instruction in dis.get_instructions(code)
+        if instruction.opname.startswith("JUMP_BACKWARD")
+    )
+
+
+def _loops(code: CodeType, *offsets: int) -> bool:
+    """Whether one loop of `code` encloses all the offsets."""
+    return any(
+        all(first <= offset <= last for offset in offsets)
+        for first, last in _loop_ranges(code)
+    )
+
+
+def helper_name(info: str) -> str:
+    """A library's helper, from JAX's `name at file:line`; "" for the user's own."""
+    name, _, place = info.partition(" at ")
+    if not is_library(place):
+        return ""
+    for folder in _site_folders():
+        place = place.removeprefix(folder)
+    return f"{name} ({place})"
+
+
+@functools.lru_cache(maxsize=4096)
+def _binds(file: str) -> bool:
+    """Whether a file is what binds a primitive: a loop there retries, at most."""
+    return file.startswith(_package_folders("jax")) and any(
+        f"/_src/{name}" in file for name in BINDING
+    )
+
+
+def _library_name(frame: Frame) -> str:
+    place = f"{frame.code.co_filename}:{position(*frame)[0]}"
+    return helper_name(f"{frame.code.co_qualname} at {place}")
+
+
+def _innermost(function: Any) -> Any:
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        else:
+            return function
+
+
+@functools.cache
+def _package_folders(*names: str) -> tuple[str, ...]:
+    found = (importlib.util.find_spec(name) for name in names)
+    return tuple(
+        f"{folder}/"
+        for spec in found
+        if spec is not None
+        for folder in spec.submodule_search_locations or ()
+    )
+
+
+@functools.cache
+def _site_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = [paths["purelib"], paths["platlib"], *site.getsitepackages()]
+    return tuple(f"{folder}/" for folder in dict.fromkeys(folders))
+
+
+@functools.cache
+def _standard_folder() -> str:
+    return sysconfig.get_paths()["stdlib"] + "/"
+
+
+@functools.cache
+def _own_folder() -> str:
+    return f"{Path(__file__).parent}/"
+
+
+@functools.cache
+def _library_folders() -> tuple[str, ...]:
+    return (*_package_folders(*PACKAGES), *_site_folders(), _standard_folder())

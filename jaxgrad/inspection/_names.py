@@ -1,0 +1,202 @@
+"""What the source calls an expression: its operation, and the variable it goes to.
+
+An instruction's line and column lead to the expression in the syntax tree; from
+there the way up leads to the assignment that takes the value, if nothing on the
+way puts it into a container or a loop.
+"""
+
+import ast
+import functools
+import linecache
+from typing import NamedTuple
+
+from jaxgrad.inspection._frames import Frame, position
+
+Place = tuple[int | None, int | None, int | None, int | None]
+
+OPERATORS = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.FloorDiv: "floor_divide",
+    ast.Mod: "remainder",
+    ast.Pow: "power",
+    ast.MatMult: "matmul",
+    ast.USub: "negative",
+    ast.UAdd: "positive",
+    ast.Invert: "invert",
+    ast.BitAnd: "bitwise_and",
+    ast.BitOr: "bitwise_or",
+    ast.BitXor: "bitwise_xor",
+    ast.LShift: "left_shift",
+    ast.RShift: "right_shift",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
+}
+# An expression inside one of these is not the value that is assigned.
+BOUNDARIES = (
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.GeneratorExp,
+    ast.DictComp,
+    ast.Dict,
+    ast.List,
+    ast.Set,
+    ast.Tuple,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+)
+
+
+class Assignment(NamedTuple):
+    """An expression that is assigned, and the variables it is assigned to.
+
+    `node` identifies the whole right side: whatever is computed inside it belongs
+    to the value. Several variables take the parts of the value in their order.
+    """
+
+    node: ast.AST
+    names: tuple[str, ...]
+    unpacks: bool
+
+
+def operation_of(frame: Frame) -> str:
+    """The function called or the operator applied at `frame`; "" if not known."""
+    node = _expression(frame)
+    if isinstance(node, ast.Call):
+        return _called(node.func)
+    if isinstance(node, ast.BinOp | ast.UnaryOp | ast.AugAssign):
+        return OPERATORS.get(type(node.op), "")
+    if isinstance(node, ast.Compare):
+        return OPERATORS.get(type(node.ops[0]), "")
+    if isinstance(node, ast.Subscript):
+        return "index"
+    if isinstance(node, ast.Attribute):
+        return "transpose" if node.attr in ("T", "mT") else node.attr
+    return ""
+
+
+def assignment_of(frame: Frame) -> Assignment | None:
+    """The assignment that takes what is computed at `frame`, if there is one."""
+    tree = _tree(frame)
+    node = _expression(frame)
+    if tree is None or node is None:
+        return None
+    while True:
+        if isinstance(node, ast.AugAssign):
+            return Assignment(node, _names(node.target), False)
+        parent = tree.parents.get(node)
+        if parent is None:
+            return None
+        if isinstance(parent, ast.NamedExpr):
+            return Assignment(node, _names(parent.target), False)
+        if isinstance(parent, ast.Assign):
+            return _assigned(node, parent.targets[0])
+        if isinstance(parent, ast.AnnAssign | ast.AugAssign):
+            return _assigned(node, parent.target)
+        if isinstance(parent, ast.Tuple):
+            return _unpacked(node, parent, tree.parents.get(parent))
+        if isinstance(parent, (*BOUNDARIES, ast.stmt)):
+            return None
+        node = parent
+
+
+def _assigned(node: ast.AST, target: ast.expr) -> Assignment | None:
+    names = _names(target)
+    return Assignment(node, names, not _single(target)) if names else None
+
+
+def _unpacked(
+    node: ast.AST, parent: ast.Tuple, statement: ast.AST | None
+) -> Assignment | None:
+    """The variable of `node` in `a, b = node, other`."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
+        return None
+    target = statement.targets[0]
+    if not isinstance(target, ast.Tuple) or len(target.elts) != len(parent.elts):
+        return None
+    if any(isinstance(e, ast.Starred) for e in (*target.elts, *parent.elts)):
+        return None
+    position = next(i for i, each in enumerate(parent.elts) if each is node)
+    return _assigned(node, target.elts[position])
+
+
+def _names(target: ast.expr) -> tuple[str, ...]:
+    """The variables of an assignment's target; () if their number is open."""
+    if _single(target):
+        return (ast.unparse(target),)
+    if not isinstance(target, ast.Tuple | ast.List):
+        return ()
+    parts = [_names(part) for part in target.elts]
+    return sum(parts, ()) if all(parts) else ()
+
+
+def _single(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name | ast.Attribute | ast.Subscript)
+
+
+def _called(function: ast.expr) -> str:
+    """`jax.nn.relu` -> relu, `nn.Dense(10)` -> Dense, `self.layers[0]` -> layers[0]."""
+    if isinstance(function, ast.Call):
+        outer = _called(function.func)
+        # jax.vmap(norm)(x) is about norm, nn.Dense(10)(x) about Dense.
+        inner = function.args and isinstance(function.args[0], ast.Name)
+        wraps = outer in ("vmap", "grad", "jit", "partial", "checkpoint", "jacfwd")
+        return f"{outer}({ast.unparse(function.args[0])})" if inner and wraps else outer
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    if isinstance(function, ast.Subscript):
+        return _called(function.value) + f"[{ast.unparse(function.slice)}]"
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+class _Tree(NamedTuple):
+    expressions: dict[Place, ast.AST]
+    calls: dict[tuple[int | None, int | None], ast.Call]
+    parents: dict[ast.AST, ast.AST]
+
+
+def _expression(frame: Frame) -> ast.AST | None:
+    tree = _tree(frame)
+    if tree is None:
+        return None
+    place = position(*frame)
+    # Of a chain of methods over several lines Python only says where a call ends.
+    return tree.expressions.get(place) or tree.calls.get((place[1], place[3]))
+
+
+def _tree(frame: Frame) -> _Tree | None:
+    lines = linecache.getlines(frame.code.co_filename)
+    return _parse("".join(lines)) if lines else None
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(text: str) -> _Tree | None:
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    expressions: dict[Place, ast.AST] = {}
+    calls: dict[tuple[int | None, int | None], ast.Call] = {}
+    parents: dict[ast.AST, ast.AST] = {}
+    for parent in ast.walk(module):
+        for node in ast.iter_child_nodes(parent):
+            parents[node] = parent
+            if isinstance(node, ast.expr | ast.AugAssign):
+                place = (
+                    node.lineno,
+                    node.end_lineno,
+                    node.col_offset,
+                    node.end_col_offset,
+                )
+                expressions.setdefault(place, node)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                calls[node.end_lineno, node.end_col_offset] = node
+    return _Tree(expressions, calls, parents)

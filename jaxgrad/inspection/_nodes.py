@@ -1,0 +1,140 @@
+"""The graph that the pictures draw: nodes of three lines, and edges along the data."""
+
+from typing import NamedTuple
+
+from jaxgrad.inspection._format import argument_row, place, rows_of
+from jaxgrad.inspection._marks import MEANING, marks
+from jaxgrad.inspection._steps import Argument, Explanation, Operand, Step
+
+
+class Node(NamedTuple):
+    """A box of the drawing.
+
+    Attributes:
+        key: `argument-0`, `step-3`, `constant-1`: unique in the report.
+        kind: argument, step, result or constant.
+        title: The operation, and the variable that takes its value.
+        value: The value in short.
+        gradient: The gradient in short.
+        marks: What deserves a second look.
+        more: Everything else, line by line, for hovering.
+    """
+
+    key: str
+    kind: str
+    title: str
+    value: str
+    gradient: str
+    marks: tuple[str, ...]
+    more: tuple[str, ...]
+
+
+class Edge(NamedTuple):
+    """From one node's number to another's; `previous` leads to the next iteration."""
+
+    start: int
+    end: int
+    previous: bool
+
+
+def graph(report: Explanation) -> tuple[list[Node], list[Edge]]:
+    """Nodes, every one after those it reads, and edges."""
+    read = [(step, o) for step in report.steps for o in step.inputs]
+    used = {o.index for _, o in read if o.kind == "argument"}
+    arguments = [a for a in report.arguments if a.index in used or a.gradient is not None]
+    arrays = dict.fromkeys(o.label for _, o in read if _is_array(o))
+    found = marks(report)
+    nodes = [_argument(argument) for argument in arguments]
+    nodes += [_constant(i, label) for i, label in enumerate(arrays)]
+    first = len(nodes)
+    nodes += [_step(s, found.get(s.index, ()), report) for s in report.steps]
+    number = {("argument", a.index): i for i, a in enumerate(arguments)}
+    number |= {label: len(arguments) + i for i, label in enumerate(arrays)}
+    number |= {("step", s.index): first + i for i, s in enumerate(report.steps)}
+    edges = dict.fromkeys(
+        Edge(start, number["step", step.index], operand.previous)
+        for step, operand in read
+        for start in [number.get(_key(operand))]
+        if start is not None
+    )
+    return nodes, list(edges)
+
+
+def _key(operand: Operand):
+    if operand.kind == "constant":
+        return operand.label if _is_array(operand) else None
+    return (operand.kind, operand.index)
+
+
+def _is_array(operand: Operand) -> bool:
+    """Whether a constant is worth a node: an array, not a number in the source."""
+    return operand.kind == "constant" and not _is_number(operand.label)
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label)
+    except ValueError:
+        return label in ("True", "False") or label.endswith("j")
+    return True
+
+
+def _argument(argument: Argument) -> Node:
+    path, kind, value, gradient = argument_row(argument, short=True)
+    _, _, long_value, long_gradient = argument_row(argument)
+    more = (f"{path}: {kind}", f"value {long_value}", f"gradient {long_gradient}")
+    key = f"argument-{argument.index}"
+    gradient = "none" if argument.gradient is None else gradient
+    return Node(key, "argument", path, value, gradient, (), more)
+
+
+def _constant(index: int, label: str) -> Node:
+    more = (f"{label}: an array that the function closes over",)
+    return Node(f"constant-{index}", "constant", label, "constant", "none", (), more)
+
+
+def _step(step: Step, found: tuple[str, ...], report: Explanation) -> Node:
+    short = rows_of(step, short=True)
+    title = step.operation
+    if step.name != step.operation:
+        title = f"{step.operation}: {step.name}"
+    kind = "result" if step.index == report.result else "step"
+    values = "; ".join(row[2] for row in short)
+    gradients = "; ".join(
+        "none" if gradient is None else row[3]
+        for row, (_, gradient) in zip(short, step.results, strict=True)
+    )
+    more = _more(step, found)
+    return Node(f"step-{step.index}", kind, title, values, gradients, found, more)
+
+
+def _more(step: Step, found: tuple[str, ...]) -> tuple[str, ...]:
+    lines = [f"{step.name} = {step.operation}, step {step.index}"]
+    for name, kind, value, gradient in rows_of(step):
+        lead = f"{name}: " if step.outputs else ""
+        lines += [f"{lead}{kind}", f"value {value}", f"gradient {gradient}"]
+    if step.inputs:
+        lines.append("reads " + ", ".join(_operand(o) for o in step.inputs))
+    if step.source.line:
+        lines.append(f"{place(step.source)} in {step.source.function}")
+        lines.append(step.source.text)
+    optional = {
+        "scope": step.scope,
+        "in": step.part and _part(step),
+        "also named": ", ".join(dict.fromkeys(step.aliases)),
+        "via": step.source.via[0] if step.source.via else "",
+    }
+    lines += [f"{key} {text}" for key, text in optional.items() if text]
+    lines += [f"{mark}: {MEANING[mark]}" for mark in found if mark in MEANING]
+    return tuple(lines)
+
+
+def _part(step: Step) -> str:
+    turns = " x ".join(map(str, step.loop))
+    return f"{step.part}, {turns} iterations" if turns else step.part
+
+
+def _operand(operand: Operand) -> str:
+    before = " of the iteration before" if operand.previous else ""
+    number = f" ({operand.index})" if operand.kind == "step" else ""
+    return f"{operand.label}{number}{before}"

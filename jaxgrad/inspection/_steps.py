@@ -1,0 +1,271 @@
+"""What `explain` and `find_nonfinite` return: frozen dataclasses, no formatting.
+
+A step is what the user wrote: one call or operator of one source line, whatever
+number of primitive equations it takes. The renderers read these classes and
+nothing else, so a report can be built by hand, which is how they are tested.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxgrad._types import PyTree
+from jaxgrad.inspection._summary import Summary, summarize
+
+
+@dataclass(frozen=True)
+class Source:
+    """The line of the user that a step comes from.
+
+    Attributes:
+        file: Path of the file, or the name that Python gives it (`<stdin>`).
+        line: Line number, from 1; 0 if it is not known.
+        function: Name of the function that the line stands in.
+        text: The line itself, without its indentation; empty if it is not known.
+        via: The library functions that the call passed through, outermost first.
+    """
+
+    file: str
+    line: int
+    function: str
+    text: str = ""
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One input of a step: another step, an argument of the function, a constant.
+
+    Attributes:
+        kind: What the operand is.
+        label: The step's name, the argument's path (`params['w1']`), the constant.
+        index: Number of the step or of the argument; None for a constant.
+        previous: Whether a loop's body reads it from the iteration before.
+    """
+
+    kind: Literal["step", "argument", "constant"]
+    label: str
+    index: int | None = None
+    previous: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation of the user's source, its value and its gradient.
+
+    A step with several results (`q, k = jnp.split(x, 2)`) holds tuples in `shape`,
+    `dtype`, `value` and `gradient`, and their names in `outputs`.
+
+    Attributes:
+        index: Position in the order of execution.
+        name: The user's variable where the source gives it, else the operation.
+        operation: What is computed: the function called, or the operator.
+        inputs: Where its operands come from.
+        shape: Shape of the value; inside loops the iteration axes come first.
+        dtype: Data type of the value.
+        value: The value: an array, or a `Summary` under `keep="summary"`.
+        gradient: The derivative of the function's result with respect to the value,
+            in the same form; None if there is none, and `why` says why.
+        source: The user's line.
+        scope: `jax.named_scope`s and Flax modules around the call.
+        loop: The lengths of the loops around it, outermost first.
+        outputs: The names of several results, or ().
+        aliases: Further variables that hold the same value.
+        why: Why there is no gradient; empty if there is one.
+        taken: Inside a branch inside a loop: the iterations that took the branch.
+        part: Name of the branch (`branch 1 of 2`) or loop that the step stands in.
+    """
+
+    index: int
+    name: str
+    operation: str
+    inputs: tuple[Operand, ...]
+    shape: Any
+    dtype: Any
+    value: Any
+    gradient: Any
+    source: Source
+    scope: str = ""
+    loop: tuple[int, ...] = ()
+    outputs: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    why: str = ""
+    taken: np.ndarray | None = None
+    part: str = ""
+
+    @property
+    def results(self) -> tuple[tuple[Any, Any], ...]:
+        """The (value, gradient) of each result: one, unless there are several."""
+        if not isinstance(self.value, tuple):
+            return ((self.value, self.gradient),)
+        return tuple(zip(self.value, self.gradient, strict=True))
+
+    @property
+    def summaries(self) -> tuple[tuple[Summary | None, Summary | None], ...]:
+        """A `Summary` of the value and of the gradient of each result."""
+        return tuple(
+            (_summary(value, self.taken), _summary(gradient, self.taken))
+            for value, gradient in self.results
+        )
+
+    def result(self, position: int) -> "Step":
+        """The step of one of several results alone, under its own name."""
+        return replace(
+            self,
+            name=self.outputs[position],
+            shape=self.shape[position],
+            dtype=self.dtype[position],
+            value=self.value[position],
+            gradient=self.gradient[position],
+            outputs=(),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Argument:
+    """One array among the arguments of the function.
+
+    Attributes:
+        index: Position among the arguments' arrays.
+        path: How the user reaches it: `params['w1']`.
+        shape: Its shape.
+        dtype: Its data type.
+        value: The array.
+        gradient: Its gradient, or None if it was not differentiated.
+        why: Why there is no gradient; empty if there is one.
+    """
+
+    index: int
+    path: str
+    shape: tuple[int, ...]
+    dtype: Any
+    value: Any
+    gradient: Any = None
+    why: str = ""
+
+    @property
+    def summaries(self) -> tuple[Summary | None, Summary | None]:
+        """A `Summary` of the value and one of the gradient."""
+        return _summary(self.value), _summary(self.gradient)
+
+
+@dataclass(frozen=True, eq=False)
+class Blame:
+    """Which step made the first NaN or Inf that reaches a result, and why.
+
+    Attributes:
+        phase: Where it arose: in an argument, in a constant, while computing
+            forward, or in the derivative of a step.
+        step: The step that made it; None for an argument.
+        argument: Path of the argument, for the phase "input"; else None.
+        iteration: Iteration, from 0, inside a loop; a tuple inside several.
+        count: How many elements it made non-finite.
+        operands: By name, the values that met there, at the first elements made
+            non-finite; in the backward phase also the incoming cotangent.
+        hint: What usually causes it, and what to write instead.
+        primitive: The primitive operation inside the step.
+        source: The most precise line of the user: the step's own, or the line of
+            a derivative rule of the user's.
+        became: For an Inf that only later turned into the NaN of the result: the
+            step that did so.
+    """
+
+    phase: Literal["input", "constant", "forward", "backward"]
+    step: Step | None
+    argument: str | None
+    iteration: int | tuple[int, ...] | None
+    count: int
+    operands: dict[str, np.ndarray]
+    hint: str
+    primitive: str = ""
+    source: Source | None = None
+    became: Step | None = None
+
+    def __str__(self) -> str:
+        from jaxgrad.inspection._text import blame_text
+
+        return blame_text(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The value and gradients of a function, and every step between.
+
+    Attributes:
+        name: Name of the explained function.
+        value: What `jax.value_and_grad` returns as the value.
+        gradients: What it returns as the gradients.
+        arguments: The arrays among the arguments.
+        steps: The steps in the order of execution.
+        result: Index of the step that the value comes from, or None.
+        note: Why the function could not be entered; empty if it was.
+    """
+
+    name: str
+    value: PyTree
+    gradients: PyTree
+    arguments: tuple[Argument, ...]
+    steps: tuple[Step, ...]
+    result: int | None = None
+    note: str = ""
+    _blame: Callable[[], Blame | None] = field(default=lambda: None, repr=False)
+    _found: list[Blame | None] = field(default_factory=list, repr=False)
+
+    @property
+    def nonfinite(self) -> Blame | None:
+        """None, or which step made the first NaN or Inf (see `find_nonfinite`)."""
+        if not self._found:
+            self._found.append(self._blame())
+        return self._found[0]
+
+    def __getitem__(self, key: int | str) -> Step:
+        """The step of that index, or the last step with the user's name `key`."""
+        if isinstance(key, int):
+            return self.steps[key]
+        for step in reversed(self.steps):
+            if key in (step.name, *step.aliases):
+                return step
+            if key in step.outputs:
+                return step.result(step.outputs.index(key))
+        names = ", ".join(dict.fromkeys(step.name for step in self.steps))
+        raise KeyError(f"explain: expected the name of a step ({names}), got {key!r}")
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __str__(self) -> str:
+        from jaxgrad.inspection._text import text
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from jaxgrad.inspection._html import fragment
+
+        return fragment(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the report as one self-contained HTML page."""
+        from jaxgrad.inspection._html import page
+
+        Path(path).write_text(page(self), encoding="utf-8")
+
+    def to_svg(self) -> str:
+        """The graph as SVG: arguments at the left, the result at the right."""
+        from jaxgrad.inspection._svg import svg
+
+        return svg(self)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz's DOT language."""
+        from jaxgrad.inspection._dot import dot
+
+        return dot(self)
+
+
+def _summary(value: Any, taken: np.ndarray | None = None) -> Summary | None:
+    if value is None or isinstance(value, Summary):
+        return value
+    return summarize(value, taken)

@@ -1,0 +1,126 @@
+"""A few numbers in the place of an array: what the tables and pages show.
+
+The same numbers are computed in two places: with NumPy from an array that was
+kept, and inside the compiled program, where the array never leaves the device
+(`measure`), which a loop does once per iteration (`Summary.of` joins them).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, Float, Shaped
+
+from jaxgrad._types import Array
+
+MEASURES = 6
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An array in seven numbers.
+
+    Attributes:
+        size: Number of elements.
+        minimum: Smallest element; NaN if there is one.
+        mean: Mean of the elements.
+        maximum: Largest element; NaN if there is one.
+        norm: Euclidean norm.
+        zeros: How many elements are zero.
+        nonfinite: How many elements are NaN or infinite.
+    """
+
+    size: int
+    minimum: float
+    mean: float
+    maximum: float
+    norm: float
+    zeros: int
+    nonfinite: int
+
+    @staticmethod
+    def of(measures: np.ndarray, size: int, taken: np.ndarray | None) -> "Summary":
+        """Join what `measure` gave, once or once per iteration.
+
+        Args:
+            measures: Array of shape `(*loops, 6)`.
+            size: Number of elements per iteration.
+            taken: Which iterations count, shape `(*loops)`; None for all.
+        """
+        rows = np.asarray(measures, np.float64).reshape(-1, MEASURES)
+        if taken is not None:
+            rows = rows[np.asarray(taken).reshape(-1)]
+        if not len(rows) or not size:
+            return EMPTY
+        low, mean, high, norm, zeros, nonfinite = rows.T
+        return Summary(
+            size=size * len(rows),
+            minimum=float(low.min()),
+            mean=float(mean.mean()),
+            maximum=float(high.max()),
+            norm=float(np.linalg.norm(norm)),
+            zeros=int(zeros.sum()),
+            nonfinite=int(nonfinite.sum()),
+        )
+
+
+EMPTY = Summary(0, np.nan, np.nan, np.nan, 0.0, 0, 0)
+
+
+def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
+    """Minimum, mean, maximum, norm, zeros and non-finite elements of `x`, traced."""
+    x = jnp.asarray(_real(x, jnp))
+    if x.size == 0:
+        return jnp.zeros(MEASURES, x.dtype)
+    low, high = x.min(), x.max()
+    largest = jnp.maximum(jnp.abs(low), jnp.abs(high))
+    # Squares of large or small numbers leave the range of float32: scale first.
+    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    norm = scale * jnp.sqrt(jnp.square(x / scale).sum())
+    finite = jnp.isfinite(x)
+    return jnp.stack(
+        [
+            low,
+            x.mean(),
+            high,
+            norm,
+            (x == 0).sum().astype(x.dtype),
+            (~finite).sum().astype(x.dtype),
+        ]
+    )
+
+
+def summarize(
+    x: Shaped[ArrayLike, "*shape"], taken: np.ndarray | None = None
+) -> Summary:
+    """The summary of a concrete array, of which the rows `taken` count."""
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.extended):
+        return Summary(x.size, np.nan, np.nan, np.nan, np.nan, 0, 0)
+    kept = np.asarray(x) if taken is None else np.asarray(x)[taken]
+    if kept.size == 0:
+        return EMPTY
+    wide = np.complex128 if np.iscomplexobj(kept) else np.float64
+    x = np.asarray(_real(kept.astype(wide), np))
+    with np.errstate(all="ignore"):
+        scale = np.abs(x).max()
+        scale = scale if np.isfinite(scale) and scale > 0 else 1.0
+        return Summary(
+            size=x.size,
+            minimum=float(x.min()),
+            mean=float(x.mean()),
+            maximum=float(x.max()),
+            norm=float(scale * np.sqrt(np.square(x / scale).sum())),
+            zeros=int((x == 0).sum()),
+            nonfinite=int((~np.isfinite(x)).sum()),
+        )
+
+
+def _real(x: Any, numpy: Any) -> Any:
+    """`x` as float32 or float64; of a complex number the magnitude."""
+    if numpy.issubdtype(x.dtype, np.complexfloating):
+        return numpy.abs(x)
+    if x.dtype in (np.float32, np.float64):
+        return x
+    return x.astype(np.float32)

@@ -1,0 +1,253 @@
+"""Trace a function of pytrees once, as `jax.value_and_grad` would call it.
+
+Arrays become inputs of the trace; what is no array (a number of layers, a flag, a
+callable) stays what it is. Functions are traced anew on every call, so that arrays
+they close over are never out of date; only compilation is cached.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxgrad._arguments import is_floating as is_floating
+from jaxgrad._arguments import named_leaves
+from jaxgrad._types import Array, PyTree
+from jaxgrad.inspection._frames import definition_of, fault_line
+from jaxgrad.inspection._steps import Source
+
+# What tracing raises where Python needs the value of an array.
+CONCRETE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+# JAX sets its options as attributes that no type checker sees.
+CONFIGURED: Any = jax.config
+
+# A number of layers or a flag stays a Python object; these enter the trace.
+TRACED = (jax.Array, np.ndarray, np.floating, float)
+
+
+class NotEntered(Exception):
+    """A function cannot be taken apart; `source` is the line that stands in the way."""
+
+    def __init__(self, reason: str, source: Source) -> None:
+        super().__init__(reason)
+        self.source = source
+
+
+def needs_value(fault: BaseException) -> NotEntered:
+    """Python needs the value of something that is being traced."""
+    line = fault_line(fault)
+    reason = f"line {line.line} of {line.function} needs a value to go on"
+    return NotEntered(reason, line)
+
+
+@contextmanager
+def entering(f: Callable[..., Any]) -> Iterator[None]:
+    """Take the steps apart; what is foreign to this package is no error of `f`."""
+    try:
+        yield
+    except Exception as fault:
+        reason = str(fault).partition("\n")[0]
+        raise NotEntered(
+            f"{type(fault).__name__}: {reason}", definition_of(f)
+        ) from fault
+
+
+def disabled_jit() -> bool:
+    """Whether the call is under `jax.disable_jit`."""
+    return CONFIGURED.jax_disable_jit
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Without JAX's debug modes, which raise at the NaN that is to be explained."""
+    if not (CONFIGURED.jax_debug_nans or CONFIGURED.jax_debug_infs):
+        yield
+        return
+    with jax.debug_nans(False), jax.debug_infs(False):
+        yield
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One leaf of the arguments: its path, its value, how it enters the trace."""
+
+    path: str
+    value: Any
+    differentiated: bool
+    traced: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function with its arguments, flattened.
+
+    Attributes:
+        function: Name of the function of jaxgrad that is called, for messages.
+        f: The function to trace.
+        leaves: Every leaf of the positional and keyword arguments.
+        tree: Their structure.
+    """
+
+    function: str
+    f: Callable[..., Any]
+    leaves: tuple[Leaf, ...]
+    tree: Any
+
+    @property
+    def arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """The positional and the keyword arguments."""
+        return jax.tree.unflatten(self.tree, [leaf.value for leaf in self.leaves])
+
+    @property
+    def differentiated(self) -> list[Leaf]:
+        """The leaves with gradients."""
+        return [leaf for leaf in self.leaves if leaf.differentiated]
+
+    def with_numbers_kept(self) -> "Call":
+        """The call with Python's floats as they are, without gradients."""
+        leaves = (
+            replace(leaf, differentiated=False, traced=False)
+            if isinstance(leaf.value, float)
+            else leaf
+            for leaf in self.leaves
+        )
+        return replace(self, leaves=tuple(leaves))
+
+    @property
+    def others(self) -> list[Leaf]:
+        """The other leaves that are inputs of the trace."""
+        return [x for x in self.leaves if x.traced and not x.differentiated]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A closed jaxpr and how to read its outputs.
+
+    Attributes:
+        jaxpr: Its inputs are the differentiated leaves, then the others; its first
+            output is the value, if `scalar`.
+        others: The leaves that are inputs and are not differentiated.
+        outputs: For each leaf of the result None if it is an output of the jaxpr,
+            else (the leaf,).
+        tree: Structure of the result.
+        scalar: Whether the first leaf of the result is a floating scalar.
+        description: The result's structure, for messages.
+    """
+
+    jaxpr: Any
+    others: tuple[Leaf, ...]
+    outputs: tuple[Any, ...]
+    tree: Any
+    scalar: bool
+    description: str
+
+    def result(self, arrays: Sequence[Any]) -> PyTree:
+        """The result of the function from the outputs of the jaxpr."""
+        given = iter(arrays)
+        leaves = [next(given) if o is None else o[0] for o in self.outputs]
+        return jax.tree.unflatten(self.tree, leaves)
+
+
+def bind(
+    function: str,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    differentiated: Callable[[int | str, Any], bool],
+) -> Call:
+    """Flatten the arguments and decide which leaves are inputs of the trace.
+
+    Args:
+        function: Name of the caller, for messages.
+        f: The function.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+        differentiated: Whether a leaf is differentiated, from the position or name
+            of its argument and the leaf.
+    """
+    named, tree = named_leaves(f, args, kwargs)
+    leaves = []
+    for path, argument, value in named:
+        if isinstance(value, jax.Array) and value.is_deleted():
+            raise RuntimeError(
+                f"{function}: expected arguments that still exist, but the buffer of "
+                f"{path} was donated or deleted; pass a copy made before that."
+            )
+        wanted = differentiated(argument, value)
+        traced = wanted or isinstance(value, TRACED)
+        leaves.append(Leaf(path, value, wanted, traced))
+    return Call(function, f, tuple(leaves), tree)
+
+
+def trace(call: Call, concrete: bool = False) -> Traced:
+    """Trace the function; with `concrete` only the differentiated leaves are inputs.
+
+    Raises:
+        Any of `CONCRETE`: If Python needs the value of a traced array.
+    """
+    others = [] if concrete else call.others
+    inputs = call.differentiated + others
+    found: list[Any] = []
+
+    # A fresh function: JAX remembers what it traced by the function's identity.
+    def flat(*arrays: Array) -> list[Any]:
+        given = dict(zip(map(id, inputs), arrays, strict=True))
+        leaves = [given.get(id(leaf), leaf.value) for leaf in call.leaves]
+        args, kwargs = jax.tree.unflatten(call.tree, leaves)
+        leaves, tree = jax.tree.flatten(call.f(*args, **kwargs))
+        scalar = bool(leaves) and jnp.shape(leaves[0]) == () and is_floating(leaves[0])
+        static = [not isinstance(x, Tracer) for x in leaves]
+        if scalar:
+            static[0] = False
+        found[:] = [
+            tuple((x,) if s else None for x, s in zip(leaves, static, strict=True)),
+            tree,
+            scalar,
+            str(jax.tree.unflatten(tree, map(_describe, leaves))),
+        ]
+        return [x for x, s in zip(leaves, static, strict=True) if not s]
+
+    with jax.disable_jit(False):
+        jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
+    return Traced(jaxpr, tuple(others), *found)
+
+
+def trace_at_best(call: Call) -> Traced:
+    """The trace; with concrete arguments where the function needs their values."""
+    try:
+        return trace(call)
+    except Exception:
+        # Perhaps it reads a value, or insists on a float: so it gets what it would
+        # get from jax.value_and_grad. A fault of its own is raised from here.
+        return trace(call, concrete=True)
+
+
+def bind_all(
+    function: str,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Call:
+    """Flatten the arguments; every floating leaf is differentiated."""
+    return bind(function, f, args, kwargs, lambda _, value: is_floating(value))
+
+
+class _describe(str):
+    """The shape and dtype of a leaf; prints without quotes."""
+
+    def __new__(cls, leaf: Any) -> "_describe":
+        dtype = getattr(leaf, "dtype", type(leaf).__name__)
+        return super().__new__(cls, f"{dtype}{list(np.shape(leaf))}")
+
+    __repr__ = str.__str__

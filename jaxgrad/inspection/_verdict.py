@@ -1,0 +1,189 @@
+"""From the end of a walk over the tape to a `Blame` in the user's terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad.inspection._assemble import names_of, numbered
+from jaxgrad.inspection._assemble import step as assemble_step
+from jaxgrad.inspection._blame import (
+    Backward,
+    Finding,
+    blame_forward,
+    influence,
+    total,
+)
+from jaxgrad.inspection._describe import Draft
+from jaxgrad.inspection._frames import source_of
+from jaxgrad.inspection._graph import Builder
+from jaxgrad.inspection._hints import hint
+from jaxgrad.inspection._jaxprs import constants_of
+from jaxgrad.inspection._steps import Blame, Source, Step
+from jaxgrad.inspection._tape import Entry, Recorder, Value
+
+SHOWN = 8
+
+
+@dataclass
+class Verdict:
+    """Puts findings into words; `drafts` describe the steps, `recorder` ran them."""
+
+    drafts: Sequence[Draft]
+    recorder: Recorder
+
+    def blame(self, finding: Finding) -> Blame:
+        """The blame of a finding."""
+        entry = finding.entry
+        step = None if entry is None else self._step(entry)
+        operands = self._operands(finding)
+        inner = _inside_rule(finding, self.recorder.builder)
+        blamed_input = finding.phase == "input"
+        operation = step.operation if step else ""
+        return Blame(
+            phase=finding.phase,
+            step=None if blamed_input else step,
+            argument=finding.value.label if blamed_input else None,
+            iteration=_iteration(None if blamed_input else entry),
+            count=int(finding.mask.sum()),
+            operands=operands,
+            hint=hint(finding, operands, operation),
+            primitive="" if entry is None or blamed_input else entry.primitive,
+            source=None if blamed_input else inner or _line(entry, step),
+            became=self._step(finding.became) if finding.became else None,
+        )
+
+    def _ran(self) -> list[Draft]:
+        """The drafts without those of branches that were not taken."""
+        taken = self.recorder.taken
+        return [
+            draft
+            for draft in self.drafts
+            if all(index in taken.get(slot, ()) for slot, index in draft.branch)
+        ]
+
+    def _step(self, entry: Entry) -> Step | None:
+        """The step of an operation, with its values in the same iteration."""
+        ran = self._ran()
+        slots = [draft.item.slot for draft in ran]
+        later = [slot for slot in slots if slot >= entry.slot]
+        if not later:
+            return None
+        # What prepares a loop or a branch is no step: the loop or branch is.
+        slot = min(later)
+        draft = ran[slots.index(slot)]
+        values = self._values(slot, entry.iteration)
+        return assemble_step(
+            draft,
+            numbered(ran),
+            [value.array for value in values],
+            [total(value) if value.active else None for value in values],
+        )
+
+    def _values(self, slot: int, iteration: tuple[int, ...]) -> list[Value]:
+        results = self.recorder.results
+        for depth in range(len(iteration), -1, -1):
+            if (slot, iteration[:depth]) in results:
+                return results[slot, iteration[:depth]]
+        return next(values for (s, _), values in results.items() if s == slot)
+
+    def _operands(self, finding: Finding) -> dict[str, np.ndarray]:
+        """What met at the first elements that are not finite."""
+        entry, mask = finding.entry, finding.mask
+        if entry is None or finding.phase in ("input", "constant"):
+            return {finding.value.label: np.asarray(finding.value.array)[mask][:SHOWN]}
+        if finding.adding:
+            parts = [part for _, part in finding.value.parts]
+            return {
+                f"cotangent {i}": np.asarray(part)[mask][:SHOWN]
+                for i, part in enumerate(parts)
+            }
+        shown: dict[str, np.ndarray] = {}
+        for position, value in enumerate(entry.inputs):
+            reached = mask
+            if np.shape(value.array) != mask.shape and value.floating:
+                reached = self._influence(finding, position)
+            label = self._label(value)
+            while label in shown:
+                label += "'"
+            shown[label] = _selected(value.array, reached)
+        if finding.phase == "backward":
+            for cotangent in finding.cotangents:
+                if cotangent is not None:
+                    shown.setdefault("cotangent", _selected(cotangent, mask))
+        return shown
+
+    def _influence(self, finding: Finding, position: int) -> np.ndarray:
+        entry = finding.entry
+        assert entry is not None
+        if finding.phase == "backward":
+            return np.ones(np.shape(entry.inputs[position].array), bool)
+        output = next(i for i, v in enumerate(entry.outputs) if v is finding.value)
+        return influence(entry, position, output, finding.mask)
+
+    def _label(self, value: Value) -> str:
+        """The step's name, the argument's path, or the operation inside a step."""
+        if value.maker is None:
+            return value.label
+        if value.maker.primitive == "unstack":
+            turn = next(i for i, v in enumerate(value.maker.outputs) if v is value)
+            return f"{self._label(value.maker.inputs[0])}[{turn}]"
+        for (slot, _), shown in self.recorder.results.items():
+            for position, each in enumerate(shown):
+                if each is value:
+                    draft = next((d for d in self.drafts if d.item.slot == slot), None)
+                    return names_of(draft)[position] if draft else value.maker.primitive
+        return value.maker.primitive
+
+
+def _selected(array: Any, mask: np.ndarray) -> np.ndarray:
+    array = np.asarray(array)
+    if array.shape != mask.shape:
+        return array.reshape(-1)[:SHOWN]
+    return array[mask][:SHOWN]
+
+
+def _iteration(entry: Entry | None) -> int | tuple[int, ...] | None:
+    if entry is None or not entry.iteration:
+        return None
+    outermost, *inner = entry.iteration
+    return (outermost, *inner) if inner else outermost
+
+
+def _line(entry: Entry | None, step: Step | None) -> Source | None:
+    """The user's line inside the step, else the step's."""
+    place = entry and entry.place
+    if place and place.user is not None:
+        return source_of(place.frames[place.user], place.frames[place.user + 1 :])
+    return step.source if step else None
+
+
+def _inside_rule(finding: Finding, builder: Builder) -> Source | None:
+    """The user's line inside the rule of a custom derivative that made it."""
+    entry = finding.entry
+    if finding.phase != "backward" or entry is None or finding.adding:
+        return None
+    if not entry.primitive.startswith("custom_"):
+        return None
+    arrays = [value.array for value in entry.inputs]
+    pull = Backward([]).pull
+
+    def rule(*arrays_and_cotangents: Any) -> list[Any]:
+        given = arrays_and_cotangents
+        parts = pull(entry, given[: len(arrays)], given[len(arrays) :])
+        return list(parts.values())
+
+    cotangents = [
+        jnp.zeros_like(value.array) if cotangent is None else cotangent
+        for cotangent, value in zip(finding.cotangents, entry.outputs, strict=True)
+    ]
+    closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
+    given = [*arrays, *cotangents, *constants_of(closed)]
+    outputs = Recorder(builder).run(
+        builder.program(closed), [Value(x, kind="input") for x in given]
+    )
+    bad = next((value for value in outputs if value.bad().any()), None)
+    return _line(blame_forward(bad).entry, None) if bad else None

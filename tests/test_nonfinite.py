@@ -1,0 +1,316 @@
+"""What is blamed beyond the line: phase, iteration, elements, operands, hint."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxgrad
+from jaxgrad import NonFiniteError, checked_value_and_grad, explain
+
+inf, nan = jnp.inf, jnp.nan
+
+
+def find_nonfinite(f, has_aux=False) -> Any:
+    """jaxgrad's; the tests that read a blame fail at None by themselves."""
+    return jaxgrad.find_nonfinite(f, has_aux)
+
+
+def test_the_double_where_is_advised():
+    def loss(x):
+        root = jnp.sqrt(x)
+        return jnp.where(x > 0, root, 0.0).sum()
+
+    blame = find_nonfinite(loss)(jnp.array([1.0, 0.0, 4.0, 0.0]))
+    assert (blame.phase, blame.primitive, blame.count) == ("backward", "sqrt", 2)
+    assert blame.step.name == "root" and blame.argument is None
+    np.testing.assert_array_equal(blame.operands["x"], [0.0, 0.0])
+    np.testing.assert_array_equal(blame.operands["cotangent"], [0.0, 0.0])
+    assert "where(ok, f(where(ok, x, 1)), 0)" in blame.hint
+    fixed = lambda x: loss(jnp.where(x > 0, x, 1.0))  # noqa: E731
+    assert find_nonfinite(fixed)(jnp.array([1.0, 0.0])) is None
+
+
+HINTS = {
+    "log domain": (lambda x: jnp.exp(x).sum(), [200.0]),
+    "norm at 0": (lambda x: jnp.linalg.norm(x), [0.0, 0.0]),
+    "std at 0": (lambda x: jnp.std(x), [1.0, 1.0]),
+    "zero denominator": (lambda x: (1 / x).sum(), [0.0]),
+    "0 / 0": (lambda x: (x / x).sum(), [0.0]),
+    "clip its argument": (lambda x: jnp.arccos(x).sum(), [2.0]),
+    "The value came in so": (lambda x: x.sum(), [nan]),
+    "leaves the range of float32": (lambda x: (x * x).sum(), [1e30]),
+    "masked throughout": (
+        lambda x: jax.nn.logsumexp(jnp.where(x > 0, x, -jnp.inf)),
+        [0.0, 0.0],
+    ),
+    "mask with a large finite number": (lambda x: (x * -jnp.inf).sum(), [1.0]),
+    "A NaN stands in": (lambda x: (x * jnp.nan).sum(), [1.0]),
+    "infinite derivative": (lambda x: jnp.sqrt(x).sum(), [0.0]),
+}
+
+
+@pytest.mark.parametrize("hint", HINTS)
+def test_the_hint_fits_the_cause(hint):
+    f, x = HINTS[hint]
+    blame = find_nonfinite(f)(jnp.array(x))
+    assert hint in blame.hint, str(blame)
+
+
+def test_float16_is_named():
+    blame = find_nonfinite(lambda x: (x * x).sum())(jnp.float16(300))
+    assert "float16 ends at 65504" in blame.hint
+    narrow = find_nonfinite(lambda x: jnp.sqrt(x).sum() * 6e4)(jnp.float16(1e-6))
+    assert narrow is None or "float16" in narrow.hint
+
+
+def test_a_bad_argument_is_named_by_its_path():
+    def loss(params, x):
+        return (params["w"] * x).sum()
+
+    blame = find_nonfinite(loss)({"w": jnp.array([1.0, nan, inf])}, jnp.ones(3))
+    assert (blame.phase, blame.argument) == ("input", "params['w']")
+    assert (blame.step, blame.count, blame.iteration) == (None, 2, None)
+
+
+def test_an_infinite_constant_is_named_with_its_reader():
+    table = jnp.array([0.0, inf, 0.0])
+
+    def loss(x):
+        shifted = x + table
+        return shifted.sum()
+
+    blame = find_nonfinite(loss)(jnp.ones(3))
+    assert (blame.phase, blame.step.name, blame.count) == ("constant", "shifted", 1)
+    np.testing.assert_array_equal(blame.operands["table"], [inf])
+
+
+def test_the_iteration_is_told_also_in_nested_loops_and_in_while():
+    def scanned(xs):
+        def outer(total, row):
+            def inner(part, x):
+                one = 1 / x
+                return part + one, None
+
+            part, _ = jax.lax.scan(inner, jnp.float32(0), row)
+            return total + part, None
+
+        return jax.lax.scan(outer, jnp.float32(0), xs)[0]
+
+    xs = jnp.ones((3, 4)).at[2, 1].set(0.0)
+    assert find_nonfinite(scanned)(xs).iteration == (2, 1)
+
+    def looped(x):
+        def body(state):
+            i, v = state
+            grown = v * v
+            return i + 1, grown
+
+        return jax.lax.while_loop(lambda s: s[0] < 6, body, (0, x))[1]
+
+    blame = find_nonfinite(looped)(jnp.float32(1e10))
+    assert blame.iteration == 1 and blame.source.text == "grown = v * v"
+    reverse = find_nonfinite(lambda x: jax.lax.cumsum(1 / x).sum())
+    assert reverse(jnp.array([1.0, 0.0])).iteration is None
+
+
+def test_a_long_loop_is_walked_in_reasonable_time():
+    def loss(xs):
+        def body(total, x):
+            root = jnp.sqrt(x)
+            return jnp.tanh(total + root), None
+
+        return jax.lax.scan(body, jnp.float32(0), xs)[0]
+
+    xs = jnp.ones(120).at[83].set(-1.0)
+    blame = find_nonfinite(loss)(xs)
+    assert (blame.iteration, blame.step.name) == (83, "root")
+    assert find_nonfinite(loss)(jnp.ones(120)) is None
+
+
+NOT_TO_BLAME = {
+    "log where": (lambda x: jnp.where(x > 0, jnp.log(x), 0.0).sum(), [-1.0, 1.0]),
+    "softmax mask": (
+        lambda x: jax.nn.softmax(jnp.where(x > 0, x, -jnp.inf))[0],
+        [1.0, -1.0, 2.0],
+    ),
+    "dropped result": (lambda x: (jnp.log(x - 9), x.sum())[1], [1.0]),
+    "stopped": (lambda x: x.sum() + jnp.sqrt(jax.lax.stop_gradient(x)).sum(), [0.0]),
+    "max of -inf": (lambda x: jnp.max(x, initial=-jnp.inf) + x.sum(), [1.0]),
+    "sign of inf": (
+        lambda x: (jnp.sign(1 / jax.lax.stop_gradient(x)) * x).sum(),
+        [0.0],
+    ),
+    "slice": (lambda x: jnp.concatenate([x, jnp.log(x - 5)])[:1].sum(), [1.0]),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TO_BLAME)
+def test_what_reaches_no_result_is_no_fault(name):
+    f, x = NOT_TO_BLAME[name]
+    assert find_nonfinite(f)(jnp.array(x)) is None
+
+
+def test_the_blamed_elements_are_those_that_reach_the_result():
+    def loss(x):
+        logs = jnp.log(x)
+        roots = jnp.sqrt(x - 1)
+        both = jnp.concatenate([logs, roots])
+        return both[3:].sum()
+
+    blame = find_nonfinite(loss)(jnp.array([0.0, 0.5, 2.0]))
+    assert (blame.step.name, blame.count) == ("roots", 2)
+
+
+def test_an_overflow_in_adding_cotangents_blames_the_accumulation():
+    def loss(x):
+        h = x * 1.0
+        return (h * 3e38).sum() + (h * 3e38).sum()
+
+    blame = find_nonfinite(loss)(jnp.array([1e-9]))
+    assert (blame.phase, blame.step.name) == ("backward", "h")
+    assert "their sum is not" in blame.hint
+    assert set(blame.operands) == {"cotangent 0", "cotangent 1"}
+
+
+def test_a_gradient_taken_inside_counts_as_forward():
+    def loss(x):
+        slope = jax.grad(lambda v: jnp.sqrt(v).sum())(x)
+        return slope.sum()
+
+    blame = find_nonfinite(loss)(jnp.zeros(1))
+    assert blame.phase == "forward"
+    assert blame.source.text.startswith("slope = jax.grad")
+    assert "infinite derivative" in blame.hint
+
+
+def test_an_infinity_that_becomes_nan_later_says_where():
+    def loss(x):
+        logs = jnp.log(x)
+        product = x * logs
+        return product.sum()
+
+    blame = find_nonfinite(loss)(jnp.array([0.0, 1.0]))
+    assert blame.step.name == "logs" and blame.became.name == "product"
+    assert "became NaN in product" in str(blame)
+
+
+def test_functions_of_any_result_run_forward_only():
+    blame = find_nonfinite(lambda x: {"a": jnp.sqrt(x), "n": 3})(jnp.array([-1.0, 0.0]))
+    assert (blame.phase, blame.count) == ("forward", 1)
+    # The derivative at 0 is infinite, but a vector has no gradient.
+    assert find_nonfinite(jnp.sqrt)(jnp.zeros(2)) is None
+    aux = find_nonfinite(lambda x: (x.sum(), jnp.log(x)), has_aux=True)
+    assert aux(jnp.zeros(1)).phase == "forward"
+    assert (
+        find_nonfinite(lambda x: (jnp.sqrt(x).sum(), x), has_aux=True)(
+            jnp.zeros(1)
+        ).phase
+        == "backward"
+    )
+
+
+def test_every_floating_argument_is_differentiated():
+    def loss(w, x):
+        return (w * jnp.sqrt(x)).sum()
+
+    assert find_nonfinite(loss)(jnp.ones(2), jnp.zeros(2)).phase == "backward"
+    report: Any = explain(loss)(jnp.ones(2), jnp.zeros(2))
+    assert report.nonfinite.step.operation == "sqrt"
+    assert report.nonfinite is report.nonfinite
+
+
+def test_python_that_reads_values_gets_a_blame_of_the_whole():
+    def loss(x):
+        return jnp.sqrt(x) if x < 1 else x
+
+    blame = find_nonfinite(loss)(0.0)
+    assert blame.phase == "backward" and "needs a value" in blame.hint
+    assert find_nonfinite(loss)(2.0) is None
+    assert (
+        find_nonfinite(lambda x, lr: x.sum() * (1 if lr > 0 else 2))(
+            jnp.array([nan]), 0.1
+        ).argument
+        == "x"
+    )
+
+
+def test_a_custom_rule_is_blamed_by_its_own_line_where_jax_keeps_it():
+    @jax.custom_jvp
+    def op(x):
+        return x * 2
+
+    @op.defjvp
+    def rule(primals, tangents):
+        slope = 2 * primals[0] / primals[0]
+        return op(primals[0]), slope * tangents[0]
+
+    def loss(x):
+        y = op(x)
+        return y.sum()
+
+    for f in (loss, jax.jit(jax.grad(loss))):
+        blame = find_nonfinite(f)(jnp.zeros(1))
+        assert blame.source.text.startswith("slope = 2"), str(blame)
+
+
+def test_donated_arguments_are_refused():
+    step = jax.jit(lambda x: x + 1, donate_argnums=0)
+    x = jnp.ones(3)
+    assert find_nonfinite(step)(x) is None  # it runs what is given, without donating
+    assert not x.is_deleted()
+    x.delete()
+    with pytest.raises(RuntimeError, match="buffer of x was donated or deleted"):
+        find_nonfinite(step)(x)
+
+
+def test_a_compiled_check_gives_what_value_and_grad_gives():
+    def loss(w, x):
+        return jnp.sum(jnp.sin(w["a"] * x)), {"x": x}
+
+    w, x = {"a": jnp.ones(3)}, jnp.arange(3.0)
+    expected = jax.jit(jax.value_and_grad(loss, has_aux=True))(w, x)
+    checked = checked_value_and_grad(loss, has_aux=True)
+    jax.tree.map(np.testing.assert_array_equal, checked(w, x), expected)
+    with jax.debug_nans(True), pytest.raises(NonFiniteError) as caught:
+        checked(w, jnp.array([0.0, inf, 1.0]))
+    assert caught.value.blame and caught.value.blame.argument == "x"
+    assert isinstance(caught.value, FloatingPointError)
+
+
+@pytest.mark.message
+def test_the_error_says_all_or_why_it_cannot():
+    loss = lambda w: jnp.log(w).sum()  # noqa: E731
+    with pytest.raises(NonFiniteError, match=r"(?s)log made 1 .*test_nonfinite.py:"):
+        checked_value_and_grad(loss)(jnp.array([0.0, 1.0]))
+    with pytest.raises(NonFiniteError, match="arguments were donated") as caught:
+        checked_value_and_grad(loss, donate_argnums=0)(jnp.array([0.0, 1.0]))
+    assert caught.value.blame is None
+    with pytest.raises(TypeError, match="expected to be called from Python"):
+        jax.jit(checked_value_and_grad(loss))(jnp.ones(2))
+
+
+def test_the_gradient_alone_can_fail():
+    with pytest.raises(NonFiniteError) as caught:
+        checked_value_and_grad(lambda w: jnp.sqrt(w).sum())(jnp.zeros(2))
+    assert caught.value.blame and caught.value.blame.phase == "backward"
+
+
+def test_the_blame_s_step_is_the_report_s():
+    def loss(x):
+        a = x * 2
+        b = jax.lax.cond(a.sum() > 0, jnp.sin, lambda v: jnp.cos(v) * 2, a)
+        c = jnp.log(b - b)
+        return c.sum()
+
+    report = explain(loss)(jnp.ones(3))
+    blame: Any = report.nonfinite
+    assert blame.step.name == "c" and blame.step.index == report["c"].index
+    np.testing.assert_array_equal(blame.step.value, report["c"].value)
+
+
+def test_public_names():
+    assert jaxgrad.find_nonfinite is jaxgrad.inspection.find_nonfinite
+    assert jaxgrad.checked_value_and_grad is checked_value_and_grad

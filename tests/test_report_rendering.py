@@ -1,0 +1,317 @@
+"""How a report looks: from hand-made steps, since tracing is not the matter here."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
+from jaxgrad.inspection._layout import Size, draw
+from jaxgrad.inspection._marks import marks
+from jaxgrad.inspection._text import blame_text, text
+
+
+def source(line, text):
+    return Source("/home/user/loss.py", line, "loss", text)
+
+
+def step(index, name, operation, inputs, value, gradient, **more):
+    value = np.asarray(value, more.pop("dtype", np.float32))
+    gradient = None if gradient is None else np.asarray(gradient, np.float32)
+    given = {"source": source(7 + index, f"{name} = {operation}(...)")} | more
+    return Step(
+        index=index,
+        name=name,
+        operation=operation,
+        inputs=inputs,
+        shape=value.shape,
+        dtype=value.dtype,
+        value=value,
+        gradient=gradient,
+        **given,
+    )
+
+
+def argument(index, path, value, gradient):
+    value = np.asarray(value, np.float32)
+    why = "not differentiated" if gradient is None else ""
+    return Argument(index, path, value.shape, value.dtype, value, gradient, why)
+
+
+STEPS = (
+    step(0, "multiply", "multiply", (Operand("argument", "w['<1>']", 0),), 6, 4),
+    step(
+        1,
+        "h1",
+        "add",
+        (Operand("step", "multiply", 0), Operand("constant", "table")),
+        -4,
+        4,
+        scope="net/layer",
+    ),
+    step(2, "mask", "greater", (Operand("step", "h1", 1),), True, None, dtype=bool,
+         why="bool: no gradient"),
+    step(
+        3,
+        "y",
+        "matmul",
+        (Operand("step", "h1", 1), Operand("step", "y", 3, previous=True)),
+        np.arange(6).reshape(3, 2),
+        np.full((3, 2), 0.25),
+        loop=(3,),
+        part="loop",
+    ),
+    step(4, "loss", "sum", (Operand("step", "y", 3), Operand("constant", "2.0")), 15, 1),
+)
+REPORT = Explanation(
+    name="loss",
+    value=np.float32(15),
+    gradients=(np.float32(12),),
+    arguments=(
+        argument(0, "w['<1>']", 2, np.float32(12)),
+        argument(1, "x", np.arange(4.0), None),
+    ),
+    steps=STEPS,
+    result=4,
+)
+
+
+def test_the_table_says_all_of_a_small_report():
+    lines = text(REPORT, width=200).split("\n")
+    assert lines[0] == "loss = 15   (5 steps, 2 arguments)"
+    assert lines[1].split() == "# name operation type value gradient source".split()
+    assert set(lines[2]) == {"-", " "}
+    rows = [line.split() for line in lines[3:10]]
+    assert rows[0] == ["w['<1>']", "argument", "f32[]", "2", "12"]
+    assert rows[1][-2:] == ["not", "differentiated"]
+    assert rows[2][:5] == ["0", "multiply", "f32[]", "6", "4"]
+    assert rows[3][:5] == ["1", "h1", "add", "f32[]", "-4"]
+    assert rows[3][6:8] == ["loss.py:8", "h1"]
+    assert rows[4][3:8] == ["bool[]", "True", "bool:", "no", "gradient"]
+    assert "0 .. 2.5 .. 5 |7.42|" in lines[8] and "all 0.25 |0.612|" in lines[8]
+    assert lines[-1] == "arrays: min .. mean .. max |norm|"
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 140])
+def test_the_table_fits_the_terminal(width):
+    lines = text(REPORT, width).split("\n")
+    assert all(len(line) <= width for line in lines)
+    joined = "\n".join(lines)
+    for name in ("multiply", "h1", "mask", "y", "loss.py:7"):
+        assert name in joined
+    columns = [line.index("f32") for line in lines if "f32[" in line]
+    assert len(set(columns)) == 1
+
+
+def test_the_width_is_the_terminal_s(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    assert max(map(len, str(REPORT).split("\n"))) <= 70
+
+
+def marked(**steps):
+    made = tuple(
+        step(i, name, "op", (), value, gradient)
+        for i, (name, (value, gradient)) in enumerate(steps.items())
+    )
+    report = Explanation("f", np.float32(0), (), (), made)
+    return {made[i].name: found for i, found in marks(report).items()}
+
+
+def test_zero_dead_exploding_and_non_finite_steps_are_marked():
+    ones = np.ones(4)
+    found = marked(
+        a=(ones, ones),
+        b=(ones, 1e3 * ones),
+        c=(ones, 1.1e3 * ones),
+        d=(0 * ones, ones),
+        e=(ones, 0 * ones),
+        f=([1, np.nan, 1, 1], ones),
+        g=(ones, None),
+    )
+    assert found == {
+        "c": ("exploding",),
+        "d": ("zero",),
+        "e": ("dead",),
+        "f": ("non-finite",),
+    }
+    assert marked(a=(ones, None)) == {}
+
+
+def test_several_results_stand_under_each_other():
+    several = Step(
+        0, "q, k", "split", (), ((2,), (1,)), (np.dtype("f4"),) * 2,
+        (np.ones(2), np.zeros(1)), (np.ones(2), None), source(3, "q, k = split(x)"),
+        outputs=("q", "k"),
+    )
+    report = Explanation("f", np.float32(1), (), (), (several,))
+    lines = text(report, 150).split("\n")
+    assert [line.split()[:3] for line in lines[3:5]] == [
+        ["0", "q", "split"],
+        ["k", "f32[1]", "0"],
+    ]
+    assert report["k"].shape == (1,) and report["q, k"] is several
+    assert "q, k" in report.to_svg()
+
+
+class Tags(HTMLParser):
+    """Collects what a page refers to, and whether its tags close."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links, self.rows = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.rows += tag == "tr"
+        self.links += [v for k, v in attrs if k in ("src", "href", "xlink:href")]
+        if tag not in ("meta", "link", "input", "rect", "line", "path"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("rect", "line", "path"):
+            assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+    REPORT.save(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == [] and tags.links == ["data:,"]
+    assert tags.rows == 1 + 2 + 5
+    assert not re.findall(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)\w+\.", page)
+    assert "w[&#x27;&lt;1&gt;&#x27;]" in page and "<1>" not in page
+
+
+def test_a_notebook_s_fragment_runs_no_script_and_has_its_own_ids():
+    fragment = REPORT._repr_html_()
+    assert "<script" not in fragment and "<html" not in fragment
+    (identity,) = set(re.findall(r'<g class="node[^"]*" id="(r\w+-)step-1"', fragment))
+    assert f'id="row-{identity}step-1"' in fragment
+    Tags().feed(fragment)
+
+
+def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
+    svg = ElementTree.fromstring(REPORT.to_svg())
+    space = {"s": "http://www.w3.org/2000/svg"}
+    nodes = {node.get("id"): node for node in svg.findall("s:g", space)}
+    assert set(nodes) == {"argument-0", "constant-0", *(f"step-{i}" for i in range(5))}
+    lines = [t.text for t in nodes["step-1"].findall("s:text", space)]
+    assert lines == ["add: h1", "value -4", "grad 4"]
+    assert "result" in nodes["step-4"].get("class")
+    ends = {path.get("data-ends") for path in svg.findall("s:path", space)}
+    assert {"argument-0 step-0", "constant-0 step-1", "step-3 step-4"} <= ends
+    assert "step-3 step-3" in ends  # to the next iteration
+    title = nodes["step-1"].find("s:title", space).text
+    for part in ("step 1", "value -4", "gradient 4", "multiply (0), table", "net/layer",
+                 "loss.py:8 in loss"):
+        assert part in title
+
+
+def test_arguments_stand_left_and_the_result_right():
+    svg = ElementTree.fromstring(REPORT.to_svg())
+    lefts = {
+        node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform"))[0])
+        for node in svg.iter("{http://www.w3.org/2000/svg}g")
+    }
+    assert lefts["argument-0"] == min(lefts.values()) == 0
+    assert lefts["step-4"] == max(lefts.values())
+    order = ["argument-0", "step-0", "step-1", "step-3", "step-4"]
+    assert [lefts[key] for key in order] == sorted(lefts[key] for key in order)
+
+
+def test_dot_quotes_what_it_must():
+    dot = REPORT.to_dot()
+    assert dot.startswith('digraph "loss" {\n  rankdir=LR;')
+    assert '"argument-0" [label="w[\'\\<1\\>\']|value 2|grad 12"' in dot
+    assert '"step-3" -> "step-3" [style=dashed, constraint=false];' in dot
+    assert dot.count("->") == 7
+
+
+def test_a_blame_is_told_in_order():
+    blame = Blame(
+        phase="backward",
+        step=STEPS[3],
+        argument=None,
+        iteration=(1, 4),
+        count=2,
+        operands={"x": np.array([0.0, 0.5]), "cotangent": np.array([1.0])},
+        hint="Add an epsilon.",
+        primitive="sqrt",
+    )
+    assert str(blame) == blame_text(blame) == (
+        "The derivative of y made 2 non-finite elements (sqrt) in iteration (1, 4)\n"
+        "  /home/user/loss.py:10 in loss\n"
+        "    y = matmul(...)\n"
+        "  x = 0, 0.5\n"
+        "  cotangent = 1\n"
+        "  Add an epsilon."
+    )
+    given = Blame("input", None, "params['w']", None, 1, {}, "Look.")
+    assert str(given).startswith("The argument params['w'] holds 1 non-finite element")
+
+
+def test_a_report_with_a_nan_tells_whom_to_blame_once_asked():
+    asked = []
+    blame = Blame("input", None, "x", None, 1, {}, "Look at the data.")
+    bad = step(0, "y", "log", (), [np.nan], [1.0])
+    report = Explanation(
+        "f", np.float32(np.nan), (), (), (bad,),
+        _blame=lambda: asked.append(1) or blame,
+    )
+    assert asked == []
+    assert "Look at the data." in str(report) and "Look at the data." in report._repr_html_()
+    assert asked == [1]
+
+
+def boxes_and_edges(seed):
+    random = np.random.default_rng(seed)
+    count = int(random.integers(1, 40))
+    edges = {
+        (int(random.integers(end)), end)
+        for end in range(1, count)
+        for _ in range(int(random.integers(0, 4)))
+    }
+    sizes = [Size(*map(float, random.integers(40, 200, 2))) for _ in range(count)]
+    return sizes, sorted(edges)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_boxes_overlap_and_every_edge_leads_right(seed):
+    sizes, edges = boxes_and_edges(seed)
+    drawing = draw(sizes, edges, leftmost=1)
+    for i, (x, y) in enumerate(drawing.corners):
+        assert x >= 0 and y >= -1e-9
+        assert x + sizes[i].width <= drawing.size.width + 1e-9
+        assert y + sizes[i].height <= drawing.size.height + 1e-9
+        for j, (u, v) in enumerate(drawing.corners[:i]):
+            apart_x = x >= u + sizes[j].width or u >= x + sizes[i].width
+            apart_y = y >= v + sizes[j].height - 1e-6 or v >= y + sizes[i].height - 1e-6
+            assert apart_x or apart_y
+    for (start, end), course in zip(edges, drawing.courses, strict=True):
+        xs = [x for x, _ in course]
+        assert xs == sorted(xs)
+        assert course[0][0] == drawing.corners[start][0] + sizes[start].width
+        assert course[-1][0] == drawing.corners[end][0]
+
+
+def test_values_of_every_kind_are_summarised():
+    kinds = [
+        np.zeros((0, 3), np.float32),
+        jnp.ones(3, jnp.bfloat16),
+        np.array([True, False]),
+        np.array([1 + 1j], np.complex64),
+        np.array(7, np.int64),
+        np.array([1e300, 1e300]),
+        np.array([np.inf, 1.0]),
+    ]
+    steps = tuple(
+        Step(i, f"v{i}", "op", (), np.shape(v), np.asarray(v).dtype, v, None,
+             source(1, "x"), why="no gradient")
+        for i, v in enumerate(kinds)
+    )
+    shown = str(Explanation("f", np.float32(0), (), (), steps))
+    for part in ("empty", "all 1", "bf16[3]", "c64[1]", "7", "1.41e+300", "non-finite"):
+        assert part in shown
