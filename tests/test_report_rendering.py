@@ -1,8 +1,10 @@
 """How a report looks: from hand-made steps, since tracing is not the matter here."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +20,12 @@ def source(line, text):
     return Source("/home/user/loss.py", line, "loss", text)
 
 
-def step(index, name, operation, inputs, value, gradient, **more):
+def step(index, name, operation, inputs, value, gradient, **more: Any):
     value = np.asarray(value, more.pop("dtype", np.float32))
     gradient = None if gradient is None else np.asarray(gradient, np.float32)
-    given = {"source": source(7 + index, f"{name} = {operation}(...)")} | more
+    given: dict[str, Any] = {
+        "source": source(7 + index, f"{name} = {operation}(...)")
+    } | more
     return Step(
         index=index,
         name=name,
@@ -150,6 +154,53 @@ def test_zero_dead_exploding_and_non_finite_steps_are_marked():
     assert marked(a=(ones, None)) == {}
 
 
+def test_an_argument_is_marked_too_but_not_for_being_zero():
+    zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
+    arguments = (
+        argument(0, "dead", ones, zeros),
+        argument(1, "bias", zeros, ones),
+        argument(2, "bad", ones, np.nan * ones),
+        argument(3, "large", ones, 1.1e3 * ones),
+    )
+    made = (step(0, "y", "op", (Operand("argument", "dead", 0),), ones, ones),)
+    report = Explanation("f", np.float32(0), (), arguments, made)
+    expected = {0: "dead", 2: "non-finite", 3: "exploding"}
+    assert marks(report) == {f"argument-{i}": (m,) for i, m in expected.items()}
+    lines = text(report, 200).split("\n")
+    assert [line.split()[-1] for line in (lines[3], lines[5], lines[6])] == [
+        *expected.values()
+    ]
+    assert 'class="node argument dead"' in report.to_svg()
+
+
+def test_constants_and_integers_at_zero_are_no_news():
+    assert marked(h0=(np.zeros(3), None)) == {}
+
+
+def test_booleans_are_counted():
+    flags = step(0, "m", "gt", (), [True, False, True], None, dtype=bool, why="bool: ")
+    assert "2 of 3 true" in str(Explanation("f", np.float32(0), (), (), (flags,)))
+
+
+def test_a_narrow_table_joins_name_and_operation_and_keeps_the_ends_of_paths():
+    path = "params['encoder']['layers']['attention']['kernel']"
+    loss = step(
+        0, "logits", "cross_entropy", (), np.ones((256, 10)), np.ones((256, 10))
+    )
+    given = (argument(0, path, np.ones((28, 28)), None),)
+    lines = text(Explanation("f", np.float32(0), (), given, (loss,)), 60).split("\n")
+    assert "logits = cross_entropy" in "\n".join(lines)
+    assert "['kernel']" in lines[3] and "f32[28,28]" in lines[3]
+    assert all(len(line) <= 60 for line in lines)
+
+
+def test_a_long_hint_is_wrapped():
+    blame = Blame("input", None, "x", None, 1, {}, "Look at the data. " * 20)
+    lines = blame_text(blame, 60).split("\n")
+    assert len(lines) > 5 and all(len(line) <= 60 for line in lines)
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
 def test_several_results_stand_under_each_other():
     several = Step(
         0,
@@ -218,11 +269,11 @@ def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
     assert set(nodes) == {"argument-0", "constant-0", *(f"step-{i}" for i in range(5))}
     lines = [t.text for t in nodes["step-1"].findall("s:text", space)]
     assert lines == ["add: h1", "value -4", "grad 4"]
-    assert "result" in nodes["step-4"].get("class")
+    assert "result" in nodes["step-4"].get("class", "")
     ends = {path.get("data-ends") for path in svg.findall("s:path", space)}
     assert {"argument-0 step-0", "constant-0 step-1", "step-3 step-4"} <= ends
     assert "step-3 step-3" in ends  # to the next iteration
-    title = nodes["step-1"].find("s:title", space).text
+    title = nodes["step-1"].findtext("s:title", "", space)
     for part in (
         "step 1",
         "value -4",
@@ -237,7 +288,7 @@ def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
 def test_arguments_stand_left_and_the_result_right():
     svg = ElementTree.fromstring(REPORT.to_svg())
     lefts = {
-        node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform"))[0])
+        node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform", ""))[0])
         for node in svg.iter("{http://www.w3.org/2000/svg}g")
     }
     assert lefts["argument-0"] == min(lefts.values()) == 0
@@ -265,18 +316,15 @@ def test_a_blame_is_told_in_order():
         hint="Add an epsilon.",
         primitive="sqrt",
     )
-    assert (
-        str(blame)
-        == blame_text(blame)
-        == (
-            "The derivative of y made 2 non-finite elements (sqrt) in iteration (1, 4)\n"
-            "  /home/user/loss.py:10 in loss\n"
-            "    y = matmul(...)\n"
-            "  x = 0, 0.5\n"
-            "  cotangent = 1\n"
-            "  Add an epsilon."
-        )
-    )
+    assert str(blame) == blame_text(blame)
+    assert str(blame).split("\n") == [
+        "The derivative of y made 2 non-finite elements (sqrt) in iteration (1, 4)",
+        "  /home/user/loss.py:10 in loss",
+        "    y = matmul(...)",
+        "  x = 0, 0.5",
+        "  cotangent = 1",
+        "  Add an epsilon.",
+    ]
     given = Blame("input", None, "params['w']", None, 1, {}, "Look.")
     assert str(given).startswith("The argument params['w'] holds 1 non-finite element")
 
@@ -330,6 +378,61 @@ def test_no_boxes_overlap_and_every_edge_leads_right(seed):
         assert xs == sorted(xs)
         assert course[0][0] == drawing.corners[start][0] + sizes[start].width
         assert course[-1][0] == drawing.corners[end][0]
+
+
+def crossings(drawing, sizes, edges):
+    """The edges that pass through a node between their ends, sampled finely."""
+    for edge, course in zip(edges, drawing.courses, strict=True):
+        for (x, y), (u, v) in itertools.pairwise(course):
+            t = np.linspace(0, 1, 50)
+            across = 3 * (t * (1 - t)) * (x + u) / 2 + (1 - t) ** 3 * x + t**3 * u
+            down = ((1 - t) ** 3 + 3 * t * (1 - t) ** 2) * y + (
+                t**3 + 3 * t**2 * (1 - t)
+            ) * v
+            for node, ((left, top), size) in enumerate(
+                zip(drawing.corners, sizes, strict=True)
+            ):
+                inside = (left < across) & (across < left + size.width)
+                inside &= (top < down) & (down < top + size.height)
+                if node not in edge and inside.any():
+                    yield edge, node
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_edge_passes_through_a_node(seed):
+    sizes, edges = boxes_and_edges(seed)
+    assert list(crossings(draw(sizes, edges, leftmost=1), sizes, edges)) == []
+
+
+def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
+    links = [(2 * i, 2 * i + 2) for i in range(1, 40)]
+    arguments = [(2 * i + 1, 2 * i + 2) for i in range(1, 40)]
+    skips = [(0, 2 * i + 2) for i in range(40)]
+    size = Size(100.0, 60.0)
+    drawing = draw([size] * 81, [*links, *arguments, *skips])
+    assert drawing.size.height < 7 * size.height
+
+
+def test_arguments_of_a_crowd_stand_where_they_are_read():
+    count = 40
+    given = tuple(argument(i, f"w[{i}]", 1.0, np.float32(1)) for i in range(count))
+    made = tuple(
+        step(
+            i,
+            f"h{i}",
+            "mul",
+            (Operand("argument", f"w[{i}]", i),)
+            + ((Operand("step", f"h{i - 1}", i - 1),) if i else ()),
+            1.0,
+            1.0,
+        )
+        for i in range(count)
+    )
+    svg = Explanation("f", np.float32(1), (), given, made, count - 1).to_svg()
+    found = re.findall(r'id="(\w+)-(\d+)"[^>]*translate\(([\d.]+)', svg)
+    left = {(kind, int(number)): float(x) for kind, number, x in found}
+    for i in range(1, count):
+        assert left["argument", i] == left["step", i - 1] < left["step", i]
 
 
 def test_values_of_every_kind_are_summarised():

@@ -1,6 +1,6 @@
 """The graph that the pictures draw: nodes of three lines, and edges along the data."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxgrad.inspection._format import argument_row, place, rows_of
 from jaxgrad.inspection._marks import MEANING, Mark, key_of, marks
@@ -63,7 +63,7 @@ def graph(report: Explanation) -> Graph:
     nodes += [_constant(i, label) for i, label in enumerate(arrays)]
     first = len(nodes)
     nodes += [_step(s, found.get(key_of(s), ()), report) for s in report.steps]
-    number = {("argument", a.index): i for i, a in enumerate(arguments)}
+    number: dict[Any, int] = {("argument", a.index): i for i, a in enumerate(arguments)}
     number |= {label: len(arguments) + i for i, label in enumerate(arrays)}
     number |= {("step", s.index): first + i for i, s in enumerate(report.steps)}
     edges = dict.fromkeys(
@@ -130,7 +130,8 @@ def _step(step: Step, found: tuple[Mark, ...], report: Explanation) -> Node:
 
 
 def _more(step: Step, found: tuple[Mark, ...]) -> tuple[str, ...]:
-    lines = [f"{step.name} = {step.operation}, step {step.index}"]
+    named = "" if step.name == step.operation else f"{step.name} = "
+    lines = [f"{named}{step.operation}, step {step.index}"]
     for name, kind, value, gradient in rows_of(step):
         lead = f"{name}: " if step.outputs else ""
         lines += [f"{lead}{kind}", f"value {value}", f"gradient {gradient}"]

@@ -56,7 +56,7 @@ DARK = Scheme(
         "constant": Colours("#0f172a", "#64748b"),
         "result": Colours("#053b2c", "#34d399"),
         "zero": Colours("#1e293b", "#94a3b8"),
-        "dead": Colours("#475569", "#cbd5e1"),
+        "dead": Colours("#3b475a", "#cbd5e1"),
         "exploding": Colours("#5a2308", "#fdba74"),
         "non-finite": Colours("#5f1313", "#fca5a5"),
     },
