@@ -8,12 +8,13 @@ import numpy as np
 from jaxgrad.inspection._steps import Argument, Explanation, Step
 from jaxgrad.inspection._summary import Summary
 
-Mark = Literal["non-finite", "exploding", "dead", "zero"]
+Mark = Literal["blamed", "non-finite", "exploding", "dead", "zero"]
 
 Marks = dict[str, tuple[Mark, ...]]
 
 EXPLODING = 1e3
 MEANING: Mapping[str, str] = {
+    "blamed": "it made the first NaN or infinity that reaches a result",
     "non-finite": "the value or the gradient holds NaN or infinite elements",
     "exploding": f"the gradient's norm is over {EXPLODING:g} times the steps' median",
     "dead": "the gradient is zero everywhere",
@@ -41,7 +42,32 @@ def marks(report: Explanation) -> Marks:
         # That biases start at zero is nothing to look at.
         given = _marks([argument.summaries], limit)
         found[key_of(argument)] = tuple(mark for mark in given if mark != "zero")
+    culprit = _culprit(report)
+    if culprit in found:
+        found[culprit] = ("blamed", *(m for m in found[culprit] if m != "non-finite"))
     return {key: each for key, each in found.items() if each}
+
+
+def _culprit(report: Explanation) -> str:
+    """The key of the step or argument that is blamed for a NaN; empty if none is."""
+    if not has_nonfinite(report) or (blame := report.nonfinite) is None:
+        return ""
+    for argument in report.arguments:
+        if blame.phase == "input" and argument.path == blame.argument:
+            return key_of(argument)
+    for step in report.steps:
+        if blame.step is not None and _same(step, blame.step):
+            return key_of(step)
+    return ""
+
+
+def _same(step: Step, other: Step) -> bool:
+    """Whether two walks of the program, the report's and the blame's, name one step."""
+    return (step.index, step.name, step.source) == (
+        other.index,
+        other.name,
+        other.source,
+    )
 
 
 def named(found: Marks) -> list[tuple[str, str]]:

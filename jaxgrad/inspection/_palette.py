@@ -40,6 +40,7 @@ LIGHT = Scheme(
         "dead": Colours("#e2e8f0", "#475569"),
         "exploding": Colours("#ffedd5", "#c2410c"),
         "non-finite": Colours("#fee2e2", "#b91c1c"),
+        "blamed": Colours("#fed0d0", "#7f1d1d"),
     },
 )
 DARK = Scheme(
@@ -59,6 +60,7 @@ DARK = Scheme(
         "dead": Colours("#3b475a", "#cbd5e1"),
         "exploding": Colours("#5a2308", "#fdba74"),
         "non-finite": Colours("#5f1313", "#fca5a5"),
+        "blamed": Colours("#811414", "#fee2e2"),
     },
 )
 

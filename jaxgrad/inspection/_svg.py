@@ -30,6 +30,7 @@ GEOMETRY = """
 .jaxgrad-graph .constant rect { stroke-dasharray: 3 2; }
 .jaxgrad-graph .result rect, .jaxgrad-graph .exploding rect,
 .jaxgrad-graph .non-finite rect { stroke-width: 2; }
+.jaxgrad-graph .blamed rect { stroke-width: 3.5; }
 .jaxgrad-graph g.node { cursor: default; }
 .jaxgrad-graph g.node:hover rect, .jaxgrad-graph g.node:focus rect,
 .jaxgrad-graph g.node:target rect { stroke-width: 3; }
