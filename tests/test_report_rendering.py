@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
+from jaxgrad.inspection._html import page
 from jaxgrad.inspection._layout import Size, draw
 from jaxgrad.inspection._marks import marks
 from jaxgrad.inspection._text import blame_text, text
@@ -173,6 +174,22 @@ def test_an_argument_is_marked_too_but_not_for_being_zero():
     assert 'class="node argument dead"' in report.to_svg()
 
 
+def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
+    bad = np.array([np.nan, 1.0])
+    given = argument(0, "x", np.ones(2), bad)
+    made = tuple(step(i, n, "op", (), bad, bad) for i, n in enumerate(("a", "b", "c")))
+    blame = Blame("backward", made[1], None, None, 1, {}, "Look.")
+    report = Explanation("f", np.float32(0), (), (given,), made, _blame=lambda: blame)
+    found = marks(report)
+    assert found["step-1"] == ("blamed",)
+    assert {found[k] for k in ("argument-0", "step-0", "step-2")} == {("non-finite",)}
+    assert 'class="node step blamed" id="step-1"' in report.to_svg()
+    assert 'id="row-step-1" class="step blamed"' in page(report)
+    blame = Blame("input", None, "x", None, 1, {}, "Look.")
+    asked = Explanation("f", np.float32(0), (), (given,), made, _blame=lambda: blame)
+    assert marks(asked)["argument-0"] == ("blamed",)
+
+
 def test_constants_and_integers_at_zero_are_no_news():
     assert marked(h0=(np.zeros(3), None)) == {}
 
@@ -244,14 +261,14 @@ class Tags(HTMLParser):
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path):
     REPORT.save(tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
     tags = Tags()
-    tags.feed(page)
+    tags.feed(written)
     assert tags.open == [] and tags.links[0] == "data:,"
-    assert all(f'id="{link[1:]}"' in page for link in tags.links[1:])
+    assert all(f'id="{link[1:]}"' in written for link in tags.links[1:])
     assert tags.rows == 1 + 2 + 5
-    assert not re.findall(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)\w+\.", page)
-    assert "w[&#x27;&lt;1&gt;&#x27;]" in page and "<1>" not in page
+    assert not re.findall(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)\w+\.", written)
+    assert "w[&#x27;&lt;1&gt;&#x27;]" in written and "<1>" not in written
 
 
 def test_a_notebook_s_fragment_runs_no_script_and_has_its_own_ids():
