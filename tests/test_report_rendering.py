@@ -430,6 +430,18 @@ def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
     assert drawing.size.height < 7 * size.height
 
 
+def test_an_edge_over_many_columns_is_a_stub_at_its_end():
+    size, links = Size(100.0, 60.0), [(i, i + 1) for i in range(9)]
+    near, far = (
+        draw([size] * 10, [*links, (0, 9)]),
+        draw([size] * 10, [*links, (0, 9)], 0, 8),
+    )
+    assert len(near.courses[-1]) > 10 and len(far.courses[-1]) == 2
+    x, y = far.corners[9]
+    assert far.courses[-1][-1][0] == x and y < far.courses[-1][-1][1] < y + 60
+    assert draw([size] * 10, [*links, (0, 9)], 0, 9) == near
+
+
 def test_arguments_of_a_crowd_stand_where_they_are_read():
     count = 40
     given = tuple(argument(i, f"w[{i}]", 1.0, np.float32(1)) for i in range(count))

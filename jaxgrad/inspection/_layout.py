@@ -32,7 +32,10 @@ class Drawing(NamedTuple):
 
 
 def draw(
-    sizes: Sequence[Size], edges: Sequence[tuple[int, int]], leftmost: int = 0
+    sizes: Sequence[Size],
+    edges: Sequence[tuple[int, int]],
+    leftmost: int = 0,
+    farthest: int | None = None,
 ) -> Drawing:
     """Place nodes and edges.
 
@@ -42,16 +45,34 @@ def draw(
         edges: Pairs (from, to).
         leftmost: So many of the first nodes stay at the left; any other that nothing
             leads to stands right before what it leads to.
+        farthest: Over more columns than these an edge is a stub at its end, since
+            hundreds of edges side by side say nothing; None for no limit.
     """
     columns = _columns(len(sizes), edges, leftmost)
-    chains, heights, columns = _waypoints(columns, edges, [s.height for s in sizes])
+    stubs = [
+        farthest is not None and columns[end] - columns[start] > farthest
+        for start, end in edges
+    ]
+    drawn = [edge for edge, stub in zip(edges, stubs, strict=True) if not stub]
+    chains, heights, columns = _waypoints(columns, drawn, [s.height for s in sizes])
     order = _ordered(columns, chains)
     tops = _levelled(order, chains, heights, len(sizes))
     lefts, total = _lefts(order, sizes)
     corners = [(lefts[columns[i]], tops[i]) for i in range(len(sizes))]
-    courses = [_course(chain, lefts, columns, tops, heights, sizes) for chain in chains]
+    remaining = iter(chains)
+    courses = [
+        _stub(corners[edge[1]], sizes[edge[1]])
+        if stub
+        else _course(next(remaining), lefts, columns, tops, heights, sizes)
+        for edge, stub in zip(edges, stubs, strict=True)
+    ]
     height = max((tops[i] + heights[i] for i in range(len(heights))), default=0.0)
     return Drawing(corners, courses, Size(total, height))
+
+
+def _stub(corner: tuple[float, float], size: Size) -> list[tuple[float, float]]:
+    x, y = corner
+    return [(x - 0.7 * GAP_X, y + 0.8 * size.height), (x, y + 0.8 * size.height)]
 
 
 def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> list[int]:

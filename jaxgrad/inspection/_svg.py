@@ -15,6 +15,8 @@ LONGEST = 34
 # With more nodes than this, arguments stand right before what reads them: in one
 # column at the left they would be higher than any window, and their edges a curtain.
 CROWD = 48
+# And edges over more columns than these are stubs.
+FARTHEST = 48
 
 GEOMETRY = """
 .jaxgrad-graph { font: 11px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono",
@@ -75,8 +77,10 @@ def _drawing(
 ) -> Drawing:
     given = sum(node.kind in ("argument", "constant") for node in nodes)
     pairs = [(edge.start, edge.end) for edge in edges]
-    leftmost = given if len(nodes) <= CROWD else 0
-    return draw([box.size for box in boxes], pairs, leftmost)
+    sizes = [box.size for box in boxes]
+    if len(nodes) <= CROWD:
+        return draw(sizes, pairs, leftmost=given)
+    return draw(sizes, pairs, farthest=FARTHEST)
 
 
 def _head(graph: Graph, size: Size, prefix: str) -> list[str]:
