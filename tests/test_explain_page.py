@@ -136,7 +136,7 @@ class Visitor:
 @pytest.fixture
 def anyone(browser, tmp_path):
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(5000)
+    context.set_default_timeout(20_000)
     yield Visitor(context.new_page(), tmp_path)
     context.close()
 
@@ -375,7 +375,9 @@ def test_the_svg_stands_alone(visitor):
 
 def test_a_fault_and_a_request_would_be_seen(anyone):
     page = anyone.open("<script>nothing()</script><img src='http://127.0.0.1:9/x.png'>")
-    page.wait_for_timeout(200)
+    for _ in range(100):  # events arrive a little later than the page
+        if len(anyone.faults) < 2:
+            page.wait_for_timeout(50)
     assert anyone.requests == ["http://127.0.0.1:9/x.png"]
     assert len(anyone.faults) == 2
 
