@@ -252,5 +252,5 @@ def _neighbours(
     return left, right
 
 
-def _mean(values: Sequence[float], default):
+def _mean(values: Sequence[int | float], default: int | float) -> int | float:
     return sum(values) / len(values) if values else default
