@@ -6,8 +6,6 @@ import os
 import jax
 import pytest
 
-from tests.chromium import CHROMIUM
-
 # What runs torch itself holds no tests, and need not be importable without it.
 collect_ignore_glob = ["golden/generate*.py", "torch_*.py"]
 
@@ -25,7 +23,6 @@ def pytest_collection_modifyitems(items):
     missing = {
         "mnist": None if os.environ.get("JAXGRAD_DATA_DIR") else "JAXGRAD_DATA_DIR",
         "parity": None if importlib.util.find_spec("torch") else "torch",
-        "browser": None if CHROMIUM else "chromium",
     }
     for item in items:
         for mark, what in missing.items():

@@ -1,14 +1,17 @@
 """How a report looks: from hand-made steps, since tracing is not the matter here."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
+from jaxgrad.inspection._html import page
 from jaxgrad.inspection._layout import Size, draw
 from jaxgrad.inspection._marks import marks
 from jaxgrad.inspection._text import blame_text, text
@@ -18,10 +21,12 @@ def source(line, text):
     return Source("/home/user/loss.py", line, "loss", text)
 
 
-def step(index, name, operation, inputs, value, gradient, **more):
+def step(index, name, operation, inputs, value, gradient, **more: Any):
     value = np.asarray(value, more.pop("dtype", np.float32))
     gradient = None if gradient is None else np.asarray(gradient, np.float32)
-    given = {"source": source(7 + index, f"{name} = {operation}(...)")} | more
+    given: dict[str, Any] = {
+        "source": source(7 + index, f"{name} = {operation}(...)")
+    } | more
     return Step(
         index=index,
         name=name,
@@ -52,8 +57,16 @@ STEPS = (
         4,
         scope="net/layer",
     ),
-    step(2, "mask", "greater", (Operand("step", "h1", 1),), True, None, dtype=bool,
-         why="bool: no gradient"),
+    step(
+        2,
+        "mask",
+        "greater",
+        (Operand("step", "h1", 1),),
+        True,
+        None,
+        dtype=bool,
+        why="bool: no gradient",
+    ),
     step(
         3,
         "y",
@@ -64,7 +77,9 @@ STEPS = (
         loop=(3,),
         part="loop",
     ),
-    step(4, "loss", "sum", (Operand("step", "y", 3), Operand("constant", "2.0")), 15, 1),
+    step(
+        4, "loss", "sum", (Operand("step", "y", 3), Operand("constant", "2.0")), 15, 1
+    ),
 )
 REPORT = Explanation(
     name="loss",
@@ -117,7 +132,7 @@ def marked(**steps):
         for i, (name, (value, gradient)) in enumerate(steps.items())
     )
     report = Explanation("f", np.float32(0), (), (), made)
-    return {made[i].name: found for i, found in marks(report).items()}
+    return {made[int(k.split("-")[1])].name: each for k, each in marks(report).items()}
 
 
 def test_zero_dead_exploding_and_non_finite_steps_are_marked():
@@ -140,10 +155,80 @@ def test_zero_dead_exploding_and_non_finite_steps_are_marked():
     assert marked(a=(ones, None)) == {}
 
 
+def test_an_argument_is_marked_too_but_not_for_being_zero():
+    zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
+    arguments = (
+        argument(0, "dead", ones, zeros),
+        argument(1, "bias", zeros, ones),
+        argument(2, "bad", ones, np.nan * ones),
+        argument(3, "large", ones, 1.1e3 * ones),
+    )
+    made = (step(0, "y", "op", (Operand("argument", "dead", 0),), ones, ones),)
+    report = Explanation("f", np.float32(0), (), arguments, made)
+    expected = {0: "dead", 2: "non-finite", 3: "exploding"}
+    assert marks(report) == {f"argument-{i}": (m,) for i, m in expected.items()}
+    lines = text(report, 200).split("\n")
+    assert [line.split()[-1] for line in (lines[3], lines[5], lines[6])] == [
+        *expected.values()
+    ]
+    assert 'class="node argument dead"' in report.to_svg()
+
+
+def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
+    bad = np.array([np.nan, 1.0])
+    given = argument(0, "x", np.ones(2), bad)
+    made = tuple(step(i, n, "op", (), bad, bad) for i, n in enumerate(("a", "b", "c")))
+    blame = Blame("backward", made[1], None, None, 1, {}, "Look.")
+    report = Explanation("f", np.float32(0), (), (given,), made, _blame=lambda: blame)
+    found = marks(report)
+    assert found["step-1"] == ("blamed",)
+    assert {found[k] for k in ("argument-0", "step-0", "step-2")} == {("non-finite",)}
+    assert 'class="node step blamed" id="step-1"' in report.to_svg()
+    assert 'id="row-step-1" class="step blamed"' in page(report)
+    blame = Blame("input", None, "x", None, 1, {}, "Look.")
+    asked = Explanation("f", np.float32(0), (), (given,), made, _blame=lambda: blame)
+    assert marks(asked)["argument-0"] == ("blamed",)
+
+
+def test_constants_and_integers_at_zero_are_no_news():
+    assert marked(h0=(np.zeros(3), None)) == {}
+
+
+def test_booleans_are_counted():
+    flags = step(0, "m", "gt", (), [True, False, True], None, dtype=bool, why="bool: ")
+    assert "2 of 3 true" in str(Explanation("f", np.float32(0), (), (), (flags,)))
+
+
+def test_a_narrow_table_joins_name_and_operation_and_keeps_the_ends_of_paths():
+    path = "params['encoder']['layers']['attention']['kernel']"
+    loss = step(
+        0, "logits", "cross_entropy", (), np.ones((256, 10)), np.ones((256, 10))
+    )
+    given = (argument(0, path, np.ones((28, 28)), None),)
+    lines = text(Explanation("f", np.float32(0), (), given, (loss,)), 60).split("\n")
+    assert "logits = cross_entropy" in "\n".join(lines)
+    assert "['kernel']" in lines[3] and "f32[28,28]" in lines[3]
+    assert all(len(line) <= 60 for line in lines)
+
+
+def test_a_long_hint_is_wrapped():
+    blame = Blame("input", None, "x", None, 1, {}, "Look at the data. " * 20)
+    lines = blame_text(blame, 60).split("\n")
+    assert len(lines) > 5 and all(len(line) <= 60 for line in lines)
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
 def test_several_results_stand_under_each_other():
     several = Step(
-        0, "q, k", "split", (), ((2,), (1,)), (np.dtype("f4"),) * 2,
-        (np.ones(2), np.zeros(1)), (np.ones(2), None), source(3, "q, k = split(x)"),
+        0,
+        "q, k",
+        "split",
+        (),
+        ((2,), (1,)),
+        (np.dtype("f4"),) * 2,
+        (np.ones(2), np.zeros(1)),
+        (np.ones(2), None),
+        source(3, "q, k = split(x)"),
         outputs=("q", "k"),
     )
     report = Explanation("f", np.float32(1), (), (), (several,))
@@ -176,13 +261,14 @@ class Tags(HTMLParser):
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path):
     REPORT.save(tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    written = (tmp_path / "page.html").read_text(encoding="utf-8")
     tags = Tags()
-    tags.feed(page)
-    assert tags.open == [] and tags.links == ["data:,"]
+    tags.feed(written)
+    assert tags.open == [] and tags.links[0] == "data:,"
+    assert all(f'id="{link[1:]}"' in written for link in tags.links[1:])
     assert tags.rows == 1 + 2 + 5
-    assert not re.findall(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)\w+\.", page)
-    assert "w[&#x27;&lt;1&gt;&#x27;]" in page and "<1>" not in page
+    assert not re.findall(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)\w+\.", written)
+    assert "w[&#x27;&lt;1&gt;&#x27;]" in written and "<1>" not in written
 
 
 def test_a_notebook_s_fragment_runs_no_script_and_has_its_own_ids():
@@ -200,20 +286,26 @@ def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
     assert set(nodes) == {"argument-0", "constant-0", *(f"step-{i}" for i in range(5))}
     lines = [t.text for t in nodes["step-1"].findall("s:text", space)]
     assert lines == ["add: h1", "value -4", "grad 4"]
-    assert "result" in nodes["step-4"].get("class")
+    assert "result" in nodes["step-4"].get("class", "")
     ends = {path.get("data-ends") for path in svg.findall("s:path", space)}
     assert {"argument-0 step-0", "constant-0 step-1", "step-3 step-4"} <= ends
     assert "step-3 step-3" in ends  # to the next iteration
-    title = nodes["step-1"].find("s:title", space).text
-    for part in ("step 1", "value -4", "gradient 4", "multiply (0), table", "net/layer",
-                 "loss.py:8 in loss"):
+    title = nodes["step-1"].findtext("s:title", "", space)
+    for part in (
+        "step 1",
+        "value -4",
+        "gradient 4",
+        "multiply (0), table",
+        "net/layer",
+        "loss.py:8 in loss",
+    ):
         assert part in title
 
 
 def test_arguments_stand_left_and_the_result_right():
     svg = ElementTree.fromstring(REPORT.to_svg())
     lefts = {
-        node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform"))[0])
+        node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform", ""))[0])
         for node in svg.iter("{http://www.w3.org/2000/svg}g")
     }
     assert lefts["argument-0"] == min(lefts.values()) == 0
@@ -241,14 +333,15 @@ def test_a_blame_is_told_in_order():
         hint="Add an epsilon.",
         primitive="sqrt",
     )
-    assert str(blame) == blame_text(blame) == (
-        "The derivative of y made 2 non-finite elements (sqrt) in iteration (1, 4)\n"
-        "  /home/user/loss.py:10 in loss\n"
-        "    y = matmul(...)\n"
-        "  x = 0, 0.5\n"
-        "  cotangent = 1\n"
-        "  Add an epsilon."
-    )
+    assert str(blame) == blame_text(blame)
+    assert str(blame).split("\n") == [
+        "The derivative of y made 2 non-finite elements (sqrt) in iteration (1, 4)",
+        "  /home/user/loss.py:10 in loss",
+        "    y = matmul(...)",
+        "  x = 0, 0.5",
+        "  cotangent = 1",
+        "  Add an epsilon.",
+    ]
     given = Blame("input", None, "params['w']", None, 1, {}, "Look.")
     assert str(given).startswith("The argument params['w'] holds 1 non-finite element")
 
@@ -258,11 +351,18 @@ def test_a_report_with_a_nan_tells_whom_to_blame_once_asked():
     blame = Blame("input", None, "x", None, 1, {}, "Look at the data.")
     bad = step(0, "y", "log", (), [np.nan], [1.0])
     report = Explanation(
-        "f", np.float32(np.nan), (), (), (bad,),
+        "f",
+        np.float32(np.nan),
+        (),
+        (),
+        (bad,),
         _blame=lambda: asked.append(1) or blame,
     )
     assert asked == []
-    assert "Look at the data." in str(report) and "Look at the data." in report._repr_html_()
+    assert (
+        "Look at the data." in str(report)
+        and "Look at the data." in report._repr_html_()
+    )
     assert asked == [1]
 
 
@@ -297,6 +397,73 @@ def test_no_boxes_overlap_and_every_edge_leads_right(seed):
         assert course[-1][0] == drawing.corners[end][0]
 
 
+def crossings(drawing, sizes, edges):
+    """The edges that pass through a node between their ends, sampled finely."""
+    for edge, course in zip(edges, drawing.courses, strict=True):
+        for (x, y), (u, v) in itertools.pairwise(course):
+            t = np.linspace(0, 1, 50)
+            across = 3 * (t * (1 - t)) * (x + u) / 2 + (1 - t) ** 3 * x + t**3 * u
+            down = ((1 - t) ** 3 + 3 * t * (1 - t) ** 2) * y + (
+                t**3 + 3 * t**2 * (1 - t)
+            ) * v
+            for node, ((left, top), size) in enumerate(
+                zip(drawing.corners, sizes, strict=True)
+            ):
+                inside = (left < across) & (across < left + size.width)
+                inside &= (top < down) & (down < top + size.height)
+                if node not in edge and inside.any():
+                    yield edge, node
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_edge_passes_through_a_node(seed):
+    sizes, edges = boxes_and_edges(seed)
+    assert list(crossings(draw(sizes, edges, leftmost=1), sizes, edges)) == []
+
+
+def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
+    links = [(2 * i, 2 * i + 2) for i in range(1, 40)]
+    arguments = [(2 * i + 1, 2 * i + 2) for i in range(1, 40)]
+    skips = [(0, 2 * i + 2) for i in range(40)]
+    size = Size(100.0, 60.0)
+    drawing = draw([size] * 81, [*links, *arguments, *skips])
+    assert drawing.size.height < 7 * size.height
+
+
+def test_an_edge_over_many_columns_is_a_stub_at_its_end():
+    size, links = Size(100.0, 60.0), [(i, i + 1) for i in range(9)]
+    near, far = (
+        draw([size] * 10, [*links, (0, 9)]),
+        draw([size] * 10, [*links, (0, 9)], 0, 8),
+    )
+    assert len(near.courses[-1]) > 10 and len(far.courses[-1]) == 2
+    x, y = far.corners[9]
+    assert far.courses[-1][-1][0] == x and y < far.courses[-1][-1][1] < y + 60
+    assert draw([size] * 10, [*links, (0, 9)], 0, 9) == near
+
+
+def test_arguments_of_a_crowd_stand_where_they_are_read():
+    count = 40
+    given = tuple(argument(i, f"w[{i}]", 1.0, np.float32(1)) for i in range(count))
+    made = tuple(
+        step(
+            i,
+            f"h{i}",
+            "mul",
+            (Operand("argument", f"w[{i}]", i),)
+            + ((Operand("step", f"h{i - 1}", i - 1),) if i else ()),
+            1.0,
+            1.0,
+        )
+        for i in range(count)
+    )
+    svg = Explanation("f", np.float32(1), (), given, made, count - 1).to_svg()
+    found = re.findall(r'id="(\w+)-(\d+)"[^>]*translate\(([\d.]+)', svg)
+    left = {(kind, int(number)): float(x) for kind, number, x in found}
+    for i in range(1, count):
+        assert left["argument", i] == left["step", i - 1] < left["step", i]
+
+
 def test_values_of_every_kind_are_summarised():
     kinds = [
         np.zeros((0, 3), np.float32),
@@ -308,8 +475,18 @@ def test_values_of_every_kind_are_summarised():
         np.array([np.inf, 1.0]),
     ]
     steps = tuple(
-        Step(i, f"v{i}", "op", (), np.shape(v), np.asarray(v).dtype, v, None,
-             source(1, "x"), why="no gradient")
+        Step(
+            i,
+            f"v{i}",
+            "op",
+            (),
+            np.shape(v),
+            np.asarray(v).dtype,
+            v,
+            None,
+            source(1, "x"),
+            why="no gradient",
+        )
         for i, v in enumerate(kinds)
     )
     shown = str(Explanation("f", np.float32(0), (), (), steps))

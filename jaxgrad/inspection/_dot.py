@@ -1,25 +1,15 @@
 """The graph in Graphviz's DOT language, for those who have its `dot` program."""
 
 from jaxgrad.inspection._nodes import Node, graph
+from jaxgrad.inspection._palette import LIGHT
 from jaxgrad.inspection._steps import Explanation
-
-COLOURS = {
-    "argument": "#eff6ff",
-    "constant": "#f8fafc",
-    "result": "#ecfdf5",
-    "step": "#ffffff",
-    "zero": "#f1f5f9",
-    "dead": "#e2e8f0",
-    "exploding": "#ffedd5",
-    "non-finite": "#fee2e2",
-}
 
 
 def dot(report: Explanation) -> str:
     """Records `operation | value | gradient`, and edges along the data."""
-    nodes, edges = graph(report)
+    name, nodes, edges = graph(report)
     lines = [
-        f'digraph "{_escaped(report.name)}" {{',
+        f'digraph "{_escaped(name)}" {{',
         "  rankdir=LR;",
         '  node [shape=record, style=filled, fontname="monospace", fontsize=10];',
     ]
@@ -32,11 +22,13 @@ def dot(report: Explanation) -> str:
 
 
 def _node(node: Node) -> str:
-    cells = (node.title, f"value {node.value}", f"grad {node.gradient}")
+    title = f"{node.title}  ({node.mark})" if node.mark else node.title
+    cells = (title, f"value {node.value}", f"grad {node.gradient}")
     label = "|".join(_record(cell) for cell in cells)
-    colour = COLOURS[node.marks[0] if node.marks else node.kind]
+    fill, stroke = LIGHT.kinds[node.marks[0] if node.marks else node.kind]
     tip = _escaped("\n".join(node.more))
-    return f'"{node.key}" [label="{label}", fillcolor="{colour}", tooltip="{tip}"];'
+    look = f'fillcolor="{fill}", color="{stroke}", tooltip="{tip}"'
+    return f'"{node.key}" [label="{label}", {look}];'
 
 
 def _escaped(text: str) -> str:

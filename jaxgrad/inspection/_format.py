@@ -31,12 +31,34 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
-def summary(numbers: Summary | None, why: str = "", short: bool = False) -> str:
-    """A scalar as it is, an array as `min .. mean .. max |norm|`, nothing as `why`."""
+def cut(text: str, width: int) -> str:
+    """Text of at most so many letters; of a path (`params['w']`) the end tells most."""
+    if len(text) <= width:
+        return text
+    if text.endswith("']") and width > 3:
+        return "…" + text[1 - width :]
+    return text[: width - 1] + "…"
+
+
+def summary(
+    numbers: Summary | None, why: str = "", short: bool = False, truth: bool = False
+) -> str:
+    """A scalar as it is, an array as `min .. mean .. max |norm|`, nothing as `why`.
+
+    Args:
+        numbers: The summary of the array.
+        why: What to say if there is none.
+        short: Whether to leave out the range.
+        truth: Whether the elements are booleans.
+    """
     if numbers is None:
         return why or "-"
     if numbers.size == 0:
         return "empty"
+    if np.isnan(numbers.norm) and not numbers.nonfinite:
+        return "-"  # keys of random numbers are no numbers
+    if truth:
+        return _truth(numbers)
     if numbers.size == 1:
         return number(numbers.mean, 6)
     if numbers.nonfinite:
@@ -50,6 +72,11 @@ def summary(numbers: Summary | None, why: str = "", short: bool = False) -> str:
     if low == high:
         return f"{'all' if numbers.minimum == numbers.maximum else '~'} {mean} {norm}"
     return f"{mean} {norm}" if short else f"{low} .. {mean} .. {high} {norm}"
+
+
+def _truth(numbers: Summary) -> str:
+    true = numbers.size - numbers.zeros
+    return str(bool(true)) if numbers.size == 1 else f"{true} of {numbers.size} true"
 
 
 def form(shape: Any, dtype: Any) -> str:
@@ -75,9 +102,7 @@ def rows_of(step: Step, short: bool = False) -> list[tuple[str, str, str, str]]:
     for name, shape, dtype, (value, gradient) in zip(
         names, shapes, dtypes, step.summaries, strict=True
     ):
-        shown = summary(value, "-", short)
-        if np.dtype(bool) == dtype and value is not None and value.size == 1:
-            shown = str(bool(value.mean))
+        shown = summary(value, "-", short, truth=np.dtype(bool) == dtype)
         why = step.why or "no gradient"
         rows.append((name, form(shape, dtype), shown, summary(gradient, why, short)))
     return rows
@@ -89,7 +114,7 @@ def argument_row(argument: Argument, short: bool = False) -> tuple[str, str, str
     return (
         argument.path,
         form(argument.shape, argument.dtype),
-        summary(value, short=short),
+        summary(value, "", short, truth=np.dtype(bool) == argument.dtype),
         summary(gradient, argument.why, short),
     )
 

@@ -1,26 +1,35 @@
-"""What deserves a second look among the steps of a report."""
+"""What deserves a second look in a report."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from jaxgrad.inspection._steps import Explanation, Step
+from jaxgrad.inspection._steps import Argument, Explanation, Step
+from jaxgrad.inspection._summary import Summary
 
-Mark = Literal["non-finite", "exploding", "dead", "zero"]
+Mark = Literal["blamed", "non-finite", "exploding", "dead", "zero"]
 
-Marks = dict[int, tuple[Mark, ...]]
+Marks = dict[str, tuple[Mark, ...]]
 
 EXPLODING = 1e3
-MEANING: dict[Mark, str] = {
+MEANING: Mapping[str, str] = {
+    "blamed": "it made the first NaN or infinity that reaches a result",
     "non-finite": "the value or the gradient holds NaN or infinite elements",
-    "exploding": f"the gradient's norm is over {EXPLODING:g} times the median",
+    "exploding": f"the gradient's norm is over {EXPLODING:g} times the steps' median",
     "dead": "the gradient is zero everywhere",
     "zero": "the value is zero everywhere",
 }
 
 
+def key_of(thing: Step | Argument) -> str:
+    """`step-3` or `argument-0`: unique in the report."""
+    kind = "step" if isinstance(thing, Step) else "argument"
+    return f"{kind}-{thing.index}"
+
+
 def marks(report: Explanation) -> Marks:
-    """The marks of the steps that have one, by the step's index."""
+    """The marks of the steps and arguments that have one, by their keys."""
     norms = [
         gradient.norm
         for step in report.steps
@@ -28,8 +37,43 @@ def marks(report: Explanation) -> Marks:
         if gradient and np.isfinite(gradient.norm) and gradient.norm > 0
     ]
     limit = EXPLODING * float(np.median(norms)) if norms else np.inf
-    found = {step.index: _marks(step, limit) for step in report.steps}
-    return {index: each for index, each in found.items() if each}
+    found = {key_of(step): _marks(step.summaries, limit) for step in report.steps}
+    for argument in report.arguments:
+        # That biases start at zero is nothing to look at.
+        given = _marks([argument.summaries], limit)
+        found[key_of(argument)] = tuple(mark for mark in given if mark != "zero")
+    culprit = _culprit(report)
+    if culprit in found:
+        found[culprit] = ("blamed", *(m for m in found[culprit] if m != "non-finite"))
+    return {key: each for key, each in found.items() if each}
+
+
+def _culprit(report: Explanation) -> str:
+    """The key of the step or argument that is blamed for a NaN; empty if none is."""
+    if not has_nonfinite(report) or (blame := report.nonfinite) is None:
+        return ""
+    for argument in report.arguments:
+        if blame.phase == "input" and argument.path == blame.argument:
+            return key_of(argument)
+    for step in report.steps:
+        if blame.step is not None and _same(step, blame.step):
+            return key_of(step)
+    return ""
+
+
+def _same(step: Step, other: Step) -> bool:
+    """Whether two walks of the program, the report's and the blame's, name one step."""
+    return (step.index, step.name, step.source) == (
+        other.index,
+        other.name,
+        other.source,
+    )
+
+
+def named(found: Marks) -> list[tuple[str, str]]:
+    """Each mark that was given, once, and what it means."""
+    given = dict.fromkeys(mark for each in found.values() for mark in each)
+    return [(mark, MEANING[mark]) for mark in given]
 
 
 def has_nonfinite(report: Explanation) -> bool:
@@ -39,13 +83,15 @@ def has_nonfinite(report: Explanation) -> bool:
     return any(s.nonfinite for s in summaries if s)
 
 
-def _marks(step: Step, limit: float) -> tuple[Mark, ...]:
-    values = [value for value, _ in step.summaries if value and value.size]
-    gradients = [grad for _, grad in step.summaries if grad and grad.size]
+def _marks(
+    summaries: Sequence[tuple[Summary | None, Summary | None]], limit: float
+) -> tuple[Mark, ...]:
+    values = [value for value, _ in summaries if value and value.size]
+    gradients = [grad for _, grad in summaries if grad and grad.size]
     tests: dict[Mark, bool] = {
         "non-finite": any(s.nonfinite for s in (*values, *gradients)),
         "exploding": any(s.norm > limit for s in gradients),
         "dead": bool(gradients) and all(s.zeros == s.size for s in gradients),
-        "zero": bool(values) and all(s.zeros == s.size for s in values),
+        "zero": bool(values and gradients) and all(s.zeros == s.size for s in values),
     }
     return tuple(mark for mark, applies in tests.items() if applies)

@@ -1,9 +1,9 @@
 """The graph that the pictures draw: nodes of three lines, and edges along the data."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxgrad.inspection._format import argument_row, place, rows_of
-from jaxgrad.inspection._marks import MEANING, marks
+from jaxgrad.inspection._marks import MEANING, Mark, key_of, marks
 from jaxgrad.inspection._steps import Argument, Explanation, Operand, Step
 
 
@@ -25,8 +25,13 @@ class Node(NamedTuple):
     title: str
     value: str
     gradient: str
-    marks: tuple[str, ...]
+    marks: tuple[Mark, ...]
     more: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        """The marks as the words that stand in the box."""
+        return " ".join(self.marks)
 
 
 class Edge(NamedTuple):
@@ -37,18 +42,28 @@ class Edge(NamedTuple):
     previous: bool
 
 
-def graph(report: Explanation) -> tuple[list[Node], list[Edge]]:
-    """Nodes, every one after those it reads, and edges."""
+class Graph(NamedTuple):
+    """Nodes, every one after those it reads, and edges, of the function `name`."""
+
+    name: str
+    nodes: list[Node]
+    edges: list[Edge]
+
+
+def graph(report: Explanation) -> Graph:
+    """What the pictures of a report draw."""
     read = [(step, o) for step in report.steps for o in step.inputs]
     used = {o.index for _, o in read if o.kind == "argument"}
-    arguments = [a for a in report.arguments if a.index in used or a.gradient is not None]
+    arguments = [
+        a for a in report.arguments if a.index in used or a.gradient is not None
+    ]
     arrays = dict.fromkeys(o.label for _, o in read if _is_array(o))
     found = marks(report)
-    nodes = [_argument(argument) for argument in arguments]
+    nodes = [_argument(a, found.get(key_of(a), ())) for a in arguments]
     nodes += [_constant(i, label) for i, label in enumerate(arrays)]
     first = len(nodes)
-    nodes += [_step(s, found.get(s.index, ()), report) for s in report.steps]
-    number = {("argument", a.index): i for i, a in enumerate(arguments)}
+    nodes += [_step(s, found.get(key_of(s), ()), report) for s in report.steps]
+    number: dict[Any, int] = {("argument", a.index): i for i, a in enumerate(arguments)}
     number |= {label: len(arguments) + i for i, label in enumerate(arrays)}
     number |= {("step", s.index): first + i for i, s in enumerate(report.steps)}
     edges = dict.fromkeys(
@@ -57,7 +72,7 @@ def graph(report: Explanation) -> tuple[list[Node], list[Edge]]:
         for start in [number.get(_key(operand))]
         if start is not None
     )
-    return nodes, list(edges)
+    return Graph(report.name, nodes, list(edges))
 
 
 def _key(operand: Operand):
@@ -79,13 +94,17 @@ def _is_number(label: str) -> bool:
     return True
 
 
-def _argument(argument: Argument) -> Node:
+def _argument(argument: Argument, found: tuple[Mark, ...]) -> Node:
     path, kind, value, gradient = argument_row(argument, short=True)
     _, _, long_value, long_gradient = argument_row(argument)
-    more = (f"{path}: {kind}", f"value {long_value}", f"gradient {long_gradient}")
-    key = f"argument-{argument.index}"
+    more = (
+        f"{path}: {kind}",
+        f"value {long_value}",
+        f"gradient {long_gradient}",
+        *_meanings(found),
+    )
     gradient = "none" if argument.gradient is None else gradient
-    return Node(key, "argument", path, value, gradient, (), more)
+    return Node(key_of(argument), "argument", path, value, gradient, found, more)
 
 
 def _constant(index: int, label: str) -> Node:
@@ -93,7 +112,7 @@ def _constant(index: int, label: str) -> Node:
     return Node(f"constant-{index}", "constant", label, "constant", "none", (), more)
 
 
-def _step(step: Step, found: tuple[str, ...], report: Explanation) -> Node:
+def _step(step: Step, found: tuple[Mark, ...], report: Explanation) -> Node:
     short = rows_of(step, short=True)
     title = step.operation
     if step.name != step.operation:
@@ -104,12 +123,15 @@ def _step(step: Step, found: tuple[str, ...], report: Explanation) -> Node:
         "none" if gradient is None else row[3]
         for row, (_, gradient) in zip(short, step.results, strict=True)
     )
+    if set(gradients.split("; ")) == {"none"}:
+        gradients = "none"
     more = _more(step, found)
-    return Node(f"step-{step.index}", kind, title, values, gradients, found, more)
+    return Node(key_of(step), kind, title, values, gradients, found, more)
 
 
-def _more(step: Step, found: tuple[str, ...]) -> tuple[str, ...]:
-    lines = [f"{step.name} = {step.operation}, step {step.index}"]
+def _more(step: Step, found: tuple[Mark, ...]) -> tuple[str, ...]:
+    named = "" if step.name == step.operation else f"{step.name} = "
+    lines = [f"{named}{step.operation}, step {step.index}"]
     for name, kind, value, gradient in rows_of(step):
         lead = f"{name}: " if step.outputs else ""
         lines += [f"{lead}{kind}", f"value {value}", f"gradient {gradient}"]
@@ -125,8 +147,11 @@ def _more(step: Step, found: tuple[str, ...]) -> tuple[str, ...]:
         "via": step.source.via[0] if step.source.via else "",
     }
     lines += [f"{key} {text}" for key, text in optional.items() if text]
-    lines += [f"{mark}: {MEANING[mark]}" for mark in found if mark in MEANING]
-    return tuple(lines)
+    return (*lines, *_meanings(found))
+
+
+def _meanings(found: tuple[Mark, ...]) -> tuple[str, ...]:
+    return tuple(f"{mark}: {MEANING[mark]}" for mark in found)
 
 
 def _part(step: Step) -> str:

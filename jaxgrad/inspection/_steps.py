@@ -7,6 +7,7 @@ nothing else, so a report can be built by hand, which is how they are tested.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,7 +104,7 @@ class Step:
             return ((self.value, self.gradient),)
         return tuple(zip(self.value, self.gradient, strict=True))
 
-    @property
+    @cached_property
     def summaries(self) -> tuple[tuple[Summary | None, Summary | None], ...]:
         """A `Summary` of the value and of the gradient of each result."""
         return tuple(
@@ -146,7 +147,7 @@ class Argument:
     gradient: Any = None
     why: str = ""
 
-    @property
+    @cached_property
     def summaries(self) -> tuple[Summary | None, Summary | None]:
         """A `Summary` of the value and one of the gradient."""
         return _summary(self.value), _summary(self.gradient)

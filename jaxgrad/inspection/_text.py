@@ -1,24 +1,48 @@
 """A report and a blame as text that fits the terminal."""
 
 import shutil
+import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxgrad.inspection._format import (
     argument_row,
+    cut,
     headline,
     number,
     place,
     rows_of,
 )
-from jaxgrad.inspection._marks import MEANING, Marks, has_nonfinite, marks
+from jaxgrad.inspection._marks import Marks, has_nonfinite, key_of, marks, named
 from jaxgrad.inspection._steps import Blame, Explanation
 
 Row = tuple[str, ...]
 HEADER = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
+NAME, OPERATION, SOURCE = 1, 2, 7
 # What a narrow terminal takes from the columns, in turn, and the least it leaves.
-YIELDING = ((7, 24), (2, 8), (1, 16), (3, 8), (4, 10), (5, 10), (1, 8), (6, 4))
+YIELDING = ((7, 24), (1, 14), (5, 13), (4, 10), (2, 8), (3, 8), (1, 8), (5, 8), (6, 4))
+PROSE = 88
+
+
+class _Form(NamedTuple):
+    """How much of the table stands where."""
+
+    headings: bool
+    """The source above the steps of its line, not beside them."""
+    short: bool
+    """Means in the place of ranges."""
+    joined: bool
+    """Name and operation in one column: `h1 = add`."""
+
+
+FORMS = (
+    _Form(headings=False, short=False, joined=False),
+    _Form(headings=True, short=False, joined=False),
+    _Form(headings=True, short=True, joined=False),
+    _Form(headings=True, short=True, joined=True),
+)
 
 
 def text(report: Explanation, width: int | None = None) -> str:
@@ -27,53 +51,63 @@ def text(report: Explanation, width: int | None = None) -> str:
     Args:
         report: The report.
         width: Columns to fit into; by default those of the terminal. Where they do
-            not hold the source as a column, it stands above the steps of the line,
-            and where they do not hold the ranges either, means take their place.
+            not hold the source as a column, it stands above the steps of the line;
+            where they do not hold the ranges either, means take their place; and at
+            last the name and the operation share a column.
     """
     width = width or shutil.get_terminal_size((100, 24)).columns
     found = marks(report)
     lines = [headline(report), *_fitting(report, found, width)]
-    named = dict.fromkeys(mark for each in found.values() for mark in each)
-    lines += [_cut(f"{mark}: {MEANING[mark]}", width) for mark in named]
+    lines += [cut(f"{mark}: {meaning}", width) for mark, meaning in named(found)]
     if report.note:
-        lines.append(report.note)
+        lines += textwrap.wrap(report.note, width)
     if has_nonfinite(report) and report.nonfinite is not None:
-        lines += ["", blame_text(report.nonfinite)]
+        lines += ["", blame_text(report.nonfinite, min(width, PROSE))]
     return "\n".join(lines)
 
 
 def _fitting(report: Explanation, found: Marks, width: int) -> list[str]:
-    """The table in the first form that fits."""
-    for short, headings in ((False, False), (False, True), (True, True)):
-        rows = _rows(report, found, short)
-        widths = _widths(rows, 24 if not headings else 0)
-        if _total(widths) <= width:
+    """The table in the first form that fits, or the last one, cut."""
+    form, rows = FORMS[0], []
+    for form in FORMS:
+        rows = _rows(report, found, form)
+        if _total(_widths(rows, 0 if form.headings else 24)) <= width:
             break
-    widths = _narrowed(_widths(rows, 0 if headings else None), width)
-    shape = "mean |norm|" if short else "min .. mean .. max |norm|"
+    widths = _narrowed(_widths(rows, 0 if form.headings else None), width)
     lines = [_line(HEADER, widths), _line(tuple("-" * w for w in widths), widths)]
     above = ""
     for row in rows:
-        if headings and row[7] and row[7] != above:
-            lines.append(_cut(row[7], width))
-            above = row[7]
+        if form.headings and row[SOURCE] and row[SOURCE] != above:
+            lines.append(cut(row[SOURCE], width))
+            above = row[SOURCE]
         lines.append(_line(row, widths))
-    return [*lines, f"arrays: {shape}"]
+    shape = "mean |norm|" if form.short else "min .. mean .. max |norm|"
+    return [*lines, f"arrays: {shape}"] if _any_arrays(report) else lines
 
 
-def _rows(report: Explanation, found: Marks, short: bool) -> list[Row]:
+def _any_arrays(report: Explanation) -> bool:
+    summaries = [s for step in report.steps for s, _ in step.summaries]
+    summaries += [argument.summaries[0] for argument in report.arguments]
+    return any(s.size > 1 for s in summaries if s)
+
+
+def _rows(report: Explanation, found: Marks, form: _Form) -> list[Row]:
     rows: list[Row] = []
     for argument in report.arguments:
-        path, form, value, gradient = argument_row(argument, short)
-        rows.append(("", path, "argument", form, value, gradient, "", ""))
+        path, kind, value, gradient = argument_row(argument, form.short)
+        mark = " ".join(found.get(key_of(argument), ()))
+        operation = "" if form.joined else "argument"
+        rows.append(("", path, operation, kind, value, gradient, mark, ""))
     for step in report.steps:
         source = f"{place(step.source)}  {step.source.text}".strip()
-        mark = " ".join(found.get(step.index, ()))
+        mark = " ".join(found.get(key_of(step), ()))
         ahead = (str(step.index), step.operation, mark, source)
-        for name, form, value, gradient in rows_of(step, short):
+        for name, kind, value, gradient in rows_of(step, form.short):
             index, operation, mark, line = ahead
             shown = "" if operation == name else operation
-            rows.append((index, name, shown, form, value, gradient, mark, line))
+            if form.joined and shown:
+                name, shown = f"{name} = {shown}", ""
+            rows.append((index, name, shown, kind, value, gradient, mark, line))
             ahead = ("", "", "", "")
     return rows
 
@@ -85,7 +119,7 @@ def _widths(rows: Sequence[Row], source: int | None) -> list[int]:
         longest = max((len(row[i]) for row in rows), default=0)
         widths.append(max(longest, len(title)) if longest else 0)
     if source is not None:
-        widths[7] = min(widths[7], source)
+        widths[SOURCE] = min(widths[SOURCE], source)
     return widths
 
 
@@ -104,23 +138,14 @@ def _total(widths: Sequence[int]) -> int:
 
 def _line(row: Row, widths: Sequence[int]) -> str:
     cells = [
-        _cut(cell, w).rjust(w) if i == 0 else _cut(cell, w).ljust(w)
+        cut(cell, w).rjust(w) if i == 0 else cut(cell, w).ljust(w)
         for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         if w
     ]
     return "  ".join(cells).rstrip()
 
 
-def _cut(cell: str, width: int) -> str:
-    if len(cell) <= width:
-        return cell
-    # Of a long path (`params['layers'][0]['w']`) the end tells most.
-    if cell.endswith("]") and "[" in cell:
-        return cell[:2] + "…" + cell[3 - width :] if width > 3 else cell[:width]
-    return cell[: width - 1] + "…"
-
-
-def blame_text(blame: Blame) -> str:
+def blame_text(blame: Blame, width: int = PROSE) -> str:
     """A blame as a few lines: what, where, which values, why."""
     lines = [_what(blame)]
     source = blame.source or (blame.step and blame.step.source)
@@ -133,7 +158,13 @@ def blame_text(blame: Blame) -> str:
     if blame.became is not None:
         step = blame.became
         lines.append(f"  the infinity became NaN in {step.name}, {place(step.source)}")
-    lines.append(f"  {blame.hint}")
+    lines += textwrap.wrap(
+        blame.hint,
+        width,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+    )
     return "\n".join(lines)
 
 

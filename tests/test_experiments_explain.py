@@ -1,0 +1,229 @@
+"""The explained functions: their numbers, the hunts, the pages, the command line."""
+
+import contextlib
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import explain as experiment
+from experiments import two_layer_net as network
+from experiments._command import run_as_script
+from experiments.explain import _functions as functions
+from experiments.explain import _hunt as hunts
+from jaxgrad.losses import cross_entropy
+from jaxgrad.mnist import data, model
+
+PAGES = {
+    "backprop",
+    "two_layer_net",
+    "mnist_mlp",
+    "nan_in_training",
+    "nan_in_gradient",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("explain")
+
+
+@pytest.fixture(scope="module")
+def ran(folder):
+    """The result of one run on the digits, and what it printed."""
+    options = ["--dataset", "digits", "--batch-size", "64", "--steps", "80"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        result = experiment.main([*options, "--output-dir", str(folder)])
+    return result, printed.getvalue()
+
+
+def test_the_notebook_s_numbers(ran):
+    report = ran[0].backprop
+    assert report.value.item() == -9
+    assert [g.item() for g in report.gradients] == [12, 4, -4, 1]
+    assert [report["h1"].value.item(), report["h1"].gradient.item()] == [-4, 4]
+    assert [step.gradient.item() for step in report.steps] == [4, 4, 1, 1]
+    assert [step.operation for step in report.steps] == ["multiply", "add"] * 2
+    assert report["h1"].source.text == "h1 = w1 * x + b1"
+
+
+def test_the_two_layer_network_is_the_experiment_s_own(ran):
+    report = ran[0].two_layer_net
+    weights, given = network.start(jax.random.split(jax.random.key(0), 3)[1])
+    value, gradient = network.loss_and_gradient(weights, given)
+    np.testing.assert_allclose(report.value, value, rtol=1e-5)
+    np.testing.assert_allclose(report.gradients.w1, gradient.w1, rtol=1e-3, atol=10)
+    assert experiment._gap(report) == 0
+    active = report["h"].value > 0
+    expected = np.where(active, report["h_relu"].gradient, 0)
+    np.testing.assert_array_equal(report["h"].gradient, expected)
+
+
+def test_the_perceptron_is_the_flax_model(ran):
+    digits = data.load("digits")
+    images, labels = (jnp.asarray(part[:64]) for part in digits.train)
+    apply, params = model.mlp(
+        jax.random.split(jax.random.key(0), 3)[0], (64, 1024, 512, 10)
+    )
+    scaled = images.astype(jnp.float32) / digits.white
+    expected = cross_entropy(apply(params, scaled), labels)
+    report = ran[0].mnist_mlp
+    np.testing.assert_allclose(report.value, expected, rtol=1e-5)
+    assert [a.path for a in report.arguments][:2] == [
+        "params['fc1']['bias']",
+        "params['fc1']['kernel']",
+    ]
+    assert [report[name].shape for name in ("x", "h1", "h2", "logits", "loss")] == [
+        (64, 64),
+        (64, 1024),
+        (64, 512),
+        (64, 10),
+        (),
+    ]
+
+
+def test_the_training_loop_stops_at_the_logarithm_of_zero(ran):
+    hunt = ran[0].hunt
+    failed, mended = hunt.by_definition, hunt.mended
+    assert 5 < len(failed.losses) < 80 == len(mended.losses)
+    assert np.isfinite(failed.losses).all() and failed.losses[-1] < failed.losses[0]
+    assert failed.blame.phase == "forward" and failed.blame.step.operation == "log"
+    assert failed.blame.source.text == "of_zeros = (1 - points.y) * jnp.log(1 - p)"
+    assert [np.unique(v).tolist() for v in failed.blame.operands.values()] == [[0]]
+    assert failed.blame.became.name == "of_zeros"
+    # The same losses as long as the definition held, and on.
+    np.testing.assert_allclose(failed.losses, mended.losses[: len(failed.losses)], 1e-3)
+    assert mended.losses[-1] < failed.losses[-1]
+
+
+def test_the_report_of_the_failed_step_tells_the_same(ran):
+    report, blame = ran[0].hunt.report, ran[0].hunt.by_definition.blame
+    assert np.isnan(report.value)
+    assert report.nonfinite.source.line == blame.source.line
+    assert "_hunt.py" in str(report) and report.nonfinite.hint in blame.hint
+
+
+def test_a_finite_loss_with_a_gradient_that_is_not(ran):
+    report = ran[0].hunt.lengths
+    assert report.value == 5
+    np.testing.assert_allclose(report.gradients, [[0.6, 0.8], [np.nan] * 2])
+    assert report.nonfinite.phase == "backward"
+    assert report.nonfinite.step.operation == "sqrt"
+    assert "where" in report.nonfinite.hint
+    np.testing.assert_allclose(ran[0].hunt.mended_gradient, [[0.6, 0.8], [0, 0]])
+
+
+def test_a_loop_without_a_fault_is_not_stopped():
+    separable = hunts.points(jax.random.key(3))
+    few = hunts.descend(hunts.by_definition, separable, steps=3)
+    assert few.blame is None and len(few.losses) == 3
+
+
+def test_what_is_printed(ran):
+    _, printed = ran
+    for line in (
+        "h1.retain_grad(); y.backward(); h1.grad",
+        'report["h1"].gradient',
+        "_functions.py:",
+        "digits: 1,440 training and 357 test images",
+        "NonFiniteError",
+        "The derivative of sqrt made 1 non-finite element",
+        "[[0.6, 0.8], [0.0, 0.0]]",
+    ):
+        assert line in printed
+    assert "<jaxgrad" not in printed
+
+
+def test_the_pages_are_written(ran, folder):
+    assert {path.stem for path in folder.iterdir()} == PAGES
+    for path in folder.iterdir():
+        page = path.read_text(encoding="utf-8")
+        assert page.startswith("<!DOCTYPE html>") and "</html>" in page
+    assert "params[&#x27;fc3&#x27;][&#x27;kernel&#x27;]" in (
+        folder / "mnist_mlp.html"
+    ).read_text(encoding="utf-8")
+
+
+def test_no_row_and_no_picture_of_its_own(ran):
+    assert experiment.reproduced(ran[0]) == experiment.figures(ran[0]) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch-size", "0"], "expected --batch-size >= 1, got 0"),
+        (["--steps", "-1"], "expected --steps >= 1, got -1"),
+        (["--data-dir", "."], "data_dir"),
+        (["--dataset", "cifar"], "--dataset"),
+    ],
+)
+def test_bad_options_end_in_a_clear_line(options, message, capsys, tmp_path):
+    fixed = ["--dataset", "digits", "--output-dir", str(tmp_path / "none")]
+    with pytest.raises(SystemExit) as end:
+        run_as_script(lambda: experiment.main([*fixed, *options]))
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+    assert not (tmp_path / "none").exists()
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        experiment.main(["--help"])
+    assert end.value.code == 0 and "--batch-size" in capsys.readouterr().out
+
+
+@pytest.mark.mnist
+def test_the_first_batch_of_real_mnist():
+    perceptron, images = experiment._perceptron(
+        experiment.Config(dataset="mnist"), jax.random.key(0)
+    )
+    assert images.startswith("mnist: 60,000") and perceptron["h1"].shape == (256, 1024)
+    assert abs(perceptron.value - np.log(10)) < 0.1
+
+
+@pytest.mark.parity
+def test_torch_retains_the_same_gradients(ran):
+    import torch
+
+    report = ran[0].backprop
+    w1, b1, w2, b2 = (
+        torch.tensor(v, requires_grad=True) for v in (2.0, -10.0, 4.0, 7.0)
+    )
+    h1 = w1 * 3.0 + b1
+    y = w2 * h1 + b2
+    h1.retain_grad()
+    y.retain_grad()
+    y.backward()
+    for name, tensor in {"h1": h1, "y": y}.items():
+        assert report[name].value.item() == tensor.item()
+        assert tensor.grad is not None
+        assert report[name].gradient.item() == tensor.grad.item()
+
+
+@pytest.mark.parity
+def test_torch_names_a_function_without_its_operand(ran):
+    import torch
+
+    params, given = (
+        ran[0].hunt.by_definition.last,
+        hunts.points(jax.random.split(jax.random.key(0), 3)[2]),
+    )
+    w = torch.tensor(np.array(params.w), requires_grad=True)
+    x, y = (torch.tensor(np.array(part)) for part in given)
+    p = torch.sigmoid(x @ w + float(params.b))
+    loss = -((y * torch.log(p)) + (1 - y) * torch.log(1 - p)).mean()
+    with (
+        torch.autograd.set_detect_anomaly(True, check_nan=True),
+        pytest.raises(RuntimeError, match="'LogBackward0' returned nan"),
+        pytest.warns(UserWarning),
+    ):
+        loss.backward()
+    assert torch.isfinite(torch.nn.functional.binary_cross_entropy(p, y))
+
+
+def test_the_explained_functions_do_not_know_of_explain():
+    assert not hasattr(functions, "jaxgrad") and not hasattr(functions, "explain")
