@@ -312,13 +312,13 @@ def _reached_by_cotangent(entry: Entry, position, mask, output) -> np.ndarray:
         )
     except (TypeError, ValueError, NotImplementedError):
         return np.ones(shape, bool)
-    return np.asarray(pushed) != 0
+    return np.asarray(np.asarray(pushed) != 0)
 
 
 def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
     """The bad elements that are reached; all of them if that cannot be told."""
     if bad.shape == reached.shape and (bad & reached).any():
-        return bad & reached
+        return np.asarray(bad & reached)  # of scalars it would be no array
     return bad
 
 
