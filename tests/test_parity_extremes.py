@@ -7,6 +7,7 @@ they are the mathematical limit.
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +36,9 @@ CALLS |= {
     "threshold, at 1": ("threshold", {"threshold": 1.0, "value": 20.0}),
 }
 # Where PyTorch is NaN: value and gradient at -inf, and at inf.
-LIMITS = dict.fromkeys(("hardswish", "silu", "mish", "gelu"), ((0, 0), (INF, 1)))
+LIMITS: dict[str, Any] = dict.fromkeys(
+    ("hardswish", "silu", "mish", "gelu"), ((0, 0), (INF, 1))
+)
 LIMITS |= {"softsign": ((-1, 0), (1, 0))}
 
 
