@@ -155,8 +155,8 @@ def test_the_second_epoch_compiles_nothing(compiled):
     state = start(optimizer)
     run = training.fit(APPLY, loss, optimizer, state, DATASET, epochs=3)
     next(run)
-    assert compiled().count("jit(_train_epoch)") == 1
-    assert compiled().count("jit(_evaluate)") == 1
+    assert compiled().count("jit(train_steps)") == 1
+    assert compiled().count("jit(judge)") == 1
     before = len(compiled())
     next(run)
     next(run)
