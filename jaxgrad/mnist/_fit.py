@@ -186,17 +186,16 @@ def _work(
 def _advance(
     progress: Progress, work: _Work, epochs: int, save_every: int | None
 ) -> Iterator[Progress]:
-    completed = progress.completed
     for epoch in range(int(progress.state.epoch), epochs):
-        for progress in _chunks(progress, work, save_every or work.steps):
-            if len(progress.losses) < work.steps:
-                yield progress
-        state, losses, seconds, _ = progress
+        for reached in _chunks(progress, work, save_every or work.steps):
+            progress = reached
+            if len(reached.losses) < work.steps:
+                yield reached
+        state, losses, seconds, completed = progress
         after, test_loss, test_accuracy = work.judge(state)
         train_loss = float(losses.mean(dtype=np.float64))
         told = Epoch(epoch, train_loss, after, test_loss, test_accuracy, seconds)
-        completed = (*completed, told)
-        progress = Progress(state, completed=completed)
+        progress = Progress(state, completed=(*completed, told))
         yield progress
 
 
