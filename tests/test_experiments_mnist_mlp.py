@@ -3,7 +3,7 @@
 import contextlib
 import io
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from experiments import mnist_mlp as experiment
 from experiments._command import run_as_script
 from experiments._reproduction import plain
 from experiments.mnist_mlp import _lessons as lessons
+from experiments.mnist_mlp import _optimizers as optimizers
 from jaxgrad.mnist import data, model, training
 
 EPOCHS = 2
@@ -69,7 +70,10 @@ def test_prints_what_the_brief_reader_looks_for(ran):
     assert "596,490" in printed
     for title in (
         "The network",
-        "Training: sgd, lr 0.01",
+        "Training: sgd, lr 0.01, constant",
+        "Class by class, on the test images of digits",
+        "Confusion matrix: rows are labels, columns predictions",
+        "The most wrong: the largest losses",
         "One epoch with other batch sizes",
         "All parameters doubled between two epochs",
         "Memory for a batch of 64",
@@ -107,7 +111,7 @@ def test_a_row_is_in_the_file_when_its_epoch_ends(tmp_path):
 
 def test_writes_its_pictures(ran, folder):
     del ran
-    for name in ("losses", "accuracy"):
+    for name in ("losses", "accuracy", "classes", "confusion", "most_wrong"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -184,6 +188,7 @@ TRAINING = {"3.30", "3.31", "3.32", "3.C14"}
         (20, {"batch_size": 64}, SIZES),
         (20, {"optimizer": "adam"}, SIZES),
         (20, {"lr": 0.1}, SIZES),
+        (20, {"schedule": "cosine"}, SIZES),
     ],
 )
 def test_training_reproduces_only_under_the_notebooks_settings(
@@ -192,7 +197,7 @@ def test_training_reproduces_only_under_the_notebooks_settings(
     few, (_, params) = blank_mnist(), model.mlp(jax.random.key(0))
     config = experiment.Config(**options)
     told = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
-    lr = config.lr or experiment.OPTIMIZERS[config.optimizer][1]
+    lr = config.lr or optimizers.OPTIMIZERS[config.optimizer][1]
     result = ran[0]._replace(
         config=config, lr=lr, dataset=few, params=params, epochs=tuple(told)
     )
@@ -221,18 +226,64 @@ def test_says_plainly_that_digits_stand_in_for_mnist(ran, capsys):
 
 
 def test_options_of_the_optimizer_and_their_table_agree():
-    assert list(get_args(experiment.Optimizer)) == list(experiment.OPTIMIZERS)
+    assert list(get_args(optimizers.Optimizer)) == list(optimizers.OPTIMIZERS)
+    assert list(get_args(optimizers.Schedule)) == list(optimizers.SCHEDULES)
 
 
-@pytest.mark.parametrize("name", experiment.OPTIMIZERS)
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
 def test_every_optimizer_learns_the_digits(name):
     config = experiment.Config(dataset="digits", optimizer=name, epochs=1)
     task = experiment.prepare(config)
-    assert task.lr == experiment.OPTIMIZERS[name][1]
+    assert task.lr == optimizers.OPTIMIZERS[name][1]
     small = task._replace(**smaller(task))
     with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
         _, epochs = experiment.learn(small, config)
     assert experiment._loss_after(epochs[0]) < epochs[0].train_loss
+
+
+@pytest.mark.parametrize("schedule", optimizers.SCHEDULES)
+def test_a_schedule_spans_the_run_to_its_last_step(schedule):
+    """Of a constant gradient of 1, SGD's updates are the learning rates."""
+    sgd: Any
+    sgd, lr = optimizers.make_optimizer("sgd", schedule, 0.5, 10)
+    assert lr == 0.5
+    state, rates = sgd.init(jnp.zeros(())), []
+    for _ in range(10):
+        update, state = sgd.update(jnp.ones(()), state)
+        rates.append(-float(update))
+    cosine = [0.25 * (1 + np.cos(np.pi * i / 10)) for i in range(10)]
+    one_cycle = [0.02 + 0.24 * (1 - np.cos(np.pi * i / 2)) for i in range(2)]
+    one_cycle += [0.5 * (1 + np.cos(np.pi * i / 7)) / 2 for i in range(8)]
+    expected = {
+        "constant": [0.5] * 10,
+        "linear": [0.05 * left for left in range(10, 0, -1)],
+        "cosine": cosine,
+        "one-cycle": one_cycle,
+    }
+    np.testing.assert_allclose(rates, expected[schedule], rtol=1e-4, atol=1e-5)
+
+
+def test_the_judgement_is_of_the_last_epochs_network(ran):
+    result, printed = ran
+    judged = result.judged
+    assert judged.accuracy == result.epochs[-1].test_accuracy
+    assert judged.confusion.sum() == 357
+    assert f"All together {judged.accuracy:.2%}" in printed
+    worst = judged.mistakes
+    assert f"\n{worst.places[0]:5}  {worst.said.label[0]:5}  " in printed
+    tests = result.dataset.test
+    np.testing.assert_array_equal(worst.images, tests.images[worst.places])
+    np.testing.assert_array_equal(worst.said.label, tests.labels[worst.places])
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+def test_adamw_with_a_cosine_reaches_its_target(tmp_path):
+    options = ["--optimizer", "adamw", "--schedule", "cosine", "--no-lessons"]
+    target = ["--target-accuracy", "0.983", "--output-dir", str(tmp_path)]
+    with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
+        result = experiment.main([*options, *target])
+    assert result.epochs[-1].test_accuracy > 0.983
 
 
 def smaller(task):
@@ -267,6 +318,7 @@ def test_the_target_is_a_share_or_per_cent(ran, target, missed):
         (["--target-accuracy", "101"], "--target-accuracy: expected a share"),
         (["--data-dir", "."], "data_dir"),
         (["--optimizer", "adm"], "--optimizer"),
+        (["--schedule", "cosin"], "--schedule"),
         (["--epochs", "two"], "--epochs"),
         (["--dataset", "cifar"], "--dataset"),
     ],

@@ -25,35 +25,24 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from experiments._command import parse, save_figures, section, table
+from experiments.mnist_mlp._judgement import (
+    curve_figures,
+    judgement_figures,
+    report_judgement,
+)
 from experiments.mnist_mlp._lessons import (
     Lessons,
     example_loss,
     lessons,
     report_lessons,
 )
-from jaxgrad import plots
+from experiments.mnist_mlp._optimizers import Optimizer, Schedule, make_optimizer
 from jaxgrad.mnist import model, training
+from jaxgrad.mnist.assessment import Assessment, assess, learning_curves
 from jaxgrad.mnist.data import Dataset, load
 
 HIDDEN = (1024, 512)
 NOTEBOOK = {"optimizer": "sgd", "lr": 0.01, "batch_size": 256, "epochs": 20}
-
-Optimizer = Literal[
-    "sgd", "momentum", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "lion"
-]
-# Each with a learning rate that trains this network in 20 epochs.
-OPTIMIZERS: dict[
-    Optimizer, tuple[Callable[[float], optax.GradientTransformation], float]
-] = {
-    "sgd": (optax.sgd, 0.01),
-    "momentum": (partial(optax.sgd, momentum=0.9), 0.01),
-    "adagrad": (optax.adagrad, 0.01),
-    "rmsprop": (optax.rmsprop, 1e-3),
-    "adadelta": (optax.adadelta, 1.0),
-    "adam": (optax.adam, 1e-3),
-    "adamw": (optax.adamw, 1e-3),
-    "lion": (optax.lion, 1e-4),
-}
 
 
 @dataclass(frozen=True)
@@ -73,10 +62,16 @@ class Config:
     """Optax's optimizer."""
     lr: float | None = None
     """Learning rate; by default one that suits the optimizer (sgd 0.01, adam 0.001)."""
+    schedule: Schedule = "constant"
+    """How the learning rate goes over the run: cosine and linear fall to 0, one-cycle
+    climbs to it first."""
     seed: int = 0
     """Of the first parameters and of the order of the examples."""
     target_accuracy: float | None = None
     """Test accuracy to be reached, as 0.92 or 92; exit code 1 if it is missed."""
+    lessons: bool = True
+    """Whether to show, beside the training, what the notebook says of batch sizes,
+    no_grad, changed parameters and own arrays; it takes as long as 7 epochs."""
     output_dir: Path = Path("results/mnist_mlp")
     """Where the pictures and metrics.jsonl go."""
 
@@ -99,7 +94,8 @@ class Result(NamedTuple):
     dataset: Dataset
     params: Any
     epochs: tuple[training.Epoch, ...]
-    lessons: Lessons
+    judged: Assessment
+    lessons: Lessons | None
 
 
 Run = Iterator[tuple[training.TrainState, training.Epoch]]
@@ -122,15 +118,22 @@ def run(config: Config, follow: Follow = iter) -> Result:
         dataset=task.dataset,
         params=last.params,
         epochs=epochs,
-        lessons=lessons(
-            task.apply,
-            task.optimizer,
-            task.start,
-            last,
-            task.dataset,
-            batch_size=config.batch_size,
-            key=jax.random.fold_in(jax.random.key(config.seed), 2),
+        judged=assess(
+            task.apply, last.params, task.dataset.test, white=task.dataset.white
         ),
+        lessons=_lessons_of(task, last, config) if config.lessons else None,
+    )
+
+
+def _lessons_of(task: Task, last: training.TrainState, config: Config) -> Lessons:
+    return lessons(
+        task.apply,
+        task.optimizer,
+        task.start,
+        last,
+        task.dataset,
+        batch_size=config.batch_size,
+        key=jax.random.fold_in(jax.random.key(config.seed), 2),
     )
 
 
@@ -139,9 +142,9 @@ def prepare(config: Config) -> Task:
     _check(config)
     dataset = load(config.dataset, config.data_dir)
     _check_batch_size(config.batch_size, dataset)
-    make, lr = OPTIMIZERS[config.optimizer]
-    lr = lr if config.lr is None else config.lr
-    optimizer = make(lr)
+    per_epoch = training.batches(len(dataset.train.labels), config.batch_size).steps
+    steps = config.epochs * per_epoch
+    optimizer, lr = make_optimizer(config.optimizer, config.schedule, config.lr, steps)
     start_key, train_key = jax.random.split(jax.random.key(config.seed))
     pixels = math.prod(dataset.train.images.shape[1:])
     apply, params = model.mlp(start_key, (pixels, *HIDDEN, dataset.num_classes))
@@ -213,7 +216,9 @@ def report(result: Result) -> None:
     _report_data(result)
     section("The network", model.summary(result.params))
     _report_epochs(result)
-    report_lessons(result.lessons)
+    report_judgement(result.judged, result.dataset.name)
+    if result.lessons is not None:
+        report_lessons(result.lessons)
 
 
 def _report_data(result: Result) -> None:
@@ -245,7 +250,7 @@ def _report_epochs(result: Result) -> None:
             for epoch in result.epochs
         ],
     )
-    settings = f"{result.config.optimizer}, lr {result.lr:g}"
+    settings = f"{result.config.optimizer}, lr {result.lr:g}, {result.config.schedule}"
     section(f"Training: {settings}", f"{body}\n\n{_on_the_gap(result.epochs)}")
 
 
@@ -275,34 +280,17 @@ def _loss_after(epoch: training.Epoch) -> float:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The losses and the accuracy over the epochs."""
-    name = result.dataset.name
-    epochs = result.epochs
-    losses = {
-        "train, mean over the epoch": np.array([e.train_loss for e in epochs]),
-        "train, after the epoch": np.array([_loss_after(e) for e in epochs]),
-        "test": np.array([e.test_loss for e in epochs]),
-    }
-    accuracy = {"test": np.array([100 * e.test_accuracy for e in epochs])}
-    return {
-        "losses": plots.curves(
-            losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
-        ),
-        "accuracy": plots.curves(
-            accuracy, title=f"Accuracy on {name}", ylabel="test accuracy, %"
-        ),
-    }
+    """The losses and the accuracy over the epochs, and what the network mistakes."""
+    name = result.dataset.name.replace("mnist", "MNIST")
+    curves = curve_figures(learning_curves(result.epochs), name)
+    return curves | judgement_figures(result.judged, name)
 
 
 def reproduced(result: Result) -> dict[str, Any]:
     """The rows of the seed's results that this run can stand for."""
-    doubling = result.lessons.doubling
-    finite = int(np.isfinite(doubling.losses).sum())
-    rows: dict[str, Any] = {
-        "3.34": {"parameters": doubling.parameters, "logits": doubling.logits},
-        "3.C11": f"{finite} of {len(doubling.losses)} losses finite",
-        "3.C12": result.lessons.forgotten.split(":")[0],
-    }
+    rows: dict[str, Any] = {}
+    if result.lessons is not None:
+        rows |= _reproduced_lessons(result.lessons)
     if result.dataset.name == "mnist":
         rows |= _reproduced_sizes(result)
         if _as_the_notebook(result):
@@ -310,11 +298,22 @@ def reproduced(result: Result) -> dict[str, Any]:
     return rows
 
 
+def _reproduced_lessons(lessons: Lessons) -> dict[str, Any]:
+    doubling = lessons.doubling
+    finite = int(np.isfinite(doubling.losses).sum())
+    return {
+        "3.34": {"parameters": doubling.parameters, "logits": doubling.logits},
+        "3.C11": f"{finite} of {len(doubling.losses)} losses finite",
+        "3.C12": lessons.forgotten.split(":")[0],
+    }
+
+
 def _as_the_notebook(result: Result) -> bool:
     config = result.config
     return (
         len(result.epochs) >= NOTEBOOK["epochs"]
         and config.optimizer == NOTEBOOK["optimizer"]
+        and config.schedule == "constant"
         and config.batch_size == NOTEBOOK["batch_size"]
         and result.lr == NOTEBOOK["lr"]
     )
@@ -323,7 +322,7 @@ def _as_the_notebook(result: Result) -> bool:
 def _reproduced_sizes(result: Result) -> dict[str, Any]:
     n, tests = len(result.dataset.train.labels), len(result.dataset.test.labels)
     counts = [layer.parameters for layer in model.layers(result.params)]
-    return {
+    rows: dict[str, Any] = {
         "3.28": [
             n,
             tests,
@@ -331,8 +330,10 @@ def _reproduced_sizes(result: Result) -> dict[str, Any]:
             training.batches(tests, tests).steps,
         ],
         "3.29": [*counts, model.parameter_count(result.params)],
-        "3.33": result.lessons.memory,
     }
+    if result.lessons is not None:
+        rows["3.33"] = result.lessons.memory
+    return rows
 
 
 def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:

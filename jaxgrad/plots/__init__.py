@@ -10,6 +10,9 @@ from jaxgrad.plots._activations import activation_card as activation_card
 from jaxgrad.plots._activations import activation_curve as activation_curve
 from jaxgrad.plots._activations import curve_card as curve_card
 from jaxgrad.plots._activations import overview as overview
+from jaxgrad.plots._classification import class_accuracy as class_accuracy
+from jaxgrad.plots._classification import confusion as confusion
+from jaxgrad.plots._classification import gallery as gallery
 from jaxgrad.plots._curves import curves as curves
 from jaxgrad.plots._descent import contours as contours
 from jaxgrad.plots._descent import paths as paths

@@ -1,11 +1,20 @@
-"""Named curves over a common axis: losses, accuracies, errors."""
+"""Named curves over a common axis: losses, accuracies, errors.
+
+Each has a colour of Okabe's and Ito's, which the colour-blind can tell apart, and a
+line style of its own: they are told apart in a grey copy, too.
+"""
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
+
+from jaxgrad.plots._colours import OKABE_ITO
+
+STYLES = ("-", "--", "-.", ":")
 
 
 def curves(
@@ -32,20 +41,33 @@ def curves(
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
-    for label, values in series.items():
+    looks = zip(cycle(OKABE_ITO), cycle(STYLES), strict=False)
+    for (label, values), (colour, style) in zip(series.items(), looks, strict=False):
         values = np.asarray(values)
         axes.plot(
             np.arange(len(values)) if x is None else np.asarray(x),
             values,
             marker="." if len(values) < 40 else None,
+            color=colour,
+            linestyle=style,
             label=label,
         )
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
         axes.set_yscale("log")
+        # Within a decade all, within two decades some of the minor ticks are labelled.
+        axes.yaxis.set_major_formatter(_Plain())
+        axes.yaxis.set_minor_formatter(_Plain(minor_thresholds=(2, 1)))
     if x is None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if len(series) > 1:
         axes.legend()
     return figure
+
+
+class _Plain(LogFormatter):
+    """0.2 where Matplotlib writes 2 x 10^-1."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""

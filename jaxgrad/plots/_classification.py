@@ -1,0 +1,143 @@
+"""How a classifier errs: the confusion matrix, the classes, the mistakes themselves.
+
+Colours are Okabe's and Ito's, which the colour-blind can tell apart; nothing is told by
+colour alone.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxgrad._types import ArrayLike
+from jaxgrad.plots._colours import BLUE, VERMILION
+
+GREY = "0.9"
+
+
+def confusion(
+    matrix: Int[ArrayLike, "label prediction"],
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """A confusion matrix; its colours are for the errors.
+
+    The correct ones, far more than any error, would leave all errors equally pale:
+    they stand on grey.
+
+    Args:
+        matrix: Counts; rows are labels, columns predictions.
+        names: The classes' names; by default 0, 1, 2, ...
+        title: Title of the picture.
+
+    Returns:
+        The figure, 8 x 7 inches for ten classes.
+    """
+    counts = np.asarray(matrix)
+    size = max(4.0, 0.62 * len(counts) + 1)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    axes = figure.add_subplot()
+    errors = np.ma.masked_array(counts, np.eye(len(counts), dtype=bool))
+    axes.set_facecolor(GREY)
+    shown = axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
+    figure.colorbar(shown, ax=axes, label="errors", shrink=0.8)
+    for place, count in np.ndenumerate(counts):
+        _write_count(axes, place, int(count), errors.max())
+    labels = _names(names, len(counts))
+    axes.set(xlabel="prediction", ylabel="label", title=title)
+    axes.set_xticks(range(len(counts)), labels)
+    axes.set_yticks(range(len(counts)), labels)
+    return figure
+
+
+def class_accuracy(
+    recall: Float[ArrayLike, "classes"],
+    precision: Float[ArrayLike, "classes"],
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Two dots for each class: how many are found, how many finds are right.
+
+    Args:
+        recall: Of the images of a class, the share that was recognised.
+        precision: Of what was taken for a class, the share that was right.
+        names: The classes' names; by default 0, 1, 2, ...
+        title: Title of the picture.
+
+    Returns:
+        The figure, 8 x 5 inches.
+    """
+    recall, precision = 100 * np.asarray(recall), 100 * np.asarray(precision)
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    places = np.arange(len(recall))
+    axes.vlines(places, recall, precision, color="0.7", zorder=1)
+    label = "accuracy: of the images of the class, recognised"
+    axes.plot(places, recall, "o", color=BLUE, markersize=8, label=label)
+    label = "precision: of the predictions of the class, right"
+    axes.plot(places, precision, "D", color=VERMILION, fillstyle="none", label=label)
+    axes.set(xlabel="class", ylabel="%", title=title)
+    axes.set_xticks(places, _names(names, len(recall)))
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
+    return figure
+
+
+def gallery(
+    images: Shaped[ArrayLike, "k height width"],
+    captions: Sequence[str],
+    *,
+    columns: int = 5,
+    title: str = "",
+) -> Figure:
+    """Grey images in rows, each with a caption above it.
+
+    Args:
+        images: The images, black on white: the larger the entry, the darker.
+        captions: One for each; it may have several lines.
+        columns: How many stand side by side.
+        title: Title of the picture.
+
+    Returns:
+        The figure, 1.7 inches wide and 2.1 high for each image.
+    """
+    pictures = np.asarray(images)
+    rows = max(1, -(-len(pictures) // columns))
+    figure = Figure(figsize=(1.7 * columns, 2.1 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, picture, caption in zip(panels, pictures, captions, strict=False):
+        axes.imshow(picture, cmap="gray_r")
+        axes.set_title(caption, fontsize="medium", pad=3)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color("0.8")
+    for axes in panels[len(pictures) :]:
+        axes.set_axis_off()
+    figure.suptitle(title)
+    return figure
+
+
+def _write_count(
+    axes: Axes, place: tuple[int, ...], count: int, most_errors: int
+) -> None:
+    """A count in its cell; no zeros, which would hide the others."""
+    row, column = place
+    if not count:
+        return
+    dark = row != column and count > 0.6 * most_errors
+    axes.text(
+        column,
+        row,
+        f"{count:,}" if row == column else str(count),
+        ha="center",
+        va="center",
+        color="white" if dark else "black",
+        fontsize="medium" if count < 10_000 else "x-small",
+    )
+
+
+def _names(names: Sequence[str] | None, count: int) -> list[str]:
+    return [str(i) for i in range(count)] if names is None else list(names)
