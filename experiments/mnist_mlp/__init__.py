@@ -9,12 +9,10 @@ learns scikit-learn's digits. Writes pictures and metrics.jsonl, a row per epoch
 with the digest of the parameters, which is the same for the same options.
 """
 
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,9 +20,9 @@ import jax
 import numpy as np
 import optax
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from experiments._command import parse, save_figures, section, table
+from experiments.mnist_mlp import _metrics, _processes, _survival
 from experiments.mnist_mlp._judgement import (
     curve_figures,
     judgement_figures,
@@ -37,7 +35,7 @@ from experiments.mnist_mlp._lessons import (
     report_lessons,
 )
 from experiments.mnist_mlp._optimizers import Optimizer, Schedule, make_optimizer
-from jaxgrad.mnist import model, training
+from jaxgrad.mnist import checkpoints, model, training
 from jaxgrad.mnist.assessment import Assessment, assess, learning_curves
 from jaxgrad.mnist.data import Dataset, load
 
@@ -74,6 +72,43 @@ class Config:
     no_grad, changed parameters and own arrays; it takes as long as 7 epochs."""
     output_dir: Path = Path("results/mnist_mlp")
     """Where the pictures and metrics.jsonl go."""
+    checkpoint_dir: Path | None = None
+    """Save the run in this folder after each epoch; made if it is missing."""
+    save_every: int | None = None
+    """Save after as many steps, not only after each epoch."""
+    keep: int = 3
+    """How many checkpoints to keep."""
+    resume: bool = False
+    """Go on from the newest checkpoint, if there is one, to the same bits."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes (docs/scaling.md)."""
+    num_processes: int | None = None
+    """How many processes there are."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
+    distributed: bool = False
+    """One of several processes, as the cluster says (Slurm, GKE, TPU)."""
+
+
+# What a run may change when it goes on from a checkpoint. The data set counts by what
+# it holds, the learning rate by its value, `epochs` only where a schedule needs it.
+MAY_DIFFER = {
+    "dataset",
+    "data_dir",
+    "epochs",
+    "lr",
+    "target_accuracy",
+    "lessons",
+    "output_dir",
+    "checkpoint_dir",
+    "save_every",
+    "keep",
+    "resume",
+    "coordinator",
+    "num_processes",
+    "process_id",
+    "distributed",
+}
 
 
 class Task(NamedTuple):
@@ -98,20 +133,22 @@ class Result(NamedTuple):
     lessons: Lessons | None
 
 
-Run = Iterator[tuple[training.TrainState, training.Epoch]]
+Run = Iterator[training.Progress]
 Follow = Callable[[Run], Run]
+Learned = tuple[training.TrainState, tuple[training.Epoch, ...]]
 
 
-def run(config: Config, follow: Follow = iter) -> Result:
+def run(
+    config: Config, learning: Callable[[Task, Config], Learned] | None = None
+) -> Result:
     """Train and measure.
 
     Args:
         config: The options.
-        follow: Given the run, an iterator over its epochs, returns the same run and
-            does what it likes in between: a progress bar, a file of results.
+        learning: What trains; by default `learn`, which writes and shows nothing.
     """
     task = prepare(config)
-    last, epochs = learn(task, config, follow)
+    last, epochs = (learning or learn)(task, config)
     return Result(
         config=config,
         lr=task.lr,
@@ -154,24 +191,88 @@ def prepare(config: Config) -> Task:
 
 
 def learn(
-    task: Task, config: Config, follow: Follow = iter
-) -> tuple[training.TrainState, tuple[training.Epoch, ...]]:
-    """All epochs: the last state, and what was told about each."""
-    fit = training.fit(
+    task: Task,
+    config: Config,
+    start: training.Progress | None = None,
+    follow: Follow = iter,
+) -> Learned:
+    """All epochs: the last state, and what was told about each.
+
+    Args:
+        task: What to learn.
+        config: The options.
+        start: Where to go on; by default the first step.
+        follow: Given the run, an iterator over what it reaches, returns the same run
+            and does what it likes in between.
+    """
+    last = training.Progress(task.start) if start is None else start
+    several = jax.device_count() > 1
+    steps = training.advance(
         task.apply,
         example_loss,
         task.optimizer,
-        task.start,
+        last,
         task.dataset,
         epochs=config.epochs,
         batch_size=config.batch_size,
+        save_every=config.save_every,
         evaluate_training=True,
+        mesh=training.data_mesh() if several else None,
     )
-    last, epochs = task.start, []
-    for state, epoch in follow(fit):
-        last = state
-        epochs.append(epoch)
-    return last, tuple(epochs)
+    for reached in follow(steps):
+        last = reached
+    return _processes.local(last.state), last.completed
+
+
+def learn_in_the_open(task: Task, config: Config) -> Learned:
+    """`learn` with a bar, metrics.jsonl and checkpoints; only one process returns."""
+    start = training.Progress(task.start)
+    survival = _survival_of(task, config)
+    if survival is not None:
+        start = survival.begin(start, resume=config.resume)
+    _check_epochs(config.epochs, int(start.state.epoch))
+    first = _processes.is_first()
+    if first:
+        _metrics.begin(config.output_dir / "metrics.jsonl", start.completed)
+    steps = training.batches(len(task.dataset.train.labels), config.batch_size).steps
+    with _metrics.progress_bar(start, config.epochs * steps, hidden=not first) as bar:
+
+        def follow(run: Run) -> Run:
+            run = run if survival is None else survival.saved(run)
+            if not first:
+                return run
+            return _metrics.followed(run, config.output_dir / "metrics.jsonl", bar)
+
+        learned = learn(task, config, start, follow)
+    if not first:
+        sys.exit(0)
+    return learned
+
+
+def _survival_of(task: Task, config: Config) -> _survival.Survival | None:
+    if config.checkpoint_dir is None:
+        return None
+    # Absolute, for a run may change its folder.
+    folder = config.checkpoint_dir.expanduser().absolute()
+    return _survival.Survival(folder, identity(task, config), config.keep)
+
+
+def identity(task: Task, config: Config) -> dict[str, Any]:
+    """What makes a run this one: a checkpoint of another one is refused."""
+    options = {
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.name not in MAY_DIFFER
+    }
+    if config.schedule != "constant":
+        options["epochs"] = config.epochs
+    inputs = math.prod(task.dataset.train.images.shape[1:])
+    return options | {
+        "lr": task.lr,
+        "network": "-".join(map(str, (inputs, *HIDDEN, task.dataset.num_classes))),
+        "data": f"{task.dataset.name}, SHA-256 "
+        + checkpoints.dataset_sha256(task.dataset)[:16],
+    }
 
 
 def _check(config: Config) -> None:
@@ -182,6 +283,10 @@ def _check(config: Config) -> None:
     lr, target = config.lr, config.target_accuracy
     expect(config.epochs >= 1, "--epochs", "at least 1", config.epochs)
     expect(config.batch_size >= 1, "--batch-size", "at least 1", config.batch_size)
+    every = config.save_every
+    expect(every is None or every >= 1, "--save-every", "at least 1", every)
+    expect(config.keep >= 1, "--keep", "at least 1", config.keep)
+    _check_checkpointing(config)
     expect(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
     expect(
         target is None or 0 < target <= 100,
@@ -189,6 +294,20 @@ def _check(config: Config) -> None:
         "a share in (0, 1] or per cent up to 100",
         target,
     )
+
+
+def _check_checkpointing(config: Config) -> None:
+    if config.checkpoint_dir is None and (config.resume or config.save_every):
+        option = "--resume" if config.resume else "--save-every"
+        raise ValueError(f"{option}: expected --checkpoint-dir with it, got none.")
+
+
+def _check_epochs(epochs: int, done: int) -> None:
+    if done > epochs:
+        raise ValueError(
+            f"--epochs: expected at least {done}, which the checkpoint has completed, "
+            f"got {epochs} instead."
+        )
 
 
 def _check_batch_size(batch_size: int, dataset: Dataset) -> None:
@@ -355,35 +474,16 @@ def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:
     }
 
 
-def followed(run: Run, config: Config) -> Run:
-    """The same run, with a bar on the terminal and a row per epoch in metrics.jsonl."""
-    config.output_dir.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=config.epochs, unit="epoch", disable=None) as bar:
-        for state, epoch in run:
-            write_metrics(config.output_dir / "metrics.jsonl", epoch)
-            bar.set_postfix(loss=f"{epoch.train_loss:.4f}", refresh=False)
-            bar.update()
-            yield state, epoch
-
-
-def write_metrics(path: Path, epoch: training.Epoch) -> None:
-    """Append an epoch's row to a JSON-lines file; the first epoch starts it anew.
-
-    A loss that is not finite is null: JSON has no other word for it.
-    """
-    row = {
-        name: value if math.isfinite(value) else None
-        for name, value in epoch._asdict().items()
-        if name != "train_loss_after"
-    }
-    with path.open("w" if epoch.epoch == 0 else "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
 def main(argv: Sequence[str] | None = None) -> Result:
     """Train, report, and hold the accuracy against the target."""
     config = parse(Config, argv, "mnist_mlp")
-    result = run(config, partial(followed, config=config))
+    _processes.join(
+        config.coordinator,
+        config.num_processes,
+        config.process_id,
+        config.distributed,
+    )
+    result = run(config, learn_in_the_open)
     report(result)
     save_figures(figures(result), config.output_dir)
     print(f"parameters sha256: {model.sha256(result.params)}")
