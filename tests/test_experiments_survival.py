@@ -381,26 +381,30 @@ CHUNKS = victim.EPOCHS * -(-victim.STEPS // victim.SAVE_EVERY)
 def test_twenty_kills_at_random_moments(tmp_path, undisturbed):
     cache, digest, expected, seconds = undisturbed
     random = np.random.default_rng(0)
-    reached = []
-    for run in range(7):
+    kills, reached = 0, set()
+    for run in range(12):
         folder = tmp_path / str(run)
         for _ in range(3):
             # 0: while it starts; 1: in its first chunk; and so on.
-            after, wait = random.integers(0, CHUNKS // 4 + 2), random.uniform(0, 2)
-            code = Victim(folder, cache).signalled(
-                signal.SIGKILL, after, wait * seconds
-            )
-            assert code == -signal.SIGKILL
-            reached.append(max(steps_saved(folder), default=-1))
+            after, wait = random.integers(0, CHUNKS // 4), random.uniform(0, 2)
+            target = Victim(folder, cache)
+            if target.signalled(signal.SIGKILL, after, wait * seconds) == 0:
+                break  # it was faster than the kill
+            assert target.process.exitcode == -signal.SIGKILL
+            kills += 1
+            step = max(steps_saved(folder), default=0)
+            reached.add(step)
             # What a row has told is never lost.
             told = (
                 text(folder).count("\n") if (folder / "metrics.jsonl").exists() else 0
             )
-            assert told * victim.STEPS <= max(reached[-1], 0)
+            assert told * victim.STEPS <= step
         assert Victim(folder, cache).end() == digest
         assert rows(folder) == expected
-    assert len(reached) >= 20
-    assert len(set(reached)) > 5  # else they would all have come at the same moment
+        if kills >= 20:
+            break
+    assert kills >= 20
+    assert len(reached) > 5  # else they would all have come at the same moment
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from experiments import mnist_mlp as experiment
 from experiments.mnist_mlp import _metrics
 from jaxgrad.mnist import model
 
-EPOCHS, STEPS, SAVE_EVERY = 3, 45, 13
+EPOCHS, STEPS, SAVE_EVERY = 6, 45, 13
 
 
 def config(folder: Path, *, resume: bool = False) -> experiment.Config:

@@ -227,6 +227,9 @@ def learn(
 def learn_in_the_open(task: Task, config: Config) -> Learned:
     """`learn` with a bar, metrics.jsonl and checkpoints; only one process returns."""
     start = training.Progress(task.start)
+    if jax.process_count() > 1:
+        together = {"epochs": config.epochs, "save_every": config.save_every}
+        _processes.check_same("options", str(identity(task, config) | together))
     survival = _survival_of(task, config)
     if survival is not None:
         start = survival.begin(start, resume=config.resume)

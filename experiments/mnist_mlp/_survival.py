@@ -44,7 +44,6 @@ class Survival:
                 there are some although it is not said to go on from them.
             OSError: If the folder cannot be used.
         """
-        _processes.check_same("options", str(dict(self.run)))
         if not resume and checkpoints.found(self.folder):
             raise ValueError(
                 f"--checkpoint-dir: expected a folder without checkpoints, got "
