@@ -2,15 +2,16 @@
 
     python -m benchmarks.mnist_epoch --data-dir FOLDER [--epochs 20]
 
-784-1024-512-10, SGD, batches of 256. Both start from the same parameters and see the
-same batches in the same order, epoch by epoch in turns. PyTorch has its tensors in
-memory, as floats and without a DataLoader: the fastest form of the notebook's loop.
+784-1024-512-10, SGD, batches of 256. All start from the same parameters and see the
+same batches in the same order, epoch by epoch in turns. PyTorch comes twice: with its
+tensors in memory, as floats and without a DataLoader, the fastest form of the loop; and
+with the notebook's own DataLoader, which converts image by image.
 Measure on an idle machine: on a busy one PyTorch's threads wait for each other, and an
 epoch takes many times as long.
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -25,12 +26,14 @@ import torch
 import tyro
 
 from benchmarks._timing import machine, ratio, take_turns
+from benchmarks.mnist_notebook import Digits
 from experiments._command import run_as_script, section, table
 from jaxgrad.losses import cross_entropy
 from jaxgrad.mnist import model, training
 from jaxgrad.mnist.data import Dataset, Split, load
 
 SIZES = (784, 1024, 512, 10)
+Batch = tuple[torch.Tensor, torch.Tensor]
 example_loss = partial(cross_entropy, reduction="none")
 
 
@@ -48,6 +51,8 @@ class Config:
     """The learning rate of SGD."""
     seed: int = 0
     """Of the parameters and of the order of the examples."""
+    dataloader: bool = True
+    """Whether the notebook's DataLoader takes its turns, too; it takes the longest."""
 
 
 class Trained(NamedTuple):
@@ -59,11 +64,12 @@ class Trained(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Both frameworks, trained side by side."""
+    """All of them, trained side by side."""
 
     config: Config
     torch: Trained
     jaxgrad: Trained
+    dataloader: Trained | None
 
 
 def start(generator: np.random.Generator, sizes: Sequence[int] = SIZES) -> Any:
@@ -104,19 +110,22 @@ def torch_tensors(split: Split, white: int) -> tuple[torch.Tensor, torch.Tensor]
     return images.flatten(1), torch.from_numpy(np.array(split.labels)).long()
 
 
+def torch_batches(
+    tensors: Batch, order: np.ndarray, batch_size: int
+) -> Iterable[Batch]:
+    """Batches of tensors that are in memory."""
+    images, labels = tensors
+    for indices in torch.from_numpy(order).split(batch_size):
+        yield images[indices], labels[indices]
+
+
 def torch_epoch(
-    net: torch.nn.Module,
-    lr: float,
-    tensors: tuple[torch.Tensor, torch.Tensor],
-    order: np.ndarray,
-    batch_size: int,
+    net: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Batch]
 ) -> np.ndarray:
     """The notebook's loop over an epoch; the loss of each step."""
-    images, labels = tensors
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     losses = []
-    for indices in torch.from_numpy(order).split(batch_size):
-        loss = torch.nn.functional.cross_entropy(net(images[indices]), labels[indices])
+    for images, labels in batches:
+        loss = torch.nn.functional.cross_entropy(net(images), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -141,12 +150,36 @@ class Side(NamedTuple):
 
 
 def _torch_side(config: Config, dataset: Dataset, params: Any) -> Side:
-    net = torch_net(params)
-    train, test = (
-        torch_tensors(split, dataset.white) for split in (dataset.train, dataset.test)
-    )
+    train = torch_tensors(dataset.train, dataset.white)
+
+    def batches(order: np.ndarray) -> Iterable[Batch]:
+        return torch_batches(train, order, config.batch_size)
+
+    return _side_of(batches, config, dataset, params)
+
+
+def _dataloader_side(config: Config, dataset: Dataset, params: Any) -> Side:
+    train = Digits(*dataset.train)
+
+    def batches(order: np.ndarray) -> Iterable[Batch]:
+        loader: Any = torch.utils.data.DataLoader(
+            train, batch_size=config.batch_size, sampler=order.tolist()
+        )
+        return ((images.flatten(1), labels) for images, labels in loader)
+
+    return _side_of(batches, config, dataset, params)
+
+
+def _side_of(
+    batches: Callable[[np.ndarray], Iterable[Batch]],
+    config: Config,
+    dataset: Dataset,
+    params: Any,
+) -> Side:
+    net, test = torch_net(params), torch_tensors(dataset.test, dataset.white)
+    optimizer = torch.optim.SGD(net.parameters(), lr=config.lr)
     return Side(
-        lambda order: torch_epoch(net, config.lr, train, order, config.batch_size),
+        lambda order: torch_epoch(net, optimizer, batches(order)),
         lambda: torch_accuracy(net, test),
     )
 
@@ -175,7 +208,7 @@ def _jaxgrad_side(config: Config, dataset: Dataset, params: Any) -> Side:
 
 
 def run(config: Config) -> Result:
-    """Train both, epoch by epoch in turns."""
+    """Train all, epoch by epoch in turns."""
     if min(config.epochs, config.batch_size) < 1:
         raise ValueError("expected --epochs and --batch-size of at least 1")
     dataset = load("mnist", config.data_dir)
@@ -187,6 +220,8 @@ def run(config: Config) -> Result:
         "torch": _torch_side(config, dataset, params),
         "jaxgrad": _jaxgrad_side(config, dataset, params),
     }
+    if config.dataloader:
+        sides["dataloader"] = _dataloader_side(config, dataset, params)
     losses: dict[str, list[np.ndarray]] = {name: [] for name in sides}
 
     def next_epoch(name: str) -> None:
@@ -194,13 +229,11 @@ def run(config: Config) -> Result:
 
     works = {name: partial(next_epoch, name) for name in sides}
     seconds = take_turns(works, config.epochs)
-    return Result(
-        config,
-        **{
-            name: Trained(np.stack(losses[name]), seconds[name], side.accuracy())
-            for name, side in sides.items()
-        },
-    )
+    trained = {
+        name: Trained(np.stack(losses[name]), seconds[name], side.accuracy())
+        for name, side in sides.items()
+    }
+    return Result(config, **{"dataloader": None, **trained})
 
 
 def report(result: Result) -> None:
@@ -217,19 +250,23 @@ def report(result: Result) -> None:
 
 
 def _times(result: Result) -> str:
-    ours, theirs = result.jaxgrad.seconds, result.torch.seconds
+    sides = {"torch": result.torch, "torch, DataLoader": result.dataloader}
+    others = {name: side.seconds for name, side in sides.items() if side is not None}
+    ours = result.jaxgrad.seconds
     if result.config.epochs == 1:
-        return f"torch {theirs[0]:.2f}, jaxgrad {ours[0]:.2f} with its compilation"
+        times = {"jaxgrad with its compilation": ours, **others}
+        return ", ".join(f"{name} {only:.2f}" for name, (only,) in times.items())
     rows = [
         (name, *(f"{s:.2f}" for s in (first, statistics.median(then), min(then))))
-        for name, (first, *then) in (("torch", theirs), ("jaxgrad", ours))
+        for name, (first, *then) in (*others.items(), ("jaxgrad", ours))
     ]
     header = ("", "first (jaxgrad compiles)", "then: median", "least")
-    return (
-        f"{table(header, rows)}\n"
-        f"jaxgrad / torch, first epoch left out: {ratio(ours[1:], theirs[1:]):.2f} "
+    ratios = [
+        f"jaxgrad / {name}, first epoch left out: {ratio(ours[1:], theirs[1:]):.2f} "
         "(median of the turns)"
-    )
+        for name, theirs in others.items()
+    ]
+    return "\n".join([table(header, rows), *ratios])
 
 
 def _agreement(result: Result) -> str:
@@ -244,7 +281,7 @@ def _agreement(result: Result) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> Result:
-    """Train both and report."""
+    """Train all and report."""
     config = tyro.cli(Config, args=argv, prog="python -m benchmarks.mnist_epoch")
     result = run(config)
     report(result)

@@ -167,6 +167,13 @@ def test_the_share_of_averaging():
     assert experiment.averaging_share(epoch) == pytest.approx(0.3)
 
 
+def test_a_network_that_overfits_is_said_to():
+    epoch = training.Epoch(19, 0.001, 0.001, 0.06, 0.98, 1.0)
+    assert "knows the images" in experiment._on_the_gap([epoch])
+    epoch = training.Epoch(19, 0.281, 0.278, 0.271, 0.92, 1.0)
+    assert "averaging explains\n30% of it" in experiment._on_the_gap([epoch])
+
+
 def test_digits_reproduce_only_what_needs_no_mnist(ran):
     rows = plain(experiment.reproduced(ran[0]))
     assert rows == {

@@ -202,11 +202,22 @@ class Handler(BaseHTTPRequestHandler):
         second = len([1 for method, _ in self.server.requests if method == "GET"]) > 1
         fault = self.server.fault if second else ""
         self.send_response(404 if fault == "lost" else 200)
-        self.send_header("Content-Length", str(len(data)))
+        if fault not in ("longer", "trickling"):
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
+        if fault == "longer":
+            data += bytes(1000)
         if fault == "other":
             data = bytes(len(data))
-        self.wfile.write(data[: len(data) // 2] if fault == "broken off" else data)
+        if fault in ("broken off", "stalled", "trickling"):
+            self.wfile.write(data[: len(data) // 2])
+            self.wfile.flush()
+        else:
+            self.wfile.write(data)
+        if fault == "stalled":
+            self.server.closing.wait(20)
+        while fault == "trickling" and not self.server.closing.wait(0.05):
+            self.wfile.write(b" ")
 
     def log_message(self, format, *args):
         pass
@@ -253,30 +264,30 @@ def test_tfds_downloads_once_and_then_needs_no_network(
     assert "tensorflow" not in sys.modules
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_tfds_keeps_its_progress_bar_as_it_was(server, tfds, enabled, monkeypatch):
-    monkeypatch.setattr(tfds.core.utils.tqdm_utils, "_active", enabled)
-    load("mnist")
-    assert tfds.core.utils.tqdm_utils._active is enabled
-
-
 @pytest.mark.message
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("lost", "HTTP code: 404"),
-        ("other", "NonMatchingChecksum"),
+        ("lost", "HTTPError: 404"),
+        ("other", "expected SHA-256 "),
+        ("longer", "expected .* bytes, got more"),
         ("broken off", "a failed download"),
+        ("stalled", "Read timed out"),
+        ("trickling", "no answer within 1 s"),
     ],
 )
 def test_a_failed_download_is_one_line_and_leaves_no_half_file(
-    server, tmp_path, fault, reason
+    server, tmp_path, fault, reason, monkeypatch
 ):
+    monkeypatch.setattr(_download, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(_download, "FILE_SECONDS", 1.0 if fault == "trickling" else 9.0)
     server.fault = fault
+    start = time.perf_counter()
     with pytest.raises(ConnectionError, match=f"got .*{reason}.*data_dir") as error:
         load("mnist")
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 700
+    assert time.perf_counter() - start < 8
     folder = tmp_path / "tfds" / "downloads" / "mnist"
     assert len(list(folder.iterdir())) == 2  # the one file that came whole
     server.fault = ""

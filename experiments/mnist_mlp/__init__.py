@@ -380,6 +380,12 @@ def _on_the_gap(epochs: Sequence[training.Epoch]) -> str:
     last = epochs[-1]
     if not math.isfinite(last.train_loss):
         return "The loss is no finite number: the learning rate is too large."
+    if last.train_loss <= last.test_loss:
+        return (
+            f"After the last epoch the train loss is {last.train_loss:.5f}, the test "
+            f"loss {last.test_loss:.5f}:\nthe network knows the images that it learned "
+            "from better than others."
+        )
     above = sum(epoch.train_loss > epoch.test_loss for epoch in epochs)
     lines = [
         '"train loss" is the mean of the batches\' losses, as the notebook takes it;',

@@ -28,10 +28,8 @@ def judgement_figures(judged: Assessment, name: str) -> dict[str, Figure]:
     """The same three as pictures."""
     said = judged.mistakes.said
     captions = [
-        f"{label} taken for {prediction}\n{probability:.1%} sure"
-        for label, prediction, probability in zip(
-            said.label, said.prediction, said.probability, strict=True
-        )
+        f"{label} taken for {prediction}\n{probability:.1%}, loss {loss:.1f}"
+        for label, prediction, probability, _, loss in zip(*said, strict=True)
     ]
     classes = judged.classes
     return {

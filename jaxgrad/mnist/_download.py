@@ -1,20 +1,20 @@
 """MNIST from tensorflow-datasets: its addresses, its checksums, its download cache.
 
 The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to prepare and to read
-the images. The part before that needs none: the download manager fetches the four
-files, compares their checksums with the registered ones and keeps them in TFDS's cache.
-So this file fetches and finds them there, and `_files` reads them.
+the images. Its register and its cache need none: this file finds the four files there,
+and puts them there as TFDS would; `_files` reads them.
 
-Without a network TFDS retries in silence for minutes; here one request with a time
-limit decides first. What cannot be had is `Unavailable`, with a reason in a few words.
+TFDS's own download manager sets no time limit: without a network it retries in silence
+for minutes, and a server that falls silent it awaits for ever. So the bytes are fetched
+here. What cannot be had in time is `Unavailable`, with a reason in a few words.
 """
 
+import hashlib
 import queue
 import tempfile
 import textwrap
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ from jaxgrad.mnist._extras import require
 from jaxgrad.mnist._files import FILES
 
 PROBE_SECONDS = 3.0  # beside a second of imports: an answer within five
+STALL_SECONDS = 15.0  # without a byte
+FILE_SECONDS = 600.0  # for a file, of which the largest has 10 MB
 
 
 class Unavailable(ConnectionError):
@@ -55,14 +57,9 @@ def cached_files() -> dict[str, Path]:
     missing = [remote for remote in remotes.values() if not is_cached(remote.path)]
     if missing:
         _probe(missing[0].url)
-        faults = (
-            OSError,  # of the connection, or of the disk
-            tfds.download.DownloadError,
-            tfds.download.download_manager.NonMatchingChecksumError,
-        )
         try:
             _download(tfds, missing)
-        except faults as fault:
+        except OSError as fault:  # of the connection, of the disk, or of the data
             raise Unavailable(_reason(fault)) from fault
     return {name: remote.path for name, remote in remotes.items()}
 
@@ -93,54 +90,78 @@ def _url_infos(tfds: ModuleType) -> dict[str, Any]:
 def _download(tfds: ModuleType, missing: list[_Remote]) -> None:
     """Download into a folder beside the cache, then move what is whole into it.
 
-    One by one, so that a fault leaves no other download running: the folder goes, and
-    with it every half file.
+    One by one; if a fault ends it the folder goes, and with it the half file.
     """
     target = cache_folder()
     target.mkdir(parents=True, exist_ok=True)
     info_path = tfds.download.resource.get_info_path
+    with tempfile.TemporaryDirectory(
+        prefix="incomplete.", dir=target, ignore_cleanup_errors=True
+    ) as staging:
+        for url, info, path in missing:
+            staged = Path(staging, path.name)
+            _within(FILE_SECONDS, lambda u=url, i=info, s=staged: _fetch(u, i, s))
+            tfds.download.resource.write_info_file(
+                url, staged, "mnist", info.filename, info
+            )
+            info_path(staged).replace(info_path(path))
+            staged.replace(path)
+
+
+def _fetch(url: str, info: Any, path: Path) -> None:
+    """Write what `url` gives to `path`; OSError unless it is what TFDS registered."""
+    requests = require("load", "requests", "requests")
+    digest, size = hashlib.sha256(), 0
     with (
-        tempfile.TemporaryDirectory(prefix="incomplete.", dir=target) as staging,
-        _without_progress_bar(tfds),
+        requests.get(url, stream=True, timeout=STALL_SECONDS) as reply,
+        path.open("wb") as file,
     ):
-        manager = tfds.download.DownloadManager(
-            download_dir=staging,
-            url_infos={remote.url: remote.info for remote in missing},
-            dataset_name="mnist",
-            force_checksums_validation=True,
-        )
-        for remote in missing:
-            staged = Path(manager.download(remote.url))
-            info_path(staged).replace(info_path(remote.path))
-            staged.replace(remote.path)
+        reply.raise_for_status()
+        for chunk in reply.iter_content(2**16):
+            size += len(chunk)
+            if size > info.size:  # it may never end
+                raise OSError(f"expected {info.size} bytes, got more")
+            digest.update(chunk)
+            file.write(chunk)
+    if size < info.size:
+        raise OSError(f"expected {info.size} bytes, got {size}")
+    found = digest.hexdigest()
+    if found != info.checksum:
+        raise OSError(f"expected SHA-256 {info.checksum[:16]}..., got {found[:16]}...")
 
 
-@contextmanager
-def _without_progress_bar(tfds: ModuleType) -> Iterator[None]:
-    # TFDS has a public switch, but only a private way to ask how it stands.
-    active = getattr(tfds.core.utils.tqdm_utils, "_active", True)
-    tfds.disable_progress_bar()
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work` returns or raises; TimeoutError if that takes longer.
+
+    It runs in a thread of its own, since no time limit of a connection covers the
+    look-up of the host's name, or a server that sends a byte now and then. The thread
+    that is given up neither holds up the end of the process nor touches the cache.
+    """
+    outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((work(), None))
+        except Exception as fault:
+            outcome.put((None, fault))
+
+    threading.Thread(target=run, daemon=True).start()
     try:
-        yield
-    finally:
-        tfds.display_progress_bar(enable=active)
+        result, fault = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if fault is not None:
+        raise fault
+    return result
 
 
 def _probe(url: str) -> None:
-    """Unavailable unless `url` answers within `PROBE_SECONDS`.
-
-    The request runs in a thread of its own, since no time limit of a connection
-    covers the look-up of the host's name.
-    """
+    """Unavailable unless `url` answers within `PROBE_SECONDS`."""
     requests = require("load", "requests", "requests")
-    answer: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(
-        target=lambda: answer.put(_fault_of_request(requests, url)), daemon=True
-    ).start()
     try:
-        fault = answer.get(timeout=PROBE_SECONDS)
-    except queue.Empty:
-        fault = f"no answer within {PROBE_SECONDS:g} s"
+        fault = _within(PROBE_SECONDS, lambda: _fault_of_request(requests, url))
+    except TimeoutError as late:
+        fault = str(late)
     if fault:
         raise Unavailable(f"no connection to {urlsplit(url).hostname} ({fault})")
 
@@ -155,5 +176,5 @@ def _fault_of_request(requests: ModuleType, url: str) -> str:
 
 
 def _reason(fault: Exception) -> str:
-    """The fault in one line; those of TFDS and requests take several long ones."""
+    """The fault in one line; those of requests take several long ones."""
     return textwrap.shorten(f"a failed download, {type(fault).__name__}: {fault}", 200)

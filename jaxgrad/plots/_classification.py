@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jaxgrad._types import ArrayLike
 from jaxgrad.plots._colours import BLUE, VERMILION
@@ -40,12 +41,15 @@ def confusion(
     size = max(4.0, 0.62 * len(counts) + 1)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.add_subplot()
-    errors = np.ma.masked_array(counts, np.eye(len(counts), dtype=bool))
+    right = np.eye(len(counts), dtype=bool)
+    errors = np.ma.masked_array(counts, right)
+    most = int(np.where(right, 0, counts).max())
     axes.set_facecolor(GREY)
-    shown = axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
-    figure.colorbar(shown, ax=axes, label="errors", shrink=0.8)
+    shown = axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, most))
+    whole = MaxNLocator(integer=True)
+    figure.colorbar(shown, ax=axes, label="errors", shrink=0.8, ticks=whole)
     for place, count in np.ndenumerate(counts):
-        _write_count(axes, place, int(count), errors.max())
+        _write_count(axes, place, int(count), most)
     labels = _names(names, len(counts))
     axes.set(xlabel="prediction", ylabel="label", title=title)
     axes.set_xticks(range(len(counts)), labels)

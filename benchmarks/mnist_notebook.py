@@ -1,0 +1,122 @@
+"""The notebook's program in PyTorch, against which a whole run is measured.
+
+    python -m benchmarks.mnist_notebook --data-dir FOLDER [--epochs 20]
+
+torchvision's data set and its ToTensor, image by image, a DataLoader without workers,
+SGD, the test loss after every epoch and the accuracy at the end: what the notebook
+does, on the CPU. torchvision itself is left out, which spares this program its import.
+Nothing here imports JAX.
+"""
+
+import argparse
+import gzip
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+
+class Digits(Dataset[tuple[torch.Tensor, int]]):
+    """What `torchvision.datasets.MNIST(..., transform=ToTensor())` does."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray):
+        self.data = torch.from_numpy(np.array(images))
+        self.targets = torch.from_numpy(np.array(labels)).long()
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        image = Image.fromarray(self.data[index].numpy())
+        return to_tensor(image), int(self.targets[index])
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """What `torchvision.transforms.ToTensor` makes of a grey image."""
+    pixels = torch.from_numpy(np.array(image, np.uint8, copy=True))
+    pixels = pixels.view(image.size[1], image.size[0], len(image.getbands()))
+    return pixels.permute((2, 0, 1)).contiguous().to(torch.float32).div(255)
+
+
+class Net(nn.Module):
+    """The notebook's three layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(784, 1024)
+        self.fc2 = nn.Linear(1024, 512)
+        self.fc3 = nn.Linear(512, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The logits of a batch of images."""
+        x = x.view(-1, 784)
+        x = torch.relu(self.fc1(x))
+        x = torch.relu(self.fc2(x))
+        return self.fc3(x)
+
+
+def read(folder: Path, part: str) -> Digits:
+    """The images of MNIST in a folder, packed or not, without any check."""
+    arrays = []
+    for kind, start, shape in (
+        ("images-idx3", 16, (-1, 28, 28)),
+        ("labels-idx1", 8, -1),
+    ):
+        path = folder / f"{part}-{kind}-ubyte"
+        packed = path.with_name(f"{path.name}.gz")
+        data = (
+            path.read_bytes() if path.exists() else gzip.decompress(packed.read_bytes())
+        )
+        arrays.append(np.frombuffer(data, np.uint8, offset=start).reshape(shape))
+    return Digits(*arrays)
+
+
+def main() -> None:
+    """Train, tell the losses of every epoch, and the accuracy at the end."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=20)
+    options = parser.parse_args()
+    train, test = (read(options.data_dir, part) for part in ("train", "t10k"))
+    train_loader = DataLoader(train, batch_size=256, shuffle=True)
+    test_loader = DataLoader(test, batch_size=len(test), shuffle=False)
+    net, criterion = Net(), nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for epoch in range(options.epochs):
+        net.train()
+        losses = [_step(net, criterion, optimizer, x, t) for x, t in train_loader]
+        net.eval()
+        with torch.no_grad():
+            loss = sum(criterion(net(x), t).item() for x, t in test_loader)
+        print(
+            "Epoch:",
+            epoch,
+            "Loss_Train:",
+            sum(losses) / len(losses),
+            "Loss_Test:",
+            loss,
+        )
+    with torch.no_grad():
+        correct = sum((net(x).argmax(1) == t).sum().item() for x, t in test_loader)
+    print(f"accuracy: {correct / len(test):.4f}")
+
+
+def _step(
+    net: nn.Module,
+    criterion: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    t: torch.Tensor,
+) -> float:
+    loss = criterion(net(x), t)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+if __name__ == "__main__":
+    main()
