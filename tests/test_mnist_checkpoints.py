@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -163,8 +164,9 @@ def test_an_epoch_refuses_steps_that_it_has_not(options, message):
 @pytest.mark.message
 @pytest.mark.parametrize("option", ["epochs", "batch_size", "save_every"])
 def test_a_run_refuses_before_it_starts(option):
+    none: dict[str, Any] = {option: 0}
     with pytest.raises(ValueError, match=f"advance: expected {option} >= 1, got 0"):
-        advance(first(), **{option: 0})
+        advance(first(), **none)
 
 
 # What a file holds

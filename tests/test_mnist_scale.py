@@ -59,7 +59,8 @@ def test_a_state_lies_whole_on_every_device():
         assert leaf.sharding.is_fully_replicated
     again = training.replicated(state, ONE)
     assert all(map(lambda a, b: a is b, *map(jax.tree.leaves, (state, again))))
-    np.testing.assert_array_equal(*map(jax.random.key_data, (state.key, started().key)))
+    found, expected = map(jax.random.key_data, (state.key, started().key))
+    np.testing.assert_array_equal(found, expected)
 
 
 # Eight devices, and two processes

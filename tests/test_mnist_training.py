@@ -373,7 +373,7 @@ def test_a_state_that_is_not_learned_is_passed_on():
     net = training.Model(train, predict)
     state = training.init(jax.random.key(0), PARAMS, SGD, jnp.zeros((4, 3)))
     order = np.arange(N)
-    options = {"batch_size": N, "white": WHITE}
+    options: dict[str, Any] = {"batch_size": N, "white": WHITE}
     for _ in range(2):
         state, _ = training.train_epoch(
             net, LOSS, SGD, state, TRAIN, order=order, **options

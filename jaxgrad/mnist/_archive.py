@@ -32,7 +32,9 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     Raises:
         OSError: If the disk is full or the folder not writable.
     """
-    replace(path, _packed(arrays))
+    body = _packed(arrays)
+    digest = hashlib.sha256(body).hexdigest().encode()
+    replace(path, body, digest)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -53,7 +55,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return dict(archive)
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, *parts: bytes | memoryview) -> None:
     """Put a file in the place of another, all of it or not at all.
 
     Raises:
@@ -62,7 +64,8 @@ def replace(path: Path, data: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
     try:
         with draft.open("wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -72,14 +75,13 @@ def replace(path: Path, data: bytes) -> None:
     _flush_folder(path.parent)
 
 
-def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+def _packed(arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """The archive, up to its comment."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore (a name is no option)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.comment = b"0" * _DIGITS  # its length is part of what is digested
-    data = buffer.getbuffer()
-    body = data[:-_DIGITS]
-    return b"".join([body, hashlib.sha256(body).hexdigest().encode()])
+    return buffer.getbuffer()[:-_DIGITS]
 
 
 def _flush_folder(folder: Path) -> None:

@@ -130,15 +130,16 @@ def train_epoch(
     check_split("train_epoch", split)
     check_int("train_epoch", "batch_size", batch_size, least=1)
     check_int("train_epoch", "white", white, least=1)
+    n = len(split.labels)
     if order is None:
-        order = shuffled(state.key, state.epoch, n=len(split.labels))
+        visited = shuffled(state.key, state.epoch, n=n)
     else:
-        order = _checked_order(order, len(split.labels))
-    total = batches(len(order), batch_size).steps
+        visited = _checked_order(order, n)
+    total = batches(len(visited), batch_size).steps
     stop = _checked_stop(first, steps, total)
     if mesh is not None:
         state = replicated(state, mesh)
-    seen = visits(split, order, batch_size, mesh)
+    seen = visits(split, visited, batch_size, mesh)
     state, losses = train_steps(
         apply, loss, optimizer, state, seen, first, stop, white=white, mesh=mesh
     )

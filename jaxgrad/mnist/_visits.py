@@ -5,8 +5,9 @@ mesh every device is given its part of every batch, taken from the host's memory
 process that owns the device: no image ever travels between devices.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,13 +104,16 @@ def _placed(split: Split, indices: np.ndarray, mask: np.ndarray, mesh: Mesh) -> 
     indices, mask = np.pad(indices, filling), np.pad(mask, filling)
     sharding = NamedSharding(mesh, PartitionSpec(None, mesh.axis_names))
 
-    def place(array: np.ndarray) -> Array:
-        array = np.asarray(array)
+    def place(part_of: Callable[[Any], np.ndarray], *pixels: int) -> Array:
+        """The array of which `part_of` makes the part at some steps and columns."""
+        shape = (*mask.shape, *pixels)
         return jax.make_array_from_callback(
-            indices.shape + array.shape[1:],
-            sharding,
-            lambda part: array[indices[part[:2]]],
+            shape, sharding, lambda part: part_of((part or ())[:2])
         )
 
-    own = jax.make_array_from_callback(mask.shape, sharding, lambda part: mask[part])
-    return Placed(place(split.images), place(split.labels), own)
+    images, labels = map(np.asarray, split)
+    return Placed(
+        place(lambda part: images[indices[part]], *images.shape[1:]),
+        place(lambda part: labels[indices[part]]),
+        place(lambda part: mask[part]),
+    )
