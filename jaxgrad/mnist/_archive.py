@@ -69,8 +69,9 @@ def replace(path: Path, *parts: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except OSError:
+    except OSError as fault:
         draft.unlink(missing_ok=True)
+        fault.filename = str(path)  # a full disk does not say which
         raise
     _flush_folder(path.parent)
 
