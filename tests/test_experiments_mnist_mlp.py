@@ -14,6 +14,7 @@ from experiments import mnist_mlp as experiment
 from experiments._command import run_as_script
 from experiments._reproduction import plain
 from experiments.mnist_mlp import _lessons as lessons
+from experiments.mnist_mlp import _metrics
 from experiments.mnist_mlp import _optimizers as optimizers
 from jaxgrad.mnist import data, model, training
 
@@ -99,13 +100,18 @@ def test_writes_a_row_per_epoch_into_a_fresh_file(ran, folder):
 
 def test_a_row_is_in_the_file_when_its_epoch_ends(tmp_path):
     epochs = [training.Epoch(i, 1.0, 1.0, float("nan"), 0.5, 0.1) for i in range(3)]
-    config = experiment.Config(epochs=3, output_dir=tmp_path)
-    state: training.TrainState = None  # type: ignore (it is only passed on)
-    run = experiment.followed(((state, epoch) for epoch in epochs), config)
-    for number, (_, epoch) in enumerate(run, start=1):
-        lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    path = tmp_path / "new" / "metrics.jsonl"
+    state = experiment.prepare(experiment.Config(dataset="digits")).start
+    run = (
+        training.Progress(state, completed=tuple(epochs[: number + 1]))
+        for number in range(3)
+    )
+    bar = _metrics.progress_bar(training.Progress(state), 3, hidden=True)
+    _metrics.begin(path, ())
+    for number, progress in enumerate(_metrics.followed(run, path, bar), start=1):
+        lines = path.read_text().splitlines()
         assert len(lines) == number
-        assert json.loads(lines[-1])["epoch"] == epoch.epoch
+        assert json.loads(lines[-1])["epoch"] == progress.completed[-1].epoch
         assert json.loads(lines[-1])["test_loss"] is None  # NaN is no JSON
 
 

@@ -7,24 +7,25 @@ notebook says beside them: why the training loss lies above the test loss, what 
 saves, how parameters are changed between epochs, arrays of one's own. Without MNIST it
 learns scikit-learn's digits. Writes pictures and metrics.jsonl, a row per epoch; ends
 with the digest of the parameters, which is the same for the same options.
+
+With --checkpoint-dir it can be killed and goes on with --resume (`_survival`); over
+all devices it finds, and over several processes (docs/scaling.md), it learns the same.
 """
 
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from experiments._command import parse, save_figures, section, table
+from experiments.mnist_mlp import _metrics, _processes, _survival
+from experiments.mnist_mlp._config import MAY_DIFFER, Config, check
 from experiments.mnist_mlp._judgement import (
     curve_figures,
     judgement_figures,
@@ -36,44 +37,13 @@ from experiments.mnist_mlp._lessons import (
     lessons,
     report_lessons,
 )
-from experiments.mnist_mlp._optimizers import Optimizer, Schedule, make_optimizer
-from jaxgrad.mnist import model, training
+from experiments.mnist_mlp._optimizers import make_optimizer
+from jaxgrad.mnist import checkpoints, model, training
 from jaxgrad.mnist.assessment import Assessment, assess, learning_curves
 from jaxgrad.mnist.data import Dataset, load
 
 HIDDEN = (1024, 512)
 NOTEBOOK = {"optimizer": "sgd", "lr": 0.01, "batch_size": 256, "epochs": 20}
-
-
-@dataclass(frozen=True)
-class Config:
-    """A perceptron of three layers learns MNIST."""
-
-    dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """What to learn; auto is MNIST if a folder, the cache or the network gives it, else
-    scikit-learn's digits."""
-    data_dir: Path | None = None
-    """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
-    epochs: int = 20
-    """How often the training set is passed."""
-    batch_size: int = 256
-    """Examples per step."""
-    optimizer: Optimizer = "sgd"
-    """Optax's optimizer."""
-    lr: float | None = None
-    """Learning rate; by default one that suits the optimizer (sgd 0.01, adam 0.001)."""
-    schedule: Schedule = "constant"
-    """How the learning rate goes over the run: cosine and linear fall to 0, one-cycle
-    climbs to it first."""
-    seed: int = 0
-    """Of the first parameters and of the order of the examples."""
-    target_accuracy: float | None = None
-    """Test accuracy to be reached, as 0.92 or 92; exit code 1 if it is missed."""
-    lessons: bool = True
-    """Whether to show, beside the training, what the notebook says of batch sizes,
-    no_grad, changed parameters and own arrays; it takes as long as 7 epochs."""
-    output_dir: Path = Path("results/mnist_mlp")
-    """Where the pictures and metrics.jsonl go."""
 
 
 class Task(NamedTuple):
@@ -98,20 +68,22 @@ class Result(NamedTuple):
     lessons: Lessons | None
 
 
-Run = Iterator[tuple[training.TrainState, training.Epoch]]
+Run = Iterator[training.Progress]
 Follow = Callable[[Run], Run]
+Learned = tuple[training.TrainState, tuple[training.Epoch, ...]]
 
 
-def run(config: Config, follow: Follow = iter) -> Result:
+def run(
+    config: Config, learning: Callable[[Task, Config], Learned] | None = None
+) -> Result:
     """Train and measure.
 
     Args:
         config: The options.
-        follow: Given the run, an iterator over its epochs, returns the same run and
-            does what it likes in between: a progress bar, a file of results.
+        learning: What trains; by default `learn`, which writes and shows nothing.
     """
     task = prepare(config)
-    last, epochs = learn(task, config, follow)
+    last, epochs = (learning or learn)(task, config)
     return Result(
         config=config,
         lr=task.lr,
@@ -139,7 +111,7 @@ def _lessons_of(task: Task, last: training.TrainState, config: Config) -> Lesson
 
 def prepare(config: Config) -> Task:
     """The data, the network with its first parameters, and the optimizer."""
-    _check(config)
+    check(config)
     dataset = load(config.dataset, config.data_dir)
     _check_batch_size(config.batch_size, dataset)
     per_epoch = training.batches(len(dataset.train.labels), config.batch_size).steps
@@ -154,41 +126,99 @@ def prepare(config: Config) -> Task:
 
 
 def learn(
-    task: Task, config: Config, follow: Follow = iter
-) -> tuple[training.TrainState, tuple[training.Epoch, ...]]:
-    """All epochs: the last state, and what was told about each."""
-    fit = training.fit(
+    task: Task,
+    config: Config,
+    start: training.Progress | None = None,
+    follow: Follow = iter,
+) -> Learned:
+    """All epochs: the last state, and what was told about each.
+
+    Args:
+        task: What to learn.
+        config: The options.
+        start: Where to go on; by default the first step.
+        follow: Given the run, an iterator over what it reaches, returns the same run
+            and does what it likes in between.
+    """
+    last = training.Progress(task.start) if start is None else start
+    several = jax.device_count() > 1
+    steps = training.advance(
         task.apply,
         example_loss,
         task.optimizer,
-        task.start,
+        last,
         task.dataset,
         epochs=config.epochs,
         batch_size=config.batch_size,
+        save_every=config.save_every,
         evaluate_training=True,
+        mesh=training.data_mesh() if several else None,
     )
-    last, epochs = task.start, []
-    for state, epoch in follow(fit):
-        last = state
-        epochs.append(epoch)
-    return last, tuple(epochs)
+    for reached in follow(steps):
+        last = reached
+    return _processes.local(last.state), last.completed
 
 
-def _check(config: Config) -> None:
-    def expect(holds: bool, option: str, what: str, value: float | None) -> None:
-        if not holds:
-            raise ValueError(f"{option}: expected {what}, got {value} instead.")
+def learn_in_the_open(task: Task, config: Config) -> Learned:
+    """`learn` with a bar, metrics.jsonl and checkpoints; only one process returns."""
+    start = training.Progress(task.start)
+    if jax.process_count() > 1:
+        together = {"epochs": config.epochs, "save_every": config.save_every}
+        _processes.check_same("options", str(identity(task, config) | together))
+    survival = _survival_of(task, config)
+    if survival is not None:
+        start = survival.begin(start, resume=config.resume)
+    _check_epochs(config.epochs, int(start.state.epoch))
+    first = _processes.is_first()
+    if first:
+        _metrics.begin(config.output_dir / "metrics.jsonl", start.completed)
+    steps = training.batches(len(task.dataset.train.labels), config.batch_size).steps
+    with _metrics.progress_bar(start, config.epochs * steps, hidden=not first) as bar:
 
-    lr, target = config.lr, config.target_accuracy
-    expect(config.epochs >= 1, "--epochs", "at least 1", config.epochs)
-    expect(config.batch_size >= 1, "--batch-size", "at least 1", config.batch_size)
-    expect(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
-    expect(
-        target is None or 0 < target <= 100,
-        "--target-accuracy",
-        "a share in (0, 1] or per cent up to 100",
-        target,
-    )
+        def follow(run: Run) -> Run:
+            run = run if survival is None else survival.saved(run)
+            if not first:
+                return run
+            return _metrics.followed(run, config.output_dir / "metrics.jsonl", bar)
+
+        learned = learn(task, config, start, follow)
+    if not first:
+        sys.exit(0)
+    return learned
+
+
+def _survival_of(task: Task, config: Config) -> _survival.Survival | None:
+    if config.checkpoint_dir is None:
+        return None
+    # Absolute, for a run may change its folder.
+    folder = config.checkpoint_dir.expanduser().absolute()
+    return _survival.Survival(folder, identity(task, config), config.keep)
+
+
+def identity(task: Task, config: Config) -> dict[str, Any]:
+    """What makes a run this one: a checkpoint of another one is refused."""
+    options = {
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.name not in MAY_DIFFER
+    }
+    if config.schedule != "constant":
+        options["epochs"] = config.epochs
+    inputs = math.prod(task.dataset.train.images.shape[1:])
+    return options | {
+        "lr": task.lr,
+        "network": "-".join(map(str, (inputs, *HIDDEN, task.dataset.num_classes))),
+        "data": f"{task.dataset.name}, SHA-256 "
+        + checkpoints.dataset_sha256(task.dataset)[:16],
+    }
+
+
+def _check_epochs(epochs: int, done: int) -> None:
+    if done > epochs:
+        raise ValueError(
+            f"--epochs: expected at least {done}, which the checkpoint has completed, "
+            f"got {epochs} instead."
+        )
 
 
 def _check_batch_size(batch_size: int, dataset: Dataset) -> None:
@@ -361,35 +391,16 @@ def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:
     }
 
 
-def followed(run: Run, config: Config) -> Run:
-    """The same run, with a bar on the terminal and a row per epoch in metrics.jsonl."""
-    config.output_dir.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=config.epochs, unit="epoch", disable=None) as bar:
-        for state, epoch in run:
-            write_metrics(config.output_dir / "metrics.jsonl", epoch)
-            bar.set_postfix(loss=f"{epoch.train_loss:.4f}", refresh=False)
-            bar.update()
-            yield state, epoch
-
-
-def write_metrics(path: Path, epoch: training.Epoch) -> None:
-    """Append an epoch's row to a JSON-lines file; the first epoch starts it anew.
-
-    A loss that is not finite is null: JSON has no other word for it.
-    """
-    row = {
-        name: value if math.isfinite(value) else None
-        for name, value in epoch._asdict().items()
-        if name != "train_loss_after"
-    }
-    with path.open("w" if epoch.epoch == 0 else "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
 def main(argv: Sequence[str] | None = None) -> Result:
     """Train, report, and hold the accuracy against the target."""
     config = parse(Config, argv, "mnist_mlp")
-    result = run(config, partial(followed, config=config))
+    _processes.join(
+        config.coordinator,
+        config.num_processes,
+        config.process_id,
+        config.distributed,
+    )
+    result = run(config, learn_in_the_open)
     report(result)
     save_figures(figures(result), config.output_dir)
     print(f"parameters sha256: {model.sha256(result.params)}")

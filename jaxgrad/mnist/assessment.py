@@ -22,7 +22,7 @@ from jaxtyping import Float, Int, Shaped
 from jaxgrad._checks import check_int
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import training
+from jaxgrad.mnist import _epoch
 from jaxgrad.mnist._dataset import Split
 from jaxgrad.mnist._state import Epoch, Network, as_model
 
@@ -272,5 +272,5 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def _logits(
     apply: Network, params: PyTree, model_state: PyTree, images: Array, *, white: int
 ) -> Array:
-    scaled = training._scaled(images, white, training._dtype(params))
+    scaled = _epoch.scaled(images, white, _epoch.floating_dtype(params))
     return as_model(apply).evaluate(params, model_state, scaled)
