@@ -110,7 +110,7 @@ class Backward:
                 return Finding("backward", entry, value, mask, adding=True)
             entry, part = bad[0]
             assert entry is not None  # only the seed comes from none, and that is 1
-            mask = mask & nonfinite(part)
+            mask = np.asarray(mask & nonfinite(part))  # of scalars it were no array
             cause = self._cause(entry, value, mask)
             if isinstance(cause, Finding):
                 return cause
@@ -189,7 +189,7 @@ def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.
         (sent,) = back(jnp.asarray(mask, arrays[position].dtype))
     except (TypeError, ValueError, NotImplementedError):
         return np.ones(np.shape(arrays[position]), bool)
-    return np.asarray(sent) != 0
+    return np.asarray(sent != 0)
 
 
 def _cause(
@@ -217,7 +217,7 @@ def _moved(
     rows, at = entry.rows(value)
     if at is None:
         first = int(mask.any(axis=tuple(range(1, mask.ndim))).argmax())
-        return rows[first], mask[first]
+        return rows[first], np.asarray(mask[first])
     placed = np.zeros(np.shape(whole.array), bool)
     placed[at] = mask
     return whole, placed
@@ -312,13 +312,13 @@ def _reached_by_cotangent(entry: Entry, position, mask, output) -> np.ndarray:
         )
     except (TypeError, ValueError, NotImplementedError):
         return np.ones(shape, bool)
-    return np.asarray(np.asarray(pushed) != 0)
+    return np.asarray(pushed != 0)
 
 
 def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
     """The bad elements that are reached; all of them if that cannot be told."""
     if bad.shape == reached.shape and (bad & reached).any():
-        return np.asarray(bad & reached)  # of scalars it would be no array
+        return np.asarray(bad & reached)
     return bad
 
 

@@ -42,7 +42,7 @@ def value_and_cotangents(
     differentiated: Sequence[Array],
     rest: Sequence[Array],
     mode: Mode,
-) -> tuple[Array, list[Array], list[Array], Records, Records]:
+) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
     Args:
@@ -60,7 +60,7 @@ def value_and_cotangents(
     (value, (others, records)), (gradients, cotangents) = jax.value_and_grad(
         total, argnums=(0, 1), has_aux=True
     )(list(differentiated), _taps(block, mode))
-    return value, others, gradients, records, cotangents
+    return jnp.asarray(value), others, gradients, records, cotangents
 
 
 def run(
