@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgrad._types import Array
+from jaxgrad._types import Array, ArrayLike
 from jaxgrad.inspection._graph import Block, Builder, Item
 from jaxgrad.inspection._jaxprs import (
     OPAQUE,
@@ -40,7 +40,7 @@ class Mode:
 def value_and_cotangents(
     block: Block,
     differentiated: Sequence[Array],
-    rest: Sequence[Array],
+    rest: Sequence[ArrayLike],
     mode: Mode,
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
