@@ -297,7 +297,15 @@ def test_a_signal_lets_the_chunk_be_finished(
     assert (learned(config(tmp_path, resume=True)), rows(tmp_path)) == whole
 
 
-def test_a_second_signal_does_what_it_always_does():
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as on a terminal: in the background of a shell Python ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_does_what_it_always_does(interruptible):
     with _survival.signals_noted() as noted:
         signal.raise_signal(signal.SIGINT)
         assert noted == [signal.SIGINT]

@@ -1,8 +1,8 @@
 """`explain`: trace, run once, and put every step together with its numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 import jax
 
@@ -15,17 +15,16 @@ from jaxgrad.inspection._assemble import (
     whole_step,
 )
 from jaxgrad.inspection._cotangents import Mode
-from jaxgrad.inspection._describe import Origin, describe
+from jaxgrad.inspection._describe import Draft, Origin, describe
 from jaxgrad.inspection._frames import home_of, name_of
 from jaxgrad.inspection._graph import Builder, Depth
 from jaxgrad.inspection._jaxprs import constants_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
-from jaxgrad.inspection._programs import Ahead, Started, program
+from jaxgrad.inspection._programs import Ahead, Equations, Started, program
 from jaxgrad.inspection._steps import Explanation
 from jaxgrad.inspection._trace import (
     CONCRETE,
     Call,
-    Leaf,
     NotEntered,
     Traced,
     bind,
@@ -86,7 +85,7 @@ def explain(
     check_choice("explain", "depth", depth, ("user", "library", "primitive"))
     check_choice("explain", "keep", keep, ("arrays", "summary"))
 
-    asked = _Asked(argnums, has_aux, depth, keep == "summary", Ahead())
+    asked = _Asked(argnums, has_aux, depth, keep == "summary")
 
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         call = _bind(f, argnums, args, kwargs)
@@ -102,13 +101,32 @@ def explain(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What `explain` was asked for; the same for every call."""
+    """What `explain` was asked for, and what the last call leaves for the next."""
 
     argnums: int | Sequence[int]
     has_aux: bool
     depth: Depth
     summary: bool
-    ahead: Ahead
+    ahead: Ahead = field(default_factory=Ahead)
+    graphs: "list[_Graph]" = field(default_factory=list)
+
+
+class _Graph(NamedTuple):
+    """An explanation before its numbers are known.
+
+    Attributes:
+        equations: The trace that it was made from.
+        inputs: What the arguments and the constants are called.
+        drafts: The steps.
+        result: Where the value comes from.
+        run: The program that gives the numbers.
+    """
+
+    equations: Equations
+    inputs: Sequence[Origin]
+    drafts: Sequence[Draft]
+    result: tuple[Origin, ...]
+    run: Callable[..., Any]
 
 
 def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
@@ -161,16 +179,13 @@ def _check_result(traced: Traced, has_aux: bool) -> None:
 def _explanation(
     asked: _Asked, call: Call, traced: Traced, started: Started | None
 ) -> Explanation:
-    block = Builder(asked.depth, home_of(call.f)).program(traced.jaxpr)
     leaves = [*call.differentiated, *traced.others]
-    mark_active(block, [i < len(call.differentiated) for i in range(len(block.inputs))])
     mode = Mode(asked.summary, op_by_op=disabled_jit())
     with undisturbed():
-        run = program(traced.jaxpr, block, mode)
-        outputs = asked.ahead.outputs(started, call, traced, run)
+        graph = _graph(asked, call, traced, mode)
+        outputs = asked.ahead.outputs(started, call, traced, graph.run)
     value, more, gradients, records, cotangents = outputs
-    drafts, origins = describe(block, _inputs(call, traced, leaves))
-    steps, result = steps_of(drafts, origins[0], records, cotangents, mode)
+    steps, result = steps_of(graph.drafts, graph.result, records, cotangents, mode)
     return Explanation(
         name=name_of(call.f),
         value=traced.result([value, *more]),
@@ -181,8 +196,26 @@ def _explanation(
     )
 
 
-def _inputs(call: Call, traced: Traced, leaves: Sequence[Leaf]) -> list[Origin]:
+def _graph(asked: _Asked, call: Call, traced: Traced, mode: Mode) -> _Graph:
+    """The graph of a trace: that of the last call, if it was traced to the same."""
+    equations = Equations.of(traced.jaxpr)
+    inputs = _inputs(call, traced)
+    for last in asked.graphs:
+        known = last.inputs == inputs and not mode.op_by_op
+        if known and last.equations.same(equations, lines=True):
+            return last
+    block = Builder(asked.depth, home_of(call.f)).program(traced.jaxpr)
+    mark_active(block, [i < len(call.differentiated) for i in range(len(block.inputs))])
+    drafts, outputs = describe(block, inputs)
+    run = program(equations, block, mode)
+    graph = _Graph(equations, inputs, drafts, outputs[0], run)
+    asked.graphs[:] = [] if mode.op_by_op else [graph]
+    return graph
+
+
+def _inputs(call: Call, traced: Traced) -> list[Origin]:
     """The arguments, then what the function closes over."""
+    leaves = [*call.differentiated, *traced.others]
     constants = enumerate(constants_of(traced.jaxpr))
     return [
         *(Origin("argument", i, label=leaf.path) for i, leaf in enumerate(leaves)),

@@ -35,22 +35,38 @@ _kept: OrderedDict[Any, list[Any]] = OrderedDict()
 _lock = threading.Lock()
 
 
-def program(closed: Any, block: Block, mode: Mode) -> Callable[..., Any]:
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """A jaxpr, and what the rules of its custom derivatives consisted of."""
+
+    jaxpr: Any
+    rules: "list[_Snapshot]"
+
+    @classmethod
+    def of(cls, closed: Any) -> "Equations":
+        """The equations of a closed jaxpr, without the arrays it closes over."""
+        jaxpr = without_constants(closed)
+        return cls(jaxpr, _snapshots(jaxpr))
+
+    def same(self, other: "Equations", lines: bool = False) -> bool:
+        """Whether both compute the same; with `lines`, in the same lines, too."""
+        return same(self.jaxpr, other.jaxpr, lines) and _alike(self.rules, other.rules)
+
+
+def program(equations: Equations, block: Block, mode: Mode) -> Callable[..., Any]:
     """`value_and_cotangents` of a block: compiled, or op by op in that mode."""
     run = partial(value_and_cotangents, block, mode=mode)
     if mode.op_by_op:
         return run
-    jaxpr = without_constants(closed)
-    key = (tuple(v.aval for v in jaxpr.invars), layout(block), mode)
+    key = (tuple(v.aval for v in equations.jaxpr.invars), layout(block), mode)
     with _lock:
         entries = _kept.setdefault(key, [])
         _kept.move_to_end(key)
-        rules = _snapshots(jaxpr)
-        for known, rules_then, compiled in entries:
-            if same(known, jaxpr) and _alike(rules_then, rules):
+        for known, compiled in entries:
+            if known.same(equations):
                 return compiled
         compiled = jax.jit(run)
-        entries[:] = [*entries[-3:], (jaxpr, rules, compiled)]
+        entries[:] = [*entries[-3:], (equations, compiled)]
         while len(_kept) > LIMIT:
             _kept.popitem(last=False)
     return compiled
@@ -166,11 +182,12 @@ def layout(block: Block) -> tuple[Any, ...]:
     )
 
 
-def same(old: Any, new: Any) -> bool:
-    """Whether two jaxprs compute the same."""
+def same(old: Any, new: Any, lines: bool = False) -> bool:
+    """Whether two jaxprs compute the same; with `lines`, in the same lines, too."""
     if old is new:
         return True
-    if not _all_alike(constants_of(old), constants_of(new), _alike):
+    alike = partial(_alike, lines=lines)
+    if not _all_alike(constants_of(old), constants_of(new), alike):
         return False
     old, new = open_jaxpr(old), open_jaxpr(new)
     pairs: dict[Any, Any] = {}
@@ -188,8 +205,9 @@ def same(old: Any, new: Any) -> bool:
         return (
             x.primitive is y.primitive
             and _all_alike(x.invars, y.invars, read)
-            and _alike(x.params, y.params)
+            and alike(x.params, y.params)
             and x.ctx == y.ctx
+            and (not lines or _written_alike(x.source_info, y.source_info))
             and _all_alike(x.outvars, y.outvars, made)
         )
 
@@ -201,22 +219,26 @@ def same(old: Any, new: Any) -> bool:
     )
 
 
+def _written_alike(x: Any, y: Any) -> bool:
+    return x.traceback == y.traceback and x.name_stack == y.name_stack
+
+
 def _all_alike(xs: Any, ys: Any, alike: Callable[[Any, Any], bool]) -> bool:
     return len(xs) == len(ys) and all(alike(x, y) for x, y in zip(xs, ys, strict=True))
 
 
-def _alike(x: Any, y: Any) -> bool:
+def _alike(x: Any, y: Any, lines: bool = False) -> bool:
     """Whether two parameters of an equation are the same; False if in doubt."""
     if x is y:
         return True
     if type(x) is not type(y):
         return False
     if is_jaxpr(x):
-        return same(x, y)
+        return same(x, y, lines)
     if isinstance(x, Mapping):
-        return x.keys() == y.keys() and all(_alike(x[k], y[k]) for k in x)
+        return x.keys() == y.keys() and all(_alike(x[k], y[k], lines) for k in x)
     if isinstance(x, tuple | list):
-        return _all_alike(x, y, _alike)
+        return _all_alike(x, y, partial(_alike, lines=lines))
     if isinstance(x, np.ndarray | np.generic):
         return x.dtype == y.dtype and x.tobytes() == y.tobytes()
     if isinstance(x, float):

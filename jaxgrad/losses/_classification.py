@@ -188,6 +188,7 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 
 
 @jax.custom_jvp
+@jax.jit
 def softmax_nll(logits: Array, index: Array) -> Array:
     """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
 

@@ -9,6 +9,7 @@ raises; inside `jax.jit` it makes the loss *and* the gradient NaN, which takes a
 multiplication: behind `where(valid, loss, nan)` the gradient would be 0.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -74,6 +75,12 @@ def read_labels(
     check_int(function, "ignore_index", ignore_index)
     check_range(function, "ignore_index", ignore_index, _INT32.min, _INT32.max)
     _check_values(function, target, classes, ignore_index)
+    return _read(labels, weight, ignore_index)
+
+
+@partial(jax.jit, static_argnames="ignore_index")
+def _read(labels: Array, weight: Array, ignore_index: int) -> Labels:
+    classes = weight.size
     labels = signed(labels)
     kept = labels != ignore_index
     invalid = kept & ((labels < 0) | (labels >= classes))

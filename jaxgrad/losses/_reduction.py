@@ -1,5 +1,6 @@
 """What every loss does at its end: keep, average or add the single losses."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxgrad._checks import check_choice
@@ -27,6 +28,7 @@ def reduce(
     return jnp.sum(losses) / (losses.size if total is None else total)
 
 
+@jax.jit
 def mean_of_kept(losses: Array, weight: Array, kept: Array) -> Array:
     """sum(losses) / sum(weight) over what is kept; of nothing, NaN as a constant.
 
