@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 
+from jaxgrad._extremes import largest, smallest
 from jaxgrad._types import Array
 
-MEASURES = 6
+MEASURES = 8
+DIGIT = 4096  # a count goes as two digits: float32 is exact to 2**24 only
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Summary:
         """Join what `measure` gave, once or once per iteration.
 
         Args:
-            measures: Array of shape `(*loops, 6)`.
+            measures: Array of shape `(*loops, 8)`.
             size: Number of elements per iteration.
             taken: Which iterations count, shape `(*loops)`; None for all.
         """
@@ -54,7 +56,8 @@ class Summary:
             rows = rows[np.asarray(taken).reshape(-1)]
         if not len(rows) or not size:
             return EMPTY
-        low, mean, high, norm, zeros, nonfinite = rows.T
+        low, mean, high, norm = rows.T[:4]
+        zeros, nonfinite = DIGIT * rows.T[4::2] + rows.T[5::2]
         return Summary(
             size=size * len(rows),
             minimum=float(low.min()),
@@ -74,22 +77,14 @@ def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
     x = jnp.asarray(_real(x, jnp))
     if x.size == 0:
         return jnp.zeros(MEASURES, x.dtype)
-    low, high = x.min(), x.max()
-    largest = jnp.maximum(jnp.abs(low), jnp.abs(high))
+    low, high = smallest(x), largest(x)
+    size = jnp.maximum(jnp.abs(low), jnp.abs(high))
     # Squares of large or small numbers leave the range of float32: scale first.
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    scale = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
     norm = scale * jnp.sqrt(jnp.square(x / scale).sum())
-    finite = jnp.isfinite(x)
-    return jnp.stack(
-        [
-            low,
-            x.mean(),
-            high,
-            norm,
-            (x == 0).sum().astype(x.dtype),
-            (~finite).sum().astype(x.dtype),
-        ]
-    )
+    counts = (x == 0).sum(), (~jnp.isfinite(x)).sum()
+    digits = (d.astype(x.dtype) for n in counts for d in divmod(n, DIGIT))
+    return jnp.stack([low, x.mean(), high, norm, *digits])
 
 
 def summarize(

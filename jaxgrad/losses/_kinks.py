@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgrad._extremes import largest, smallest
 from jaxgrad._types import Array, ArrayLike
 
 
@@ -56,7 +57,7 @@ def norm(x: Array, p: int | float) -> Array:
     if p == 0:
         return jnp.sum(x != 0, axis=-1, dtype=x.dtype)
     if math.isinf(p):
-        extreme = jnp.max if p > 0 else jnp.min
+        extreme = largest if p > 0 else smallest
         return extreme(absolute(x), axis=-1)
     return _power_norm(x, p)
 
@@ -64,8 +65,8 @@ def norm(x: Array, p: int | float) -> Array:
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _power_norm(x: Array, p: int | float) -> Array:
     sizes = jnp.abs(x)
-    largest = jnp.max(sizes, axis=-1, initial=0)
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    most = jnp.max(sizes, axis=-1, initial=0)
+    scale = jnp.where((most > 0) & jnp.isfinite(most), most, 1)
     # Scaled, so that no power overflows.
     return scale * jnp.sum((sizes / scale[..., None]) ** p, axis=-1) ** (1 / p)
 

@@ -4,6 +4,8 @@
 `backward()` and `step()`.
 """
 
+import math
+
 import jax
 import jax.core
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ import optax
 
 from jaxgrad._checks import check_floating
 from jaxgrad._dtypes import widened
+from jaxgrad._extremes import largest, smallest
 from jaxgrad._types import Array, PyTree, Scalar
 from jaxgrad.optimizers._common import transformation
 
@@ -116,6 +119,8 @@ def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
 
 
 def _norm(vector: Array, norm_type: float) -> Array:
+    if math.isinf(norm_type):
+        return (largest if norm_type > 0 else smallest)(jnp.abs(vector))
     return jnp.linalg.norm(vector, ord=norm_type)
 
 
