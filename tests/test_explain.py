@@ -379,6 +379,22 @@ def test_a_summary_of_six_numbers_is_no_array_of_six(size):
     )
 
 
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf, 0.0])
+def test_a_summary_of_many_numbers_misses_none(bad):
+    x = jnp.ones(2**24 + 5).at[7].set(bad).at[9].set(bad)
+
+    def loss(x):
+        y = x * 1
+        return jnp.sum(y)
+
+    value = explain(loss, keep="summary")(x)["y"].value
+    assert value.nonfinite == 2 * (not np.isfinite(bad))
+    assert value.zeros == 2 * (bad == 0)
+    expected = {"minimum": np.min, "maximum": np.max}
+    for name, extreme in expected.items():
+        np.testing.assert_equal(getattr(value, name), extreme([1.0, bad]))
+
+
 def test_depth_opens_the_library():
     def loss(x):
         y = jax.nn.log_softmax(x)

@@ -54,6 +54,12 @@ def test_a_nan_spreads_and_an_infinity_zeroes():
     np.testing.assert_array_equal(after["b"], [0.0, 0.0])
 
 
+@pytest.mark.parametrize("norm_type", [2.0, math.inf, -math.inf])
+def test_a_nan_among_many_entries_is_not_lost(norm_type):
+    many = jnp.ones(1000).at[7].set(jnp.nan)
+    assert np.isnan(get_total_norm([many, jnp.ones(2)], norm_type))
+
+
 @pytest.mark.message
 def test_error_if_nonfinite_raises_where_the_norm_is_known():
     clip = clip_grad_norm(1.0, error_if_nonfinite=True)

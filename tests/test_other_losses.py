@@ -195,6 +195,20 @@ def test_a_label_or_length_out_of_range_poisons_under_jit(loss, scores, bad):
     assert jnp.isnan(gradient).any()
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
+def test_a_nan_among_many_entries_is_in_the_distance_and_its_gradient(p):
+    anchor = jnp.zeros((2, 1000)).at[0, 7].set(jnp.nan)
+
+    def loss(anchor):
+        return losses.triplet_margin_loss(
+            anchor, anchor + 1, anchor + 2, p=p, reduction="none"
+        )
+
+    assert np.isnan(loss(anchor)).tolist() == [True, False]
+    (gradient,) = jax.vjp(loss, anchor)[1](jnp.ones(2))
+    assert np.isnan(gradient[0]).any() and np.isfinite(gradient[1]).all()
+
+
 def test_soft_margin_does_not_overflow():
     value, slope = jax.value_and_grad(losses.soft_margin_loss)(-1e4, 1)
     assert (value, slope) == (1e4, -1.0)
