@@ -6,6 +6,8 @@ import os
 import jax
 import pytest
 
+from tests.tally import Tally, lines
+
 # What runs torch itself holds no tests, and need not be importable without it.
 collect_ignore_glob = ["golden/generate*.py", "torch_*.py"]
 
@@ -17,6 +19,23 @@ def x64():
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def tally(record_property):
+    """Counts comparisons; pytest's report ends with the sums over all tests."""
+    counts = Tally()
+    yield counts
+    for kind, begun in counts.begun.items():
+        record_property("tally", (kind, counts.agreed[kind], begun))
+
+
+def pytest_terminal_summary(terminalreporter):
+    counted = lines(r for group in terminalreporter.stats.values() for r in group)
+    if counted:
+        terminalreporter.section("agreement")
+    for line in counted:
+        terminalreporter.line(line)
 
 
 def pytest_collection_modifyitems(items):

@@ -112,7 +112,7 @@ def translated(leaf, arrays):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_sample_input_of_torch_agrees(name, x64, capsys):
+def test_every_sample_input_of_torch_agrees(name, x64, tally):
     import torch
 
     count = Counter()
@@ -120,27 +120,25 @@ def test_every_sample_input_of_torch_agrees(name, x64, capsys):
         for sample in samples(name, getattr(torch, dtype)):
             truth = by_torch(name, in_torch_dtype(sample, torch.float64))
             theirs = by_torch(name, sample)
-            ours = in_jaxgrad(name, sample, truth[0])
-            for actual, torch_s, exact in zip(ours, theirs, truth, strict=True):
-                assert actual.dtype == dtype
-                assert_as_close_as_torch(actual, torch_s, exact, dtype)
+            with tally(f"torch's sample inputs of losses in {dtype}"):
+                ours = in_jaxgrad(name, sample, truth[0])
+                for actual, torch_s, exact in zip(ours, theirs, truth, strict=True):
+                    assert actual.dtype == dtype
+                    assert_as_close_as_torch(actual, torch_s, exact, dtype)
             count[dtype] += 1
     assert min(count[dtype] for dtype in DTYPES) > 0
-    with capsys.disabled():
-        both = " and ".join(f"{n} of {n} in {dtype}" for dtype, n in count.items())
-        print(f"\n{name}: sample inputs {both} agree", end="")
 
 
-def test_every_error_input_of_torch_is_an_error(x64, capsys):
+def test_every_error_input_of_torch_is_an_error(x64, tally):
     found = Counter()
     for name in LOSSES:
         entry = entry_of(name)
         for error in entry.error_inputs("cpu") if entry.error_inputs_func else ():
             positional, options = in_jax(arguments(error.sample_input))
-            with pytest.raises((ValueError, TypeError), match=r"expected|Type-check"):
+            with (
+                tally("torch's error inputs of losses, refused"),
+                pytest.raises((ValueError, TypeError), match=r"expected|Type-check"),
+            ):
                 getattr(losses, name)(*positional, **options)
             found[name] += 1
     assert {"l1_loss", "huber_loss", "multi_margin_loss"} <= set(found)
-    with capsys.disabled():
-        total = found.total()
-        print(f"\nerror inputs of losses: {total} of {total} are refused", end="")

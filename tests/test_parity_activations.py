@@ -201,7 +201,7 @@ def call_named(name, positional, options):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_sample_input_of_torch_agrees(name, x64, capsys):
+def test_every_sample_input_of_torch_agrees(name, x64, tally):
     import torch
 
     entry, count = entry_named(name), Counter()
@@ -211,30 +211,29 @@ def test_every_sample_input_of_torch_agrees(name, x64, capsys):
             sample = in_torch_dtype(sample, getattr(torch, dtype))
             theirs = by_torch(entry, sample)
             truth = by_torch(entry, in_torch_dtype(sample, torch.float64))
-            for actual, torch_s, exact in zip(
-                computed(entry, sample, truth), theirs, truth, strict=True
-            ):
-                assert_as_close_as_torch(actual, torch_s, exact, dtype)
+            with tally(f"torch's sample inputs of activations in {dtype}"):
+                for actual, torch_s, exact in zip(
+                    computed(entry, sample, truth), theirs, truth, strict=True
+                ):
+                    assert_as_close_as_torch(actual, torch_s, exact, dtype)
             count[dtype] += 1
     assert min(count[dtype] for dtype in DTYPES) > 0
-    with capsys.disabled():
-        both = " and ".join(f"{n} of {n} in {dtype}" for dtype, n in count.items())
-        print(f"\n{name}: sample inputs {both} agree", end="")
 
 
-def test_every_error_input_of_torch_is_an_error(x64, capsys):
-    found = []
+def test_every_error_input_of_torch_is_an_error(x64, tally):
+    found = set()
     for entry in database():
         if entry.error_inputs_func is None:
             continue
         for error in entry.error_inputs("cpu"):
             positional, options = in_jax(as_keywords(entry, error.sample_input))
-            with pytest.raises((ValueError, TypeError), match=r"expected|Type-check"):
+            with (
+                tally("torch's error inputs of activations, refused"),
+                pytest.raises((ValueError, TypeError), match=r"expected|Type-check"),
+            ):
                 call_named(of(entry), positional, options)
-            found.append(of(entry))
-    assert {"prelu", "rrelu", "softshrink", "hardtanh", "gelu"} <= set(found)
-    with capsys.disabled():
-        print(f"\nerror inputs: {len(found)} of {len(found)} are refused", end="")
+            found.add(of(entry))
+    assert {"prelu", "rrelu", "softshrink", "hardtanh", "gelu"} <= found
 
 
 def test_torch_is_the_reference():

@@ -68,22 +68,23 @@ def rounded(numbers, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("call", CALLS)
-def test_at_the_extremes(call, dtype, x64):
+def test_at_the_extremes(call, dtype, x64, tally):
     name, options = CALLS[call]
     function = functools.partial(getattr(activations, name), **options)
     x = rounded(POINTS, dtype)
     ours = function(x), jax.vmap(jax.grad(function))(x)
-    for what, actual, exact in zip(
-        ("value", "gradient"),
-        ours,
-        by_torch(name, options, np.asarray(x, np.float64)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(
-            np.asarray(actual, np.float64),
-            np.asarray(rounded(exact, dtype), np.float64),
-            rtol=float(4 * jnp.finfo(dtype).eps),
-            # Of numbers near 1: as PyTorch, 1 - y**2 and 1 + erf lose what is below.
-            atol=2 * float(min(jnp.finfo(dtype).eps, jnp.finfo("float32").eps)),
-            err_msg=f"{what} of {call} at {POINTS}",
-        )
+    with tally("activations at the extremes of a dtype"):
+        for what, actual, exact in zip(
+            ("value", "gradient"),
+            ours,
+            by_torch(name, options, np.asarray(x, np.float64)),
+            strict=True,
+        ):
+            np.testing.assert_allclose(
+                np.asarray(actual, np.float64),
+                np.asarray(rounded(exact, dtype), np.float64),
+                rtol=float(4 * jnp.finfo(dtype).eps),
+                # Near 1: as PyTorch, 1 - y**2 and 1 + erf lose what is below.
+                atol=2 * float(min(jnp.finfo(dtype).eps, jnp.finfo("float32").eps)),
+                err_msg=f"{what} of {call} at {POINTS}",
+            )
