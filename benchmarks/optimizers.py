@@ -28,7 +28,10 @@ from jaxgrad.descent import SURFACES, Path, Race, descend, race
 TORCH, FIRST, THEN = "PyTorch", "JAX, first call (compiles)", "JAX, then"
 SPHERE = SURFACES["sphere"]
 # It runs for a millisecond: to optimise the program takes longer than it saves.
-QUICKLY: Any = {"xla_backend_optimization_level": 0}
+QUICKLY: Any = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+}
 
 
 @dataclass(frozen=True)
