@@ -10,8 +10,9 @@ that JAX has not seen. Then a race of 6 optimizers x 32 learning rates x 32 star
 
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,10 +29,18 @@ from jaxgrad.descent import SURFACES, Path, Race, descend, race
 TORCH, FIRST, THEN = "PyTorch", "JAX, first call (compiles)", "JAX, then"
 SPHERE = SURFACES["sphere"]
 # It runs for a millisecond: to optimise the program takes longer than it saves.
-QUICKLY: Any = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-}
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+
+
+@cache
+def known_options() -> dict[str, Any]:
+    """Those of `QUICKLY` that this version of XLA has."""
+    known = {}
+    for name, value in QUICKLY.items():
+        with suppress(jax.errors.JaxRuntimeError):
+            jax.jit(jnp.negative, compiler_options={name: value})(1.0)
+            known[name] = value
+    return known
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def jax_paths(steps: int = STEPS) -> Callable[[jax.Array], dict[str, Path]]:
             name: descend(optimizer, SPHERE.function, start, steps)
             for name, optimizer in optimizers.items()
         },
-        compiler_options=QUICKLY,
+        compiler_options=known_options(),
     )
 
 
