@@ -436,6 +436,26 @@ def test_the_second_call_compiles_nothing():
     assert len(compiled) > count
 
 
+def test_another_line_that_computes_the_same_is_another_step():
+    first = True
+
+    def loss(x):
+        if first:
+            y = jnp.sin(x)
+        else:
+            z = jnp.sin(x)
+        return jnp.sum(y if first else z)
+
+    explained = explain(loss)
+    before = [explained(jnp.ones(3))["y"] for _ in range(2)]
+    first = False
+    count = len(compiled)
+    after = [explained(jnp.ones(3))["z"] for _ in range(2)]
+    assert len(compiled) == count
+    lines = [step.source.line for step in (*before, *after)]
+    assert lines == [lines[0], lines[0], lines[0] + 2, lines[0] + 2]
+
+
 def test_what_a_function_closes_over_is_never_out_of_date():
     scale = jnp.float32(2.0)
     slope = 1.0
