@@ -443,14 +443,14 @@ def test_another_line_that_computes_the_same_is_another_step():
         if first:
             y = jnp.sin(x)
         else:
-            z = jnp.sin(x)
-        return jnp.sum(y if first else z)
+            y = jnp.sin(x)
+        return jnp.sum(y)
 
     explained = explain(loss)
     before = [explained(jnp.ones(3))["y"] for _ in range(2)]
     first = False
     count = len(compiled)
-    after = [explained(jnp.ones(3))["z"] for _ in range(2)]
+    after = [explained(jnp.ones(3))["y"] for _ in range(2)]
     assert len(compiled) == count
     lines = [step.source.line for step in (*before, *after)]
     assert lines == [lines[0], lines[0], lines[0] + 2, lines[0] + 2]
