@@ -3,6 +3,8 @@
 At a kink the derivative is a choice, and PyTorch's choice is part of each
 function's contract: it stands under "Derivative". Nearly all of them come from the
 formula itself: `where(x <= 0, 0, x)` has the derivative 0 at 0, and lets NaN through.
+The derivative *at* NaN is that of PyTorch's scalar code; its vector code, which takes
+longer arrays, answers otherwise for some of them (0, or NaN).
 """
 
 import sys
@@ -385,7 +387,8 @@ def _hardtanh(x: Array, least: Array, most: Array) -> Array:
 
 
 def _leaky_relu(x: Array, slope: Array) -> Array:
-    return jnp.where(x > 0, x, slope * x)
+    # Not where(x > 0, x, slope * x): an infinite slope would make the gradient NaN.
+    return jnp.where(x > 0, 1, slope) * x
 
 
 def _hardshrink(x: Array, lambd: Array) -> Array:
