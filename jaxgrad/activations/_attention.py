@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from jaxgrad._checks import (
     as_array,
+    check_flag,
     check_floating,
     check_int,
     check_ndim,
@@ -82,11 +83,13 @@ def scaled_dot_product_attention(
     if enable_gqa:
         k, v = (_shared_heads(name, q, array) for array in (k, v))
     _check_fit(name, q, k, v)
+    check_flag(name, "is_causal", is_causal)
     if is_causal and attn_mask is not None:
         raise ValueError(
             f"{name}: expected attn_mask or is_causal, got both of them instead."
         )
     bias = _bias(name, "attn_mask", attn_mask, q.dtype, hidden=False)
+    _check_mask(name, bias, q, k)
     if is_causal:
         bias = _causal(q.shape[-2], k.shape[-2], q.dtype)
     weights = _safe_softmax(_scores(q, k, bias, scale))
@@ -370,6 +373,18 @@ def _check_fit(name: str, q: Array, k: Array, v: Array) -> None:
         raise ValueError(
             f"{name}: expected query, key and value with batch axes that broadcast, "
             f"got {', '.join(map(str, batches))} instead."
+        ) from None
+
+
+def _check_mask(name: str, bias: Array, q: Array, k: Array) -> None:
+    batch = jnp.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    scores = (*batch, q.shape[-2], k.shape[-2])
+    try:
+        jnp.broadcast_shapes(bias.shape, scores)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected attn_mask of a shape that broadcasts against {scores}, "
+            f"got shape {bias.shape} instead."
         ) from None
 
 

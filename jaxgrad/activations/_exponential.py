@@ -47,7 +47,7 @@ def elu(
 
     Torch: `torch.nn.functional.elu`.
     """
-    return elementwise("elu", _elu, x, alpha)
+    return elementwise("elu", _elu, x, alpha=alpha)
 
 
 def celu(
@@ -81,7 +81,7 @@ def celu(
     """
     if alpha == 0:
         raise ValueError(f"celu: expected alpha other than 0, got {alpha} instead.")
-    return elementwise("celu", _celu, x, alpha)
+    return elementwise("celu", _celu, x, alpha=alpha)
 
 
 def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -144,7 +144,7 @@ def softplus(
     Torch: `torch.nn.functional.softplus`, which is infinite where a larger threshold
         lets e^(beta x) overflow. `jax.nn.softplus` is never linear.
     """
-    return elementwise("softplus", _softplus, x, beta, threshold)
+    return elementwise("softplus", _softplus, x, beta=beta, threshold=threshold)
 
 
 def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
