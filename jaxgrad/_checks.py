@@ -47,6 +47,26 @@ def as_array(function: str, argument: str, value: ArrayLike) -> Array:
     return jnp.asarray(value)
 
 
+def check_number(function: str, argument: str, value: object) -> None:
+    """TypeError unless `value` is a number, or an array of them."""
+    if not isinstance(value, (int, float, jax.Array)) and not hasattr(
+        value, "__array__"
+    ):
+        raise TypeError(
+            f"{function}: expected {argument} to be a number, "
+            f"got {type(value).__name__} instead."
+        )
+
+
+def check_flag(function: str, argument: str, value: object) -> None:
+    """TypeError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(
+            f"{function}: expected {argument} to be True or False, "
+            f"got {value!r} instead."
+        )
+
+
 def check_shape(
     function: str, argument: str, array: Array, expected: tuple[int, ...], why: str = ""
 ) -> None:
@@ -114,6 +134,7 @@ def check_range(
     most: int | float = float("inf"),
 ) -> None:
     """ValueError unless `least <= value <= most`."""
+    check_number(function, argument, value)
     if not least <= value <= most:
         if most == float("inf"):
             expected = f">= {least}"

@@ -67,6 +67,7 @@ REGRESSION = [
         [0, 0, 0],
         dtypes=WIDE,
     ),
+    _row("l1_loss", "nan", [NAN, 1.0], [0.5, NAN], reduction="none"),
     _row("l1_loss", "empty", np.zeros((0, 3)), np.zeros((0, 3))),
     *_reductions("smooth_l1_loss", X, Y),
     _row(
@@ -247,6 +248,14 @@ EMBEDDING = [
         target=np.array(-1),
         margin=-0.5,
     ),
+    _row(
+        "cosine_embedding_loss",
+        "huge",
+        2.0**100 * X,
+        2.0**60 * Y,
+        target=np.array([1, -1]),
+        dtypes=DTYPES[:3],
+    ),
     *(_triplets(r, (2, 3), (2, 3), (2, 3), reduction=r) for r in REDUCTIONS),
     _triplets("p 1, swap", (2, 3), (2, 3), (2, 3), p=1.0, swap=True, second=False),
     _triplets("p 3, broadcast", (2, 3), (1, 3), (2, 1), p=3.0, margin=0.5),
@@ -291,6 +300,16 @@ SEQUENCE = [
         input_lengths=(2, 2),
         target_lengths=(2, 2),
         zero_infinity=True,
+    ),
+    _row(
+        "ctc_loss",
+        "huge behind the last frame",
+        np.where(np.arange(4) < 3, -0.5, 2.0**13).reshape(4, 1, 1)
+        + np.zeros((4, 1, 2)),
+        targets=np.array([[1]]),
+        input_lengths=(3,),
+        target_lengths=(1,),
+        second=False,
     ),
     _ctc(
         "no labels",

@@ -68,6 +68,7 @@ SCHEDULES = (
     _simple("multi_step_lr", "MultiStepLR", []),
     _simple("constant_lr", "ConstantLR"),
     _simple("constant_lr", "ConstantLR", 0.25, 20),
+    _simple("constant_lr", "ConstantLR", 0.25, 0),
     _simple("linear_lr", "LinearLR"),
     _simple("linear_lr", "LinearLR", 1.0, 0.0, 33),
     _simple("exponential_lr", "ExponentialLR", 0.9),

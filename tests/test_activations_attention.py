@@ -17,6 +17,7 @@ KEY = jax.random.key(0)
 Q, K, V = (jnp.asarray(numbers(2, 4, 6, start=i), jnp.float32) for i in range(3))
 W_IN = jnp.asarray(numbers(18, 6), jnp.float32) / 4
 W_OUT = jnp.asarray(numbers(6, 6, start=5), jnp.float32) / 4
+HIDDEN = jnp.array([[False, True]])
 B_IN, B_OUT = jnp.asarray(numbers(18) / 4, jnp.float32), jnp.arange(6.0)
 
 
@@ -120,9 +121,8 @@ def test_one_sequence_is_a_batch_of_one():
 
 def test_padding_and_masks_hide_keys_where_true():
     x = Q[:, :1]
-    padding = jnp.array([[False, True]])
     _, weights = multi_head_attention(
-        x, x, x, 2, W_IN, B_IN, W_OUT, key_padding_mask=padding
+        x, x, x, 2, W_IN, B_IN, W_OUT, key_padding_mask=HIDDEN
     )
     assert weights is not None
     assert weights[0, :, 1].tolist() == [0, 0]
@@ -180,6 +180,12 @@ def heads(*arrays, **options):
             ValueError,
             "key and value whose heads divide",
         ),
+        (
+            attend(Q, K, V, jnp.ones((4, 3), bool)),
+            ValueError,
+            r"attn_mask of a shape that broadcasts against \(2, 4, 4\)",
+        ),
+        (attend(Q, K, V, is_causal=None), TypeError, "is_causal to be True or False"),
         (heads(Q, Q, Q, 4, W_IN, B_IN, W_OUT), ValueError, "num_heads that divides"),
         (heads(Q, Q, Q, 2, W_IN[1:], None, W_OUT), ValueError, "in_proj_weight of"),
         (heads(Q, K, V[:1], 2, W_IN, B_IN, W_OUT), ValueError, "value of shape"),
@@ -187,6 +193,11 @@ def heads(*arrays, **options):
             heads(Q, Q, Q, 2, W_IN, B_IN, W_OUT, bias_k=B_OUT),
             ValueError,
             "bias_k and bias_v, got one",
+        ),
+        (
+            heads(*[Q[:, 0]] * 3, 2, W_IN, B_IN, W_OUT, key_padding_mask=HIDDEN),
+            ValueError,
+            "key_padding_mask of shape",
         ),
         (
             heads(Q, Q, Q, 2, W_IN, B_IN, W_OUT, attn_mask=jnp.ones((2, 3))),

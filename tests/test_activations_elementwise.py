@@ -1,6 +1,7 @@
 """Activations of one variable: limits, extremes, options, errors."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -123,6 +124,9 @@ def test_prelu_s_weight_collects_what_it_multiplied():
     assert gradient.tolist() == [-5.0, -8.0]
 
 
+UNKNOWN: Any = ["1"]
+
+
 @pytest.mark.message
 @pytest.mark.parametrize(
     ("call", "error", "message"),
@@ -130,6 +134,14 @@ def test_prelu_s_weight_collects_what_it_multiplied():
         (lambda x: activations.hardtanh(x, 2.0, 1.0), ValueError, "min_val <= max_val"),
         (lambda x: activations.softshrink(x, -1.0), ValueError, "lambd in"),
         (lambda x: activations.celu(x, 0.0), ValueError, "alpha other than 0"),
+        (lambda x: activations.elu(x, UNKNOWN), TypeError, "alpha to be a number"),
+        (lambda x: activations.hardtanh(x, UNKNOWN), TypeError, "min_val to be a num"),
+        (lambda x: activations.rrelu(x, UNKNOWN), TypeError, "lower to be a number"),
+        (
+            lambda x: activations.softplus(x, 1, UNKNOWN),
+            TypeError,
+            "threshold to be a num",
+        ),
         (lambda x: activations.rrelu(x, 0.5, 0.25), ValueError, "lower in"),
         (lambda x: activations.rrelu(x, 0.5, INF), ValueError, "upper in"),
         (

@@ -9,7 +9,15 @@ LIBRARY = Path(__file__).parents[1] / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 # The map of ARCHITECTURE: a module may import what stands in a lower layer.
-L0 = {"_types", "_checks", "_differences", "_dtypes", "_arguments", "_extremes"}
+L0 = {
+    "_types",
+    "_checks",
+    "_differences",
+    "_dtypes",
+    "_arguments",
+    "_extremes",
+    "_sign",
+}
 L1 = {
     "differentiation",
     "gradcheck",

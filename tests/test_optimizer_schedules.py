@@ -88,7 +88,7 @@ def test_one_cycle_keeps_its_last_rate():
         ),
         (
             lambda: optimizers.one_cycle_lr(1.0, 10, pct_start=0.1),
-            "expected every phase to have a length",
+            "expected pct_start that gives the way up a length",
         ),
         (
             lambda: optimizers.one_cycle_lr(1.0, 9, anneal_strategy="exp"),
@@ -107,3 +107,9 @@ def test_one_cycle_keeps_its_last_rate():
 def test_refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_cycle_may_end_at_the_top():
+    """PyTorch refuses only the step past it, as the way down has no length."""
+    schedule = optimizers.one_cycle_lr(1.0, 5, pct_start=1.0, anneal_strategy="linear")
+    np.testing.assert_allclose(schedule(jnp.arange(5)), [0.04, 0.28, 0.52, 0.76, 1.0])

@@ -187,6 +187,16 @@ def test_injected_learning_rate_can_be_set(name):
     assert_trees_close(updates, expected)
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("name", NAMES)
+def test_injects_into_half_precision(name, dtype):
+    params = params_for(name, dtype)
+    options = {"t0": 100.0} if name == "asgd" else {}  # 1e6 is infinite in float16
+    injected = optax.inject_hyperparams(FACTORIES[name])(lr=0.125, **options)
+    after = steps(injected, params, 2)
+    assert {leaf.dtype for leaf in jax.tree.leaves(after)} == {jnp.dtype(dtype)}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_maps_over_learning_rates_as_one_by_one(name):
     params = {"w": params_for(name)["w"]}
@@ -222,6 +232,22 @@ def test_update_without_weight_decay_needs_no_parameters(name):
 def test_muon_takes_matrices_only():
     with pytest.raises(ValueError, match=r"^muon: expected matrices only, got shape"):
         optimizers.muon().init({"bias": jnp.ones(3)})
+
+
+def test_rprop_rests_where_the_gradient_is_nan():
+    optimizer = optimizers.rprop(lr=1.0)
+    params = jnp.array([3.0, 4.0])
+    updates, _ = optimizer.update(jnp.array([jnp.nan, 2.0]), optimizer.init(params))
+    assert updates.tolist() == [0.0, -1.0]
+
+
+def test_adafactor_keeps_one_infinite_gradient_to_itself():
+    optimizer = optimizers.adafactor(lr=0.5)
+    params = jnp.array([3.0, 4.0])
+    state = optimizer.init(params)
+    updates, _ = optimizer.update(jnp.array([jnp.inf, 2.0]), state, params)
+    assert jnp.isnan(updates[0])
+    np.testing.assert_allclose(updates[1], -0.5 * np.sqrt((9 + 16) / 2), rtol=1e-6)
 
 
 def test_asgd_state_holds_the_average():

@@ -20,6 +20,35 @@ UNKNOWN: Any = "batch"
 PAIRS = jnp.array([[1, 2], [2, 1]])
 
 
+OPTIONS: Any = [
+    (losses.huber_loss, (X, Y), "delta"),
+    (losses.smooth_l1_loss, (X, Y), "beta"),
+    (losses.cross_entropy, (X, PAIRS[0]), "label_smoothing"),
+    (losses.kl_div, (X, Y), "log_target"),
+    (losses.poisson_nll_loss, (X, Y), "eps"),
+    (losses.poisson_nll_loss, (X, Y), "log_input"),
+    (losses.poisson_nll_loss, (X, Y), "full"),
+    (losses.gaussian_nll_loss, (X, Y, HALF), "eps"),
+    (losses.hinge_embedding_loss, (X, Y), "margin"),
+    (losses.margin_ranking_loss, (X, Y, Y), "margin"),
+    (losses.multi_margin_loss, (X, PAIRS[0]), "margin"),
+    (losses.cosine_embedding_loss, (X, Y, PAIRS[0]), "margin"),
+    (losses.triplet_margin_loss, (X, Y, X), "margin"),
+    (losses.triplet_margin_loss, (X, Y, X), "p"),
+    (losses.triplet_margin_loss, (X, Y, X), "eps"),
+    (losses.triplet_margin_loss, (X, Y, X), "swap"),
+    (losses.ctc_loss, (EVEN, PAIRS, (4, 4), (2, 2)), "zero_infinity"),
+]
+
+
+@pytest.mark.message
+@pytest.mark.parametrize("value", ["1", None, [1.0]])
+@pytest.mark.parametrize(("loss", "arguments", "option"), OPTIONS)
+def test_an_option_of_the_wrong_type_is_named(loss, arguments, option, value):
+    with pytest.raises(TypeError, match=f"{loss.__name__}: expected {option} to be"):
+        loss(*arguments, **{option: value})
+
+
 @pytest.mark.message
 @pytest.mark.parametrize(
     ("call", "error", "message"),

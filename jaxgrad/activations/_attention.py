@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from jaxgrad._checks import (
     as_array,
+    check_flag,
     check_floating,
     check_int,
     check_ndim,
@@ -82,11 +83,13 @@ def scaled_dot_product_attention(
     if enable_gqa:
         k, v = (_shared_heads(name, q, array) for array in (k, v))
     _check_fit(name, q, k, v)
+    check_flag(name, "is_causal", is_causal)
     if is_causal and attn_mask is not None:
         raise ValueError(
             f"{name}: expected attn_mask or is_causal, got both of them instead."
         )
     bias = _bias(name, "attn_mask", attn_mask, q.dtype, hidden=False)
+    _check_mask(name, bias, q, k)
     if is_causal:
         bias = _causal(q.shape[-2], k.shape[-2], q.dtype)
     weights = _safe_softmax(_scores(q, k, bias, scale))
@@ -141,8 +144,9 @@ def multi_head_attention(
         bias_v: Its value, of the same shape.
         add_zero_attn: Whether one more key and value are 0.
         dropout_p: As in `scaled_dot_product_attention`.
-        key_padding_mask: Shape `(batch, keys)`. Boolean: True where a key is padding,
-            and so hidden. Floating: added to the scores.
+        key_padding_mask: Shape `(batch, keys)`, or `(keys,)` without a batch axis.
+            Boolean: True where a key is padding, and so hidden. Floating: added to
+            the scores.
         need_weights: Whether the weights are returned.
         attn_mask: Shape `(queries, keys)` or `(batch * heads, queries, keys)`.
             Boolean: True where a key is hidden. Floating: added to the scores.
@@ -168,7 +172,8 @@ def multi_head_attention(
 
     Torch: `torch.nn.functional.multi_head_attention_forward` without its
         `embed_dim_to_check`, `training` (dropout_p is 0 or not), `static_k` and
-        `static_v`; `use_separate_proj_weight` is the tuple.
+        `static_v`; `use_separate_proj_weight` is the tuple. PyTorch's `is_causal` is a
+        hint that `attn_mask` is causal, and needs it; here it is a mask itself.
     """
     name = "multi_head_attention"
     x = _same_dtype(name, query=query, key=key, value=value)
@@ -177,9 +182,8 @@ def multi_head_attention(
     x = tuple(widened(array if batched else array[:, None]) for array in x)
     q, k, v = _in_projection(name, x, in_proj_weight, in_proj_bias)
     (queries, batch, _), keys = q.shape, k.shape[0]
-    bias = _merged_bias(
-        name, (batch, num_heads, queries, keys), q.dtype, key_padding_mask, attn_mask
-    )
+    shape, padded = (batch, num_heads, queries, keys), (batch, keys)[not batched :]
+    bias = _merged_bias(name, shape, padded, q.dtype, key_padding_mask, attn_mask)
     if is_causal:
         bias = bias + _causal(queries, keys, q.dtype)
     k, v = _more_keys(name, k, v, bias_k, bias_v, add_zero_attn)
@@ -198,7 +202,7 @@ def multi_head_attention(
 
 
 def _scores(q: Array, k: Array, bias: Array, scale: float | None = None) -> Array:
-    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     return (scale * q) @ jnp.swapaxes(k, -1, -2) + bias
 
 
@@ -239,6 +243,7 @@ def _causal(queries: int, keys: int, dtype: jnp.dtype) -> Array:
 def _merged_bias(
     name: str,
     shape: tuple[int, int, int, int],
+    padded: tuple[int, ...],
     dtype: jnp.dtype,
     key_padding_mask: ArrayLike | None,
     attn_mask: ArrayLike | None,
@@ -248,9 +253,8 @@ def _merged_bias(
     total = jnp.zeros(shape, dtype)
     if key_padding_mask is not None:
         bias = _bias(name, "key_padding_mask", key_padding_mask, dtype, hidden=True)
-        bias = jnp.atleast_2d(bias)
-        check_shape(name, "key_padding_mask", bias, (batch, keys), "batch and keys")
-        total = total + bias[:, None, None]
+        check_shape(name, "key_padding_mask", bias, padded, "batch and keys")
+        total = total + bias.reshape(batch, 1, 1, keys)
     if attn_mask is not None:
         bias = _bias(name, "attn_mask", attn_mask, dtype, hidden=True)
         if bias.ndim == 3:
@@ -369,6 +373,18 @@ def _check_fit(name: str, q: Array, k: Array, v: Array) -> None:
         raise ValueError(
             f"{name}: expected query, key and value with batch axes that broadcast, "
             f"got {', '.join(map(str, batches))} instead."
+        ) from None
+
+
+def _check_mask(name: str, bias: Array, q: Array, k: Array) -> None:
+    batch = jnp.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    scores = (*batch, q.shape[-2], k.shape[-2])
+    try:
+        jnp.broadcast_shapes(bias.shape, scores)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected attn_mask of a shape that broadcasts against {scores}, "
+            f"got shape {bias.shape} instead."
         ) from None
 
 

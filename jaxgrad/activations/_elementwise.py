@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgrad._checks import check_floating
+from jaxgrad._checks import check_floating, check_number
 from jaxgrad._dtypes import widened
 from jaxgrad._types import Array, ArrayLike
 
@@ -20,12 +20,14 @@ _SATURATED = 1000
 
 
 def elementwise(
-    function: str, formula: Callable[..., Array], x: ArrayLike, *options: ArrayLike
+    function: str, formula: Callable[..., Array], x: ArrayLike, **options: ArrayLike
 ) -> Array:
     """`formula(x, *options)`, all in one dtype, for the activation named `function`."""
     x = check_floating(function, "x", x)
     wide = widened(x)
-    in_dtype = (jnp.asarray(option, wide.dtype) for option in options)
+    for name, option in options.items():
+        check_number(function, name, option)
+    in_dtype = (jnp.asarray(option, wide.dtype) for option in options.values())
     return formula(wide, *in_dtype).astype(x.dtype)
 
 

@@ -2,10 +2,15 @@ r"""Activations made of one exponential and a straight line.
 
 Each is written with an exponential that cannot overflow, and its derivative from
 the closed form: $e^x$ itself, not $(e^x - 1) + 1$, whose digits are gone at x = -20.
+At NaN it is that of PyTorch's scalar code: the vector code of its ELUs says NaN there.
 """
+
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from jaxgrad._types import Array, ArrayLike
@@ -42,7 +47,7 @@ def elu(
 
     Torch: `torch.nn.functional.elu`.
     """
-    return elementwise("elu", _elu, x, alpha)
+    return elementwise("elu", _elu, x, alpha=alpha)
 
 
 def celu(
@@ -61,7 +66,8 @@ def celu(
 
     Derivative:
         1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative at
-        x = 0 is 0.
+        x = 0 is 0. In float64 too it is PyTorch's, whose 1 / alpha is that of alpha
+        rounded to float32.
 
     Raises:
         TypeError: If `x` is not floating.
@@ -75,7 +81,7 @@ def celu(
     """
     if alpha == 0:
         raise ValueError(f"celu: expected alpha other than 0, got {alpha} instead.")
-    return elementwise("celu", _elu, x, alpha, alpha)
+    return elementwise("celu", _celu, x, alpha=alpha)
 
 
 def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -125,7 +131,8 @@ def softplus(
         Array of the shape and dtype of `x`.
 
     Derivative:
-        sigmoid(beta x), and 1 where it is linear.
+        sigmoid(beta x), and 1 where it is linear. The second derivative at
+        beta x = t is 0.
 
     Raises:
         TypeError: If `x` is not floating.
@@ -134,9 +141,10 @@ def softplus(
         >>> softplus(jnp.array([-1000.0, 0.0, 1000.0])).round(5).tolist()
         [0.0, 0.69315, 1000.0]
 
-    Torch: `torch.nn.functional.softplus`. `jax.nn.softplus` is never linear.
+    Torch: `torch.nn.functional.softplus`, which is infinite where a larger threshold
+        lets e^(beta x) overflow. `jax.nn.softplus` is never linear.
     """
-    return elementwise("softplus", _softplus, x, beta, threshold)
+    return elementwise("softplus", _softplus, x, beta=beta, threshold=threshold)
 
 
 def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -165,19 +173,51 @@ def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     return elementwise("logsigmoid", lambda x: -_log1p_exp(-x), x)
 
 
-def _elu(x: Array, depth: ArrayLike, width: ArrayLike = 1) -> Array:
+def _elu(
+    x: Array, depth: ArrayLike, width: ArrayLike = 1, seen: ArrayLike = 1
+) -> Array:
+    """ELU with the bend `width`, whose derivative sees the width `seen` instead."""
     # The bend is given no x > 0, where it could overflow.
-    bend = depth * _expm1(jnp.where(x < 0, x, 0) / width)
+    below = jnp.where(x < 0, x, 0)
+    bend = depth * _expm1(below / width, below / seen)
     # At 0 PyTorch takes the slope of the bend, but a second derivative of 0.
-    line = x * jnp.where(x == 0, depth / width, 1)
+    line = x * jnp.where(x == 0, depth / seen, 1)
     return jnp.where(x < 0, bend, line)
 
 
+def _celu(x: Array, alpha: Array) -> Array:
+    # PyTorch's derivative divides by alpha rounded to float32, in float64 too.
+    seen = jax.lax.reduce_precision(alpha, exponent_bits=8, mantissa_bits=23)
+    return _elu(x, alpha, alpha, seen)
+
+
+@jax.custom_jvp
 def _softplus(x: Array, beta: Array, threshold: Array) -> Array:
     return jnp.where(beta * x > threshold, x, _log1p_exp(beta * x) / beta)
 
 
-_expm1 = with_slope(jnp.exp)(jnp.expm1)
+# With symbolic zeros, the slope in beta, NaN at beta = 0, meets no tangent that is 0.
+@partial(_softplus.defjvp, symbolic_zeros=True)
+def _softplus_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    x, beta, threshold = primals
+    y, z = _softplus(x, beta, threshold), beta * x
+    # At the threshold PyTorch takes the slope of the bend, but 0 as its slope.
+    bend = jax.lax.logistic(jnp.where(z == threshold, jax.lax.stop_gradient(z), z))
+    tangent = jnp.zeros_like(x)
+    if not isinstance(tangents[0], SymbolicZero):
+        tangent += jnp.where(z > threshold, 1, bend) * tangents[0]
+    if not isinstance(tangents[1], SymbolicZero):
+        tangent += jnp.where(z > threshold, 0, (x * bend - y) / beta) * tangents[1]
+    return y, tangent
+
+
+@jax.custom_jvp
+def _expm1(z: Array, seen: Array) -> Array:
+    """e^z - 1, with the derivative of e^seen."""
+    return jnp.expm1(z)
+
+
+_expm1.defjvps(None, lambda tangent, y, z, seen: jnp.exp(seen) * tangent)
 
 
 @with_slope(jax.lax.logistic)

@@ -3,6 +3,8 @@
 At a kink the derivative is a choice, and PyTorch's choice is part of each
 function's contract: it stands under "Derivative". Nearly all of them come from the
 formula itself: `where(x <= 0, 0, x)` has the derivative 0 at 0, and lets NaN through.
+The derivative *at* NaN is that of PyTorch's scalar code; its vector code, which takes
+longer arrays, answers otherwise for some of them (0, or NaN).
 """
 
 import sys
@@ -12,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxgrad._checks import check_floating, check_range, check_shape
+from jaxgrad._checks import check_floating, check_number, check_range, check_shape
 from jaxgrad._dtypes import promoted, widened
 from jaxgrad._types import Array, ArrayLike, PRNGKey
 from jaxgrad.activations._elementwise import elementwise, with_slope
@@ -45,7 +47,7 @@ def threshold(
 
     Torch: `torch.nn.functional.threshold`.
     """
-    return elementwise("threshold", _threshold, x, threshold, value)
+    return elementwise("threshold", _threshold, x, threshold=threshold, value=value)
 
 
 def relu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -74,7 +76,7 @@ def relu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     Torch: `torch.nn.functional.relu`.
     """
-    return elementwise("relu", _threshold, x, 0, 0)
+    return elementwise("relu", _threshold, x, threshold=0, value=0)
 
 
 def relu6(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -100,7 +102,7 @@ def relu6(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     Torch: `torch.nn.functional.relu6`.
     """
-    return elementwise("relu6", _hardtanh, x, 0, 6)
+    return elementwise("relu6", _hardtanh, x, min_val=0, max_val=6)
 
 
 def hardtanh(
@@ -132,12 +134,14 @@ def hardtanh(
 
     Torch: `torch.nn.functional.hardtanh`.
     """
+    check_number("hardtanh", "min_val", min_val)
+    check_number("hardtanh", "max_val", max_val)
     if min_val > max_val:
         raise ValueError(
             f"hardtanh: expected min_val <= max_val, got {min_val} and {max_val} "
             "instead."
         )
-    return elementwise("hardtanh", _hardtanh, x, min_val, max_val)
+    return elementwise("hardtanh", _hardtanh, x, min_val=min_val, max_val=max_val)
 
 
 def hardsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -221,7 +225,7 @@ def leaky_relu(
 
     Torch: `torch.nn.functional.leaky_relu`.
     """
-    return elementwise("leaky_relu", _leaky_relu, x, negative_slope)
+    return elementwise("leaky_relu", _leaky_relu, x, negative_slope=negative_slope)
 
 
 def prelu(
@@ -305,10 +309,10 @@ def rrelu(
     check_range("rrelu", "upper", upper, least=-_LARGEST, most=_LARGEST)
     check_range("rrelu", "lower", lower, least=-_LARGEST, most=upper)
     if key is None:
-        return elementwise("rrelu", _leaky_relu, x, (lower + upper) / 2)
+        return elementwise("rrelu", _leaky_relu, x, slope=(lower + upper) / 2)
     x = check_floating("rrelu", "x", x)
     slopes = jax.random.uniform(key, x.shape, widened(x).dtype, lower, upper)
-    return elementwise("rrelu", _leaky_relu, x, slopes)
+    return elementwise("rrelu", _leaky_relu, x, slope=slopes)
 
 
 def hardshrink(
@@ -338,7 +342,7 @@ def hardshrink(
 
     Torch: `torch.nn.functional.hardshrink`.
     """
-    return elementwise("hardshrink", _hardshrink, x, lambd)
+    return elementwise("hardshrink", _hardshrink, x, lambd=lambd)
 
 
 def softshrink(
@@ -369,7 +373,7 @@ def softshrink(
     Torch: `torch.nn.functional.softshrink`.
     """
     check_range("softshrink", "lambd", lambd, least=0, most=_LARGEST)
-    return elementwise("softshrink", _softshrink, x, lambd)
+    return elementwise("softshrink", _softshrink, x, lambd=lambd)
 
 
 _LARGEST = sys.float_info.max
@@ -385,7 +389,8 @@ def _hardtanh(x: Array, least: Array, most: Array) -> Array:
 
 
 def _leaky_relu(x: Array, slope: Array) -> Array:
-    return jnp.where(x > 0, x, slope * x)
+    # Not where(x > 0, x, slope * x): an infinite slope would make the gradient NaN.
+    return jnp.where(x > 0, 1, slope) * x
 
 
 def _hardshrink(x: Array, lambd: Array) -> Array:

@@ -54,7 +54,8 @@ def binary_cross_entropy(
     Derivative:
         In `input` it is (p - y) / max(p (1 - p), 1e-12), so at p = 0 and 1 too,
         where the clamped loss is flat: +-1e12 for a wrong certainty. In `target` it
-        is log(1 - p) - log p, not clamped.
+        is log(1 - p) - log p, not clamped. The second derivative is that of these
+        formulas; PyTorch's is another within 1e-12 of p = 0 and 1.
 
     Raises:
         TypeError: If an argument is not floating.

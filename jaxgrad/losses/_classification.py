@@ -130,7 +130,8 @@ def cross_entropy(
         >>> jax.grad(cross_entropy)(logits, 2).round(5).tolist()  # softmax - one-hot
         [0.21194, 0.21194, -0.42388]
 
-    Torch: `torch.nn.functional.cross_entropy`; what `nll_loss` says holds here too.
+    Torch: `torch.nn.functional.cross_entropy`, which passes a negative
+        `label_smoothing` over; what `nll_loss` says holds here too.
     """
     logits = check_floating("cross_entropy", "logits", logits)
     check_ndim("cross_entropy", "logits", logits, least=1)

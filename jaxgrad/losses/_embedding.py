@@ -4,10 +4,12 @@ import functools
 import math
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Real
 
+from jaxgrad._checks import check_flag, check_number
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
     check_broadcast,
@@ -64,6 +66,7 @@ def cosine_embedding_loss(
     """
     name = "cosine_embedding_loss"
     check_reduction(name, reduction)
+    check_number(name, "margin", margin)
     dtype, (u, v) = unified(name, input1=input1, input2=input2)
     y = check_real(name, "target", target)
     if y.ndim > 1 or u.ndim != y.ndim + 1:
@@ -125,6 +128,9 @@ def triplet_margin_loss(
         sum, and its powers are NaN for an odd `norm_degree`.
     """
     name = "triplet_margin_loss"
+    check_number(name, "p", p)
+    check_number(name, "eps", eps)
+    check_flag(name, "swap", swap)
     dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)
     _check_norm(name, p, *triplet)
     distance = functools.partial(_pairwise_distance, p=p, eps=eps)
@@ -190,6 +196,7 @@ def _triplet(
 ) -> tuple[jnp.dtype, list[Array]]:
     """The dtype of the result, and the three arguments, all checked."""
     check_reduction(function, reduction)
+    check_number(function, "margin", margin)
     if margin <= 0:
         raise ValueError(f"{function}: expected margin > 0, got {margin} instead.")
     arguments = {"anchor": anchor, "positive": positive, "negative": negative}
@@ -222,8 +229,16 @@ def _triplet_losses(
 
 def _cosine(u: Array, v: Array) -> Array:
     """The cosine of the angle between u and v; 0 if one of them is 0."""
-    squares = [jnp.sum(jnp.square(x), -1) + _LEAST_SQUARE for x in (u, v)]
-    return jnp.sum(u * v, -1) / jnp.sqrt(squares[0] * squares[1])
+    return jnp.sum(_unit(u) * _unit(v), -1)
+
+
+def _unit(x: Array) -> Array:
+    """`x` over its length, to whose square 1e-12 is added; no square overflows."""
+    largest = jnp.max(jnp.abs(x), -1, keepdims=True, initial=1)
+    scale = jax.lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 1))
+    x = x / scale
+    square = jnp.sum(jnp.square(x), -1, keepdims=True)
+    return x / jnp.sqrt(square + _LEAST_SQUARE / scale**2)
 
 
 def _pairwise_distance(

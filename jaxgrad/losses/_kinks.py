@@ -8,16 +8,17 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._extremes import largest, smallest
+from jaxgrad._sign import sign
 from jaxgrad._types import Array, ArrayLike
 
 
 @jax.custom_jvp
 def absolute(x: Array) -> Array:
-    """|x| with the derivative 0 at 0, where `jnp.abs` takes 1."""
+    """|x| with the derivative 0 at 0, where `jnp.abs` takes 1, and 0 at NaN."""
     return jnp.abs(x)
 
 
-absolute.defjvps(lambda tangent, size, x: jnp.sign(x) * tangent)
+absolute.defjvps(lambda tangent, size, x: sign(x) * tangent)
 
 
 def clamp_negative(x: Array) -> Array:
@@ -83,5 +84,5 @@ def _power_norm_jvp(
         return length, jnp.sum(unit * tangent, axis=-1)
     flat = flat | (x == 0)
     size = jnp.abs(jnp.where(flat, 1, unit))  # 0 to a negative power is inf
-    slopes = jnp.where(flat, 0, jnp.sign(x) * size ** (p - 1))
+    slopes = jnp.where(flat, 0, sign(x) * size ** (p - 1))
     return length, jnp.sum(slopes * tangent, axis=-1)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import xlogy
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import check_choice, check_floating
+from jaxgrad._checks import check_choice, check_flag, check_floating, check_number
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
     check_broadcast,
@@ -62,6 +62,7 @@ def kl_div(
     Torch: `torch.nn.functional.kl_div`. Optax's `kl_divergence` adds the last axis.
     """
     check_choice("kl_div", "reduction", reduction, (*REDUCTIONS, "batchmean"))
+    check_flag("kl_div", "log_target", log_target)
     dtype, (log_q, y) = unified("kl_div", input=input, target=target)
     check_broadcast("kl_div", "target", y, "input", log_q.shape)
     losses = jnp.exp(y) * (y - log_q) if log_target else xlogy(y, y) - y * log_q
@@ -111,6 +112,9 @@ def poisson_nll_loss(
     Torch: `torch.nn.functional.poisson_nll_loss`.
     """
     check_reduction("poisson_nll_loss", reduction)
+    check_flag("poisson_nll_loss", "log_input", log_input)
+    check_flag("poisson_nll_loss", "full", full)
+    check_number("poisson_nll_loss", "eps", eps)
     input = check_floating("poisson_nll_loss", "input", input)
     target = check_real("poisson_nll_loss", "target", target)
     check_broadcast("poisson_nll_loss", "target", target, "input", input.shape)
@@ -163,6 +167,7 @@ def gaussian_nll_loss(
     Torch: `torch.nn.functional.gaussian_nll_loss`.
     """
     check_reduction("gaussian_nll_loss", reduction)
+    check_number("gaussian_nll_loss", "eps", eps)
     if isinstance(var, float):
         var = jnp.full(jnp.shape(input), var, jnp.result_type(input))
     dtype, (x, y, v) = unified("gaussian_nll_loss", input=input, target=target, var=var)

@@ -9,7 +9,7 @@ does.
 import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
 
-from jaxgrad._checks import check_floating, check_integer
+from jaxgrad._checks import check_floating, check_integer, check_number
 from jaxgrad._dtypes import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
@@ -59,6 +59,7 @@ def hinge_embedding_loss(
     Torch: `torch.nn.functional.hinge_embedding_loss`.
     """
     check_reduction("hinge_embedding_loss", reduction)
+    check_number("hinge_embedding_loss", "margin", margin)
     input = check_floating("hinge_embedding_loss", "input", input)
     target = check_real("hinge_embedding_loss", "target", target)
     check_broadcast("hinge_embedding_loss", "target", target, "input", input.shape)
@@ -106,6 +107,7 @@ def margin_ranking_loss(
     """
     name = "margin_ranking_loss"
     check_reduction(name, reduction)
+    check_number(name, "margin", margin)
     input1 = check_floating(name, "input1", input1)
     input2 = check_floating(name, "input2", input2)
     target = check_real(name, "target", target)
@@ -163,6 +165,7 @@ def multi_margin_loss(
     """
     name = "multi_margin_loss"
     check_reduction(name, reduction)
+    check_number(name, "margin", margin)
     if p not in (1, 2):
         raise ValueError(f"{name}: expected p to be 1 or 2, got {p!r} instead.")
     input, scores = _rows(name, input)

@@ -9,7 +9,7 @@ import warnings
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgrad._checks import check_shape
+from jaxgrad._checks import check_number, check_shape
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_broadcast, unified
 from jaxgrad.losses._kinks import absolute, huber
@@ -128,6 +128,7 @@ def smooth_l1_loss(
     """
     input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
     check_reduction("smooth_l1_loss", reduction)
+    check_number("smooth_l1_loss", "beta", beta)
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: expected beta >= 0, got {beta} instead.")
     error = input - target
@@ -172,6 +173,7 @@ def huber_loss(
     """
     input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
     check_reduction("huber_loss", reduction)
+    check_number("huber_loss", "delta", delta)
     if not delta > 0:
         raise ValueError(f"huber_loss: expected delta > 0, got {delta} instead.")
     losses = huber(input - target, delta)

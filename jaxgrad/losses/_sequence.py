@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Integer
 
-from jaxgrad._checks import check_floating, check_int, check_integer
+from jaxgrad._checks import check_flag, check_floating, check_int, check_integer
 from jaxgrad._dtypes import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import poison, readable
@@ -37,8 +37,8 @@ def ctc_loss(
     Args:
         log_probs: Log probabilities, shape `(frames, batch, classes)`, or
             `(frames, classes)` for a single sequence.
-        targets: Class indices, padded to shape `(batch, longest)`, or one after the
-            other in shape `(sum(target_lengths),)`.
+        targets: Class indices other than `blank`, padded to shape `(batch, longest)`,
+            or one after the other in shape `(sum(target_lengths),)`.
         input_lengths: The number of frames T of each sequence, shape `(batch,)`.
         target_lengths: The number of labels of each sequence, shape `(batch,)`.
         blank: The class that stands for no label.
@@ -70,6 +70,7 @@ def ctc_loss(
         paddings, and ends at 1e5 instead of infinity.
     """
     check_reduction("ctc_loss", reduction)
+    check_flag("ctc_loss", "zero_infinity", zero_infinity)
     log_probs = check_floating("ctc_loss", "log_probs", log_probs)
     frames = _batched(log_probs, blank)
     batch = _read(frames, targets, input_lengths, target_lengths, blank)
@@ -196,7 +197,9 @@ def _negative_log_likelihood(
     ends = (number == 2 * length) | (number == 2 * length - 1)
     loss = -_log_sum_exp(jnp.where(ends, log_alpha, -jnp.inf))
     infinite = loss == jnp.inf
-    total = jnp.where((times < frames)[:, None], jnp.exp(log_probs), 0).sum()
+    # Masked before the exponential: one that overflows would make the gradient NaN.
+    seen = jnp.where((times < frames)[:, None], log_probs, -jnp.inf)
+    total = jnp.exp(seen).sum()
     if zero_infinity:
         return jnp.where(infinite, 0, loss + _slope_of(total))
     return loss + _slope_of(total * jnp.where(infinite, jnp.nan, 1))

@@ -137,8 +137,8 @@ def _factored(
             g: Array, v: Array | FactoredMoment, p: Array, eps1: Scalar
         ) -> Array:
             unit = g * jax.lax.rsqrt(jnp.maximum(_estimate(v, eps1), eps1 * eps1))
-            size = jnp.maximum(eps2, _rms(p)) * like(relative_step, p)
-            clipped = unit / jnp.maximum(1, _rms(unit) / d)
+            size = _at_least(eps2, _rms(p)) * like(relative_step, p)
+            clipped = unit / _at_least(1, _rms(unit) / d)
             return -size * clipped - like(rate * weight_decay, p) * p
 
         updates = jax.tree.map(update, updates, variance, params, eps1)
@@ -189,6 +189,11 @@ def _estimate(moment: Array | FactoredMoment, eps1: Scalar) -> Array:
 
 def _mean(x: Array, axis: int) -> Array:
     return jnp.sum(x, axis, keepdims=True) / max(x.shape[axis], 1)
+
+
+def _at_least(least: Scalar, x: Array) -> Array:
+    """max(least, x) as Python has it: of NaN it is `least`."""
+    return jnp.where(x > least, x, least)
 
 
 def _rms(x: Array) -> Array:

@@ -73,9 +73,11 @@ def at_least_float32(
     def update_fn(
         updates: PyTree, state: PyTree, params: PyTree = None
     ) -> tuple[PyTree, PyTree]:
-        new_updates, new_state = inner.update(
-            _widened(updates), _widened(state), _widened(params)
-        )
+        # A hyperparameter that is an array may be of another dtype than the leaves.
+        with jax.numpy_dtype_promotion("standard"):
+            new_updates, new_state = inner.update(
+                _widened(updates), _widened(state), _widened(params)
+            )
         return _cast_like(new_updates, updates), _cast_like(new_state, state)
 
     return transformation(init_fn, update_fn)

@@ -13,6 +13,7 @@ from jaxgrad.optimizers._common import (
     assemble,
     check_not_negative,
     known_number,
+    like,
     transformation,
     zeros_like,
 )
@@ -142,7 +143,7 @@ def newton_schulz(
     a, b, c = coefficients
     tall = x.shape[0] > x.shape[1]
     x = _rounded((x.T if tall else x).astype(jnp.float32))
-    x = _rounded(x / _rounded(jnp.maximum(jnp.sqrt(jnp.sum(x * x)), eps)))
+    x = _rounded(x / _rounded(jnp.maximum(jnp.sqrt(jnp.sum(x * x)), like(eps, x))))
 
     def step(_: ArrayLike, x: Array) -> Array:
         gram = _rounded(_product(x, x.T))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgrad._sign import sign
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     assemble,
@@ -58,7 +59,8 @@ def rprop(
         >>> updates
         Array([1.44, 1.44], dtype=float32)
 
-    Torch: `torch.optim.Rprop`. `optax.rprop` applies every step one update late.
+    Torch: `torch.optim.Rprop`, in which, as here, a parameter rests where its gradient
+    is NaN. `optax.rprop` applies every step one update late.
     """
     check_not_negative("rprop", lr=lr)
     shrink, grow = (known_number("rprop", "etas", eta) for eta in etas)
@@ -97,7 +99,7 @@ def _resilient(
             state.step_size,
         )
         kept = jax.tree.map(lambda a, g: jnp.where(a < 0, 0, g), agreement, updates)
-        updates = jax.tree.map(lambda g, size: size * jnp.sign(g), kept, sizes)
+        updates = jax.tree.map(lambda g, size: size * sign(g), kept, sizes)
         return updates, ResilientState(kept, sizes)
 
     return transformation(init_fn, update_fn)

@@ -87,10 +87,11 @@ def constant_lr(
     Args:
         lr: The rate at the end.
         factor: The factor at the start, in [0, 1].
-        total_iters: Steps before the rate is `lr`.
+        total_iters: Steps before the rate is `lr`; with 0 it never is.
 
     Raises:
-        ValueError: If `factor` is outside [0, 1].
+        TypeError, ValueError: If `total_iters` is no int >= 0 or `factor` is outside
+            [0, 1].
 
     Examples:
         >>> [float(constant_lr(1.0, 0.5, 4)(count)) for count in (0, 3, 4)]
@@ -99,7 +100,14 @@ def constant_lr(
     Torch: `torch.optim.lr_scheduler.ConstantLR`.
     """
     check_range("constant_lr", "factor", factor, 0.0, 1.0)
-    return lambda count: jnp.where(jnp.asarray(count) < total_iters, lr * factor, lr)
+    check_int("constant_lr", "total_iters", total_iters, least=0)
+
+    def schedule(count: ArrayLike) -> Array:
+        # PyTorch asks when the last of the steps is reached: never, if there is none.
+        early = (jnp.asarray(count) < total_iters) | (total_iters == 0)
+        return jnp.where(early, lr * factor, lr)
+
+    return schedule
 
 
 def linear_lr(
@@ -276,11 +284,12 @@ def one_cycle_lr(
         three_phase: Whether to go down to the start as slowly as up, then further.
 
     Returns:
-        The schedule. Past the cycle, where PyTorch raises, it keeps its last value.
+        The schedule. Past the cycle it keeps its last value, where PyTorch goes on
+        along the curve for one step, even below 0, and then raises.
 
     Raises:
         TypeError, ValueError: If no length is given or it is no int >= 1, `pct_start`
-            is outside [0, 1] or leaves a phase without steps, or `anneal_strategy` is
+            is outside [0, 1] or gives the way up no length, or `anneal_strategy` is
             unknown.
 
     Examples:
@@ -301,17 +310,19 @@ def one_cycle_lr(
     if three_phase:
         ends.insert(1, 2 * pct_start * total - 2)
         rates.insert(2, initial)
-    starts = [0.0, *ends[:-1]]
-    if any(start == end for start, end in zip(starts, ends, strict=True)):
+    if top == 0:
         raise ValueError(
-            "one_cycle_lr: expected every phase to have a length, got phases that end "
-            f"at the steps {ends} instead."
+            "one_cycle_lr: expected pct_start that gives the way up a length, got "
+            f"{pct_start} of {total} steps instead."
         )
+    starts = [0.0, *ends[:-1]]
+    # A later phase without steps is never reached.
+    lengths = [(end - start) or 1 for start, end in zip(starts, ends, strict=True)]
 
     def schedule(count: ArrayLike) -> Array:
         count = as_float(jnp.minimum(count, total - 1))
         phases = [
-            anneal(rates[i], rates[i + 1], (count - starts[i]) / (ends[i] - starts[i]))
+            anneal(rates[i], rates[i + 1], (count - starts[i]) / lengths[i])
             for i in range(len(ends))
         ]
         return jnp.select([count <= end for end in ends[:-1]], phases[:-1], phases[-1])
