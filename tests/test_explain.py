@@ -589,8 +589,12 @@ def test_bad_calls_are_refused():
         explain(lambda x: x.sum())(jnp.arange(3))
     with pytest.raises(TypeError, match="expected f to return one floating scalar"):
         explain(lambda x: x)(jnp.ones(3))
-    with pytest.raises(TypeError, match="expected f to return a pair"):
+    with pytest.raises(TypeError, match=r"a pair .* got float32\[\] instead"):
         explain(lambda x: x.sum(), has_aux=True)(jnp.ones(3))
+    with pytest.raises(TypeError, match="with has_aux=True the second may be anything"):
+        explain(lambda x: (x.sum(), x))(jnp.ones(3))
+    with pytest.raises(KeyError, match=r"got 'x' instead. .* see arguments\[0\]"):
+        explain(lambda x: x.sum())(jnp.ones(3))["x"]
     with pytest.raises(ValueError, match="explain: expected argnums within"):
         explain(lambda x: x.sum(), argnums=1)(jnp.ones(3))
     with pytest.raises(ValueError, match="explain: expected depth"):

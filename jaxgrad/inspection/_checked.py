@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
+from jaxgrad._checks import check_callable, check_not_traced
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import name_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
@@ -62,6 +62,7 @@ def checked_value_and_grad(
         ...
         jaxgrad.inspection...NonFiniteError: loss is not finite: log made ...
     """
+    check_callable("checked_value_and_grad", "f", f)
     value_and_grad = jax.value_and_grad(f, argnums, has_aux)
 
     def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Array]:
@@ -74,13 +75,11 @@ def checked_value_and_grad(
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
         with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
-        if isinstance(finite, Tracer):
-            raise TypeError(
-                "checked_value_and_grad: expected to be called from Python, got a call "
-                "under a transformation instead; use jax.value_and_grad there."
-            )
+        check_not_traced(
+            "checked_value_and_grad", [finite], "; use jax.value_and_grad there"
+        )
         if not finite:
-            raise _error(f, has_aux, args, kwargs)
+            raise _error(f, has_aux, argnums, args, kwargs)
         return result, gradients
 
     return checked
@@ -93,7 +92,7 @@ def _all_finite(leaves: Sequence[Array]) -> Array:
     return jnp.stack([(column == 0).all() for column in sums]).all()
 
 
-def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError:
+def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
     message = f"{name_of(f)} is not finite: "
     leaves = jax.tree.leaves((args, kwargs))
     if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
@@ -102,7 +101,7 @@ def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError
             + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
         )
-    blame = find_nonfinite(f, has_aux)(*args, **kwargs)
+    blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
     if blame is None:
         return NonFiniteError(
             message + "but operation by operation it is finite: the compiled program "
