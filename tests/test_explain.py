@@ -138,6 +138,25 @@ def deep(params, x):
     # fmt: on
 
 
+def test_who_reads_one_of_several_results_tells_its_name():
+    def cell(x, state):
+        gate = jnp.tanh(x * state)
+        return gate * x, jnp.sin(gate)
+
+    def loss(x, state):
+        out, state = cell(x, state)
+        scores = jnp.exp(out)
+        moved = state + 1
+        first, second = cell(scores, moved)
+        return (first * second).sum()  # one line reads both: nobody can tell
+
+    report = explain(loss)(jnp.ones(3), jnp.full(3, 0.5))
+    gate = np.tanh(np.full(3, 0.5))
+    np.testing.assert_allclose(report["out"].value, gate, rtol=1e-6)
+    np.testing.assert_allclose(report["state"].value, np.sin(gate), rtol=1e-6)
+    assert not {"first", "second"} & {step.name for step in report.steps}
+
+
 def test_a_loop_over_layers_is_a_step_per_line_and_pass():
     params = [{"w": jnp.ones((2, 2)), "b": jnp.zeros(2)} for _ in range(3)]
     report = explain(deep)(params, jnp.ones((1, 2)))
