@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import tyro
@@ -12,9 +13,27 @@ Config = TypeVar("Config")
 
 
 def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config:
-    """The options of `python -m experiments.<name>`, as a frozen dataclass."""
+    """The options of `python -m experiments.<name>`, as a frozen dataclass.
+
+    Raises:
+        OSError: If `output_dir` is nothing to write in; better now than after the work.
+    """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
-    return tyro.cli(config, args=argv, prog=prog)
+    options: Any = tyro.cli(config, args=argv, prog=prog)
+    _make_writable(options.output_dir)
+    return options
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise OSError(
+            f"--output-dir: expected a folder to write in, got {folder} instead "
+            f"({fault.strerror})."
+        ) from fault
 
 
 def run_as_script(main: Callable[[], Any]) -> None:
