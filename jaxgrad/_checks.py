@@ -6,6 +6,7 @@ traced: TypeError for the wrong type or dtype, ValueError for the rest.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import jax
@@ -124,6 +125,18 @@ def check_choice(
             f"{function}: expected {argument} to be one of {names}, "
             f"got {value!r} instead."
         )
+
+
+def check_number(
+    function: str, argument: str, value: float, least: float = -float("inf")
+) -> None:
+    """TypeError unless `value` is a real number, ValueError if it is below `least`."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{function}: expected {argument} to be a number, "
+            f"got {type(value).__name__} instead."
+        )
+    check_range(function, argument, value, least)
 
 
 def check_range(
