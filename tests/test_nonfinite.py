@@ -392,6 +392,25 @@ def test_a_compiled_check_gives_what_value_and_grad_gives():
     assert isinstance(caught.value, FloatingPointError)
 
 
+def test_flags_and_counts_can_be_told_from_arrays():
+    def loss(w, x, train=False, layers=1):
+        for _ in range(layers):
+            w = jnp.log(w * x) if train else w
+        return w.sum()
+
+    checked = checked_value_and_grad(loss, static_argnames=("train", "layers"))
+    w, x = jnp.full(2, 20.0), jnp.ones(2)
+    for call in (((w, x, True), {"layers": 2}), ((w, x), {"train": True})):
+        expected = jax.value_and_grad(loss)(*call[0], **call[1])
+        jax.tree.map(
+            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-6),
+            checked(*call[0], **call[1]),
+            expected,
+        )
+    with pytest.raises(NonFiniteError, match="w made 2 non-finite"):
+        checked(jnp.zeros(2), x, True)
+
+
 @pytest.mark.message
 def test_the_error_says_all_or_why_it_cannot():
     loss = lambda w: jnp.log(w).sum()  # noqa: E731

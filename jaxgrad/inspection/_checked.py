@@ -1,6 +1,7 @@
 """`checked_value_and_grad`: a training step that names its first NaN and stops."""
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import jax
@@ -32,6 +33,7 @@ def checked_value_and_grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     donate_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
 ) -> Callable[..., tuple[PyTree, PyTree]]:
     """`jax.jit(jax.value_and_grad(f))` that raises where its result is not finite.
 
@@ -44,6 +46,8 @@ def checked_value_and_grad(
         has_aux: Whether `f` returns a pair of the scalar and further results.
         donate_argnums: Which arguments' memory may be reused, as for `jax.jit`. Then
             an error has no blame, for the arguments are gone.
+        static_argnames: The arguments that are no arrays (a flag, a number of layers),
+            as for `jax.jit`.
 
     Returns:
         A function of the arguments of `f` that returns the value and the gradients.
@@ -65,12 +69,15 @@ def checked_value_and_grad(
     check_callable("checked_value_and_grad", "f", f)
     value_and_grad = jax.value_and_grad(f, argnums, has_aux)
 
+    @wraps(f)  # jax.jit reads the names of the arguments from its signature
     def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Array]:
         result, gradients = value_and_grad(*args, **kwargs)
         value = result[0] if has_aux else result
         return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
 
-    compiled = jax.jit(fused, donate_argnums=donate_argnums)
+    compiled = jax.jit(
+        fused, donate_argnums=donate_argnums, static_argnames=static_argnames
+    )
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
         with undisturbed():
