@@ -10,6 +10,8 @@ import tyro
 from matplotlib.figure import Figure
 
 Config = TypeVar("Config")
+# Bytes that an experiment writes at least.
+ROOM = 2**16
 
 
 def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config:
@@ -27,8 +29,8 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
 def _make_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))  # a full disk lets empty files be made
     except OSError as fault:
         raise OSError(
             f"--output-dir: expected a folder to write in, got {folder} instead "

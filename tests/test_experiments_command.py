@@ -1,5 +1,6 @@
 """What the command lines of all experiments share."""
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def test_a_folder_that_cannot_be_written_ends_the_run_before_its_work(tmp_path, 
         said = capsys.readouterr().err
         assert said.startswith("error: --output-dir: expected a folder to write in")
         assert said.count("\n") == 1 and str(folder) in said
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path, monkeypatch):
+    class Full:
+        def __init__(self, dir):
+            assert dir == tmp_path
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *fault):
+            return None
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("experiments._command.TemporaryFile", Full)
+    with pytest.raises(OSError, match=r"got .* instead \(No space left on device"):
+        parse(Config, ["--output-dir", str(tmp_path)], "")
 
 
 def test_the_folder_is_made_and_left_empty(tmp_path):
