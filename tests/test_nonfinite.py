@@ -275,6 +275,19 @@ def test_an_infinity_that_becomes_nan_later_says_where():
     assert "became NaN in product" in str(blame)
 
 
+def test_stacking_the_rows_of_a_loop_makes_no_nan():
+    def loss(xs):
+        def body(c, x):
+            c = c * x
+            return c, c
+
+        _, cs = jax.lax.scan(body, jnp.float32(1), xs)
+        return cs.sum()
+
+    blame = find_nonfinite(loss)(jnp.array([1e30, 1e30, 0.0]))
+    assert (blame.step.name, blame.iteration, blame.became) == ("c", 1, None)
+
+
 def test_functions_of_any_result_run_forward_only():
     blame = find_nonfinite(lambda x: {"a": jnp.sqrt(x), "n": 3})(jnp.array([-1.0, 0.0]))
     assert (blame.phase, blame.count) == ("forward", 1)

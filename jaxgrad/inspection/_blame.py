@@ -74,7 +74,8 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Finding:
         if cause is None:
             return Finding("forward", reader, value, mask, (), became, zero)
         operand, reached = cause
-        if _holds_nan(value, mask) and not _holds_nan(operand, reached):
+        turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
+        if turned and not reader.moves:  # a move goes on with the first row alone
             became, zero = reader, _factor_is_zero(reader, operand, mask)
         value, mask = operand, reached
     phase = "input" if value.kind == "input" else "constant"
