@@ -128,7 +128,10 @@ def check_choice(
 
 
 def check_number(
-    function: str, argument: str, value: float, least: float = -float("inf")
+    function: str,
+    argument: str,
+    value: int | float,
+    least: int | float = -float("inf"),
 ) -> None:
     """TypeError unless `value` is a real number, ValueError if it is below `least`."""
     if isinstance(value, bool) or not isinstance(value, Real):

@@ -11,8 +11,8 @@ from jaxgrad.gradcheck._report import GradientCheck
 
 def check_gradients(
     f: Callable[..., Any],
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: int | float | None = None,
+    atol: int | float | None = None,
     has_aux: bool = False,
     order: int = 1,
 ) -> Callable[..., GradientCheck]:
@@ -55,7 +55,7 @@ def check_gradients(
     check_callable("check_gradients", "f", f)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance is not None:
-            check_number("check_gradients", name, tolerance, least=0)
+            check_number("check_gradients", name, tolerance, least=0.0)
     check_int("check_gradients", "order", order, least=1)
     if order > 2:
         raise ValueError(
@@ -75,8 +75,8 @@ def check_gradients(
 
 def assert_gradients(
     f: Callable[..., Any],
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: int | float | None = None,
+    atol: int | float | None = None,
     has_aux: bool = False,
     order: int = 1,
 ) -> Callable[..., None]:

@@ -113,7 +113,7 @@ class Backward:
                 return Finding("backward", entry, value, mask, adding=True)
             entry, part = bad[0]
             assert entry is not None  # only the seed comes from none, and that is 1
-            mask = mask & nonfinite(part)
+            mask = np.asarray(mask & nonfinite(part))  # of scalars, too
             cause = self._cause(entry, value, mask)
             if isinstance(cause, Finding):
                 return cause
@@ -208,7 +208,7 @@ def _cause(
     found = _culprit(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
     if found is None and entry.primitive in PASSING_NAN:
         # It makes a NaN anew of one that was there: in x / 0 of a loop every pass.
-        nan = np.isnan(np.asarray(value.array)) & mask
+        nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
         found = next((i for i in suspects if _holds_all(arrays[i], nan)), None)
     if found is None:
         return None
@@ -223,7 +223,7 @@ def _moved(
     rows, at = entry.rows(value)
     if at is None:
         first = int(mask.any(axis=tuple(range(1, mask.ndim))).argmax())
-        return rows[first], mask[first]
+        return rows[first], np.asarray(mask[first])
     placed = np.zeros(np.shape(whole.array), bool)
     placed[at] = mask
     return whole, placed

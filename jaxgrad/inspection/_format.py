@@ -24,7 +24,7 @@ SHORT = {
 }
 
 
-def number(value: complex, digits: int = 4) -> str:
+def number(value: int | float | complex, digits: int = 4) -> str:
     """A number with so many significant digits; integers whole, minus as `-`."""
     if isinstance(value, complex):
         imaginary = number(value.imag, digits)
