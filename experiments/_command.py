@@ -22,14 +22,16 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
     """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
     options: Any = tyro.cli(config, args=argv, prog=prog)
-    _make_writable(options.output_dir)
+    _check_writable(options.output_dir)
     return options
 
 
-def _make_writable(folder: Path) -> None:
+def _check_writable(folder: Path) -> None:
+    """OSError unless the folder can be written in, or be made; it is not made yet."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder) as file:
+        whole = folder.absolute()
+        nearest = next(each for each in (whole, *whole.parents) if each.exists())
+        with TemporaryFile(dir=nearest) as file:
             file.write(bytes(ROOM))  # a full disk lets empty files be made
     except OSError as fault:
         raise OSError(
