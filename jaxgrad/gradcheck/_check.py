@@ -55,7 +55,7 @@ def check_gradients(
     check_callable("check_gradients", "f", f)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance is not None:
-            check_number("check_gradients", name, tolerance, least=0.0)
+            check_number("check_gradients", name, tolerance, least=0)
     check_int("check_gradients", "order", order, least=1)
     if order > 2:
         raise ValueError(
