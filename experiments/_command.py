@@ -3,18 +3,41 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import tyro
 from matplotlib.figure import Figure
 
 Config = TypeVar("Config")
+# Bytes that an experiment writes at least.
+ROOM = 2**16
 
 
 def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config:
-    """The options of `python -m experiments.<name>`, as a frozen dataclass."""
+    """The options of `python -m experiments.<name>`, as a frozen dataclass.
+
+    Raises:
+        OSError: If `output_dir` is nothing to write in; better now than after the work.
+    """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
-    return tyro.cli(config, args=argv, prog=prog)
+    options: Any = tyro.cli(config, args=argv, prog=prog)
+    _check_writable(options.output_dir)
+    return options
+
+
+def _check_writable(folder: Path) -> None:
+    """OSError unless the folder can be written in, or be made; it is not made yet."""
+    try:
+        whole = folder.absolute()
+        nearest = next(each for each in (whole, *whole.parents) if each.exists())
+        with TemporaryFile(dir=nearest) as file:
+            file.write(bytes(ROOM))  # a full disk lets empty files be made
+    except OSError as fault:
+        raise OSError(
+            f"--output-dir: expected a folder to write in, got {folder} instead "
+            f"({fault.strerror})."
+        ) from fault
 
 
 def run_as_script(main: Callable[[], Any]) -> None:

@@ -5,10 +5,12 @@ structure of an argument (dtype, shape, choice) raises when the function is
 traced: TypeError for the wrong type or dtype, ValueError for the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxgrad._types import Array, ArrayLike
 
@@ -111,6 +113,24 @@ def check_int(
     if least is not None and value < least:
         raise ValueError(
             f"{function}: expected {argument} >= {least}, got {value} instead."
+        )
+
+
+def check_callable(function: str, argument: str, value: Callable[..., Any]) -> None:
+    """TypeError unless `value` can be called."""
+    if not callable(value):
+        raise TypeError(
+            f"{function}: expected {argument} to be a function, "
+            f"got {type(value).__name__} instead."
+        )
+
+
+def check_not_traced(function: str, leaves: Iterable[Any], instead: str = "") -> None:
+    """TypeError if a leaf is traced: what needs values runs under no transformation."""
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        raise TypeError(
+            f"{function}: expected to be called from Python, got a call under a "
+            f"transformation (jit, grad, vmap) instead{instead}."
         )
 
 

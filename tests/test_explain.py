@@ -138,6 +138,25 @@ def deep(params, x):
     # fmt: on
 
 
+def test_who_reads_one_of_several_results_tells_its_name():
+    def cell(x, state):
+        gate = jnp.tanh(x * state)
+        return gate * x, jnp.sin(gate)
+
+    def loss(x, state):
+        out, state = cell(x, state)
+        scores = jnp.exp(out)
+        moved = state + 1
+        first, second = cell(scores, moved)
+        return (first * second).sum()  # one line reads both: nobody can tell
+
+    report = explain(loss)(jnp.ones(3), jnp.full(3, 0.5))
+    gate = np.tanh(np.full(3, 0.5))
+    np.testing.assert_allclose(report["out"].value, gate, rtol=1e-6)
+    np.testing.assert_allclose(report["state"].value, np.sin(gate), rtol=1e-6)
+    assert not {"first", "second"} & {step.name for step in report.steps}
+
+
 def test_a_loop_over_layers_is_a_step_per_line_and_pass():
     params = [{"w": jnp.ones((2, 2)), "b": jnp.zeros(2)} for _ in range(3)]
     report = explain(deep)(params, jnp.ones((1, 2)))
@@ -178,7 +197,8 @@ def test_integers_booleans_and_constants_say_that_they_have_no_gradient():
         "ticks": "not differentiated",
     }
     for name in ("still", "floored"):
-        assert report[name].gradient is None and report[name].why
+        assert report[name].gradient is None
+        assert report[name].why == "cuts the gradient"
     assert report["kept"].why == "" and report["kept"].gradient is not None
 
 
@@ -625,8 +645,12 @@ def test_bad_calls_are_refused():
         explain(lambda x: x.sum())(jnp.arange(3))
     with pytest.raises(TypeError, match="expected f to return one floating scalar"):
         explain(lambda x: x)(jnp.ones(3))
-    with pytest.raises(TypeError, match="expected f to return a pair"):
+    with pytest.raises(TypeError, match=r"a pair .* got float32\[\] instead"):
         explain(lambda x: x.sum(), has_aux=True)(jnp.ones(3))
+    with pytest.raises(TypeError, match="with has_aux=True the second may be anything"):
+        explain(lambda x: (x.sum(), x))(jnp.ones(3))
+    with pytest.raises(KeyError, match=r"got 'x' instead. .* see arguments\[0\]"):
+        explain(lambda x: x.sum())(jnp.ones(3))["x"]
     with pytest.raises(ValueError, match="explain: expected argnums within"):
         explain(lambda x: x.sum(), argnums=1)(jnp.ones(3))
     with pytest.raises(ValueError, match="explain: expected depth"):

@@ -195,3 +195,25 @@ def test_a_weight_gone_wrong_is_named():
     params["fc2"]["kernel"] = jnp.full((1024, 512), 1e38)
     blame = find_nonfinite(loss)(params, images[:4], labels[:4])
     assert blame.step is not None and "leaves the range" in blame.hint
+
+
+class Normed(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Dense(4)(x)
+        x = nn.BatchNorm(use_running_average=False)(x)
+        return nn.Dense(3)(x)
+
+
+def test_what_a_network_returns_beside_its_statistics_has_its_name():
+    model = Normed()
+    variables: Any = model.init(jax.random.key(0), X)
+
+    def loss(params, x, y):
+        given = {"params": params, "batch_stats": variables["batch_stats"]}
+        logits, moved = model.apply(given, x, mutable=["batch_stats"])
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        return losses.mean(), moved
+
+    report = explain(loss, has_aux=True)(variables["params"], X, Y % 3)
+    assert (report["logits"].operation, report["logits"].shape) == ("Dense", (8, 3))

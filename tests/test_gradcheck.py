@@ -221,6 +221,9 @@ def test_non_finite_derivatives_fail():
     report = check_gradients(lambda x: jnp.sqrt(x).sum())(jnp.array([0.0, 1.0]))
     assert not report.ok and report.failures == 1
     assert np.isinf(worst_of(report).analytic)
+    # Where f itself is not finite, that is what has to be said, and nothing warns.
+    for x in (0.0, -1.0):
+        assert "f is not finite here" in str(check_gradients(jnp.log)(x))
 
 
 def test_big_jacobians_go_through_forward_mode():
@@ -285,6 +288,14 @@ def test_ctc_loss_after_a_log_softmax_passes():
 
 @pytest.mark.message
 def test_bad_calls_are_refused():
+    with pytest.raises(TypeError, match="expected f to be a function, got int"):
+        check_gradients(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="expected rtol to be a number, got str"):
+        check_gradients(sines, rtol="1e-3")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"expected atol >= 0, got -1.0"):
+        check_gradients(sines, atol=-1.0)
+    with pytest.raises(TypeError, match="expected to be called from Python"):
+        jax.jit(check_gradients(sines))(jnp.ones(1))
     with pytest.raises(ValueError, match="check_gradients: expected order 1 or 2"):
         check_gradients(sines, order=3)
     with pytest.raises(TypeError, match="expected an argument with floating elements"):

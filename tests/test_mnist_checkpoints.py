@@ -248,6 +248,22 @@ def test_the_last_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
+def test_a_folder_may_be_a_string(tmp_path):
+    folder = str(tmp_path / "run")
+    path = checkpoints.make_ready(folder, first(), RUN)
+    assert checkpoints.save(folder, first(), RUN) == path
+    restored = checkpoints.restore(folder, first(), RUN)
+    assert restored is not None and restored.path == path
+
+
+@pytest.mark.message
+def test_a_state_is_not_taken_for_a_progress(tmp_path):
+    state: Any = started()
+    for use in (checkpoints.save, checkpoints.restore):
+        with pytest.raises(TypeError, match=r"TrainState instead; Progress\(state\)"):
+            use(tmp_path, state, RUN)
+
+
 def test_no_checkpoint_yet(tmp_path):
     assert checkpoints.restore(tmp_path / "missing", first(), RUN) is None
     (tmp_path / "step-1.npz").write_text("a file of somebody else's")

@@ -13,9 +13,9 @@ from jaxgrad import NonFiniteError, checked_value_and_grad, explain
 inf, nan = jnp.inf, jnp.nan
 
 
-def find_nonfinite(f, has_aux=False) -> Any:
+def find_nonfinite(f, has_aux=False, argnums=None) -> Any:
     """jaxgrad's; the tests that read a blame fail at None by themselves."""
-    return jaxgrad.find_nonfinite(f, has_aux)
+    return jaxgrad.find_nonfinite(f, has_aux, argnums)
 
 
 def test_the_double_where_is_advised():
@@ -49,6 +49,41 @@ HINTS = {
     "mask with a large finite number": (lambda x: (x * -jnp.inf).sum(), [1.0]),
     "A NaN stands in": (lambda x: (x * jnp.nan).sum(), [1.0]),
     "infinite derivative": (lambda x: jnp.sqrt(x).sum(), [0.0]),
+    # A pole is only spoken of where the operand is there.
+    "on its way back through sqrt": (
+        lambda x: (jnp.sqrt(x) * 1e30).sum(),
+        [1e-30],
+    ),
+    "on its way back through multiply": (
+        lambda x: jnp.tanh(x * 1e30).sum() * 1e38,
+        [1e-30],
+    ),
+    "a division by 0: put 1": (lambda x: (1 / x).sum(), [0.0]),
+    "the result leaves the range": (lambda x: (x / 1e-20).sum(), [1e30]),
+    "xlogy": (lambda x: (x * jnp.log(x)).sum(), [0.0]),
+    "A factor of 0 makes the cotangent 0": (
+        lambda x: (0 * jnp.sqrt(x)).sum(),
+        [0.0],
+    ),
+    "not positive definite": (lambda x: jnp.linalg.cholesky(-jnp.diag(x)).sum(), [1.0]),
+    "the matrix is singular": (
+        lambda x: jnp.linalg.inv(jnp.outer(x, x)).sum(),
+        [1.0, 1.0],
+    ),
+    "eigenvalues that coincide": (
+        lambda x: jnp.linalg.eigh(jnp.diag(x))[1][0, 1],
+        [1.0, 1.0],
+    ),
+    "an index is out of bounds": (lambda x: jnp.take(x, jnp.array([3])).sum(), [1.0]),
+    "nothing is left to take the mean of": (lambda x: x[:0].mean() + x[0], [1.0]),
+    "A segment is empty": (
+        lambda x: jax.ops.segment_max(x, jnp.array([0]), 2).sum(),
+        [1.0],
+    ),
+    "gammaln is infinite here": (
+        lambda x: jax.scipy.special.gammaln(x).sum(),
+        [0.0],
+    ),
 }
 
 
@@ -64,6 +99,43 @@ def test_float16_is_named():
     assert "float16 ends at 65504" in blame.hint
     narrow = find_nonfinite(lambda x: jnp.sqrt(x).sum() * 6e4)(jnp.float16(1e-6))
     assert narrow is None or "float16" in narrow.hint
+
+
+def test_float16_on_the_way_back_is_named():
+    def loss(x):
+        return (x.astype(jnp.float16).astype(jnp.float32) * 1e8).sum()
+
+    blame = find_nonfinite(loss)(jnp.ones(2))
+    assert (blame.phase, blame.step.operation) == ("backward", "astype")
+    assert "through astype (float16 ends at 65504)" in blame.hint
+
+
+def test_complex_numbers_are_shown_whole():
+    def loss(x):
+        z = jax.lax.complex(x, x - 1)
+        grown = jnp.exp(z)
+        return jnp.abs(grown).sum()
+
+    blame = find_nonfinite(loss)(jnp.full(1, 300.0))
+    assert "z = 300+299j" in str(blame) and "exp leaves" in blame.hint
+    root = find_nonfinite(lambda x: jnp.abs(jnp.sqrt(jax.lax.complex(x, x))).sum())
+    assert "complex = 0+0j" in str(root(jnp.zeros(1)))
+
+
+def test_random_keys_do_not_stand_in_the_way():
+    def loss(concentration, key):
+        draws = jax.random.gamma(key, concentration)
+        return draws.sum()
+
+    blame = find_nonfinite(loss)(jnp.array([-1.0, 2.0]), jax.random.key(0))
+    assert (blame.step.name, list(blame.operands)) == ("draws", ["concentration"])
+
+
+def test_a_blame_without_a_source_has_no_empty_line():
+    scope: dict[str, Any] = {"jnp": jnp}
+    exec("def loss(x):\n  return jnp.log(x).sum()", scope)
+    lines = str(find_nonfinite(scope["loss"])(jnp.zeros(1))).splitlines()
+    assert lines[1] == "  <string>:2 in loss" and all(map(str.strip, lines))
 
 
 def test_a_bad_argument_is_named_by_its_path():
@@ -112,6 +184,12 @@ def test_the_iteration_is_told_also_in_nested_loops_and_in_while():
 
     blame = find_nonfinite(looped)(jnp.float32(1e10))
     assert blame.iteration == 1 and blame.source.text == "grown = v * v"
+
+    def averaged(x):
+        return jax.lax.fori_loop(0, 4, lambda i, total: (total + i) * x / 0.0, x)
+
+    # Every pass divides by 0; the first one is to blame.
+    assert find_nonfinite(averaged)(jnp.float32(0)).iteration == 0
     reverse = find_nonfinite(lambda x: jax.lax.cumsum(1 / x).sum())
     assert reverse(jnp.array([1.0, 0.0])).iteration is None
 
@@ -197,6 +275,19 @@ def test_an_infinity_that_becomes_nan_later_says_where():
     assert "became NaN in product" in str(blame)
 
 
+def test_stacking_the_rows_of_a_loop_makes_no_nan():
+    def loss(xs):
+        def body(c, x):
+            c = c * x
+            return c, c
+
+        _, cs = jax.lax.scan(body, jnp.float32(1), xs)
+        return cs.sum()
+
+    blame = find_nonfinite(loss)(jnp.array([1e30, 1e30, 0.0]))
+    assert (blame.step.name, blame.iteration, blame.became) == ("c", 1, None)
+
+
 def test_functions_of_any_result_run_forward_only():
     blame = find_nonfinite(lambda x: {"a": jnp.sqrt(x), "n": 3})(jnp.array([-1.0, 0.0]))
     assert (blame.phase, blame.count) == ("forward", 1)
@@ -217,9 +308,43 @@ def test_every_floating_argument_is_differentiated():
         return (w * jnp.sqrt(x)).sum()
 
     assert find_nonfinite(loss)(jnp.ones(2), jnp.zeros(2)).phase == "backward"
-    report: Any = explain(loss)(jnp.ones(2), jnp.zeros(2))
+    report: Any = explain(loss, argnums=1)(jnp.ones(2), jnp.zeros(2))
     assert report.nonfinite.step.operation == "sqrt"
     assert report.nonfinite is report.nonfinite
+
+
+def test_a_derivative_that_nobody_asks_for_is_no_fault():
+    def loss(x, w, target):
+        roots = jnp.sqrt(x)
+        likely = w * roots
+        return (jax.scipy.special.xlogy(target, target) - likely / w).sum()
+
+    x, w, target = jnp.zeros(2), jnp.ones(2), jnp.array([0.0, 1.0])
+    assert explain(loss, argnums=1)(x, w, target).nonfinite is None
+    assert find_nonfinite(loss, argnums=[1])(x, w, target) is None
+    assert find_nonfinite(loss, argnums=-3)(x, w, target).step.name == "roots"
+    # Of the two that fail, the one that is asked for is blamed.
+    with pytest.raises(NonFiniteError) as caught:
+        checked_value_and_grad(loss, argnums=1)(x, jnp.zeros(2), target)
+    blame: Any = caught.value.blame
+    assert "likely / w" in blame.source.text
+
+
+@pytest.mark.message
+def test_bad_calls_are_refused():
+    total = lambda x: x.sum()  # noqa: E731
+    for check in (jaxgrad.find_nonfinite, explain, checked_value_and_grad):
+        with pytest.raises(TypeError, match="expected f to be a function, got int"):
+            check(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="find_nonfinite: expected argnums within"):
+        find_nonfinite(total, argnums=1)(jnp.ones(2))
+    for argnums in ("x", 0.0, True, [None]):
+        with pytest.raises(TypeError, match="expected argnums to be an int or a seq"):
+            explain(total, argnums=argnums)(jnp.ones(2))  # pyright: ignore[reportArgumentType]
+    for transform in (jax.jit, jax.vmap, jax.grad):
+        for check in (jaxgrad.find_nonfinite, explain):
+            with pytest.raises(TypeError, match="expected to be called from Python"):
+                transform(check(total))(jnp.ones(2))
 
 
 def test_python_that_reads_values_gets_a_blame_of_the_whole():
@@ -278,6 +403,25 @@ def test_a_compiled_check_gives_what_value_and_grad_gives():
         checked(w, jnp.array([0.0, inf, 1.0]))
     assert caught.value.blame and caught.value.blame.argument == "x"
     assert isinstance(caught.value, FloatingPointError)
+
+
+def test_flags_and_counts_can_be_told_from_arrays():
+    def loss(w, x, train=False, layers=1):
+        for _ in range(layers):
+            w = jnp.log(w * x) if train else w
+        return w.sum()
+
+    checked = checked_value_and_grad(loss, static_argnames=("train", "layers"))
+    w, x = jnp.full(2, 20.0), jnp.ones(2)
+    for call in (((w, x, True), {"layers": 2}), ((w, x), {"train": True})):
+        expected = jax.value_and_grad(loss)(*call[0], **call[1])
+        jax.tree.map(
+            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-6),
+            checked(*call[0], **call[1]),
+            expected,
+        )
+    with pytest.raises(NonFiniteError, match="w made 2 non-finite"):
+        checked(jnp.zeros(2), x, True)
 
 
 @pytest.mark.message

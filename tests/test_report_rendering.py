@@ -145,12 +145,14 @@ def test_zero_dead_exploding_and_non_finite_steps_are_marked():
         e=(ones, 0 * ones),
         f=([1, np.nan, 1, 1], ones),
         g=(ones, None),
+        h=(ones, [1, np.inf, 1, 1]),
     )
     assert found == {
         "c": ("exploding",),
         "d": ("zero",),
         "e": ("dead",),
         "f": ("non-finite",),
+        "h": ("non-finite",),  # that it is large as well says nothing more
     }
     assert marked(a=(ones, None)) == {}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_callable, check_int, check_range
 from jaxgrad.gradcheck._compare import compare
 from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of
 from jaxgrad.gradcheck._report import GradientCheck
@@ -11,8 +11,8 @@ from jaxgrad.gradcheck._report import GradientCheck
 
 def check_gradients(
     f: Callable[..., Any],
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: int | float | None = None,
+    atol: int | float | None = None,
     has_aux: bool = False,
     order: int = 1,
 ) -> Callable[..., GradientCheck]:
@@ -38,8 +38,9 @@ def check_gradients(
         A function of the arguments of `f` that returns a `GradientCheck`.
 
     Raises:
-        TypeError: On the call, if a result is complex or none is floating.
-        ValueError: If `order` is not 1 or 2.
+        TypeError: If `f` is no function or a tolerance no number; on the call, if a
+            result is complex, none is floating, or an argument is traced.
+        ValueError: If `order` is not 1 or 2, or a tolerance is negative.
 
     Examples:
         >>> import jax, jax.numpy as jnp
@@ -51,6 +52,10 @@ def check_gradients(
 
     Torch: `torch.autograd.gradcheck`, which needs double precision arguments.
     """
+    check_callable("check_gradients", "f", f)
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance is not None:
+            check_range("check_gradients", name, tolerance, 0)
     check_int("check_gradients", "order", order, least=1)
     if order > 2:
         raise ValueError(
@@ -70,8 +75,8 @@ def check_gradients(
 
 def assert_gradients(
     f: Callable[..., Any],
-    rtol: float | None = None,
-    atol: float | None = None,
+    rtol: int | float | None = None,
+    atol: int | float | None = None,
     has_aux: bool = False,
     order: int = 1,
 ) -> Callable[..., None]:

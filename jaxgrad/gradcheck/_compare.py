@@ -193,14 +193,13 @@ class _Comparison:
             return
         i = int(excess.argmax())
         if self.worst is None or excess[i] > self.worst.excess:
-            column, row = int(entries.columns[i]), int(entries.rows[i])
-            path, index = self._place(self.problem.paths, column)
+            path, index = self._place(self.problem.paths, int(entries.columns[i]))
             self.worst = Element(
                 path=path,
                 index=index,
                 analytic=float(entries.analytic[i]),
                 numeric=float(verdict.numeric[i]),
-                output=self._output(row),
+                output=self._output(int(entries.rows[i])),
                 mode=mode,
                 order=self.problem.order,
                 excess=float(excess[i]),

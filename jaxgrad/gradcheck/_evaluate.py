@@ -31,6 +31,8 @@ class Evaluation:
         self._value = np.asarray(jax.jit(problem.f)(self._x))
         self.notes: tuple[str, ...] = ()
         self.modes = self._modes()
+        if not np.isfinite(np.asarray(self._value, np.float64)).all():
+            self.notes += ("f is not finite here: see jaxgrad.find_nonfinite",)
         self.noise = self._measured_noise()
         per_column = 4 * self._x.dtype.itemsize * (self._x.size + self._value.size)
         self._width = int(max(1, min(self._x.size, BATCH_BYTES // per_column)))
@@ -127,7 +129,8 @@ class Evaluation:
         for ahead in (path, -path):
             points = (np.asarray(self._x, np.float64) + i * ahead for i in range(9))
             values = [np.asarray(f(self._as_x(p)), np.float64) for p in points]
-            fourth = np.abs(np.diff(values, n=4, axis=0)).max(axis=0) / np.sqrt(70)
+            with np.errstate(invalid="ignore"):  # inf - inf beside a pole
+                fourth = np.abs(np.diff(values, n=4, axis=0)).max(axis=0) / np.sqrt(70)
             sides.append(np.where(np.isfinite(fourth), fourth, np.inf))
         noise = np.minimum(*sides)
         rounding = float(jnp.finfo(self._value.dtype).eps) * np.abs(self._value) / 4

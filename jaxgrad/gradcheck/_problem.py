@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._arguments import NamedLeaf, is_floating, named_leaves
+from jaxgrad._checks import check_not_traced
 from jaxgrad._differences import default_step
 from jaxgrad._types import Array
 
@@ -46,6 +47,7 @@ def problem_of(
 ) -> Problem:
     """The call in float64 if it lets float64 through, else in its own dtype."""
     leaves, tree = named_leaves(f, args, kwargs)
+    check_not_traced("check_gradients", (leaf.value for leaf in leaves))
     call = _Call(f, leaves, tree, has_aux)
     if not call.varying:
         raise TypeError(

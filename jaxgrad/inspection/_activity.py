@@ -36,6 +36,7 @@ def mark_active(block: Block, active: Sequence[bool]) -> list[bool]:
             results = _through(item.equation, flags, item.bodies, mark_active)
             results = item.written(results)
         item.active = tuple(results)
+        item.cuts = any(flags) and not any(results)
         known.update(zip(item.writes, results, strict=True))
     return [_known(known, atom) for atom in block.outputs]
 

@@ -171,7 +171,7 @@ def _why(draft: Draft) -> str:
         return f"{draft.avals[0].dtype}: no gradient"
     if any(equation.primitive.name in OPAQUE for equation in item.equations):
         return "forward only"
-    return "not differentiated"
+    return "cuts the gradient" if item.cuts else "not differentiated"
 
 
 def _joint_name(draft: Draft, names: tuple[str, ...]) -> str:

@@ -27,6 +27,8 @@ ELEMENTWISE = frozenset(
     "tanh logistic sin cos select_n convert_element_type square add_any copy".split()
 )
 
+PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -65,14 +67,15 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Finding:
     while value.maker is not None:
         reader = value.maker
         cause = _cause(reader, value, mask)
-        if cause is None and reader.literals:
-            constant = reader.literals[0]
+        literals = (number for number in reader.literals if number.bad().any())
+        if cause is None and (constant := next(literals, None)) is not None:
             bad = constant.bad()
             return Finding("constant", reader, constant, bad, (), became, zero)
         if cause is None:
             return Finding("forward", reader, value, mask, (), became, zero)
         operand, reached = cause
-        if _holds_nan(value, mask) and not _holds_nan(operand, reached):
+        turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
+        if turned and not reader.moves:  # a move goes on with the first row alone
             became, zero = reader, _factor_is_zero(reader, operand, mask)
         value, mask = operand, reached
     phase = "input" if value.kind == "input" else "constant"
@@ -110,7 +113,7 @@ class Backward:
                 return Finding("backward", entry, value, mask, adding=True)
             entry, part = bad[0]
             assert entry is not None  # only the seed comes from none, and that is 1
-            mask = np.asarray(mask & nonfinite(part))  # of scalars it were no array
+            mask = np.asarray(mask & nonfinite(part))  # of scalars, too
             cause = self._cause(entry, value, mask)
             if isinstance(cause, Finding):
                 return cause
@@ -201,9 +204,12 @@ def _cause(
         return _moved(entry, value, mask, whole)
     output = _index(entry.outputs, value)
     arrays = [v.array for v in entry.inputs]
-    found = _culprit(
-        lambda xs: entry.function(*xs)[output], arrays, _suspects(entry.inputs), mask
-    )
+    suspects = _suspects(entry.inputs)
+    found = _culprit(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
+    if found is None and entry.primitive in PASSING_NAN:
+        # It makes a NaN anew of one that was there: in x / 0 of a loop every pass.
+        nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
+        found = next((i for i in suspects if _holds_all(arrays[i], nan)), None)
     if found is None:
         return None
     bad = nonfinite(arrays[found])
@@ -324,6 +330,13 @@ def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
 
 def _bad(array: Any) -> bool:
     return bool(nonfinite(array).any())
+
+
+def _holds_all(array: Any, nan: np.ndarray) -> bool:
+    """Whether an array is NaN wherever `nan` is true, and that is somewhere."""
+    array = np.asarray(array)
+    somewhere = array.shape == nan.shape and bool(nan.any())
+    return somewhere and bool(np.isnan(array)[nan].all())
 
 
 def _holds_nan(value: Value, mask: np.ndarray) -> bool:

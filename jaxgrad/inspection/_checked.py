@@ -1,12 +1,13 @@
 """`checked_value_and_grad`: a training step that names its first NaN and stops."""
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
 
+from jaxgrad._checks import check_callable, check_not_traced
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import name_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
@@ -32,6 +33,7 @@ def checked_value_and_grad(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     donate_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
 ) -> Callable[..., tuple[PyTree, PyTree]]:
     """`jax.jit(jax.value_and_grad(f))` that raises where its result is not finite.
 
@@ -44,6 +46,8 @@ def checked_value_and_grad(
         has_aux: Whether `f` returns a pair of the scalar and further results.
         donate_argnums: Which arguments' memory may be reused, as for `jax.jit`. Then
             an error has no blame, for the arguments are gone.
+        static_argnames: The arguments that are no arrays (a flag, a number of layers),
+            as for `jax.jit`.
 
     Returns:
         A function of the arguments of `f` that returns the value and the gradients.
@@ -62,25 +66,27 @@ def checked_value_and_grad(
         ...
         jaxgrad.inspection...NonFiniteError: loss is not finite: log made ...
     """
+    check_callable("checked_value_and_grad", "f", f)
     value_and_grad = jax.value_and_grad(f, argnums, has_aux)
 
+    @wraps(f)  # jax.jit reads the names of the arguments from its signature
     def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Array]:
         result, gradients = value_and_grad(*args, **kwargs)
         value = result[0] if has_aux else result
         return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
 
-    compiled = jax.jit(fused, donate_argnums=donate_argnums)
+    compiled = jax.jit(
+        fused, donate_argnums=donate_argnums, static_argnames=static_argnames
+    )
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
         with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
-        if isinstance(finite, Tracer):
-            raise TypeError(
-                "checked_value_and_grad: expected to be called from Python, got a call "
-                "under a transformation instead; use jax.value_and_grad there."
-            )
+        check_not_traced(
+            "checked_value_and_grad", [finite], "; use jax.value_and_grad there"
+        )
         if not finite:
-            raise _error(f, has_aux, args, kwargs)
+            raise _error(f, has_aux, argnums, args, kwargs)
         return result, gradients
 
     return checked
@@ -93,7 +99,7 @@ def _all_finite(leaves: Sequence[Array]) -> Array:
     return jnp.stack([(column == 0).all() for column in sums]).all()
 
 
-def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError:
+def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
     message = f"{name_of(f)} is not finite: "
     leaves = jax.tree.leaves((args, kwargs))
     if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
@@ -102,7 +108,7 @@ def _error(f: Callable[..., Any], has_aux: bool, args, kwargs) -> NonFiniteError
             + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
         )
-    blame = find_nonfinite(f, has_aux)(*args, **kwargs)
+    blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
     if blame is None:
         return NonFiniteError(
             message + "but operation by operation it is finite: the compiled program "

@@ -13,7 +13,7 @@ import numpy as np
 from jaxgrad.inspection._frames import helper_name, source_of
 from jaxgrad.inspection._graph import Block, Item
 from jaxgrad.inspection._jaxprs import helper_in, is_literal, name_in, scan_parts
-from jaxgrad.inspection._names import Assignment, assignment_of, operation_of
+from jaxgrad.inspection._names import Assignment, assignment_of, operation_of, words_of
 from jaxgrad.inspection._steps import Source
 
 
@@ -184,7 +184,7 @@ def _variables(block: Block) -> Iterable[tuple[Any, str]]:
             key = (item.place.passes[depth], id(assignment.node))
             regions.setdefault(key, (assignment, depth, []))[2].append(item)
     readers = _readers(block)
-    for assignment, _, items in sorted(regions.values(), key=lambda r: -r[1]):
+    for assignment, depth, items in sorted(regions.values(), key=lambda r: -r[1]):
         live = _live(items, readers)
         last = items[-1].equation.outvars
         names = assignment.names
@@ -195,6 +195,35 @@ def _variables(block: Block) -> Iterable[tuple[Any, str]]:
                 yield variable, f"{names[0]}[{i}]"
         elif assignment.unpacks and len(last) == len(names):
             yield from zip(last, names, strict=True)
+        else:
+            yield from _as_read(live, names, items, depth, readers)
+
+
+def _as_read(
+    live: Sequence[Any],
+    names: Sequence[str],
+    items: list[Item],
+    depth: int,
+    readers: Mapping[Any, set[Item | None]],
+) -> Iterable[tuple[Any, str]]:
+    """Which of several results has a name, where only one line tells: its reader's.
+
+    After `logits, state = model(x)` what `loss(logits, y)` reads is the logits.
+    """
+    home = items[0].place.frames[depth].code
+    claims: dict[str, list[Any]] = {}
+    for variable in live:
+        said: set[str] = set()
+        for reader in readers.get(variable, set()) - set(items):
+            frames = reader.place.frames if reader else ()
+            if len(frames) > depth and frames[depth].code is home:
+                words = words_of(frames[depth]) & set(names)
+                said |= words if len(words) == 1 else set()
+        if len(said) == 1:
+            claims.setdefault(said.pop(), []).append(variable)
+    for name, variables in claims.items():
+        if len(variables) == 1:
+            yield variables[0], name
 
 
 def _assignments(item: Item) -> Iterable[tuple[int, Assignment]]:

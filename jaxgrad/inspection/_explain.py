@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
-from jaxgrad._checks import check_choice
+from jaxgrad._checks import check_callable, check_choice
 from jaxgrad.inspection._activity import mark_active
 from jaxgrad.inspection._assemble import (
     arguments_of,
@@ -32,6 +32,7 @@ from jaxgrad.inspection._trace import (
     entering,
     is_floating,
     needs_value,
+    positions_of,
     trace_at_best,
     undisturbed,
 )
@@ -65,8 +66,8 @@ def explain(
         A function of the arguments of `f` that returns an `Explanation`.
 
     Raises:
-        TypeError: On the call, if a differentiated argument is not floating or the
-            result is no floating scalar.
+        TypeError: If `f` is no function; on the call, if a differentiated argument is
+            not floating, the result is no floating scalar, or an argument is traced.
         ValueError: If `depth` or `keep` is unknown.
 
     Examples:
@@ -82,6 +83,7 @@ def explain(
 
     Torch: `retain_grad()` on every intermediate tensor before `backward()`.
     """
+    check_callable("explain", "f", f)
     check_choice("explain", "depth", depth, ("user", "library", "primitive"))
     check_choice("explain", "keep", keep, ("arrays", "summary"))
 
@@ -93,7 +95,7 @@ def explain(
             report = _entered(asked, call)
         except NotEntered as fault:
             report = _whole(asked, call, fault)
-        blame = find_nonfinite(f, has_aux)
+        blame = find_nonfinite(f, has_aux, argnums)
         return replace(report, _blame=lambda: blame(*args, **kwargs))
 
     return explained
@@ -130,14 +132,7 @@ class _Graph(NamedTuple):
 
 
 def _bind(f: Callable[..., Any], argnums, args: Sequence[Any], kwargs) -> Call:
-    positions = [argnums] if isinstance(argnums, int) else list(argnums)
-    for position in positions:
-        if not -len(args) <= position < len(args):
-            raise ValueError(
-                f"explain: expected argnums within the {len(args)} positional "
-                f"arguments, got {position} instead."
-            )
-    chosen = {position % len(args) for position in positions}
+    chosen = positions_of("explain", argnums, args)
     call = bind("explain", f, args, kwargs, lambda key, _: key in chosen)
     for leaf in call.differentiated:
         if not is_floating(leaf.value):
@@ -167,12 +162,15 @@ def _check_result(traced: Traced, has_aux: bool) -> None:
     if has_aux and not (pair and result[0] == 0):
         raise TypeError(
             "explain: expected f to return a pair (value, aux) under has_aux, "
-            f"got {traced.tree} instead."
+            f"got {traced.description} instead."
         )
     if not traced.scalar or (not has_aux and traced.tree.num_leaves != 1):
+        mend = "reduce it, for example by a sum"
+        if pair and traced.scalar:
+            mend = "with has_aux=True the second may be anything"
         raise TypeError(
             "explain: expected f to return one floating scalar, got "
-            f"{traced.description} instead; reduce it, for example by a sum."
+            f"{traced.description} instead; {mend}."
         )
 
 
@@ -228,9 +226,9 @@ def _gradients(call: Call, argnums, gradients: Sequence[Any]) -> Any:
     given = iter(gradients)
     leaves = [next(given) if leaf.differentiated else None for leaf in call.leaves]
     args, _ = jax.tree.unflatten(call.tree, leaves)
-    if isinstance(argnums, int):
-        return args[argnums]
-    return tuple(args[position] for position in argnums)
+    if isinstance(argnums, Sequence):
+        return tuple(args[position] for position in argnums)
+    return args[argnums]
 
 
 def _whole(asked: _Asked, call: Call, fault: NotEntered) -> Explanation:

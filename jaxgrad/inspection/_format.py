@@ -24,8 +24,12 @@ SHORT = {
 }
 
 
-def number(value: float, digits: int = 4) -> str:
+def number(value: int | float | complex, digits: int = 4) -> str:
     """A number with so many significant digits; integers whole, minus as `-`."""
+    if isinstance(value, complex):
+        imaginary = number(value.imag, digits)
+        joint = "" if imaginary.startswith("-") else "+"
+        return f"{number(value.real, digits)}{joint}{imaginary}j"
     if np.isfinite(value) and value == int(value) and abs(value) < 10**6:
         return str(int(value))
     return f"{value:.{digits}g}"

@@ -91,6 +91,7 @@ class Item:
         shown: The positions in `writes` that are the user's; the others are what a
             gradient taken inside keeps for its backward pass.
         active: For each of `writes`, whether a derivative passes through it.
+        cuts: Whether a derivative reaches its operands, but none of its results.
         jaxpr: Of a call: its equations as a closed jaxpr, `reads` to `writes`.
     """
 
@@ -104,6 +105,7 @@ class Item:
     slot: int = -1
     shown: tuple[int, ...] = ()
     active: tuple[bool, ...] = ()
+    cuts: bool = False
     jaxpr: Any = None
 
     @property

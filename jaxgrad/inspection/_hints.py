@@ -1,28 +1,52 @@
 """From a finding to advice: what usually causes it, and what to write instead."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection._blame import Finding
 
-# The primitives whose derivative is infinite somewhere, with the guard they need.
-SINGULAR = {
-    "sqrt": "sqrt at 0 has an infinite derivative",
-    "rsqrt": "1 / sqrt at 0 is infinite",
-    "cbrt": "the cube root at 0 has an infinite derivative",
-    "log": "log at 0 has an infinite derivative",
-    "log1p": "log1p at -1 has an infinite derivative",
-    "div": "the derivative of a quotient is infinite at a denominator of 0",
-    "pow": "a power has an infinite derivative at base 0",
-    "integer_pow": "a negative power has an infinite derivative at 0",
-    "exp": "exp overflowed",
-    "acos": "arccos has an infinite derivative at -1 and 1",
-    "asin": "arcsin has an infinite derivative at -1 and 1",
-    "acosh": "arccosh has an infinite derivative at 1",
-    "atanh": "arctanh has an infinite derivative at -1 and 1",
-    "atan2": "arctan2 has no derivative at (0, 0)",
+# The primitives whose derivative is infinite somewhere: which operand decides, where
+# that is, and how to say it.
+SINGULAR: Mapping[str, tuple[int, tuple[float, ...], str]] = {
+    "sqrt": (0, (0,), "sqrt at 0 has an infinite derivative"),
+    "rsqrt": (0, (0,), "1 / sqrt at 0 is infinite"),
+    "cbrt": (0, (0,), "the cube root at 0 has an infinite derivative"),
+    "log": (0, (0,), "log at 0 has an infinite derivative"),
+    "log1p": (0, (-1,), "log1p at -1 has an infinite derivative"),
+    "div": (1, (0,), "the derivative of a quotient is infinite at a denominator of 0"),
+    "pow": (0, (0,), "a power has an infinite derivative at base 0"),
+    "integer_pow": (0, (0,), "a negative power has an infinite derivative at 0"),
+    "exp": (0, (), "exp overflowed"),
+    "acos": (0, (-1, 1), "arccos has an infinite derivative at -1 and 1"),
+    "asin": (0, (-1, 1), "arcsin has an infinite derivative at -1 and 1"),
+    "acosh": (0, (1,), "arccosh has an infinite derivative at 1"),
+    "atanh": (0, (-1, 1), "arctanh has an infinite derivative at -1 and 1"),
+    "atan2": (0, (0,), "arctan2 has no derivative at (0, 0)"),
+}
+# Decompositions that have no derivative at some matrices.
+COINCIDING = {
+    "eigh": "the eigenvectors of eigenvalues that coincide",
+    "eig": "the eigenvectors of eigenvalues that coincide",
+    "svd": "the singular vectors of singular values that coincide or are 0",
+}
+NOT_INVERTIBLE = (
+    "the matrix is singular: add a small multiple of the identity, or use "
+    "jnp.linalg.lstsq or pinv"
+)
+# What a step of a library is about, whatever primitive inside it gave up.
+OF_OPERATION = {
+    "cholesky": "the matrix is not positive definite: see that it is symmetric, and "
+    "add a small multiple of the identity",
+    "inv": NOT_INVERTIBLE,
+    "solve": NOT_INVERTIBLE,
+    "det": NOT_INVERTIBLE,
+    "slogdet": NOT_INVERTIBLE,
+    "mean": "nothing is left to take the mean of",
+    "nanmean": "nothing is left to take the mean of",
+    "take": "an index is out of bounds, where take puts NaN: check the indices",
 }
 DOMAIN = {
     "acos": "arccos is defined on [-1, 1]: clip its argument",
@@ -41,6 +65,12 @@ DOMAIN = {
     "where(d == 0, 1, d), or add an epsilon",
     "rem": "a remainder modulo 0: put 1 in the place of a zero divisor",
 }
+# A gradient that overflows in one of these has met a large factor, or only grown.
+LINEAR = frozenset("mul dot_general conv_general_dilated convert_element_type".split())
+ARITHMETIC = LINEAR | frozenset(
+    "add sub div pow integer_pow square reduce_sum reduce_prod cumsum cumprod "
+    "add_any scatter_add scatter-add scatter_mul reduce_window_sum".split()
+)
 OVERFLOW = ("exp", "exp2", "expm1", "cosh", "sinh")
 # The user's words for a primitive whose derivative is infinite somewhere.
 SPELLED = {
@@ -59,14 +89,17 @@ DOUBLE_WHERE = (
     "The branch is not selected, but 0 * inf = NaN passes a `where`: use it twice, "
     "where(ok, f(where(ok, x, 1)), 0), so that f never sees the bad x"
 )
+GUARD = (
+    "A factor of 0 makes the cotangent 0, but 0 * inf = NaN: guard the argument, "
+    "f(where(ok, x, 1)), so that f never sees the bad x"
+)
 
 
-def hint(finding: Finding, operands: Mapping[str, np.ndarray], operation: str) -> str:
+def hint(finding: Finding, operation: str) -> str:
     """Advice for a finding.
 
     Args:
         finding: The finding.
-        operands: The values that met at the first non-finite elements.
         operation: What the step computes, in the user's words.
     """
     if finding.phase == "input":
@@ -75,8 +108,12 @@ def hint(finding: Finding, operands: Mapping[str, np.ndarray], operation: str) -
             "update before."
         )
     if finding.phase == "constant":
-        if np.isnan(np.asarray(finding.value.array, np.float64)).any():
+        if jnp.isnan(finding.value.array).any():
             return "A NaN stands in the function itself."
+        if operation.startswith("segment_"):
+            return (
+                "A segment is empty: of nothing the maximum is -inf, the minimum inf."
+            )
         return (
             "An infinite constant reaches the result: mask with a large finite number "
             "(-1e9 for logits), and see that no row is masked throughout."
@@ -85,7 +122,7 @@ def hint(finding: Finding, operands: Mapping[str, np.ndarray], operation: str) -
         return _backward(finding, operation) + "."
     if _in_derivative(finding):
         return _derivative(finding, operation) + "."
-    return _forward(finding, operands, operation) + "."
+    return _forward(finding, operation) + "."
 
 
 def _in_derivative(finding: Finding) -> bool:
@@ -100,27 +137,25 @@ def _derivative(finding: Finding, operation: str) -> str:
     base = operation.removesuffix(" (backward)")
     primitive = SPELLED.get(base, base)
     if primitive not in SINGULAR or finding.entry.primitive in OVERFLOW:
-        return _forward(finding, {}, base)
-    return _singular(SINGULAR[primitive], base, finding.met_zero)
+        return _forward(finding, base)
+    return _singular(SINGULAR[primitive][-1], base, finding.met_zero and DOUBLE_WHERE)
 
 
-def _singular(reason: str, operation: str, blocked: bool) -> str:
+def _singular(reason: str, operation: str, blocked: str | bool) -> str:
     if operation in ("norm", "std", "var", "global_norm"):
         return (
             f"{operation} at 0: {reason}; add an epsilon under the root, or use "
             "where twice (optax.safe_norm does)"
         )
     if blocked:
-        return f"{DOUBLE_WHERE}; here {reason}"
+        return f"{blocked}; here {reason}"
     return f"{reason[0].upper()}{reason[1:]}: keep its argument away from there"
 
 
-def _forward(
-    finding: Finding, operands: Mapping[str, np.ndarray], operation: str
-) -> str:
+def _forward(finding: Finding, operation: str) -> str:
     assert finding.entry is not None
     primitive, dtype = finding.entry.primitive, finding.value.array.dtype
-    overflow = np.isinf(np.asarray(finding.value.array, np.float64)[finding.mask]).all()
+    overflow = np.asarray(jnp.isinf(finding.value.array))[finding.mask].all()
     if primitive in OVERFLOW:
         edge = np.log(float(jnp.finfo(dtype).max))
         return (
@@ -130,8 +165,15 @@ def _forward(
         )
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
         return f"{operation} of nothing but -inf: a row is masked throughout"
-    if primitive in DOMAIN:
-        if primitive == "div" and all(np.all(v == 0) for v in operands.values()):
+    if primitive == "log" and finding.met_zero:
+        return (
+            "0 * log(0) is NaN: jax.scipy.special.xlogy(x, y) is 0 at x = 0, and so is "
+            "entr(x), which is -x * log(x)"
+        )
+    if operation in OF_OPERATION:
+        return OF_OPERATION[operation]
+    if primitive in DOMAIN and not (overflow and _far_from_its_pole(finding)):
+        if primitive == "div" and _of_zero(finding):
             return f"0 / 0 is NaN: {DOMAIN['div'].removeprefix('a division by 0: ')}"
         return DOMAIN[primitive].format(dtype=dtype)
     if overflow and dtype == jnp.float16:
@@ -139,8 +181,13 @@ def _forward(
             "float16 ends at 65504: compute this step in float32 or bfloat16, or scale "
             "its operands down"
         )
-    if overflow:
+    if overflow and primitive in ARITHMETIC:
         return f"the result leaves the range of {dtype}: scale the operands down"
+    if overflow:
+        return (
+            f"{operation or primitive} is infinite here, or leaves the range of "
+            f"{dtype}: keep its argument away from there"
+        )
     if primitive.startswith("custom_"):
         return "a function with a custom derivative returned it: look at its definition"
     return f"{primitive} has no finite value for these operands"
@@ -153,17 +200,69 @@ def _backward(finding: Finding, operation: str) -> str:
             "The cotangents of several readers are finite, but their sum is not: "
             "scale the loss down, or accumulate in a wider dtype"
         )
-    primitive = entry.primitive
+    primitive, dtype = entry.primitive, finding.value.array.dtype
     if primitive.startswith("custom_"):
         return "The rule of a custom derivative returned it: look at the rule"
-    incoming = [np.asarray(c, np.float64) for c in finding.cotangents if c is not None]
+    if primitive in COINCIDING:
+        return f"{COINCIDING[primitive].capitalize()} have no derivative"
+    if primitive not in SINGULAR and primitive not in LINEAR:
+        return f"The derivative of {primitive} is not finite here"
+    incoming = [np.asarray(c) for c in finding.cotangents if c is not None]
     blocked = any(c.shape == finding.mask.shape and _zero(c, finding) for c in incoming)
-    reason = SINGULAR.get(
-        primitive, f"the derivative of {primitive} is not finite here"
-    )
-    if finding.value.array.dtype == jnp.float16:
+    if not blocked and _far_from_its_pole(finding):
+        return (
+            f"The gradient leaves the range of {dtype} on its way back through "
+            f"{operation}{_narrower(dtype)}"
+        )
+    reason = SINGULAR[primitive][-1] if primitive in SINGULAR else "it overflowed"
+    if dtype == jnp.float16:
         reason += "; float16 ends at 65504, so compute this step in float32"
-    return _singular(reason, operation, blocked)
+    way = DOUBLE_WHERE if _selected_from(finding) else GUARD
+    return _singular(reason, operation, blocked and way)
+
+
+def _of_zero(finding: Finding) -> bool:
+    """Whether what is divided is 0, too."""
+    assert finding.entry is not None
+    numerator = np.asarray(finding.entry.operands[0].array)
+    chosen = finding.mask if numerator.shape == finding.mask.shape else ...
+    return bool((numerator[chosen] == 0).all())
+
+
+def _narrower(dtype: Any) -> str:
+    """What helps where a gradient explodes."""
+    if dtype == jnp.float16:
+        return " (float16 ends at 65504): compute this in float32, or scale less"
+    return ": scale the loss down, or keep the factors that meet here small"
+
+
+def _far_from_its_pole(finding: Finding) -> bool:
+    """Whether the deciding operand is not where the primitive is infinite."""
+    assert finding.entry is not None
+    if finding.entry.primitive not in SINGULAR:
+        return True
+    position, poles, _ = SINGULAR[finding.entry.primitive]
+    if len(finding.entry.operands) <= position:
+        return False
+    array = np.asarray(finding.entry.operands[position].array)
+    if array.shape == finding.mask.shape:
+        array = array[finding.mask]
+    return bool(poles) and not np.isin(array, np.asarray(poles, array.dtype)).any()
+
+
+def _selected_from(finding: Finding) -> bool:
+    """Whether a `where` stands between what was computed and the result."""
+    assert finding.entry is not None
+    seen, pending = set(), list(finding.entry.outputs)
+    while pending:
+        for reader, _ in pending.pop().parts:
+            if reader is None or reader.number in seen:
+                continue
+            if reader.primitive == "select_n":
+                return True
+            seen.add(reader.number)
+            pending += reader.outputs
+    return False
 
 
 def _zero(cotangent: np.ndarray, finding: Finding) -> bool:

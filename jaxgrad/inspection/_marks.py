@@ -90,7 +90,7 @@ def _marks(
     gradients = [grad for _, grad in summaries if grad and grad.size]
     tests: dict[Mark, bool] = {
         "non-finite": any(s.nonfinite for s in (*values, *gradients)),
-        "exploding": any(s.norm > limit for s in gradients),
+        "exploding": any(limit < s.norm < np.inf for s in gradients),
         "dead": bool(gradients) and all(s.zeros == s.size for s in gradients),
         "zero": bool(values and gradients) and all(s.zeros == s.size for s in values),
     }

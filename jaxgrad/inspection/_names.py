@@ -83,6 +83,13 @@ def operation_of(frame: Frame) -> str:
     return ""
 
 
+def words_of(frame: Frame) -> set[str]:
+    """The variables that the expression at `frame` mentions."""
+    node = _expression(frame)
+    words = ast.walk(node) if node is not None else ()
+    return {word.id for word in words if isinstance(word, ast.Name)}
+
+
 def assignment_of(frame: Frame) -> Assignment | None:
     """The assignment that takes what is computed at `frame`, if there is one."""
     tree = _tree(frame)

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgrad._checks import check_callable
 from jaxgrad.inspection._activity import mark_active
 from jaxgrad.inspection._assemble import constant_name, whole_step
 from jaxgrad.inspection._blame import Backward, Finding, blame_forward, total
@@ -24,31 +25,44 @@ from jaxgrad.inspection._trace import (
     entering,
     is_floating,
     needs_value,
+    positions_of,
     trace,
     trace_at_best,
     undisturbed,
 )
 from jaxgrad.inspection._verdict import Verdict
 
+# The positions of the arguments to differentiate; None for all that are floating.
+Chosen = Sequence[int] | None
+
 
 def find_nonfinite(
-    f: Callable[..., Any], has_aux: bool = False
+    f: Callable[..., Any],
+    has_aux: bool = False,
+    argnums: int | Sequence[int] | None = None,
 ) -> Callable[..., Blame | None]:
     """Which step makes the first NaN or Inf that reaches a result or a gradient.
 
     The function is run operation by operation, with jitted functions opened; where it
-    returns a scalar, so is its backward pass, for all floating arguments. What does
-    not reach a result is no fault: a NaN that `where` discards in both directions.
+    returns a scalar, so is its backward pass, for all floating arguments or for those
+    of `argnums`. What does not reach a result is no fault: a NaN that `where` discards
+    in both directions, or one in the derivative by the data where only that by the
+    parameters is asked for.
 
     Args:
         f: The function, which may be jitted. It may return any arrays; only a
             floating scalar (with more beside it under `has_aux`) is differentiated.
         has_aux: Whether `f` returns a pair of the scalar and further results.
+        argnums: The arguments whose gradients have to be finite, as in
+            `jax.value_and_grad`; None for all that are floating.
 
     Returns:
         A function of the arguments of `f` that returns a `Blame`, or None.
 
     Raises:
+        TypeError: If `f` is no function; on the call, if `argnums` is neither an int
+            nor a sequence of ints, or an argument is traced.
+        ValueError: On the call, if `argnums` chooses an argument that is not given.
         RuntimeError: On the call, if an argument was donated or deleted.
 
     Examples:
@@ -62,41 +76,45 @@ def find_nonfinite(
         >>> blame.phase, blame.step.operation, blame.source.text
         ('backward', 'sqrt', 'return jnp.sqrt(squares)')
     """
+    check_callable("find_nonfinite", "f", f)
 
     def found(*args: Any, **kwargs: Any) -> Blame | None:
         call = bind_all("find_nonfinite", f, args, kwargs)
+        chosen = None
+        if argnums is not None:
+            chosen = positions_of("find_nonfinite", argnums, args)
         with jax.disable_jit(False), undisturbed():
-            return blame_of(call, has_aux)
+            return blame_of(call, has_aux, chosen)
 
     return found
 
 
-def blame_of(call: Call, has_aux: bool) -> Blame | None:
+def blame_of(call: Call, has_aux: bool, chosen: Chosen = None) -> Blame | None:
     """The blame of a call, or None if all that it gives is finite."""
     try:
-        return _entered(call, has_aux)
+        return _entered(call, has_aux, chosen)
     except NotEntered as fault:
-        return _whole(call, has_aux, fault)
+        return _whole(call, has_aux, chosen, fault)
 
 
-def _entered(call: Call, has_aux: bool) -> Blame | None:
+def _entered(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
     try:
         call, traced = _traced(call)
     except CONCRETE as fault:
         raise needs_value(fault) from fault
     with entering(call.f):
-        return _blame(call, traced, has_aux)
+        return _blame(call, traced, has_aux, chosen)
 
 
-def _blame(call: Call, traced: Traced, has_aux: bool) -> Blame | None:
+def _blame(call: Call, traced: Traced, has_aux: bool, chosen: Chosen) -> Blame | None:
     builder = Builder("user", home_of(call.f))
     block = builder.program(traced.jaxpr)
+    leaves = (*call.differentiated, *traced.others)
     inputs = [
-        Value(jnp.asarray(leaf.value), label=leaf.path, kind="input")
-        for leaf in (*call.differentiated, *traced.others)
+        Value(jnp.asarray(leaf.value), label=leaf.path, kind="input") for leaf in leaves
     ]
-    for value in inputs:
-        value.active = value.floating
+    for value, leaf in zip(inputs, leaves, strict=True):
+        value.active = value.floating and (chosen is None or leaf.argument in chosen)
     constants = [
         Value(jnp.asarray(c), label=constant_name(call.f, c), kind="constant")
         for c in constants_of(traced.jaxpr)
@@ -145,13 +163,16 @@ def _find(
     return None
 
 
-def _whole(call: Call, has_aux: bool, fault: NotEntered) -> Blame | None:
+def _whole(
+    call: Call, has_aux: bool, chosen: Chosen, fault: NotEntered
+) -> Blame | None:
     """The function as one step, which JAX runs."""
     args, kwargs = call.arguments
     outputs = jax.tree.leaves(call.f(*args, **kwargs))
     phase, bad = "forward", _count(outputs)
     if not bad and outputs and jnp.shape(outputs[0]) == ():
-        positions = [i for i, arg in enumerate(args) if _differentiable(arg)]
+        positions = range(len(args)) if chosen is None else chosen
+        positions = [i for i in positions if _differentiable(args[i])]
         gradients = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
         phase, bad = "backward", _count(jax.tree.leaves(gradients))
     if not bad:

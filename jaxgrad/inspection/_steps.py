@@ -232,7 +232,16 @@ class Explanation:
             if key in step.outputs:
                 return step.result(step.outputs.index(key))
         names = ", ".join(dict.fromkeys(step.name for step in self.steps))
-        raise KeyError(f"explain: expected the name of a step ({names}), got {key!r}")
+        raise KeyError(
+            f"explain: expected the name of a step ({names}), got {key!r} instead."
+            + self._said_of_argument(key)
+        )
+
+    def _said_of_argument(self, key: str) -> str:
+        for i, argument in enumerate(self.arguments):
+            if argument.path == key:
+                return f" It is an argument: see arguments[{i}]."
+        return ""
 
     def __len__(self) -> int:
         return len(self.steps)

@@ -71,7 +71,8 @@ class Entry:
         slot: The step that it belongs to.
         place: Where it comes from, as precisely as is known.
         iteration: The iterations of the loops around it, outermost first.
-        literals: The non-finite numbers that stand in the operation itself.
+        operands: Its operands in their order, numbers in the operation included;
+            empty where it is none of JAX's.
         compiled: Whether the function is compiled, and worth compiling backward.
     """
 
@@ -83,8 +84,13 @@ class Entry:
     slot: int
     place: Place | None
     iteration: tuple[int, ...]
-    literals: list[Value] = field(default_factory=list)
+    operands: list[Value] = field(default_factory=list)
     compiled: bool = False
+
+    @property
+    def literals(self) -> list[Value]:
+        """The numbers that stand in the operation itself."""
+        return [value for value in self.operands if value.kind == "literal"]
 
     @property
     def moves(self) -> bool:
@@ -185,10 +191,12 @@ class Recorder:
         outputs = self._enter(
             name, function, operands, around, id(item) in self._compiled
         )
-        self.tape[-1].literals = [
-            Value(jnp.asarray(a.val), label=str(a.val), kind="constant")
+        given = dict(zip(item.reads, operands, strict=True))
+        self.tape[-1].operands = [
+            Value(jnp.asarray(a.val), label=str(a.val), kind="literal")
+            if is_literal(a)
+            else given[a]
             for a in item.equation.invars
-            if is_literal(a) and nonfinite(jnp.asarray(a.val)).any()
         ]
         return outputs
 

@@ -151,9 +151,10 @@ def blame_text(blame: Blame, width: int = PROSE) -> str:
     source = blame.source or (blame.step and blame.step.source)
     if source is not None and source.line:
         lines.append(f"  {source.file}:{source.line} in {source.function}")
-        lines.append(f"    {source.text}")
+        if source.text:
+            lines.append(f"    {source.text}")
     for name, values in blame.operands.items():
-        shown = ", ".join(number(float(v), 6) for v in np.ravel(values)[:8])
+        shown = ", ".join(number(v, 6) for v in np.ravel(values)[:8].tolist())
         lines.append(f"  {name} = {shown}{', ...' if np.size(values) > 8 else ''}")
     if blame.became is not None:
         step = blame.became

@@ -17,6 +17,7 @@ from jax.core import Tracer
 
 from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
+from jaxgrad._checks import check_not_traced
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import definition_of, fault_line
 from jaxgrad.inspection._steps import Source
@@ -80,9 +81,13 @@ def undisturbed() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf of the arguments: its path, its value, how it enters the trace."""
+    """One leaf of the arguments: its path, its value, how it enters the trace.
+
+    `argument` is the position of its argument, or the keyword.
+    """
 
     path: str
+    argument: int | str
     value: Any
     differentiated: bool
     traced: bool
@@ -177,6 +182,7 @@ def bind(
             of its argument and the leaf.
     """
     named, tree = named_leaves(f, args, kwargs)
+    check_not_traced(function, (leaf.value for leaf in named))
     leaves = []
     for path, argument, value in named:
         if isinstance(value, jax.Array) and value.is_deleted():
@@ -186,8 +192,27 @@ def bind(
             )
         wanted = differentiated(argument, value)
         traced = wanted or isinstance(value, TRACED)
-        leaves.append(Leaf(path, value, wanted, traced))
+        leaves.append(Leaf(path, argument, value, wanted, traced))
     return Call(function, f, tuple(leaves), tree)
+
+
+def positions_of(
+    function: str, argnums: int | Sequence[int], args: Sequence[Any]
+) -> list[int]:
+    """The positions from 0 of the arguments that `argnums` chooses."""
+    given = argnums if isinstance(argnums, Sequence) else [argnums]
+    for position in given:
+        if not hasattr(position, "__index__") or isinstance(position, bool):
+            raise TypeError(
+                f"{function}: expected argnums to be an int or a sequence of ints, "
+                f"got {argnums!r} instead."
+            )
+        if not -len(args) <= position < len(args):
+            raise ValueError(
+                f"{function}: expected argnums within the {len(args)} positional "
+                f"arguments, got {position} instead."
+            )
+    return [position % len(args) for position in given]
 
 
 def trace(call: Call, concrete: bool = False) -> Traced:

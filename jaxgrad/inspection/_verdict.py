@@ -26,6 +26,8 @@ from jaxgrad.inspection._steps import Blame, Source, Step
 from jaxgrad.inspection._tape import Entry, Recorder, Value
 
 SHOWN = 8
+# What a library does to an operand that is still the user's.
+SAME_ELEMENTS = ("convert_element_type", "broadcast_in_dim", "reshape", "copy")
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Verdict:
             iteration=_iteration(None if blamed_input else entry),
             count=int(finding.mask.sum()),
             operands=operands,
-            hint=hint(finding, operands, operation),
+            hint=hint(finding, operation),
             primitive="" if entry is None or blamed_input else entry.primitive,
             source=None if blamed_input else inner or _line(entry, step),
             became=self._step(finding.became) if finding.became else None,
@@ -103,13 +105,16 @@ class Verdict:
             }
         shown: dict[str, np.ndarray] = {}
         for position, value in enumerate(entry.inputs):
+            if jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
+                continue  # keys of random numbers are no numbers
             reached = mask
             if np.shape(value.array) != mask.shape and value.floating:
                 reached = self._influence(finding, position)
             label = self._label(value)
             while label in shown:
                 label += "'"
-            shown[label] = _selected(value.array, reached)
+            if np.size(elements := _selected(value.array, reached)):
+                shown[label] = elements
         if finding.phase == "backward":
             for cotangent in finding.cotangents:
                 if cotangent is not None:
@@ -136,6 +141,8 @@ class Verdict:
                 if each is value:
                     draft = next((d for d in self.drafts if d.item.slot == slot), None)
                     return names_of(draft)[position] if draft else value.maker.primitive
+        if value.maker.primitive in SAME_ELEMENTS:
+            return self._label(value.maker.inputs[0])
         return value.maker.primitive
 
 

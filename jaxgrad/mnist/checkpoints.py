@@ -50,7 +50,7 @@ class Restored(NamedTuple):
 
 
 def save(
-    folder: Path,
+    folder: Path | str,
     progress: Progress,
     run: Run,
     *,
@@ -74,9 +74,12 @@ def save(
 
     Raises:
         OSError: If it cannot be written.
-        TypeError, ValueError: If `keep` is no int or below 1.
+        TypeError: If `progress` is no `Progress`, or `keep` no int.
+        ValueError: If `keep` is below 1.
     """
     check_int("save", "keep", keep, least=1)
+    _check_progress("save", progress)
+    folder = Path(folder)
     path = folder / f"step-{int(progress.state.step):09d}.npz"
     _archive.write(path, _packed(progress, run, environment or {}))
     # A newer one was damaged: the run will come to it once more.
@@ -86,7 +89,7 @@ def save(
     return path
 
 
-def restore(folder: Path, start: Progress, run: Run) -> Restored | None:
+def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
     """The newest checkpoint that is whole, or None where there is none at all.
 
     Args:
@@ -96,10 +99,12 @@ def restore(folder: Path, start: Progress, run: Run) -> Restored | None:
         run: What the run is, as it was given to `save`.
 
     Raises:
+        TypeError: If `start` is no `Progress`.
         Damaged: If there are checkpoints, but all are damaged; the message names each.
         ValueError: If the checkpoint is of another run; the message names both sides.
         OSError: If a file cannot be read.
     """
+    _check_progress("restore", start)
     damaged = []
     for path in found(folder):
         try:
@@ -116,13 +121,13 @@ def restore(folder: Path, start: Progress, run: Run) -> Restored | None:
     return None
 
 
-def found(folder: Path) -> list[Path]:
+def found(folder: Path | str) -> list[Path]:
     """The checkpoints in a folder, damaged ones too, the newest first."""
-    return sorted(folder.glob("step-" + "[0-9]" * 9 + ".npz"), reverse=True)
+    return sorted(Path(folder).glob("step-" + "[0-9]" * 9 + ".npz"), reverse=True)
 
 
 def make_ready(
-    folder: Path,
+    folder: Path | str,
     progress: Progress,
     run: Run,
     *,
@@ -148,6 +153,7 @@ def make_ready(
         OSError: If `folder` is no folder, not writable or too full.
         TypeError, ValueError: As in `save`.
     """
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
             f"make_ready: expected folder to be a folder, got the file {folder} "
@@ -176,6 +182,14 @@ def dataset_sha256(dataset: Dataset) -> str:
         digest.update(f"{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _check_progress(function: str, progress: Progress) -> None:
+    if not isinstance(progress, Progress):
+        raise TypeError(
+            f"{function}: expected a Progress of the run, got "
+            f"{type(progress).__name__} instead; Progress(state) is its start."
+        )
 
 
 def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndarray]:
