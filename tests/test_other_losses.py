@@ -235,7 +235,9 @@ def test_a_nan_among_many_entries_is_in_the_distance_and_its_gradient(p):
 
     assert np.isnan(loss(anchor)).tolist() == [True, False]
     (gradient,) = jax.vjp(loss, anchor)[1](jnp.ones(2))
-    assert np.isnan(gradient[0]).any() and np.isfinite(gradient[1]).all()
+    # The slope of |NaN| is 0 in PyTorch, and p = 1 has no other factor.
+    assert np.isnan(gradient[0]).any() == (p != 1)
+    assert np.isfinite(gradient[1]).all()
 
 
 def test_soft_margin_does_not_overflow():
