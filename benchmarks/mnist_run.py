@@ -3,10 +3,9 @@
     python -m benchmarks.mnist_run --data-dir FOLDER [--epochs 20] [--turns 3]
 
 On one side the notebook's program in PyTorch (`benchmarks.mnist_notebook`), on the
-other `python -m experiments.mnist_mlp --no-lessons`, which also takes the training loss
-after every epoch, judges the network class by class and draws its pictures. Imports,
-reading the files and compilation count on both sides, and they take turns. Measure on
-an idle machine.
+other `python -m experiments.mnist_mlp --no-lessons`, which also judges the network
+class by class and draws its pictures. Imports, reading the files and compilation count
+on both sides, and they take turns. Measure on an idle machine.
 """
 
 import json

@@ -165,6 +165,23 @@ def test_a_finished_run_adds_nothing(tmp_path, capsys):
     assert len(result.epochs) == 1
 
 
+def test_without_lessons_the_training_set_is_not_evaluated(tmp_path, capsys):
+    options = ["--dataset", "digits", "--epochs", "1", "--no-lessons"]
+    result = experiment.main([*options, "--output-dir", str(tmp_path)])
+    (epoch,) = result.epochs
+    assert epoch.train_loss_after is None and epoch.train_loss > epoch.test_loss
+    row = next(x for x in capsys.readouterr().out.splitlines() if x[:5] == "    0")
+    assert row.split()[2] == "-"
+    assert [line.get_label() for line in lines_of(result)] == [
+        "train, mean over the epoch",
+        "test",
+    ]
+
+
+def lines_of(result):
+    return experiment.figures(result)["losses"].axes[0].get_lines()
+
+
 def test_more_epochs_continue_a_finished_run(tmp_path, whole):
     learned(config(tmp_path, epochs=1))
     assert (learned(config(tmp_path, resume=True)), rows(tmp_path)) == whole

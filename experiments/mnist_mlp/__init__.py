@@ -151,7 +151,7 @@ def learn(
         epochs=config.epochs,
         batch_size=config.batch_size,
         save_every=config.save_every,
-        evaluate_training=True,
+        evaluate_training=config.lessons,
         mesh=training.data_mesh() if several else None,
     )
     for reached in follow(steps):
@@ -272,12 +272,13 @@ def _report_epochs(result: Result) -> None:
             (
                 epoch.epoch,
                 f"{epoch.train_loss:.5f}",
-                f"{_loss_after(epoch):.5f}",
+                "-" if after is None else f"{after:.5f}",
                 f"{epoch.test_loss:.5f}",
                 f"{epoch.test_accuracy:8.2%}",
                 f"{epoch.seconds:7.2f}",
             )
             for epoch in result.epochs
+            for after in [epoch.train_loss_after]
         ],
     )
     settings = f"{result.config.optimizer}, lr {result.lr:g}, {result.config.schedule}"
@@ -301,13 +302,22 @@ def _on_the_gap(epochs: Sequence[training.Epoch]) -> str:
         f"The train loss lies above the test loss in {above} of {len(epochs)} epochs. "
         "The notebook's",
         "reason is that it is an average over an epoch of learning. The last gap is",
-        f"{last.train_loss - last.test_loss:.5f}, and "
-        f"{_loss_after(last) - last.test_loss:.5f} with the same parameters for both: "
-        "averaging explains",
+        *_shares(last),
+    ]
+    return "\n".join(lines)
+
+
+def _shares(last: training.Epoch) -> list[str]:
+    """How much of the gap between the losses each reason explains."""
+    gap = last.train_loss - last.test_loss
+    if last.train_loss_after is None:
+        return [f"{gap:.5f}; --lessons measures how much of it that explains."]
+    return [
+        f"{gap:.5f}, and {last.train_loss_after - last.test_loss:.5f} with the same "
+        "parameters for both: averaging explains",
         f"{averaging_share(last):.0%} of it. What remains is between the images of the "
         "two sets.",
     ]
-    return "\n".join(lines)
 
 
 def _loss_after(epoch: training.Epoch) -> float:
@@ -329,7 +339,7 @@ def reproduced(result: Result) -> dict[str, Any]:
         rows |= _reproduced_lessons(result.lessons)
     if result.dataset.name == "mnist":
         rows |= _reproduced_sizes(result)
-        if _as_the_notebook(result):
+        if _as_the_notebook(result) and result.lessons is not None:
             rows |= _reproduced_training(result.epochs[:20])
     return rows
 

@@ -54,6 +54,8 @@ def curve_figures(curves: LearningCurves, name: str) -> dict[str, Figure]:
         "train, after the epoch": curves.train_loss_after,
         "test": curves.test_loss,
     }
+    if np.isnan(curves.train_loss_after).all():  # not asked for
+        del losses["train, after the epoch"]
     best = 100 * curves.test_accuracy.max()
     return {
         "losses": plots.curves(
