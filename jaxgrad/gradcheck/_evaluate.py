@@ -13,6 +13,7 @@ from jaxgrad.gradcheck._problem import Problem
 # What a batch of evaluations, or a Jacobian that is kept, may take, in bytes.
 BATCH_BYTES = 32 * 2**20
 DIRECTIONS = 3
+# What JAX raises where a function has no derivative in a mode; the report says why.
 REFUSED = (TypeError, ValueError, NotImplementedError)
 
 

@@ -27,6 +27,9 @@ ELEMENTWISE = frozenset(
     "tanh logistic sin cos select_n convert_element_type square add_any copy".split()
 )
 
+# What JAX raises where a primitive or a custom rule has no derivative in a mode.
+NOT_DIFFERENTIABLE = (TypeError, ValueError, NotImplementedError)
+# A NaN in one of their operands is a NaN in their result.
 PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 
 
@@ -178,21 +181,12 @@ def total(value: Value) -> Array | None:
 
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
     """Which elements of an input the elements `mask` of an output depend on."""
+
+    def sent_back(f: Callable[[Array], Array], x: Array) -> Array:
+        return jax.vjp(f, x)[1](jnp.asarray(mask, x.dtype))[0]
+
     shape = np.shape(entry.inputs[position].array)
-    if int(np.prod(shape)) == 1:
-        return np.ones(shape, bool)
-    if entry.primitive in ELEMENTWISE and shape == mask.shape:
-        return mask
-    arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
-    try:
-        _, back = jax.vjp(
-            lambda x: entry.function(*_replaced(arrays, {position: x}))[output],
-            arrays[position],
-        )
-        (sent,) = back(jnp.asarray(mask, arrays[position].dtype))
-    except (TypeError, ValueError, NotImplementedError):
-        return np.ones(np.shape(arrays[position]), bool)
-    return np.asarray(sent != 0)
+    return _reached(entry, position, output, mask, shape, sent_back)
 
 
 def _cause(
@@ -302,23 +296,49 @@ def _pull(function, active, sent, arrays, cotangents) -> tuple[Array, ...]:
     return back([cotangents[i] for i in sent])
 
 
-def _reached_by_cotangent(entry: Entry, position, mask, output) -> np.ndarray:
+def _reached_by_cotangent(
+    entry: Entry, position: int, mask: np.ndarray, output: int
+) -> np.ndarray:
     """Which elements of an output's cotangent the elements `mask` sent back need."""
+
+    def pushed(f: Callable[[Array], Array], x: Array) -> Array:
+        return jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1]
+
     shape = np.shape(entry.outputs[output].array)
+    return _reached(entry, position, output, mask, shape, pushed)
+
+
+def _reached(
+    entry: Entry,
+    position: int,
+    output: int,
+    mask: np.ndarray,
+    shape: tuple[int, ...],
+    through: Callable[[Callable[[Array], Array], Array], Array],
+) -> np.ndarray:
+    """Where a mask arrives on its way through one input and one output, at `shape`.
+
+    Args:
+        entry: The step.
+        position: Which input.
+        output: Which output.
+        mask: Where it starts.
+        shape: Of the array in which it arrives.
+        through: Sends the mask through the function of that input alone.
+    """
     if int(np.prod(shape)) == 1:
         return np.ones(shape, bool)
     if entry.primitive in ELEMENTWISE and shape == mask.shape:
         return mask
     arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
+
+    def alone(x: Array) -> Array:
+        return entry.function(*_replaced(arrays, {position: x}))[output]
+
     try:
-        _, pushed = jax.jvp(
-            lambda x: entry.function(*_replaced(arrays, {position: x}))[output],
-            (arrays[position],),
-            (jnp.asarray(mask, arrays[position].dtype),),
-        )
-    except (TypeError, ValueError, NotImplementedError):
+        return np.asarray(through(alone, arrays[position]) != 0)
+    except NOT_DIFFERENTIABLE:  # so it cannot be told apart: all of them may count
         return np.ones(shape, bool)
-    return np.asarray(pushed != 0)
 
 
 def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:

@@ -175,15 +175,7 @@ class Recorder:
             if id(item) not in self._opened:
                 opener = Builder("primitive", loops=True)
                 self._opened[id(item)] = opener.block(item.jaxpr)
-            block = self._opened[id(item)]
-            return self.run(
-                block,
-                operands,
-                around.slot,
-                around.place,
-                around.iteration,
-                around.long,
-            )
+            return self._run_opened(self._opened[id(item)], operands, around)
         name = item.equation.primitive.name
         if name.startswith("debug_"):
             return []
@@ -311,15 +303,19 @@ class Recorder:
 
     def _body(self, block: Block, operands, around: "_Around") -> list[Value]:
         if around.opened:
-            return self.run(
-                block,
-                operands,
-                around.slot,
-                around.place,
-                around.iteration,
-                around.long,
-            )
+            return self._run_opened(block, operands, around)
         return self.run(block, operands, iteration=around.iteration, long=around.long)
+
+    def _run_opened(self, block: Block, operands, around: "_Around") -> list[Value]:
+        """A block inside a step that the user sees as one."""
+        return self.run(
+            block,
+            operands,
+            around.slot,
+            around.place,
+            around.iteration,
+            around.long,
+        )
 
 
 @dataclass(frozen=True)
