@@ -7,13 +7,12 @@ which PyTorch takes from the optimizer, is the first argument. Step numbers are 
 floats of the widest dtype first: JAX divides an int32 into a float32 even with x64.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._checks import check_choice, check_int, check_range
+from jaxgrad._checks import check_int, check_range
 from jaxgrad._types import Array, ArrayLike, Scalar
 from jaxgrad.optimizers._common import as_float, log
 
@@ -56,7 +55,7 @@ def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
     Torch: `torch.optim.lr_scheduler.StepLR`.
     """
     check_int("step_lr", "step_size", step_size, least=1)
-    return lambda count: lr * _power(gamma, jnp.asarray(count) // step_size)
+    return lambda count: lr * power_of(gamma, jnp.asarray(count) // step_size)
 
 
 def multi_step_lr(
@@ -76,7 +75,7 @@ def multi_step_lr(
     Torch: `torch.optim.lr_scheduler.MultiStepLR`.
     """
     thresholds = sorted(milestones)
-    return lambda count: lr * _power(gamma, _passed(thresholds, count))
+    return lambda count: lr * power_of(gamma, passed(thresholds, count))
 
 
 def constant_lr(
@@ -143,7 +142,7 @@ def linear_lr(
 
     def schedule(count: ArrayLike) -> Array:
         share = jnp.minimum(as_float(count), total_iters) / total_iters
-        return _line(lr * start_factor, lr * end_factor, share)
+        return line(lr * start_factor, lr * end_factor, share)
 
     return schedule
 
@@ -161,7 +160,7 @@ def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
 
     Torch: `torch.optim.lr_scheduler.ExponentialLR`.
     """
-    return lambda count: lr * _power(gamma, count)
+    return lambda count: lr * power_of(gamma, count)
 
 
 def polynomial_lr(
@@ -194,192 +193,6 @@ def polynomial_lr(
     return schedule
 
 
-def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.Schedule:
-    """Half a cosine from `lr` to `eta_min` in `T_max` steps, and back again.
-
-    Args:
-        lr: The rate at the start and at every multiple of 2 `T_max`.
-        T_max: Steps of half a period.
-        eta_min: The rate at its lowest.
-
-    Raises:
-        TypeError, ValueError: Unless `T_max` is an int >= 1.
-
-    Examples:
-        >>> [float(cosine_annealing_lr(1.0, 10)(count)) for count in (0, 5, 10, 15)]
-        [1.0, 0.5, 0.0, 0.5]
-
-    Torch: `torch.optim.lr_scheduler.CosineAnnealingLR`, which climbs again past
-    `T_max`; `optax.cosine_decay_schedule` stays at the bottom.
-    """
-    check_int("cosine_annealing_lr", "T_max", T_max, least=1)
-
-    def schedule(count: ArrayLike) -> Array:
-        within = as_float(jnp.asarray(count) % (2 * T_max))
-        return _cosine(lr, eta_min, within / T_max)
-
-    return schedule
-
-
-def cosine_annealing_warm_restarts(
-    lr: Scalar, T_0: int, T_mult: int = 1, eta_min: float = 0.0
-) -> optax.Schedule:
-    """Half a cosine from `lr` towards `eta_min`, again and again from the start.
-
-    Args:
-        lr: The rate at every restart.
-        T_0: Steps of the first cycle.
-        T_mult: By how much each cycle is longer than the one before.
-        eta_min: The rate at the end of a cycle.
-
-    Raises:
-        TypeError, ValueError: Unless `T_0` and `T_mult` are ints >= 1.
-
-    Examples:
-        >>> schedule = cosine_annealing_warm_restarts(1.0, T_0=2, T_mult=2)
-        >>> [float(schedule(count)) for count in (0, 1, 2, 4, 6)]
-        [1.0, 0.5, 1.0, 0.5, 1.0]
-
-    Torch: `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
-    """
-    check_int("cosine_annealing_warm_restarts", "T_0", T_0, least=1)
-    check_int("cosine_annealing_warm_restarts", "T_mult", T_mult, least=1)
-    starts, lengths = _cycles(T_0, T_mult)
-
-    def schedule(count: ArrayLike) -> Array:
-        if T_mult == 1:
-            return _cosine(lr, eta_min, as_float(jnp.asarray(count) % T_0) / T_0)
-        cycle = _passed(starts, count) - 1
-        since = as_float(count) - as_float(jnp.asarray(starts)[cycle])
-        return _cosine(lr, eta_min, since / as_float(jnp.asarray(lengths)[cycle]))
-
-    return schedule
-
-
-def one_cycle_lr(
-    max_lr: Scalar,
-    total_steps: int | None = None,
-    epochs: int | None = None,
-    steps_per_epoch: int | None = None,
-    pct_start: float = 0.3,
-    anneal_strategy: str = "cos",
-    *,
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
-    three_phase: bool = False,
-) -> optax.Schedule:
-    """Up to `max_lr` and down to almost nothing, once.
-
-    The momentum, which PyTorch cycles by default, stays as it is here.
-
-    Args:
-        max_lr: The rate at the top.
-        total_steps: Steps of the cycle; by default `epochs * steps_per_epoch`.
-        epochs: Only used without `total_steps`.
-        steps_per_epoch: Only used without `total_steps`.
-        pct_start: The share of the way up, in [0, 1].
-        anneal_strategy: "cos" or "linear".
-        div_factor: `max_lr` over the rate at the start.
-        final_div_factor: The rate at the start over that at the end.
-        three_phase: Whether to go down to the start as slowly as up, then further.
-
-    Returns:
-        The schedule. Past the cycle it keeps its last value, where PyTorch goes on
-        along the curve for one step, even below 0, and then raises.
-
-    Raises:
-        TypeError, ValueError: If no length is given or it is no int >= 1, `pct_start`
-            is outside [0, 1] or gives the way up no length, or `anneal_strategy` is
-            unknown.
-
-    Examples:
-        >>> schedule = one_cycle_lr(1.0, total_steps=10)
-        >>> [float(schedule(count)) for count in (0, 2, 9)]
-        [0.04, 1.0, 0.000004]
-
-    Torch: `torch.optim.lr_scheduler.OneCycleLR`; `optax.cosine_onecycle_schedule` is
-    one step off.
-    """
-    total = _total_steps(total_steps, epochs, steps_per_epoch)
-    check_range("one_cycle_lr", "pct_start", pct_start, 0.0, 1.0)
-    check_choice("one_cycle_lr", "anneal_strategy", anneal_strategy, ("cos", "linear"))
-    anneal = _cosine if anneal_strategy == "cos" else _line
-    initial = max_lr / div_factor
-    top = pct_start * total - 1
-    ends, rates = [top, total - 1], [initial, max_lr, initial / final_div_factor]
-    if three_phase:
-        ends.insert(1, 2 * pct_start * total - 2)
-        rates.insert(2, initial)
-    if top == 0:
-        raise ValueError(
-            "one_cycle_lr: expected pct_start that gives the way up a length, got "
-            f"{pct_start} of {total} steps instead."
-        )
-    starts = [0.0, *ends[:-1]]
-    # A later phase without steps is never reached.
-    lengths = [(end - start) or 1 for start, end in zip(starts, ends, strict=True)]
-
-    def schedule(count: ArrayLike) -> Array:
-        count = as_float(jnp.minimum(count, total - 1))
-        phases = [
-            anneal(rates[i], rates[i + 1], (count - starts[i]) / lengths[i])
-            for i in range(len(ends))
-        ]
-        return jnp.select([count <= end for end in ends[:-1]], phases[:-1], phases[-1])
-
-    return schedule
-
-
-def cyclic_lr(
-    base_lr: Scalar,
-    max_lr: Scalar,
-    step_size_up: int = 2000,
-    step_size_down: int | None = None,
-    mode: str = "triangular",
-    gamma: float = 1.0,
-) -> optax.Schedule:
-    """Up and down between two rates, again and again.
-
-    The momentum, which PyTorch cycles by default, stays as it is here.
-
-    Args:
-        base_lr: The lowest rate.
-        max_lr: The highest rate of the first cycle.
-        step_size_up: Steps of the way up.
-        step_size_down: Steps of the way down, by default as many.
-        mode: "triangular"; "triangular2", whose amplitude halves with every cycle; or
-            "exp_range", whose amplitude is multiplied by `gamma` at every step.
-        gamma: See `mode`.
-
-    Raises:
-        TypeError, ValueError: If `mode` is unknown or a number of steps is no int >= 1.
-
-    Examples:
-        >>> [float(cyclic_lr(1.0, 3.0, 2)(count)) for count in (0, 1, 2, 4)]
-        [1.0, 2.0, 3.0, 1.0]
-
-    Torch: `torch.optim.lr_scheduler.CyclicLR`.
-    """
-    modes = ("triangular", "triangular2", "exp_range")
-    check_choice("cyclic_lr", "mode", mode, modes)
-    down = step_size_up if step_size_down is None else step_size_down
-    check_int("cyclic_lr", "step_size_up", step_size_up, least=1)
-    check_int("cyclic_lr", "step_size_down", down, least=1)
-
-    def schedule(count: ArrayLike) -> Array:
-        cycle, place = jnp.divmod(jnp.asarray(count), step_size_up + down)
-        place = as_float(place)
-        height = jnp.minimum(place / step_size_up, 1 - (place - step_size_up) / down)
-        amplitude = {
-            "triangular": lambda: 1.0,
-            "triangular2": lambda: _power(0.5, cycle),
-            "exp_range": lambda: _power(gamma, count),
-        }[mode]()
-        return base_lr + (max_lr - base_lr) * height * amplitude
-
-    return schedule
-
-
 def sequential_lr(
     schedules: Sequence[optax.Schedule], milestones: Sequence[int]
 ) -> optax.Schedule:
@@ -394,7 +207,7 @@ def sequential_lr(
 
     Examples:
         >>> schedule = sequential_lr(
-        ...     [linear_lr(1.0, 0.5, 1.0, 4), cosine_annealing_lr(1.0, 10)], [4]
+        ...     [linear_lr(1.0, 0.5, 1.0, 4), polynomial_lr(1.0, 10)], [4]
         ... )
         >>> [float(schedule(count)) for count in (0, 2, 4, 9)]
         [0.5, 0.75, 1.0, 0.5]
@@ -409,13 +222,13 @@ def sequential_lr(
     return optax.join_schedules(schedules, milestones)
 
 
-def _passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
+def passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
     """How many of the sorted `boundaries` the step number has reached."""
     steps = jnp.asarray(boundaries, jnp.int32)
     return jnp.searchsorted(steps, jnp.asarray(count, jnp.int32), side="right")
 
 
-def _power(base: float, exponent: ArrayLike) -> Array:
+def power_of(base: float, exponent: ArrayLike) -> Array:
     """base**exponent; a high power of a base rounded to float32 would lose digits."""
     exponent = as_float(exponent)
     if base > 0:
@@ -423,35 +236,6 @@ def _power(base: float, exponent: ArrayLike) -> Array:
     return jnp.asarray(base, exponent.dtype) ** exponent
 
 
-def _cosine(start: Scalar, end: Scalar, share: Array) -> Array:
-    """Half a cosine from `start` at share 0 to `end` at share 1."""
-    return end + (start - end) * (1 + jnp.cos(math.pi * share)) / 2
-
-
-def _line(start: Scalar, end: Scalar, share: Array) -> Array:
+def line(start: Scalar, end: Scalar, share: Array) -> Array:
+    """A straight line from `start` at share 0 to `end` at share 1."""
     return start + (end - start) * share
-
-
-def _cycles(first: int, factor: int) -> tuple[list[int], list[int]]:
-    """Starts and lengths of the growing cycles within 32-bit step numbers."""
-    starts, lengths = [0], [first]
-    while factor > 1 and starts[-1] + lengths[-1] < 2**31:
-        starts.append(starts[-1] + lengths[-1])
-        lengths.append(min(lengths[-1] * factor, 2**31 - 1))
-    return starts, lengths
-
-
-def _total_steps(
-    total_steps: int | None, epochs: int | None, steps_per_epoch: int | None
-) -> int:
-    if total_steps is not None:
-        check_int("one_cycle_lr", "total_steps", total_steps, least=1)
-        return total_steps
-    if epochs is None or steps_per_epoch is None:
-        raise ValueError(
-            "one_cycle_lr: expected total_steps, or epochs and steps_per_epoch, "
-            "got neither instead."
-        )
-    check_int("one_cycle_lr", "epochs", epochs, least=1)
-    check_int("one_cycle_lr", "steps_per_epoch", steps_per_epoch, least=1)
-    return epochs * steps_per_epoch
