@@ -10,6 +10,7 @@ import pytest
 from experiments import derivatives as experiment
 from experiments._reproduction import plain
 from experiments.derivatives._calculus import EXAMPLES, PARTIALS, calc, calc_gradient
+from experiments.derivatives._habits import error_of
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_what_pytorchs_switches_become(result):
 
 
 def test_error_of_tells_when_there_is_none():
-    assert experiment.error_of(lambda: 1) == "no error"
+    assert error_of(lambda: 1) == "no error"
 
 
 def test_a_random_square(result):
