@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
-from jaxgrad.inspection._html import page
-from jaxgrad.inspection._layout import Size, draw
-from jaxgrad.inspection._marks import marks
-from jaxgrad.inspection._text import blame_text, text
+from jaxgrad.inspection.report.html import page
+from jaxgrad.inspection.report.layout import Size, draw
+from jaxgrad.inspection.report.marks import marks
+from jaxgrad.inspection.report.text import blame_text, text
 
 
 def source(line, text):

@@ -6,10 +6,10 @@ from jaxgrad.inspection._checked import (
 )
 from jaxgrad.inspection._explain import explain as explain
 from jaxgrad.inspection._nonfinite import find_nonfinite as find_nonfinite
-from jaxgrad.inspection._steps import Argument as Argument
-from jaxgrad.inspection._steps import Blame as Blame
-from jaxgrad.inspection._steps import Explanation as Explanation
-from jaxgrad.inspection._steps import Operand as Operand
-from jaxgrad.inspection._steps import Source as Source
-from jaxgrad.inspection._steps import Step as Step
-from jaxgrad.inspection._summary import Summary as Summary
+from jaxgrad.inspection.report.data import Argument as Argument
+from jaxgrad.inspection.report.data import Operand as Operand
+from jaxgrad.inspection.report.data import Source as Source
+from jaxgrad.inspection.report.data import Step as Step
+from jaxgrad.inspection.report.explanation import Blame as Blame
+from jaxgrad.inspection.report.explanation import Explanation as Explanation
+from jaxgrad.inspection.report.summary import Summary as Summary

@@ -12,9 +12,9 @@ from jaxgrad.inspection._cotangents import Mode
 from jaxgrad.inspection._describe import Draft, Origin, constant_label
 from jaxgrad.inspection._frames import name_of
 from jaxgrad.inspection._jaxprs import OPAQUE, is_floating
-from jaxgrad.inspection._steps import Argument, Operand, Source, Step
-from jaxgrad.inspection._summary import Summary
 from jaxgrad.inspection._trace import Call, Leaf
+from jaxgrad.inspection.report.data import Argument, Operand, Source, Step
+from jaxgrad.inspection.report.summary import Summary
 
 
 def arguments_of(

@@ -11,8 +11,8 @@ from jaxgrad._checks import check_callable, check_not_traced
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import name_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
-from jaxgrad.inspection._steps import Blame
 from jaxgrad.inspection._trace import undisturbed
+from jaxgrad.inspection.report.explanation import Blame
 
 
 class NonFiniteError(FloatingPointError):

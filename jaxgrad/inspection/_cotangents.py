@@ -23,7 +23,7 @@ from jaxgrad.inspection._jaxprs import (
     run_jaxpr,
     scan_parts,
 )
-from jaxgrad.inspection._summary import measure
+from jaxgrad.inspection.report.summary import measure
 
 Records = dict[int, Any]
 Taps = dict[int, tuple[Array | None, ...]] | None

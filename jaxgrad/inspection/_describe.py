@@ -14,7 +14,7 @@ from jaxgrad.inspection._frames import helper_name, source_of
 from jaxgrad.inspection._graph import Block, Item
 from jaxgrad.inspection._jaxprs import helper_in, is_literal, name_in, scan_parts
 from jaxgrad.inspection._names import Assignment, assignment_of, operation_of, words_of
-from jaxgrad.inspection._steps import Source
+from jaxgrad.inspection.report.data import Source
 
 
 class Origin(NamedTuple):

@@ -21,7 +21,6 @@ from jaxgrad.inspection._graph import Builder, Depth
 from jaxgrad.inspection._jaxprs import constants_of
 from jaxgrad.inspection._nonfinite import find_nonfinite
 from jaxgrad.inspection._programs import Ahead, Equations, Started, program
-from jaxgrad.inspection._steps import Explanation
 from jaxgrad.inspection._trace import (
     CONCRETE,
     Call,
@@ -36,6 +35,7 @@ from jaxgrad.inspection._trace import (
     trace_at_best,
     undisturbed,
 )
+from jaxgrad.inspection.report.explanation import Explanation
 
 
 def explain(

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import CodeType, MethodType
 from typing import Any, NamedTuple
 
-from jaxgrad.inspection._steps import Source
+from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
 # What lies between a library function and its primitive: never worth a mention.

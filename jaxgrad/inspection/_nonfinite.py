@@ -14,7 +14,6 @@ from jaxgrad.inspection._describe import Origin, describe
 from jaxgrad.inspection._frames import home_of
 from jaxgrad.inspection._graph import Builder
 from jaxgrad.inspection._jaxprs import constants_of
-from jaxgrad.inspection._steps import Blame
 from jaxgrad.inspection._tape import Recorder, Value, nonfinite
 from jaxgrad.inspection._trace import (
     CONCRETE,
@@ -31,6 +30,7 @@ from jaxgrad.inspection._trace import (
     undisturbed,
 )
 from jaxgrad.inspection._verdict import Verdict
+from jaxgrad.inspection.report.explanation import Blame
 
 # The positions of the arguments to differentiate; None for all that are floating.
 Chosen = Sequence[int] | None

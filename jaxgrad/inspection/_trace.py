@@ -20,7 +20,7 @@ from jaxgrad._arguments import named_leaves
 from jaxgrad._checks import check_not_traced
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection._frames import definition_of, fault_line
-from jaxgrad.inspection._steps import Source
+from jaxgrad.inspection.report.data import Source
 
 # What tracing raises where Python needs the value of an array.
 CONCRETE = (

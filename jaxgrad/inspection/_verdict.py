@@ -22,8 +22,9 @@ from jaxgrad.inspection._frames import source_of
 from jaxgrad.inspection._graph import Builder
 from jaxgrad.inspection._hints import hint
 from jaxgrad.inspection._jaxprs import constants_of
-from jaxgrad.inspection._steps import Blame, Source, Step
 from jaxgrad.inspection._tape import Entry, Recorder, Value
+from jaxgrad.inspection.report.data import Source, Step
+from jaxgrad.inspection.report.explanation import Blame
 
 SHOWN = 8
 # What a library does to an operand that is still the user's.

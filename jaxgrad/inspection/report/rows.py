@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxgrad.inspection._steps import Argument, Explanation, Source, Step
-from jaxgrad.inspection._summary import Summary
+from jaxgrad.inspection.report.data import Argument, Report, Source, Step
+from jaxgrad.inspection.report.summary import Summary
 
 SHORT = {
     "float64": "f64",
@@ -123,7 +123,7 @@ def argument_row(argument: Argument, short: bool = False) -> tuple[str, str, str
     )
 
 
-def headline(report: Explanation) -> str:
+def headline(report: Report) -> str:
     """The function, its value, and how many steps and arguments it has."""
     value = report.value
     while isinstance(value, tuple):

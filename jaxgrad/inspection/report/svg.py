@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from jaxgrad.inspection._format import cut
-from jaxgrad.inspection._layout import Drawing, Size, draw
-from jaxgrad.inspection._nodes import Edge, Graph, Node, graph
-from jaxgrad.inspection._palette import LIGHT, graph_rules
-from jaxgrad.inspection._steps import Explanation
+from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.report.drawing import Edge, Graph, Node, graph
+from jaxgrad.inspection.report.layout import Drawing, Size, draw
+from jaxgrad.inspection.report.palette import LIGHT, graph_rules
+from jaxgrad.inspection.report.rows import cut
 
 LETTER, LINE, PAD, MARGIN = 6.7, 17.0, 8.0, 16.0
 LONGEST = 34
@@ -45,7 +45,7 @@ class _Box(NamedTuple):
     size: Size
 
 
-def svg(report: Explanation) -> str:
+def svg(report: Report) -> str:
     """The graph of a report, alone."""
     return picture(graph(report))
 

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from jaxgrad.inspection._format import argument_row, place, rows_of
-from jaxgrad.inspection._marks import MEANING, Mark, key_of, marks
-from jaxgrad.inspection._steps import Argument, Explanation, Operand, Step
+from jaxgrad.inspection.report.data import Argument, Operand, Report, Step
+from jaxgrad.inspection.report.marks import MEANING, Mark, key_of, marks
+from jaxgrad.inspection.report.rows import argument_row, place, rows_of
 
 
 class Node(NamedTuple):
@@ -50,7 +50,7 @@ class Graph(NamedTuple):
     edges: list[Edge]
 
 
-def graph(report: Explanation) -> Graph:
+def graph(report: Report) -> Graph:
     """What the pictures of a report draw."""
     read = [(step, o) for step in report.steps for o in step.inputs]
     used = {o.index for _, o in read if o.kind == "argument"}
@@ -112,7 +112,7 @@ def _constant(index: int, label: str) -> Node:
     return Node(f"constant-{index}", "constant", label, "constant", "none", (), more)
 
 
-def _step(step: Step, found: tuple[Mark, ...], report: Explanation) -> Node:
+def _step(step: Step, found: tuple[Mark, ...], report: Report) -> Node:
     short = rows_of(step, short=True)
     title = step.operation
     if step.name != step.operation:

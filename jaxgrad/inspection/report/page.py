@@ -5,7 +5,7 @@ that nothing else on the notebook's page changes. The script adds what CSS canno
 a card at the pointer, the edges of a node lit, and its row of the table on a click.
 """
 
-from jaxgrad.inspection._palette import DARK, LIGHT, graph_rules, page_rules
+from jaxgrad.inspection.report.palette import DARK, LIGHT, graph_rules, page_rules
 
 GEOMETRY = """
 .jaxgrad { font: 13px/1.45 system-ui, sans-serif; }

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from jaxgrad.inspection._steps import Argument, Explanation, Step
-from jaxgrad.inspection._summary import Summary
+from jaxgrad.inspection.report.data import Argument, Report, Step
+from jaxgrad.inspection.report.summary import Summary
 
 Mark = Literal["blamed", "non-finite", "exploding", "dead", "zero"]
 
@@ -28,7 +28,7 @@ def key_of(thing: Step | Argument) -> str:
     return f"{kind}-{thing.index}"
 
 
-def marks(report: Explanation) -> Marks:
+def marks(report: Report) -> Marks:
     """The marks of the steps and arguments that have one, by their keys."""
     norms = [
         gradient.norm
@@ -48,7 +48,7 @@ def marks(report: Explanation) -> Marks:
     return {key: each for key, each in found.items() if each}
 
 
-def _culprit(report: Explanation) -> str:
+def _culprit(report: Report) -> str:
     """The key of the step or argument that is blamed for a NaN; empty if none is."""
     if not has_nonfinite(report) or (blame := report.nonfinite) is None:
         return ""
@@ -76,7 +76,7 @@ def named(found: Marks) -> list[tuple[str, str]]:
     return [(mark, MEANING[mark]) for mark in given]
 
 
-def has_nonfinite(report: Explanation) -> bool:
+def has_nonfinite(report: Report) -> bool:
     """Whether a step, an argument or a gradient holds NaN or infinite elements."""
     summaries = [s for step in report.steps for pair in step.summaries for s in pair]
     summaries += [s for argument in report.arguments for s in argument.summaries]

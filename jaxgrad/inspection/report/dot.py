@@ -1,11 +1,11 @@
 """The graph in Graphviz's DOT language, for those who have its `dot` program."""
 
-from jaxgrad.inspection._nodes import Node, graph
-from jaxgrad.inspection._palette import LIGHT
-from jaxgrad.inspection._steps import Explanation
+from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.report.drawing import Node, graph
+from jaxgrad.inspection.report.palette import LIGHT
 
 
-def dot(report: Explanation) -> str:
+def dot(report: Report) -> str:
     """Records `operation | value | gradient`, and edges along the data."""
     name, nodes, edges = graph(report)
     lines = [

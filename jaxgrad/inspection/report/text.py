@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxgrad.inspection._format import (
+from jaxgrad.inspection.report.data import Finding, Report
+from jaxgrad.inspection.report.marks import Marks, has_nonfinite, key_of, marks, named
+from jaxgrad.inspection.report.rows import (
     argument_row,
     cut,
     headline,
@@ -15,8 +17,6 @@ from jaxgrad.inspection._format import (
     place,
     rows_of,
 )
-from jaxgrad.inspection._marks import Marks, has_nonfinite, key_of, marks, named
-from jaxgrad.inspection._steps import Blame, Explanation
 
 Row = tuple[str, ...]
 HEADER = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
@@ -45,7 +45,7 @@ FORMS = (
 )
 
 
-def text(report: Explanation, width: int | None = None) -> str:
+def text(report: Report, width: int | None = None) -> str:
     """The report as a table: the arguments, the steps, and what stands out.
 
     Args:
@@ -66,7 +66,7 @@ def text(report: Explanation, width: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _fitting(report: Explanation, found: Marks, width: int) -> list[str]:
+def _fitting(report: Report, found: Marks, width: int) -> list[str]:
     """The table in the first form that fits, or the last one, cut."""
     form, rows = FORMS[0], []
     for form in FORMS:
@@ -85,13 +85,13 @@ def _fitting(report: Explanation, found: Marks, width: int) -> list[str]:
     return [*lines, f"arrays: {shape}"] if _any_arrays(report) else lines
 
 
-def _any_arrays(report: Explanation) -> bool:
+def _any_arrays(report: Report) -> bool:
     summaries = [s for step in report.steps for s, _ in step.summaries]
     summaries += [argument.summaries[0] for argument in report.arguments]
     return any(s.size > 1 for s in summaries if s)
 
 
-def _rows(report: Explanation, found: Marks, form: _Form) -> list[Row]:
+def _rows(report: Report, found: Marks, form: _Form) -> list[Row]:
     rows: list[Row] = []
     for argument in report.arguments:
         path, kind, value, gradient = argument_row(argument, form.short)
@@ -145,7 +145,7 @@ def _line(row: Row, widths: Sequence[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def blame_text(blame: Blame, width: int = PROSE) -> str:
+def blame_text(blame: Finding, width: int = PROSE) -> str:
     """A blame as a few lines: what, where, which values, why."""
     lines = [_what(blame)]
     source = blame.source or (blame.step and blame.step.source)
@@ -169,7 +169,7 @@ def blame_text(blame: Blame, width: int = PROSE) -> str:
     return "\n".join(lines)
 
 
-def _what(blame: Blame) -> str:
+def _what(blame: Finding) -> str:
     elements = f"{blame.count} non-finite element{'' if blame.count == 1 else 's'}"
     when = "" if blame.iteration is None else f" in iteration {blame.iteration}"
     if blame.phase == "input":

@@ -8,13 +8,12 @@ nothing else, so a report can be built by hand, which is how they are tested.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from jaxgrad._types import PyTree
-from jaxgrad.inspection._summary import Summary, summarize
+from jaxgrad.inspection.report.summary import Summary, summarize
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ class Argument:
 
 
 @dataclass(frozen=True, eq=False)
-class Blame:
+class Finding:
     """Which step made the first NaN or Inf that reaches a result, and why.
 
     Attributes:
@@ -185,14 +184,9 @@ class Blame:
     source: Source | None = None
     became: Step | None = None
 
-    def __str__(self) -> str:
-        from jaxgrad.inspection._text import blame_text
-
-        return blame_text(self)
-
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Report:
     """The value and gradients of a function, and every step between.
 
     Attributes:
@@ -212,11 +206,11 @@ class Explanation:
     steps: tuple[Step, ...]
     result: int | None = None
     note: str = ""
-    _blame: Callable[[], Blame | None] = field(default=lambda: None, repr=False)
-    _found: list[Blame | None] = field(default_factory=list, repr=False)
+    _blame: Callable[[], Finding | None] = field(default=lambda: None, repr=False)
+    _found: list[Finding | None] = field(default_factory=list, repr=False)
 
     @property
-    def nonfinite(self) -> Blame | None:
+    def nonfinite(self) -> Finding | None:
         """None, or which step made the first NaN or Inf (see `find_nonfinite`)."""
         if not self._found:
             self._found.append(self._blame())
@@ -245,34 +239,6 @@ class Explanation:
 
     def __len__(self) -> int:
         return len(self.steps)
-
-    def __str__(self) -> str:
-        from jaxgrad.inspection._text import text
-
-        return text(self)
-
-    def _repr_html_(self) -> str:
-        from jaxgrad.inspection._html import fragment
-
-        return fragment(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the report as one self-contained HTML page."""
-        from jaxgrad.inspection._html import page
-
-        Path(path).write_text(page(self), encoding="utf-8")
-
-    def to_svg(self) -> str:
-        """The graph as SVG: arguments at the left, the result at the right."""
-        from jaxgrad.inspection._svg import svg
-
-        return svg(self)
-
-    def to_dot(self) -> str:
-        """The graph in Graphviz's DOT language."""
-        from jaxgrad.inspection._dot import dot
-
-        return dot(self)
 
 
 def _summary(value: Any, taken: np.ndarray | None = None) -> Summary | None:

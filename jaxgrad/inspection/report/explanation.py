@@ -1,0 +1,38 @@
+"""A `Report` and a `Finding` that can show themselves."""
+
+from pathlib import Path
+
+from jaxgrad.inspection.report.data import Finding, Report
+from jaxgrad.inspection.report.dot import dot
+from jaxgrad.inspection.report.html import fragment, page
+from jaxgrad.inspection.report.svg import svg
+from jaxgrad.inspection.report.text import blame_text, text
+
+
+class Blame(Finding):
+    """A `Finding` that prints as a few lines."""
+
+    def __str__(self) -> str:
+        return blame_text(self)
+
+
+class Explanation(Report):
+    """A `Report` that prints as a table and is drawn as a page, SVG or DOT."""
+
+    def __str__(self) -> str:
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the report as one self-contained HTML page."""
+        Path(path).write_text(page(self), encoding="utf-8")
+
+    def to_svg(self) -> str:
+        """The graph as SVG: arguments at the left, the result at the right."""
+        return svg(self)
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz's DOT language."""
+        return dot(self)
