@@ -555,7 +555,7 @@ def test_python_that_reads_values_still_gets_an_explanation():
         return x.sum()
 
     report = explain(reads_itself)(jnp.ones(2))
-    assert "needs a value" in report.note and len(report) == 1
+    assert "needs a concrete value" in report.note and len(report) == 1
     assert report.steps[0].source.text == "if x[0] > 0:"
     np.testing.assert_array_equal(report.gradients, [3.0, 3.0])
 

@@ -181,14 +181,14 @@ def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
     given = argument(0, "x", np.ones(2), bad)
     made = tuple(step(i, n, "op", (), bad, bad) for i, n in enumerate(("a", "b", "c")))
     blame = Blame("backward", made[1], None, None, 1, {}, "Look.")
-    report = Explanation("f", np.float32(0), (), (given,), made, _blame=lambda: blame)
+    report = Explanation("f", np.float32(0), (), (given,), made, _find=lambda _: blame)
     found = marks(report)
     assert found["step-1"] == ("blamed",)
     assert {found[k] for k in ("argument-0", "step-0", "step-2")} == {("non-finite",)}
     assert 'class="node step blamed" id="step-1"' in report.to_svg()
     assert 'id="row-step-1" class="step blamed"' in page(report)
     blame = Blame("input", None, "x", None, 1, {}, "Look.")
-    asked = Explanation("f", np.float32(0), (), (given,), made, _blame=lambda: blame)
+    asked = Explanation("f", np.float32(0), (), (given,), made, _find=lambda _: blame)
     assert marks(asked)["argument-0"] == ("blamed",)
 
 
@@ -358,7 +358,7 @@ def test_a_report_with_a_nan_tells_whom_to_blame_once_asked():
         (),
         (),
         (bad,),
-        _blame=lambda: asked.append(1) or blame,
+        _find=lambda _: asked.append(1) or blame,
     )
     assert asked == []
     assert (

@@ -1,11 +1,10 @@
 """Every intermediate value of a JAX function, its gradient and its source line."""
 
-from jaxgrad.inspection._checked import NonFiniteError as NonFiniteError
-from jaxgrad.inspection._checked import (
-    checked_value_and_grad as checked_value_and_grad,
-)
-from jaxgrad.inspection._explain import explain as explain
-from jaxgrad.inspection._nonfinite import find_nonfinite as find_nonfinite
+from jaxgrad.inspection.checked import NonFiniteError as NonFiniteError
+from jaxgrad.inspection.checked import checked_value_and_grad as checked_value_and_grad
+from jaxgrad.inspection.explain import explain as explain
+from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite
+from jaxgrad.inspection.program.failures import InspectionWarning as InspectionWarning
 from jaxgrad.inspection.report.data import Argument as Argument
 from jaxgrad.inspection.report.data import Operand as Operand
 from jaxgrad.inspection.report.data import Source as Source

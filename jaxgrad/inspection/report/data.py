@@ -206,14 +206,16 @@ class Report:
     steps: tuple[Step, ...]
     result: int | None = None
     note: str = ""
-    _blame: Callable[[], Finding | None] = field(default=lambda: None, repr=False)
+    _find: Callable[["Report"], Finding | None] = field(
+        default=lambda _: None, repr=False
+    )
     _found: list[Finding | None] = field(default_factory=list, repr=False)
 
     @property
     def nonfinite(self) -> Finding | None:
         """None, or which step made the first NaN or Inf (see `find_nonfinite`)."""
         if not self._found:
-            self._found.append(self._blame())
+            self._found.append(self._find(self))
         return self._found[0]
 
     def __getitem__(self, key: int | str) -> Step:

@@ -1,20 +1,19 @@
-"""Put the drafts and the recorded numbers together: arguments and steps."""
+"""From drafts and recorded numbers to the steps and arguments of a report."""
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection._cotangents import Mode
-from jaxgrad.inspection._describe import Draft, Origin, constant_label
-from jaxgrad.inspection._frames import name_of
-from jaxgrad.inspection._jaxprs import OPAQUE, is_floating
-from jaxgrad.inspection._trace import Call, Leaf
+from jaxgrad.inspection.program.call import Call, Leaf
+from jaxgrad.inspection.program.frames import name_of
+from jaxgrad.inspection.program.jaxprs import NOT_REVERSIBLE, is_floating
+from jaxgrad.inspection.program.labels import Draft, Origins
 from jaxgrad.inspection.report.data import Argument, Operand, Source, Step
 from jaxgrad.inspection.report.summary import Summary
+from jaxgrad.inspection.run.gradients import Mode, branch_key
 
 
 def arguments_of(
@@ -38,21 +37,9 @@ def arguments_of(
     return tuple(arguments)
 
 
-def constant_name(f: Callable[..., Any], constant: Any) -> str:
-    """The name under which `f` closes over an array, else its dtype and shape."""
-    try:
-        closed = inspect.getclosurevars(inspect.unwrap(f))
-    except (TypeError, ValueError):
-        return constant_label(constant)
-    for name, value in {**closed.globals, **closed.nonlocals}.items():
-        if value is constant or _same_memory(value, constant):
-            return name
-    return constant_label(constant)
-
-
-def steps_of(
+def build_steps(
     drafts: Sequence[Draft],
-    result: Sequence[Origin],
+    result: Origins,
     records: Mapping[int, Any],
     cotangents: Mapping[int, Any],
     mode: Mode,
@@ -69,7 +56,7 @@ def steps_of(
         mask = None if masks[slot].all() else masks[slot]
         values = _read(draft, records[slot], mask, mode)
         gradients = _read(draft, cotangents[slot], mask, mode)
-        steps.append(step(draft, index, values, gradients, draft.loop, mask))
+        steps.append(build_step(draft, index, values, gradients, draft.loop, mask))
     final = [o.number for o in result if o.kind == "step" and o.number in index.steps]
     return tuple(steps), index.steps[final[0]] if final else None
 
@@ -106,7 +93,7 @@ def numbered(drafts: Sequence[Draft]) -> Numbering:
     )
 
 
-def step(
+def build_step(
     draft: Draft,
     index: Numbering,
     values: Sequence[Any],
@@ -131,7 +118,7 @@ def step(
         value=whole(values),
         gradient=whole(gradients),
         source=draft.source,
-        scope=item.place.scope,
+        scope=item.site.scope,
         loop=loop,
         outputs=names if len(names) > 1 else (),
         aliases=() if len(names) > 1 else tuple(draft.names.get(0, ())[:-1]),
@@ -169,7 +156,7 @@ def _why(draft: Draft) -> str:
         return ""
     if not any(map(is_floating, draft.avals)):
         return f"{draft.avals[0].dtype}: no gradient"
-    if any(equation.primitive.name in OPAQUE for equation in item.equations):
+    if any(equation.primitive.name in NOT_REVERSIBLE for equation in item.equations):
         return "forward only"
     return "cuts the gradient" if item.cuts else "not differentiated"
 
@@ -182,7 +169,7 @@ def _joint_name(draft: Draft, names: tuple[str, ...]) -> str:
     return roots.pop() if len(roots) == 1 and "" not in roots else ", ".join(names)
 
 
-def _operands(origins: Sequence[Origin], index: Numbering) -> tuple[Operand, ...]:
+def _operands(origins: Origins, index: Numbering) -> tuple[Operand, ...]:
     operands = []
     for origin in origins:
         if origin.kind != "step":
@@ -199,12 +186,6 @@ def _taken(draft: Draft, records: Mapping[int, Any]) -> np.ndarray:
     """Whether the step was run, in each iteration of the loops around it."""
     mask = np.ones(draft.loop, bool)
     for slot, branch in draft.branch:
-        chosen = np.asarray(records[~slot]) == branch
+        chosen = np.asarray(records[branch_key(slot)]) == branch
         mask &= chosen.reshape(chosen.shape + (1,) * (mask.ndim - chosen.ndim))
     return mask
-
-
-def _same_memory(value: Any, constant: Any) -> bool:
-    return isinstance(value, np.ndarray) and np.may_share_memory(
-        value, np.asarray(constant)
-    )

@@ -1,4 +1,4 @@
-"""From a finding to advice: what usually causes it, and what to write instead."""
+"""From a culprit to advice: what usually causes it, and what to write instead."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection._blame import Finding
+from jaxgrad.inspection.faults.culprit import Culprit
+from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES
 
 # The primitives whose derivative is infinite somewhere: which operand decides, where
 # that is, and how to say it.
@@ -95,20 +96,20 @@ GUARD = (
 )
 
 
-def hint(finding: Finding, operation: str) -> str:
-    """Advice for a finding.
+def hint(culprit: Culprit, operation: str) -> str:
+    """Advice for a non-finite value.
 
     Args:
-        finding: The finding.
+        culprit: Where the walk ended.
         operation: What the step computes, in the user's words.
     """
-    if finding.phase == "input":
+    if culprit.phase == "input":
         return (
             "The value came in so: look at the data, or, for a parameter, at the "
             "update before."
         )
-    if finding.phase == "constant":
-        if jnp.isnan(finding.value.array).any():
+    if culprit.phase == "constant":
+        if jnp.isnan(culprit.value.array).any():
             return "A NaN stands in the function itself."
         if operation.startswith("segment_"):
             return (
@@ -118,27 +119,26 @@ def hint(finding: Finding, operation: str) -> str:
             "An infinite constant reaches the result: mask with a large finite number "
             "(-1e9 for logits), and see that no row is masked throughout."
         )
-    if finding.phase == "backward":
-        return _backward(finding, operation) + "."
-    if _in_derivative(finding):
-        return _derivative(finding, operation) + "."
-    return _forward(finding, operation) + "."
+    if culprit.phase == "backward":
+        return _backward(culprit, operation) + "."
+    if _in_derivative(culprit):
+        return _derivative(culprit, operation) + "."
+    return _forward(culprit, operation) + "."
 
 
-def _in_derivative(finding: Finding) -> bool:
+def _in_derivative(culprit: Culprit) -> bool:
     """Whether a step belongs to a gradient that the user takes inside."""
-    entry = finding.entry
-    stack = entry.place.stack if entry and entry.place else ""
-    return "jvp(" in stack or "transpose(" in stack
+    site = culprit.entry.site if culprit.entry else None
+    return site is not None and site.derivative
 
 
-def _derivative(finding: Finding, operation: str) -> str:
-    assert finding.entry is not None
+def _derivative(culprit: Culprit, operation: str) -> str:
+    assert culprit.entry is not None
     base = operation.removesuffix(" (backward)")
     primitive = SPELLED.get(base, base)
-    if primitive not in SINGULAR or finding.entry.primitive in OVERFLOW:
-        return _forward(finding, base)
-    return _singular(SINGULAR[primitive][-1], base, finding.met_zero and DOUBLE_WHERE)
+    if primitive not in SINGULAR or culprit.entry.primitive in OVERFLOW:
+        return _forward(culprit, base)
+    return _singular(SINGULAR[primitive][-1], base, culprit.met_zero and DOUBLE_WHERE)
 
 
 def _singular(reason: str, operation: str, blocked: str | bool) -> str:
@@ -152,10 +152,10 @@ def _singular(reason: str, operation: str, blocked: str | bool) -> str:
     return f"{reason[0].upper()}{reason[1:]}: keep its argument away from there"
 
 
-def _forward(finding: Finding, operation: str) -> str:
-    assert finding.entry is not None
-    primitive, dtype = finding.entry.primitive, finding.value.array.dtype
-    overflow = np.asarray(jnp.isinf(finding.value.array))[finding.mask].all()
+def _forward(culprit: Culprit, operation: str) -> str:
+    assert culprit.entry is not None
+    primitive, dtype = culprit.entry.primitive, culprit.value.array.dtype
+    overflow = np.asarray(jnp.isinf(culprit.value.array))[culprit.mask].all()
     if primitive in OVERFLOW:
         edge = np.log(float(jnp.finfo(dtype).max))
         return (
@@ -165,15 +165,15 @@ def _forward(finding: Finding, operation: str) -> str:
         )
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
         return f"{operation} of nothing but -inf: a row is masked throughout"
-    if primitive == "log" and finding.met_zero:
+    if primitive == "log" and culprit.met_zero:
         return (
             "0 * log(0) is NaN: jax.scipy.special.xlogy(x, y) is 0 at x = 0, and so is "
             "entr(x), which is -x * log(x)"
         )
     if operation in OF_OPERATION:
         return OF_OPERATION[operation]
-    if primitive in DOMAIN and not (overflow and _far_from_its_pole(finding)):
-        if primitive == "div" and _of_zero(finding):
+    if primitive in DOMAIN and not (overflow and _far_from_its_pole(culprit)):
+        if primitive == "div" and _of_zero(culprit):
             return f"0 / 0 is NaN: {DOMAIN['div'].removeprefix('a division by 0: ')}"
         return DOMAIN[primitive].format(dtype=dtype)
     if overflow and dtype == jnp.float16:
@@ -188,28 +188,28 @@ def _forward(finding: Finding, operation: str) -> str:
             f"{operation or primitive} is infinite here, or leaves the range of "
             f"{dtype}: keep its argument away from there"
         )
-    if primitive.startswith("custom_"):
+    if primitive in CUSTOM_RULES:
         return "a function with a custom derivative returned it: look at its definition"
     return f"{primitive} has no finite value for these operands"
 
 
-def _backward(finding: Finding, operation: str) -> str:
-    entry = finding.entry
-    if finding.adding or entry is None:
+def _backward(culprit: Culprit, operation: str) -> str:
+    entry = culprit.entry
+    if culprit.adding or entry is None:
         return (
             "The cotangents of several readers are finite, but their sum is not: "
             "scale the loss down, or accumulate in a wider dtype"
         )
-    primitive, dtype = entry.primitive, finding.value.array.dtype
-    if primitive.startswith("custom_"):
+    primitive, dtype = entry.primitive, culprit.value.array.dtype
+    if primitive in CUSTOM_RULES:
         return "The rule of a custom derivative returned it: look at the rule"
     if primitive in COINCIDING:
         return f"{COINCIDING[primitive].capitalize()} have no derivative"
     if primitive not in SINGULAR and primitive not in LINEAR:
         return f"The derivative of {primitive} is not finite here"
-    incoming = [np.asarray(c) for c in finding.cotangents if c is not None]
-    blocked = any(c.shape == finding.mask.shape and _zero(c, finding) for c in incoming)
-    if not blocked and _far_from_its_pole(finding):
+    incoming = [np.asarray(c) for c in culprit.cotangents if c is not None]
+    blocked = any(c.shape == culprit.mask.shape and _zero(c, culprit) for c in incoming)
+    if not blocked and _far_from_its_pole(culprit):
         return (
             f"The gradient leaves the range of {dtype} on its way back through "
             f"{operation}{_narrower(dtype)}"
@@ -217,15 +217,15 @@ def _backward(finding: Finding, operation: str) -> str:
     reason = SINGULAR[primitive][-1] if primitive in SINGULAR else "it overflowed"
     if dtype == jnp.float16:
         reason += "; float16 ends at 65504, so compute this step in float32"
-    way = DOUBLE_WHERE if _selected_from(finding) else GUARD
+    way = DOUBLE_WHERE if _selected_from(culprit) else GUARD
     return _singular(reason, operation, blocked and way)
 
 
-def _of_zero(finding: Finding) -> bool:
+def _of_zero(culprit: Culprit) -> bool:
     """Whether what is divided is 0, too."""
-    assert finding.entry is not None
-    numerator = np.asarray(finding.entry.operands[0].array)
-    chosen = finding.mask if numerator.shape == finding.mask.shape else ...
+    assert culprit.entry is not None
+    numerator = np.asarray(culprit.entry.operands[0].array)
+    chosen = culprit.mask if numerator.shape == culprit.mask.shape else ...
     return bool((numerator[chosen] == 0).all())
 
 
@@ -236,24 +236,24 @@ def _narrower(dtype: Any) -> str:
     return ": scale the loss down, or keep the factors that meet here small"
 
 
-def _far_from_its_pole(finding: Finding) -> bool:
+def _far_from_its_pole(culprit: Culprit) -> bool:
     """Whether the deciding operand is not where the primitive is infinite."""
-    assert finding.entry is not None
-    if finding.entry.primitive not in SINGULAR:
+    assert culprit.entry is not None
+    if culprit.entry.primitive not in SINGULAR:
         return True
-    position, poles, _ = SINGULAR[finding.entry.primitive]
-    if len(finding.entry.operands) <= position:
+    position, poles, _ = SINGULAR[culprit.entry.primitive]
+    if len(culprit.entry.operands) <= position:
         return False
-    array = np.asarray(finding.entry.operands[position].array)
-    if array.shape == finding.mask.shape:
-        array = array[finding.mask]
+    array = np.asarray(culprit.entry.operands[position].array)
+    if array.shape == culprit.mask.shape:
+        array = array[culprit.mask]
     return bool(poles) and not np.isin(array, np.asarray(poles, array.dtype)).any()
 
 
-def _selected_from(finding: Finding) -> bool:
+def _selected_from(culprit: Culprit) -> bool:
     """Whether a `where` stands between what was computed and the result."""
-    assert finding.entry is not None
-    seen, pending = set(), list(finding.entry.outputs)
+    assert culprit.entry is not None
+    seen, pending = set(), list(culprit.entry.outputs)
     while pending:
         for reader, _ in pending.pop().parts:
             if reader is None or reader.number in seen:
@@ -265,5 +265,5 @@ def _selected_from(finding: Finding) -> bool:
     return False
 
 
-def _zero(cotangent: np.ndarray, finding: Finding) -> bool:
-    return bool((cotangent[finding.mask] == 0).all())
+def _zero(cotangent: np.ndarray, culprit: Culprit) -> bool:
+    return bool((cotangent[culprit.mask] == 0).all())

@@ -14,12 +14,15 @@ import itertools
 import linecache
 import site
 import sysconfig
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import CodeType, MethodType
+from traceback import walk_tb
+from types import CodeType, MethodType, TracebackType
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from jaxgrad.inspection.program.jaxprs import DIFFERENTIATING, TRACING
 from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
@@ -41,6 +44,7 @@ class Frame(NamedTuple):
     offset: int
 
 
+@functools.lru_cache(maxsize=4096)
 def frames_of(stack: Any) -> tuple[Frame, ...]:
     """The frames inside the innermost tracing, outermost first."""
     if stack is None:
@@ -48,10 +52,17 @@ def frames_of(stack: Any) -> tuple[Frame, ...]:
     inside = []
     for code, offset in zip(*stack.raw_frames(), strict=True):
         # Older versions of JAX go on to whoever happened to trace this first.
-        if code.co_name.startswith("trace_to_jaxpr") and is_library(code.co_filename):
+        if code.co_name in TRACING and is_library(code.co_filename):
             break
         inside.append(Frame(code, offset))
     return tuple(reversed(inside))
+
+
+def takes_gradient(frame: Frame) -> bool:
+    """Whether a frame is JAX's own, differentiating a function."""
+    return frame.code.co_name in DIFFERENTIATING and is_machinery(
+        frame.code.co_filename
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -92,6 +103,21 @@ def name_of(function: Callable[..., Any]) -> str:
     function = _innermost(function)
     name = getattr(function, "__name__", type(function).__name__)
     return "function" if name == "<lambda>" else name
+
+
+def closed_over_name(function: Callable[..., Any], value: Any) -> str:
+    """The name under which a function closes over an array, or ""."""
+    try:
+        closed = inspect.getclosurevars(inspect.unwrap(function))
+    except (TypeError, ValueError):
+        return ""
+    for name, each in {**closed.globals, **closed.nonlocals}.items():
+        if each is value or (
+            isinstance(each, np.ndarray)
+            and np.may_share_memory(each, np.asarray(value))
+        ):
+            return name
+    return ""
 
 
 class Passes:
@@ -171,13 +197,11 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
     )
 
 
-def fault_line(fault: BaseException) -> Source:
-    """The innermost line of the user's in the traceback of an exception."""
-    walked = traceback.walk_tb(fault.__traceback__)
-    frames = [Frame(frame.f_code, frame.f_lasti) for frame, _ in walked]
-    return source_of(
-        next((f for f in reversed(frames) if not is_library(f.code.co_filename)), None)
-    )
+def fault_line(trace: TracebackType | None) -> Source | None:
+    """The user's innermost line in a traceback, or None."""
+    frames = [Frame(frame.f_code, frame.f_lasti) for frame, _ in walk_tb(trace)]
+    users = [f for f in frames if not is_library(f.code.co_filename)]
+    return source_of(users[-1]) if users else None
 
 
 def definition_of(function: Callable[..., Any]) -> Source:
@@ -273,7 +297,7 @@ def _standard_folder() -> str:
 
 @functools.cache
 def _own_folder() -> str:
-    return f"{Path(__file__).parent}/"
+    return f"{Path(__file__).parents[1]}/"
 
 
 @functools.cache

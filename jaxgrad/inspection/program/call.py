@@ -19,49 +19,12 @@ from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
 from jaxgrad._checks import check_not_traced
 from jaxgrad._types import Array, PyTree
-from jaxgrad.inspection._frames import definition_of, fault_line
-from jaxgrad.inspection.report.data import Source
-
-# What tracing raises where Python needs the value of an array.
-CONCRETE = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
 
 # JAX sets its options as attributes that no type checker sees.
 CONFIGURED: Any = jax.config
 
 # A number of layers or a flag stays a Python object; these enter the trace.
 TRACED = (jax.Array, np.ndarray, np.floating, float)
-
-
-class NotEntered(Exception):
-    """A function cannot be taken apart; `source` is the line that stands in the way."""
-
-    def __init__(self, reason: str, source: Source) -> None:
-        super().__init__(reason)
-        self.source = source
-
-
-def needs_value(fault: BaseException) -> NotEntered:
-    """Python needs the value of something that is being traced."""
-    line = fault_line(fault)
-    reason = f"line {line.line} of {line.function} needs a value to go on"
-    return NotEntered(reason, line)
-
-
-@contextmanager
-def entering(f: Callable[..., Any]) -> Iterator[None]:
-    """Take the steps apart; what is foreign to this package is no error of `f`."""
-    try:
-        yield
-    except Exception as fault:
-        reason = str(fault).partition("\n")[0]
-        raise NotEntered(
-            f"{type(fault).__name__}: {reason}", definition_of(f)
-        ) from fault
 
 
 def disabled_jit() -> bool:
@@ -219,7 +182,7 @@ def trace(call: Call, concrete: bool = False) -> Traced:
     """Trace the function; with `concrete` only the differentiated leaves are inputs.
 
     Raises:
-        Any of `CONCRETE`: If Python needs the value of a traced array.
+        Any of `NEEDS_VALUE`: If Python needs the value of a traced array.
     """
     others = [] if concrete else call.others
     inputs = call.differentiated + others
@@ -256,6 +219,31 @@ def trace_at_best(call: Call) -> Traced:
         # Perhaps it reads a value, or insists on a float: so it gets what it would
         # get from jax.value_and_grad. A fault of its own is raised from here.
         return trace(call, concrete=True)
+
+
+def bind_differentiated(
+    function: str,
+    f: Callable[..., Any],
+    argnums: int | Sequence[int],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Call:
+    """Flatten the arguments; those of `argnums` are differentiated.
+
+    Raises:
+        TypeError: If a leaf of theirs is not floating.
+    """
+    chosen = positions_of(function, argnums, args)
+    call = bind(function, f, args, kwargs, lambda key, _: key in chosen)
+    for leaf in call.differentiated:
+        if not is_floating(leaf.value):
+            kind = getattr(leaf.value, "dtype", type(leaf.value).__name__)
+            raise TypeError(
+                f"{function}: expected {leaf.path} of a floating dtype to "
+                f"differentiate by, got {kind} instead; choose other arguments with "
+                "argnums."
+            )
+    return call
 
 
 def bind_all(

@@ -5,36 +5,37 @@ the user produced become one `Item`; the user's own functions behind `jit`, `sca
 `cond` and `checkpoint` are entered and become `Block`s inside the item.
 """
 
+import functools
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jaxgrad.inspection._frames import (
+from jaxgrad.inspection.program.frames import (
     Frame,
     Passes,
     frames_of,
     is_library,
     is_machinery,
 )
-from jaxgrad.inspection._jaxprs import (
+from jaxgrad.inspection.program.jaxprs import (
     ENTERED,
     Kind,
     bodies_of,
     constants_of,
     is_literal,
+    is_reference,
     jaxpr_of,
     open_jaxpr,
+    scope_of,
+    transforms_of,
 )
 
 Depth = Literal["user", "library", "primitive"]
 
-TRANSPOSED = "transpose("
-
 
 @dataclass(frozen=True)
-class Place:
+class CallSite:
     """Where an equation comes from.
 
     Attributes:
@@ -43,7 +44,9 @@ class Place:
         anchor: Index of the innermost frame that counts as a step, or None.
         user: Index of the innermost frame of the user's, or None.
         counts: For each frame, whether it counts as a step.
-        stack: Named scopes and transformations.
+        scope: The named scopes and Flax modules around it: `MLP/Dense_0`.
+        transforms: The transformations that made it, outermost first: a "jvp" or a
+            "transpose" belongs to a gradient that the user takes inside.
     """
 
     frames: tuple[Frame, ...]
@@ -51,20 +54,18 @@ class Place:
     anchor: int | None
     user: int | None
     counts: tuple[bool, ...]
-    stack: str
+    scope: str
+    transforms: tuple[str, ...]
 
     @property
-    def transposed(self) -> bool:
-        """Whether it belongs to the backward pass of a gradient taken inside."""
-        return TRANSPOSED in self.stack
+    def derivative(self) -> bool:
+        """Whether it belongs to a gradient that the user takes inside."""
+        return "jvp" in self.transforms or self.backward
 
     @property
-    def scope(self) -> str:
-        """The named scopes and Flax modules alone: `jvp(MLP)/Dense_0` is in two."""
-        scope, before = self.stack, ""
-        while scope != before:
-            before, scope = scope, re.sub(r"\w+\(([^()]*)\)", r"\1", scope)
-        return "/".join(part for part in scope.split("/") if part)
+    def backward(self) -> bool:
+        """Whether it belongs to the backward pass of such a gradient."""
+        return "transpose" in self.transforms
 
     @property
     def key(self) -> tuple[Any, ...] | None:
@@ -72,7 +73,7 @@ class Place:
         if self.anchor is None:
             return None
         at = self.anchor
-        return (self.passes[at], self.frames[at], self.transposed)
+        return (self.passes[at], self.frames[at], self.backward)
 
 
 @dataclass(eq=False)
@@ -84,10 +85,10 @@ class Item:
         equations: The primitive equations.
         reads: Variables from outside.
         writes: Variables that are used outside.
-        place: Where it comes from.
+        site: Where it comes from.
         visible: Whether it is a step of its own.
         bodies: The blocks of an entered equation.
-        slot: Number of the item in the whole graph.
+        slot: Number of the item in the whole program.
         shown: The positions in `writes` that are the user's; the others are what a
             gradient taken inside keeps for its backward pass.
         active: For each of `writes`, whether a derivative passes through it.
@@ -99,7 +100,7 @@ class Item:
     equations: tuple[Any, ...]
     reads: tuple[Any, ...]
     writes: tuple[Any, ...]
-    place: Place
+    site: CallSite
     visible: bool = True
     bodies: tuple["Block", ...] = ()
     slot: int = -1
@@ -112,6 +113,16 @@ class Item:
     def equation(self) -> Any:
         """The equation that gives the results."""
         return self.equations[-1]
+
+    @property
+    def is_primitive(self) -> bool:
+        """Whether it is one primitive operation, with nothing to open."""
+        return len(self.equations) == 1 and not bodies_of(self.equation)
+
+    @functools.cached_property
+    def opened(self) -> "Block":
+        """The primitive operations of a call, one item each, loops entered."""
+        return Builder("primitive", loops=True).block(self.jaxpr, self.site.transforms)
 
     def written(self, results: Sequence[Any]) -> list[Any]:
         """Of the results of an entered equation those that are used."""
@@ -158,7 +169,7 @@ class Builder:
     home: str = ""
     loops: bool = False
     _slots: Iterator[int] = field(default_factory=itertools.count)
-    _ours: dict[int, bool] = field(default_factory=dict)
+    _cached_user: dict[int, bool] = field(default_factory=dict)
 
     def program(self, closed: Any) -> Block:
         """The block of a whole function; its last inputs are its constants."""
@@ -166,15 +177,16 @@ class Builder:
         variables = (variable for variable, _ in block.constants)
         return Block((*block.inputs, *variables), (), block.items, block.outputs)
 
-    def block(self, closed: Any) -> Block:
-        """The block of a closed jaxpr."""
+    def block(self, closed: Any, around: tuple[str, ...] = ()) -> Block:
+        """The block of a closed jaxpr, under the transformations `around` it."""
         jaxpr = open_jaxpr(closed)
-        items = self._items(jaxpr)
+        items = self._items(jaxpr, around)
         _hide_preparations(items)
         _hide_residuals(items, jaxpr.outvars)
         for item in items:
             item.bodies = tuple(
-                self.block(body) for body in self._bodies(item.equation, item.kind)
+                self.block(body, item.site.transforms)
+                for body in self._bodies(item.equation, item.kind)
             )
             item.slot = next(self._slots)
         constants = zip(jaxpr.constvars, constants_of(closed), strict=True)
@@ -184,61 +196,65 @@ class Builder:
         """Whether the user wrote something in a body of the equation."""
         return any(map(self._written_by_user, bodies_of(equation)))
 
-    def _items(self, jaxpr: Any) -> list[Item]:
+    def _items(self, jaxpr: Any, around: tuple[str, ...]) -> list[Item]:
         passes = Passes()
-        places = [self._place(equation, passes) for equation in jaxpr.eqns]
-        inside = self.depth != "primitive" and any(p.key for p in places)
+        sites = [self._site(equation, passes, around) for equation in jaxpr.eqns]
+        inside = self.depth != "primitive" and any(site.key for site in sites)
         items = []
         outside = _readers(jaxpr)
-        for equations, place, kind in self._groups(jaxpr.eqns, places):
+        for equations, site, kind in self._groups(jaxpr.eqns, sites):
             reads = _reads(equations)
             writes = _writes(equations, outside)
-            visible = bool(writes) and kind not in ("jit", "remat")
-            visible = visible and not (inside and place.key is None)
-            item = Item(kind, equations, reads, writes, place, visible)
+            values = any(not is_reference(variable.aval) for variable in writes)
+            visible = values and kind not in ("jit", "remat")
+            visible = visible and not (inside and site.key is None)
+            item = Item(kind, equations, reads, writes, site, visible)
             if kind == "call":
                 item.jaxpr = jaxpr_of(equations, reads, writes, jaxpr)
             items.append(item)
         return items
 
     def _groups(
-        self, equations: Sequence[Any], places: Sequence[Place]
-    ) -> Iterator[tuple[tuple[Any, ...], Place, Kind]]:
+        self, equations: Sequence[Any], sites: Sequence[CallSite]
+    ) -> Iterator[tuple[tuple[Any, ...], CallSite, Kind]]:
         group: list[Any] = []
-        first: Place | None = None
-        for equation, place in zip(equations, places, strict=True):
+        first: CallSite | None = None
+        for equation, site in zip(equations, sites, strict=True):
             kind = self._kind(equation)
             alone = kind != "call" or self.depth == "primitive"
-            if first is not None and (alone or place.key != first.key):
+            if first is not None and (alone or site.key != first.key):
                 yield tuple(group), first, "call"
                 group, first = [], None
             if alone:
-                yield (equation,), place, kind
+                yield (equation,), site, kind
             else:
                 group.append(equation)
-                first = first or place
+                first = first or site
         if first is not None:
             yield tuple(group), first, "call"
 
-    def _place(self, equation: Any, passes: Passes) -> Place:
-        frames = frames_of(equation.source_info.traceback)
+    def _site(
+        self, equation: Any, passes: Passes, around: tuple[str, ...] = ()
+    ) -> CallSite:
+        trace = equation.source_info.traceback
+        frames = frames_of(trace)
         files = [frame.code.co_filename for frame in frames]
-        ours = [not is_library(file, self.home) for file in files]
-        counts = ours
+        users = [not is_library(file, self.home) for file in files]
+        counts = users
         if self.depth == "library":
             counts = [
-                mine or not (is_machinery(file) or "/jax/_src/numpy/" in file)
-                for mine, file in zip(ours, files, strict=True)
+                user or not (is_machinery(file) or "/jax/_src/numpy/" in file)
+                for user, file in zip(users, files, strict=True)
             ]
-        stack = str(equation.source_info.name_stack)
-        trace = equation.source_info.traceback
-        return Place(
+        transforms = (*around, *transforms_of(equation))
+        return CallSite(
             frames=frames,
-            passes=passes.advance(frames, trace, reverse=TRANSPOSED in stack),
+            passes=passes.advance(frames, trace, reverse="transpose" in transforms),
             anchor=_last(counts),
-            user=_last(ours),
+            user=_last(users),
             counts=tuple(counts),
-            stack=stack,
+            scope=scope_of(equation),
+            transforms=transforms,
         )
 
     def _kind(self, equation: Any) -> Kind:
@@ -256,32 +272,32 @@ class Builder:
 
     def _written_by_user(self, closed: Any) -> bool:
         jaxpr = open_jaxpr(closed)
-        if id(jaxpr) not in self._ours:
-            self._ours[id(jaxpr)] = self.depth == "primitive" or any(
-                self._place(equation, Passes()).anchor is not None
+        if id(jaxpr) not in self._cached_user:
+            self._cached_user[id(jaxpr)] = self.depth == "primitive" or any(
+                self._site(equation, Passes()).anchor is not None
                 or any(map(self._written_by_user, bodies_of(equation)))
                 for equation in jaxpr.eqns
             )
-        return self._ours[id(jaxpr)]
+        return self._cached_user[id(jaxpr)]
 
 
 def _hide_preparations(items: list[Item]) -> None:
-    """Let what a library computes ahead of an entered body be no step."""
+    """Hide what a library computes just before an entered body: it is not a step."""
     for item, after in itertools.pairwise(items):
         if after.kind != "call" and item.kind == "call":
-            item.visible = item.visible and item.place.key != after.place.key
+            item.visible = item.visible and item.site.key != after.site.key
 
 
 def _hide_residuals(items: list[Item], results: Sequence[Any]) -> None:
     """Show of each item what the user's source reads, not only a backward pass."""
     read = {v for v in results if not is_literal(v)}
     for item in items:
-        if not item.place.transposed:
+        if not item.site.backward:
             read.update(v for v in item.operands if not is_literal(v))
     for item in items:
-        positions = range(len(item.writes))
+        positions = [i for i, v in enumerate(item.writes) if not is_reference(v.aval)]
         shown = tuple(i for i in positions if item.writes[i] in read)
-        only = item.place.transposed or not shown
+        only = item.site.backward or not shown
         item.shown = tuple(positions) if only else shown
 
 

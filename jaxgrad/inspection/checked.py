@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from jaxgrad._checks import check_callable, check_not_traced
 from jaxgrad._types import Array, PyTree
-from jaxgrad.inspection._frames import name_of
-from jaxgrad.inspection._nonfinite import find_nonfinite
-from jaxgrad.inspection._trace import undisturbed
+from jaxgrad.inspection.faults.nonfinite import find_nonfinite
+from jaxgrad.inspection.program.call import undisturbed
+from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.report.explanation import Blame
 
 

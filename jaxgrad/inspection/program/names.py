@@ -10,9 +10,9 @@ import functools
 import linecache
 from typing import NamedTuple
 
-from jaxgrad.inspection._frames import Frame, position
+from jaxgrad.inspection.program.frames import Frame, position
 
-Place = tuple[int | None, int | None, int | None, int | None]
+Span = tuple[int | None, int | None, int | None, int | None]
 
 OPERATORS = {
     ast.Add: "add",
@@ -165,7 +165,7 @@ def _called(function: ast.expr) -> str:
 
 
 class _Tree(NamedTuple):
-    expressions: dict[Place, ast.AST]
+    expressions: dict[Span, ast.AST]
     calls: dict[tuple[int | None, int | None], ast.Call]
     parents: dict[ast.AST, ast.AST]
 
@@ -174,9 +174,9 @@ def _expression(frame: Frame) -> ast.AST | None:
     tree = _tree(frame)
     if tree is None:
         return None
-    place = position(*frame)
+    span = position(*frame)
     # Of a chain of methods over several lines Python only says where a call ends.
-    return tree.expressions.get(place) or tree.calls.get((place[1], place[3]))
+    return tree.expressions.get(span) or tree.calls.get((span[1], span[3]))
 
 
 def _tree(frame: Frame) -> _Tree | None:
@@ -190,20 +190,20 @@ def _parse(text: str) -> _Tree | None:
         module = ast.parse(text)
     except (SyntaxError, ValueError):
         return None
-    expressions: dict[Place, ast.AST] = {}
+    expressions: dict[Span, ast.AST] = {}
     calls: dict[tuple[int | None, int | None], ast.Call] = {}
     parents: dict[ast.AST, ast.AST] = {}
     for parent in ast.walk(module):
         for node in ast.iter_child_nodes(parent):
             parents[node] = parent
             if isinstance(node, ast.expr | ast.AugAssign):
-                place = (
+                span = (
                     node.lineno,
                     node.end_lineno,
                     node.col_offset,
                     node.end_col_offset,
                 )
-                expressions.setdefault(place, node)
+                expressions.setdefault(span, node)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 calls[node.end_lineno, node.end_col_offset] = node
     return _Tree(expressions, calls, parents)

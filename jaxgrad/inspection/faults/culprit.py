@@ -1,15 +1,16 @@
-"""Producer against propagator: who made the first NaN or Inf that reaches a result.
+"""Walk a tape backward from a NaN or Inf to the operation that made it.
 
-From a non-finite result the walk goes back through the operands that are to blame:
-put ordinary numbers in the place of an operand's non-finite elements, and if the
-result mends, the operand is the cause and the walk goes on to its maker; if it does
-not, the operation made them itself. The backward pass is walked in the same way,
-from a gradient against the order of the chain rule; where not the cotangents but the
-saved operands are at fault, the walk turns over to the forward step that made them.
+A non-finite result has a maker. If the maker's operands are finite, it is to blame;
+otherwise the question is which operand made the result non-finite: replace the
+non-finite elements of an operand by ordinary numbers, and if the result becomes
+finite, that operand is the cause and the walk goes on to its maker. If it does not,
+the operation made them itself. The backward pass is walked in the same way, from a
+gradient against the order of the chain rule; where the saved operands are at fault
+and not the cotangents, the walk turns to the forward step that made them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
@@ -17,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
-from jaxgrad.inspection._tape import Entry, Value, nonfinite
+from jaxgrad.inspection.run.backward import Backward, replaced, total
+from jaxgrad.inspection.run.tape import Entry, Value, nonfinite
 
-# In the place of a non-finite number, one after the other: log and acos like both.
+# Finite stand-ins for non-finite elements, inside the domains of log and acos.
 ORDINARY = (0.5, 1.0)
-# Their results depend on the operands' elements at the same place alone.
+# Each element of the result depends only on the operands' elements at its place.
 ELEMENTWISE = frozenset(
     "add sub mul div max min pow integer_pow neg abs exp log log1p expm1 sqrt rsqrt "
     "tanh logistic sin cos select_n convert_element_type square add_any copy".split()
@@ -34,7 +36,7 @@ PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Culprit:
     """Where a walk ended.
 
     Attributes:
@@ -58,7 +60,7 @@ class Finding:
     adding: bool = False
 
 
-def blame_forward(value: Value, mask: np.ndarray | None = None) -> Finding:
+def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
     """Follow a non-finite value back to what made it.
 
     Args:
@@ -73,110 +75,36 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Finding:
         literals = (number for number in reader.literals if number.bad().any())
         if cause is None and (constant := next(literals, None)) is not None:
             bad = constant.bad()
-            return Finding("constant", reader, constant, bad, (), became, zero)
+            return Culprit("constant", reader, constant, bad, (), became, zero)
         if cause is None:
-            return Finding("forward", reader, value, mask, (), became, zero)
+            return Culprit("forward", reader, value, mask, (), became, zero)
         operand, reached = cause
         turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
         if turned and not reader.moves:  # a move goes on with the first row alone
             became, zero = reader, _factor_is_zero(reader, operand, mask)
         value, mask = operand, reached
     phase = "input" if value.kind == "input" else "constant"
-    return Finding(phase, reader, value, mask, became=became, met_zero=zero)
+    return Culprit(phase, reader, value, mask, became=became, met_zero=zero)
 
 
-@dataclass
-class Backward:
-    """The backward pass over a tape, with every part of every cotangent kept."""
-
-    tape: Sequence[Entry]
-    _pulls: dict[Any, Callable[..., Any]] = field(default_factory=dict)
-
-    def run(self, result: Value) -> None:
-        """Send the cotangent 1 of a scalar result back to the inputs."""
-        result.parts.append((None, jnp.ones_like(result.array)))
-        for entry in reversed(self.tape):
-            cotangents = [total(output) for output in entry.outputs]
-            if all(c is None for c in cotangents):
-                continue
-            parts = self.pull(entry, [v.array for v in entry.inputs], cotangents)
-            for position, part in parts.items():
-                entry.inputs[position].parts.append((entry, part))
-
-    def blame(self, value: Value, mask: np.ndarray) -> Finding:
-        """Follow the non-finite elements `mask` of the gradient of an input."""
-        while True:
-            bad = [
-                (entry, part)
-                for entry, part in value.parts
-                if (nonfinite(part) & mask).any()
-            ]
-            if not bad:
-                entry = value.maker or value.parts[-1][0]
-                return Finding("backward", entry, value, mask, adding=True)
-            entry, part = bad[0]
-            assert entry is not None  # only the seed comes from none, and that is 1
-            mask = np.asarray(mask & nonfinite(part))  # of scalars, too
-            cause = self._cause(entry, value, mask)
-            if isinstance(cause, Finding):
-                return cause
-            value, mask = cause
-
-    def pull(
-        self, entry: Entry, arrays: Sequence[Array], cotangents: Sequence[Any]
-    ) -> dict[int, Array]:
-        """The cotangents of the active inputs, by position."""
-        if entry.moves:
-            return _moved_back(entry, cotangents)
-        active = tuple(i for i, value in enumerate(entry.inputs) if value.active)
-        sent = tuple(i for i, c in enumerate(cotangents) if c is not None)
-        if not entry.compiled:
-            parts = _pull(entry.function, active, sent, arrays, cotangents)
-            return dict(zip(active, parts, strict=True))
-        key = (id(entry.function), active, sent)
-        if key not in self._pulls:
-            self._pulls[key] = jax.jit(
-                lambda xs, cs: _pull(entry.function, active, sent, xs, cs)
-            )
-        parts = self._pulls[key](list(arrays), list(cotangents))
-        return dict(zip(active, parts, strict=True))
-
-    def _cause(
-        self, entry: Entry, value: Value, mask: np.ndarray
-    ) -> Finding | tuple[Value, np.ndarray]:
-        """The cotangent that came in so, or where the blame ends."""
-        if entry.moves:
-            whole = entry.inputs[0] if entry.primitive == "unstack" else None
-            return _moved(entry, value, mask, whole or entry.outputs[0])
-        position = _index(entry.inputs, value)
-        arrays = [v.array for v in entry.inputs]
-        cotangents = [total(output) for output in entry.outputs]
-
-        def sent_back(xs: Sequence[Any], cs: Sequence[Any]) -> Array:
-            return self.pull(entry, xs, cs)[position]
-
-        suspects = [i for i, c in enumerate(cotangents) if c is not None and _bad(c)]
-        found = _culprit(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
-        if found is not None:
-            reached = _reached_by_cotangent(entry, position, mask, found)
-            bad = nonfinite(cotangents[found])
-            return entry.outputs[found], _overlap(bad, reached)
-        suspects = _suspects(entry.inputs)
-        found = _culprit(lambda xs: sent_back(xs, cotangents), arrays, suspects, mask)
-        if found is not None:
-            bad = nonfinite(arrays[found])
-            return blame_forward(entry.inputs[found], _overlap(bad, mask))
-        return Finding("backward", entry, value, mask, cotangents=tuple(cotangents))
-
-
-def total(value: Value) -> Array | None:
-    """The cotangent of a value: its parts added up as JAX adds them."""
-    if not value.parts:
-        return None
-    (_, sum_), *rest = value.parts
-    for _, part in rest:
-        sum_ = sum_ + part
-    return sum_
+def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culprit:
+    """Follow the non-finite elements `mask` of the gradient of an input."""
+    while True:
+        bad = [
+            (entry, part)
+            for entry, part in value.parts
+            if (nonfinite(part) & mask).any()
+        ]
+        if not bad:
+            entry = value.maker or value.parts[-1][0]
+            return Culprit("backward", entry, value, mask, adding=True)
+        entry, part = bad[0]
+        assert entry is not None  # only the seed comes from none, and that is 1
+        mask = np.asarray(mask & nonfinite(part))  # of scalars, too
+        cause = _backward_cause(backward, entry, value, mask)
+        if isinstance(cause, Culprit):
+            return cause
+        value, mask = cause
 
 
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
@@ -199,7 +127,7 @@ def _cause(
     output = _index(entry.outputs, value)
     arrays = [v.array for v in entry.inputs]
     suspects = _suspects(entry.inputs)
-    found = _culprit(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
+    found = _deciding(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
     if found is None and entry.primitive in PASSING_NAN:
         # It makes a NaN anew of one that was there: in x / 0 of a loop every pass.
         nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
@@ -208,6 +136,34 @@ def _cause(
         return None
     bad = nonfinite(arrays[found])
     return entry.inputs[found], _overlap(bad, influence(entry, found, output, mask))
+
+
+def _backward_cause(
+    backward: Backward, entry: Entry, value: Value, mask: np.ndarray
+) -> Culprit | tuple[Value, np.ndarray]:
+    """The incoming cotangent that was non-finite already, or where the walk ends."""
+    if entry.moves:
+        whole = entry.inputs[0] if entry.primitive == "unstack" else None
+        return _moved(entry, value, mask, whole or entry.outputs[0])
+    position = _index(entry.inputs, value)
+    arrays = [v.array for v in entry.inputs]
+    cotangents = [total(output) for output in entry.outputs]
+
+    def sent_back(xs: Sequence[Any], cs: Sequence[Any]) -> Array:
+        return backward.pull(entry, xs, cs)[position]
+
+    suspects = [i for i, c in enumerate(cotangents) if c is not None and _bad(c)]
+    found = _deciding(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
+    if found is not None:
+        reached = _reached_by_cotangent(entry, position, mask, found)
+        bad = nonfinite(cotangents[found])
+        return entry.outputs[found], _overlap(bad, reached)
+    suspects = _suspects(entry.inputs)
+    found = _deciding(lambda xs: sent_back(xs, cotangents), arrays, suspects, mask)
+    if found is not None:
+        bad = nonfinite(arrays[found])
+        return blame_forward(entry.inputs[found], _overlap(bad, mask))
+    return Culprit("backward", entry, value, mask, cotangents=tuple(cotangents))
 
 
 def _moved(
@@ -223,23 +179,7 @@ def _moved(
     return whole, placed
 
 
-def _moved_back(entry: Entry, cotangents: Sequence[Any]) -> dict[int, Array]:
-    if entry.primitive == "stack":
-        rows = np.asarray(cotangents[0])
-        return {
-            i: jnp.asarray(row)
-            for i, (row, value) in enumerate(zip(rows, entry.inputs, strict=True))
-            if value.active
-        }
-    (whole,) = entry.inputs
-    sent = np.zeros(whole.array.shape, whole.array.dtype)
-    for i, cotangent in enumerate(cotangents):
-        if cotangent is not None:
-            sent[i] = np.asarray(cotangent)
-    return {0: jnp.asarray(sent)} if whole.active else {}
-
-
-def _culprit(
+def _deciding(
     result: Callable[[Sequence[Any]], Any],
     arrays: Sequence[Any],
     suspects: Sequence[int],
@@ -274,26 +214,13 @@ def _suspects(inputs: Sequence[Value]) -> list[int]:
 
 
 def _without(arrays: Sequence[Any], chosen: Sequence[int], x: float) -> list[Any]:
-    return _replaced(arrays, {i: _mended(arrays[i], x) for i in chosen})
+    return replaced(arrays, {i: _ordinary(arrays[i], x) for i in chosen})
 
 
-def _replaced(arrays: Sequence[Any], new: dict[int, Any]) -> list[Any]:
-    return [new.get(i, array) for i, array in enumerate(arrays)]
-
-
-def _mended(array: Any, x: float) -> Any:
+def _ordinary(array: Any, x: float) -> Any:
     if not nonfinite(array).any():
         return array
     return jnp.where(jnp.isfinite(array), array, jnp.asarray(x, array.dtype))
-
-
-def _pull(function, active, sent, arrays, cotangents) -> tuple[Array, ...]:
-    def differentiable(*chosen: Array) -> list[Any]:
-        results = function(*_replaced(arrays, dict(zip(active, chosen, strict=True))))
-        return [results[i] for i in sent]
-
-    _, back = jax.vjp(differentiable, *(arrays[i] for i in active))
-    return back([cotangents[i] for i in sent])
 
 
 def _reached_by_cotangent(
@@ -330,10 +257,10 @@ def _reached(
         return np.ones(shape, bool)
     if entry.primitive in ELEMENTWISE and shape == mask.shape:
         return mask
-    arrays = [_mended(v.array, ORDINARY[0]) for v in entry.inputs]
+    arrays = [_ordinary(v.array, ORDINARY[0]) for v in entry.inputs]
 
     def alone(x: Array) -> Array:
-        return entry.function(*_replaced(arrays, {position: x}))[output]
+        return entry.function(*replaced(arrays, {position: x}))[output]
 
     try:
         return np.asarray(through(alone, arrays[position]) != 0)

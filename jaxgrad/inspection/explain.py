@@ -1,0 +1,211 @@
+"""`explain`: every intermediate value of a function, its gradient and its line."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import jax
+
+from jaxgrad._checks import check_callable, check_choice
+from jaxgrad.inspection.faults.nonfinite import (
+    count_nonfinite,
+    nonfinite_in_call,
+    nonfinite_in_report,
+)
+from jaxgrad.inspection.program.blocks import Depth
+from jaxgrad.inspection.program.call import (
+    Call,
+    Traced,
+    bind_differentiated,
+    disabled_jit,
+    positions_of,
+    trace_at_best,
+    undisturbed,
+)
+from jaxgrad.inspection.program.failures import (
+    NEEDS_VALUE,
+    NotEntered,
+    naming_the_line,
+    needs_value,
+    own_failure,
+)
+from jaxgrad.inspection.program.frames import name_of
+from jaxgrad.inspection.program.program import Program
+from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.report.explanation import Explanation
+from jaxgrad.inspection.run.cache import compiled
+from jaxgrad.inspection.run.gradients import Mode, value_and_cotangents
+from jaxgrad.inspection.run.steps import arguments_of, build_steps, whole_step
+
+
+def explain(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    depth: Depth = "user",
+    keep: Literal["arrays", "summary"] = "arrays",
+) -> Callable[..., Explanation]:
+    """Every intermediate value of a function, its gradient, and its source line.
+
+    Takes what `jax.value_and_grad` takes, and returns a function of the same
+    arguments. What the user wrote becomes a step; a library's function stays one
+    step, and a function with a custom derivative keeps its rule. The function is
+    traced anew on every call; it runs compiled, or op by op under `jax.disable_jit`.
+
+    Args:
+        f: A function that returns a floating scalar (and more, with `has_aux`).
+        argnums: Which arguments to differentiate, as in `jax.value_and_grad`.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+        depth: "user": a step is a call or an operator in the user's source.
+            "library": the lines of Optax, Flax and `jax.nn` are steps as well.
+            "primitive": every equation of the jaxpr is a step.
+        keep: "arrays" keeps all values and gradients; "summary" computes a `Summary`
+            of each inside the program and keeps nothing else of the steps.
+
+    Returns:
+        A function of the arguments of `f` that returns an `Explanation`.
+
+    Raises:
+        TypeError: If `f` is not callable; on the call, if a differentiated argument is
+            not floating, the result is not a floating scalar, or an argument is traced.
+        ValueError: If `depth` or `keep` is unknown.
+        Exception: On the call, what `jax.value_and_grad` raises, with a note that
+            names the user's line.
+
+    Examples:
+        >>> def loss(w1, b1, w2, b2, x):
+        ...     h1 = w1 * x + b1
+        ...     y = w2 * h1 + b2
+        ...     return y
+        >>> report = explain(loss, argnums=(0, 1, 2, 3))(2.0, -10.0, 4.0, 7.0, 3.0)
+        >>> report.value.item(), [g.item() for g in report.gradients]
+        (-9.0, [12.0, 4.0, -4.0, 1.0])
+        >>> report["h1"].value.item(), report["h1"].gradient.item()
+        (-4.0, 4.0)
+
+    Torch: `retain_grad()` on every intermediate tensor before `backward()`.
+    """
+    check_callable("explain", "f", f)
+    check_choice("explain", "depth", depth, ("user", "library", "primitive"))
+    check_choice("explain", "keep", keep, ("arrays", "summary"))
+
+    def explained(*args: Any, **kwargs: Any) -> Explanation:
+        call = bind_differentiated("explain", f, argnums, args, kwargs)
+        with undisturbed():
+            try:
+                traced = _traced(call)
+            except NotEntered as reason:
+                return _as_one_step(call, argnums, has_aux, reason)
+            _check_result(traced, has_aux)
+            try:
+                program = Program.of(call, traced, depth)
+                return _explanation(program, argnums, has_aux, keep == "summary")
+            except Exception as fault:
+                # What JAX refuses it refuses here again; anything else is our fault.
+                whole = _value_and_grad(call, argnums, has_aux)
+                reason = own_failure("explain", f, fault)
+                return _as_one_step(call, argnums, has_aux, reason, whole)
+
+    return explained
+
+
+def _traced(call: Call) -> Traced:
+    try:
+        return trace_at_best(call)
+    except NEEDS_VALUE as fault:
+        raise needs_value(fault, call.f) from fault
+
+
+def _check_result(traced: Traced, has_aux: bool) -> None:
+    result = jax.tree.unflatten(traced.tree, range(traced.tree.num_leaves))
+    pair = isinstance(result, tuple) and len(result) == 2
+    if has_aux and not (pair and result[0] == 0):
+        raise TypeError(
+            "explain: expected f to return a pair (value, aux) under has_aux, "
+            f"got {traced.description} instead."
+        )
+    if not traced.scalar or (not has_aux and traced.tree.num_leaves != 1):
+        remedy = "reduce it, for example with a sum"
+        if pair and traced.scalar:
+            remedy = "with has_aux=True the second may be anything"
+        raise TypeError(
+            "explain: expected f to return one floating scalar, got "
+            f"{traced.description} instead; {remedy}."
+        )
+
+
+def _explanation(
+    program: Program, argnums: Any, has_aux: bool, summary: bool
+) -> Explanation:
+    call, traced = program.call, program.traced
+    mode = Mode(summary, op_by_op=disabled_jit())
+    constants = [value for _, value in program.constants]
+
+    def run(differentiated: list[Any], others: list[Any]) -> Any:
+        return value_and_cotangents(
+            program.block, mode, differentiated, [*others, *constants]
+        )
+
+    arrays = (
+        [leaf.value for leaf in call.differentiated],
+        [leaf.value for leaf in traced.others],
+    )
+    numbers = run(*arrays) if mode.op_by_op else compiled(run, arrays)(*arrays)
+    value, more, gradients, records, cotangents = numbers
+    steps, result = build_steps(
+        program.drafts, program.result, records, cotangents, mode
+    )
+    return Explanation(
+        name=name_of(call.f),
+        value=traced.result([value, *more]),
+        gradients=_as_arguments(call, argnums, gradients),
+        arguments=arguments_of(program.leaves, gradients),
+        steps=steps,
+        result=result,
+        _find=lambda report: nonfinite_in_report(program, report, has_aux),
+    )
+
+
+def _as_arguments(call: Call, argnums: Any, gradients: Sequence[Any]) -> Any:
+    """The gradients in the structure that `jax.value_and_grad` returns."""
+    given = iter(gradients)
+    leaves = [next(given) if leaf.differentiated else None for leaf in call.leaves]
+    args, _ = jax.tree.unflatten(call.tree, leaves)
+    if isinstance(argnums, Sequence):
+        return tuple(args[position] for position in argnums)
+    return args[argnums]
+
+
+def _value_and_grad(call: Call, argnums: Any, has_aux: bool) -> tuple[Any, Any]:
+    args, kwargs = call.arguments
+    with naming_the_line("explain"):
+        return jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
+
+
+def _as_one_step(
+    call: Call,
+    argnums: Any,
+    has_aux: bool,
+    reason: NotEntered,
+    whole: tuple[Any, Any] | None = None,
+) -> Explanation:
+    """The function as one step, with the numbers that JAX gives."""
+    value, gradients = whole or _value_and_grad(call, argnums, has_aux)
+    return Explanation(
+        name=name_of(call.f),
+        value=value,
+        gradients=gradients,
+        arguments=arguments_of(call.differentiated, jax.tree.leaves(gradients)),
+        steps=(whole_step(call, value[0] if has_aux else value, reason.source),),
+        result=0,
+        note=f"not entered: {reason}",
+        _find=lambda report: _nonfinite(call, argnums, has_aux, report),
+    )
+
+
+def _nonfinite(call: Call, argnums: Any, has_aux: bool, report: Report) -> Any:
+    if not count_nonfinite([report.value, report.gradients]):
+        return None
+    args, _ = call.arguments
+    with jax.disable_jit(False), undisturbed():
+        chosen = positions_of("explain", argnums, args)
+        return nonfinite_in_call(call, has_aux, chosen)

@@ -1,0 +1,1 @@
+"""What can be wrong with a gradient: one fault a file, and hints that mend it."""

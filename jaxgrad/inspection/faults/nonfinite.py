@@ -1,0 +1,265 @@
+"""The fault of a NaN or an Inf: which step made the first one that reaches a result."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgrad._checks import check_callable
+from jaxgrad.inspection.faults.blame import BlameWriter
+from jaxgrad.inspection.faults.culprit import blame_backward, blame_forward
+from jaxgrad.inspection.program.call import (
+    Call,
+    Leaf,
+    Traced,
+    bind_all,
+    is_floating,
+    positions_of,
+    trace,
+    trace_at_best,
+    undisturbed,
+)
+from jaxgrad.inspection.program.failures import (
+    NEEDS_VALUE,
+    NotEntered,
+    naming_the_line,
+    needs_value,
+    own_failure,
+)
+from jaxgrad.inspection.program.frames import definition_of
+from jaxgrad.inspection.program.jaxprs import NOT_REVERSIBLE, primitives_in, run_jaxpr
+from jaxgrad.inspection.program.program import Program
+from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.report.explanation import Blame
+from jaxgrad.inspection.run.backward import Backward, total
+from jaxgrad.inspection.run.steps import whole_step
+from jaxgrad.inspection.run.tape import Value, nonfinite, record
+
+# The positions of the arguments to differentiate; None for all that are floating.
+Chosen = Sequence[int] | None
+
+
+def find_nonfinite(
+    f: Callable[..., Any],
+    has_aux: bool = False,
+    argnums: int | Sequence[int] | None = None,
+) -> Callable[..., Blame | None]:
+    """Which step makes the first NaN or Inf that reaches a result or a gradient.
+
+    The function is run operation by operation, with jitted functions opened; where it
+    returns a scalar, so is its backward pass, for all floating arguments or for those
+    of `argnums`. What does not reach a result is no fault: a NaN that `where` discards
+    in both directions, or one in the derivative by the data where only that by the
+    parameters is asked for.
+
+    Args:
+        f: The function, which may be jitted. It may return any arrays; only a
+            floating scalar (with more beside it under `has_aux`) is differentiated.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+        argnums: The arguments whose gradients have to be finite, as in
+            `jax.value_and_grad`; None for all that are floating.
+
+    Returns:
+        A function of the arguments of `f` that returns a `Blame`, or None.
+
+    Raises:
+        TypeError: If `f` is not callable; on the call, if `argnums` is neither an int
+            nor a sequence of ints, or an argument is traced.
+        ValueError: On the call, if `argnums` chooses an argument that is not given.
+        RuntimeError: On the call, if an argument was donated or deleted.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> def distance(x):
+        ...     squares = jnp.sum(x**2)
+        ...     return jnp.sqrt(squares)
+        >>> find_nonfinite(distance)(jnp.ones(3)) is None
+        True
+        >>> blame = find_nonfinite(distance)(jnp.zeros(3))
+        >>> blame.phase, blame.step.operation, blame.source.text
+        ('backward', 'sqrt', 'return jnp.sqrt(squares)')
+    """
+    check_callable("find_nonfinite", "f", f)
+
+    def found(*args: Any, **kwargs: Any) -> Blame | None:
+        call = bind_all("find_nonfinite", f, args, kwargs)
+        chosen = None
+        if argnums is not None:
+            chosen = positions_of("find_nonfinite", argnums, args)
+        with jax.disable_jit(False), undisturbed():
+            return nonfinite_in_call(call, has_aux, chosen)
+
+    return found
+
+
+def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
+    """The blame of a call, or None if all its results are finite."""
+    try:
+        call, traced = _traced(call)
+    except NotEntered as reason:
+        return _as_one_step(call, has_aux, chosen, reason)
+
+    def differentiated(leaf: Leaf) -> bool:
+        return is_floating(leaf.value) and (chosen is None or leaf.argument in chosen)
+
+    try:
+        program = Program.of(call, traced, differentiated=differentiated)
+        return _blame(program, has_aux, must_reverse=chosen is not None)
+    except Exception as fault:
+        # What JAX refuses or the function raises is raised here again.
+        blame = _as_one_step(call, has_aux, chosen)
+        own_failure("find_nonfinite", call.f, fault)
+        return blame
+
+
+def nonfinite_in_report(program: Program, report: Report, has_aux: bool) -> Any:
+    """The blame of a report, in terms of its own steps; None if it is finite."""
+    if not count_nonfinite([report.value, report.gradients]):
+        return None
+    with jax.disable_jit(False), undisturbed():
+        return _blame(program, has_aux, report=report) or _only_compiled(report)
+
+
+def count_nonfinite(tree: Any) -> int:
+    """How many elements of a tree's arrays are NaN or infinite."""
+    leaves = (x for x in jax.tree.leaves(tree) if not isinstance(x, str | bytes))
+    return sum(int(nonfinite(jnp.asarray(leaf)).sum()) for leaf in leaves)
+
+
+def _traced(call: Call) -> tuple[Call, Traced]:
+    """The trace, if need be with Python's floats left as they are."""
+    try:
+        return call, trace_at_best(call)
+    except NEEDS_VALUE as fault:
+        kept = call.with_numbers_kept()
+        if not kept.differentiated:
+            raise needs_value(fault, call.f) from fault
+    try:
+        return kept, trace(kept, concrete=True)
+    except NEEDS_VALUE as fault:
+        raise needs_value(fault, call.f) from fault
+
+
+def _blame(
+    program: Program,
+    has_aux: bool,
+    must_reverse: bool = True,
+    report: Report | None = None,
+) -> Blame | None:
+    """Run the program on a tape, and blame what is not finite.
+
+    Args:
+        program: The program.
+        has_aux: Whether the first output alone is to be differentiated.
+        must_reverse: Whether to raise what JAX raises where it has no derivative;
+            otherwise only the values are looked at.
+        report: Whose steps to name.
+    """
+    inputs = [
+        Value(jnp.asarray(leaf.value), label=leaf.path, kind="input")
+        for leaf in program.leaves
+    ]
+    constants = [
+        Value(jnp.asarray(value), label=label, kind="constant")
+        for label, value in program.constants
+    ]
+    for value, active in zip((*inputs, *constants), program.active, strict=True):
+        value.active = active
+    outputs, tape = record(program.block, [*inputs, *constants], program.builder)
+    writer = BlameWriter(program.drafts, tape, report)
+    for output in outputs:
+        if output.bad().any():
+            return writer.write(blame_forward(output))
+    scalar = program.traced.scalar
+    if not scalar or (program.traced.tree.num_leaves > 1 and not has_aux):
+        return None
+    if report is None and not _reversible(program, must_reverse):
+        return None
+    backward = Backward(tape.entries)
+    backward.run(outputs[0])
+    for value in inputs:
+        gradient = total(value) if value.active else None
+        if gradient is not None and nonfinite(gradient).any():
+            return writer.write(blame_backward(backward, value, nonfinite(gradient)))
+    return None
+
+
+def _reversible(program: Program, must: bool) -> bool:
+    """Whether JAX differentiates the program; if it `must`, raise what JAX raises."""
+    jaxpr = program.traced.jaxpr
+    if not primitives_in(jaxpr) & NOT_REVERSIBLE:
+        return True
+    chosen = [i for i, active in enumerate(program.active) if active]
+    arrays = [jnp.asarray(leaf.value) for leaf in program.leaves]
+    try:
+        gradient = jax.grad(lambda *xs: run_jaxpr(jaxpr, xs)[0], chosen)
+        jax.eval_shape(gradient, *arrays)
+    except Exception:
+        if must:
+            raise
+        return False
+    return True
+
+
+def _as_one_step(
+    call: Call, has_aux: bool, chosen: Chosen, reason: NotEntered | None = None
+) -> Blame | None:
+    """The blame of the function as a whole, which JAX runs."""
+    args, kwargs = call.arguments
+    with naming_the_line("find_nonfinite"):
+        outputs = jax.tree.leaves(call.f(*args, **kwargs))
+        phase, bad = "forward", count_nonfinite(outputs)
+        if not bad and outputs and jnp.shape(outputs[0]) == ():
+            positions = range(len(args)) if chosen is None else chosen
+            positions = [i for i in positions if _differentiable(args[i])]
+            gradients = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
+            phase, bad = "backward", count_nonfinite(gradients)
+    if not bad:
+        return None
+    source = reason.source if reason else definition_of(call.f)
+    why = f": {reason}" if reason else ""
+    return Blame(
+        phase=phase,
+        step=whole_step(call, outputs[0], source),
+        argument=None,
+        iteration=None,
+        count=bad,
+        operands={},
+        hint=f"The function could not be entered{why}.",
+        source=source,
+    )
+
+
+def _only_compiled(report: Report) -> Blame:
+    """From the report's own numbers, where the tape's are finite."""
+    bad = [
+        ("forward", step, value.nonfinite)
+        for step in report.steps
+        for value, _ in step.summaries
+        if value and value.nonfinite
+    ] + [
+        ("backward", step, gradient.nonfinite)
+        for step in reversed(report.steps)
+        for _, gradient in step.summaries
+        if gradient and gradient.nonfinite
+    ]
+    whole = count_nonfinite([report.value, report.gradients])
+    phase, step, count = bad[0] if bad else ("backward", None, whole)
+    return Blame(
+        phase=phase,
+        step=step,
+        argument=None,
+        iteration=None,
+        count=count,
+        operands={},
+        hint="Only the compiled program gives this; operation by operation the "
+        "result is finite. It hangs on rounding: look for a difference of nearly "
+        "equal numbers, or a pole that is only just missed.",
+        source=step.source if step else None,
+    )
+
+
+def _differentiable(argument: Any) -> bool:
+    leaves = jax.tree.leaves(argument)
+    return bool(leaves) and all(map(is_floating, leaves))

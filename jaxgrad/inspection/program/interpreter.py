@@ -1,0 +1,109 @@
+"""The one walk over a program's control flow.
+
+`interpret` goes through a block and hands every operation to a `Reader`, which says
+what a value is: a flag (`differentiable`), the names of what made it (`labels`), a
+JAX tracer (`run.gradients`) or a concrete array (`run.tape`). Only here do operands
+meet the variables of a body; a reader decides how often a body runs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxgrad.inspection.program.blocks import Block, Item
+from jaxgrad.inspection.program.jaxprs import (
+    ScanOperands,
+    WhileOperands,
+    is_literal,
+    scan_operands,
+    while_operands,
+)
+
+
+class Reader(ABC):
+    """What a walk computes; a subclass says what happens at each kind of item.
+
+    Every method returns the results of the item in the order of its outputs.
+    """
+
+    @abstractmethod
+    def literal(self, atom: Any) -> Any:
+        """The value of a number that is written into an equation."""
+
+    @abstractmethod
+    def constant(self, value: Any) -> Any:
+        """The value of an array that a body closes over."""
+
+    @abstractmethod
+    def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        """Results of the equations of one call."""
+
+    def jit(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        """Results of a jitted function of the user's."""
+        return interpret(item.bodies[0], operands, self)
+
+    def remat(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        """Results of a function under `jax.checkpoint`."""
+        return interpret(item.bodies[0], operands, self)
+
+    @abstractmethod
+    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Any]:
+        """Results of `lax.scan`, `fori_loop` with a known end, or `map`."""
+
+    @abstractmethod
+    def cond(self, item: Item, index: Any, operands: list[Any]) -> Sequence[Any]:
+        """Results of `lax.cond` or `switch`."""
+
+    @abstractmethod
+    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Any]:
+        """Results of `lax.while_loop`."""
+
+    def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
+        """Note the results of an item, and return those that its readers get."""
+        del item, operands
+        return results
+
+    def finish(self, block: Block, known: Mapping[Any, Any]) -> None:
+        """Called at the end of a block with the values of all its variables."""
+        del block, known
+
+
+def interpret(block: Block, inputs: Sequence[Any], reader: Reader) -> list[Any]:
+    """The outputs of a block.
+
+    Args:
+        block: The block.
+        inputs: The values of its inputs, as `reader` understands values.
+        reader: What to compute.
+    """
+    known = dict(zip(block.inputs, inputs, strict=True))
+    for variable, value in block.constants:
+        known[variable] = reader.constant(value)
+
+    def read(atoms: Sequence[Any]) -> list[Any]:
+        return [reader.literal(a) if is_literal(a) else known[a] for a in atoms]
+
+    for item in block.items:
+        operands = read(item.operands)
+        results = item.written(_enter(item, operands, reader))
+        known.update(
+            zip(item.writes, reader.record(item, operands, results), strict=True)
+        )
+    reader.finish(block, known)
+    return read(block.outputs)
+
+
+def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
+    match item.kind:
+        case "call":
+            return reader.call(item, operands)
+        case "jit":
+            return reader.jit(item, operands)
+        case "remat":
+            return reader.remat(item, operands)
+        case "scan":
+            return reader.scan(item, scan_operands(item.equation, operands))
+        case "cond":
+            return reader.cond(item, operands[0], operands[1:])
+        case "while":
+            return reader.while_loop(item, while_operands(item.equation, operands))

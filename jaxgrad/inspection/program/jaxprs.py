@@ -1,0 +1,207 @@
+"""The form of jaxprs: the only file that uses `jax.extend`.
+
+A jaxpr is JAX's list of primitive equations. It is not a stable interface: what
+differs between versions of JAX stands here, and so does every name that JAX gives to
+a primitive or to one of its own functions (checked with jax 0.9, 0.10 and 0.12).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax.extend.core
+import jax.numpy as jnp
+from jax.extend import source_info_util
+
+Kind = Literal["call", "jit", "remat", "scan", "cond", "while"]
+
+# Primitives whose bodies can be entered, by every name that a version of JAX uses.
+ENTERED: dict[str, Kind] = {
+    "jit": "jit",
+    "pjit": "jit",
+    "closed_call": "jit",
+    "core_call": "jit",
+    "remat2": "remat",
+    "checkpoint": "remat",
+    "remat": "remat",
+    "scan": "scan",
+    "cond": "cond",
+}
+# JAX refuses a reverse derivative through these, so their results have no cotangent.
+NOT_REVERSIBLE = frozenset(
+    "while pure_callback io_callback debug_callback debug_print ffi_call "
+    "infeed outfeed".split()
+)
+# The derivative is zero everywhere, so it ends here.
+FLAT = frozenset(("stop_gradient", "floor", "ceil", "round", "sign", "nextafter"))
+PRINTING = frozenset(("debug_callback", "debug_print"))
+# Functions with a derivative of their own, which stay whole.
+CUSTOM_RULES = frozenset(
+    ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
+)
+# JAX's functions inside which a gradient is taken: jax.grad, value_and_grad, vjp ...
+DIFFERENTIATING = frozenset(
+    "grad_f grad_f_aux value_and_grad_f value_and_grad_f_aux vjp _vjp linearize "
+    "jacfun _vjp3_callable _vjp3_bwd".split()
+)
+# JAX's functions that begin a trace; frames outside them belong to another trace.
+TRACING = frozenset(
+    "trace_to_jaxpr trace_to_jaxpr_nounits trace_to_jaxpr_dynamic "
+    "trace_to_jaxpr_dynamic2 trace_to_jaxpr_final".split()
+)
+_Transform = type(source_info_util.new_name_stack().transform("jvp").stack[0])
+
+
+def open_jaxpr(closed: Any) -> Any:
+    """The jaxpr with its equations; since JAX 0.12 a closed jaxpr is one itself."""
+    return getattr(closed, "jaxpr", closed)
+
+
+def constants_of(closed: Any) -> Sequence[Any]:
+    """The values of a jaxpr's constant variables."""
+    return getattr(closed, "consts", ())
+
+
+def jaxpr_of(
+    equations: Sequence[Any], reads: Sequence[Any], writes: Sequence[Any], like: Any
+) -> Any:
+    """The closed jaxpr of some of the equations of the jaxpr `like`."""
+    jaxpr = open_jaxpr(like).replace(
+        constvars=[],
+        invars=list(reads),
+        outvars=list(writes),
+        eqns=list(equations),
+        effects=frozenset().union(*(equation.effects for equation in equations)),
+    )
+    return jax.extend.core.ClosedJaxpr(jaxpr, [])
+
+
+def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
+    """Run a closed jaxpr by binding its primitives: a custom derivative is kept."""
+    return jax.extend.core.jaxpr_as_fun(closed)(*arguments)
+
+
+def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
+    """Bind a `custom_jvp_call` so that its rule keeps its own source lines.
+
+    `run_jaxpr` gives whatever is traced inside the line of the equation.
+    """
+    given = iter(arguments)
+    operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
+    params = equation.primitive.get_bind_params(equation.params)
+    functions, params = params if isinstance(params, tuple) else ((), params)
+    return equation.primitive.bind(*functions, *operands, **params)
+
+
+def bodies_of(equation: Any) -> list[Any]:
+    """The jaxprs that an equation runs as they are, or []; of `while` test and body."""
+    params = equation.params
+    if "branches" in params:
+        return list(params["branches"])
+    if equation.primitive.name == "while":
+        return [params["cond_jaxpr"], params["body_jaxpr"]]
+    if equation.primitive.name not in ENTERED:
+        return []
+    return [params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]]
+
+
+def primitives_in(closed: Any) -> set[str]:
+    """The names of all primitives in a jaxpr and in the bodies that it runs."""
+    found: set[str] = set()
+    for equation in open_jaxpr(closed).eqns:
+        found.add(equation.primitive.name)
+        found.update(*map(primitives_in, bodies_of(equation)))
+    return found
+
+
+class ScanOperands(NamedTuple):
+    """The operands of a `scan`: loop constants, first carry, arrays to slice."""
+
+    constants: list[Any]
+    carry: list[Any]
+    sliced: list[Any]
+
+
+def scan_operands(equation: Any, operands: Sequence[Any]) -> ScanOperands:
+    """Split the operands of a `scan`.
+
+    Its parameters are named differently from version to version, but a sliced
+    input and a stacked result have one more axis outside than in the body.
+    """
+    body = open_jaxpr(bodies_of(equation)[0])
+    inputs = zip(equation.invars, body.invars, strict=True)
+    results = zip(equation.outvars, body.outvars, strict=True)
+    sliced = sum(_axes(outer) != _axes(inner) for outer, inner in inputs)
+    carries = sum(_axes(outer) == _axes(inner) for outer, inner in results)
+    first = len(operands) - sliced - carries
+    return ScanOperands(
+        list(operands[:first]),
+        list(operands[first : first + carries]),
+        list(operands[first + carries :]),
+    )
+
+
+class WhileOperands(NamedTuple):
+    """The operands of a `while`: constants of the test and of the body, first carry."""
+
+    of_test: list[Any]
+    of_body: list[Any]
+    carry: list[Any]
+
+
+def while_operands(equation: Any, operands: Sequence[Any]) -> WhileOperands:
+    """Split the operands of a `while`."""
+    tests = equation.params["cond_nconsts"]
+    first = tests + equation.params["body_nconsts"]
+    return WhileOperands(
+        list(operands[:tests]), list(operands[tests:first]), list(operands[first:])
+    )
+
+
+def _axes(atom: Any) -> int:
+    return len(getattr(atom.aval, "shape", ()))
+
+
+def name_in(equation: Any) -> str:
+    """The name of an equation: of a helper its function, else the primitive."""
+    name = equation.params.get("name")
+    if not isinstance(name, str):
+        name = helper_in(equation) or equation.primitive.name
+    return name.split(" ")[0].split(".")[-1].strip("_<>") or equation.primitive.name
+
+
+def helper_in(equation: Any) -> str:
+    """The function behind a helper's equation: `name at file:line`, or ""."""
+    body = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+    info = getattr(open_jaxpr(body), "debug_info", None) if body is not None else None
+    return getattr(info, "func_src_info", None) or ""
+
+
+def transforms_of(equation: Any) -> tuple[str, ...]:
+    """The transformations that made an equation, outermost first: ("jvp",)."""
+    stack = equation.source_info.name_stack.stack
+    return tuple(entry.name for entry in stack if isinstance(entry, _Transform))
+
+
+def scope_of(equation: Any) -> str:
+    """The named scopes and Flax modules around an equation: `MLP/Dense_0`."""
+    stack = equation.source_info.name_stack.stack
+    names = (entry.name for entry in stack if not isinstance(entry, _Transform))
+    return "/".join(re.sub(r"^\w+\((.*)\)$", r"\1", name) for name in names if name)
+
+
+def is_literal(atom: Any) -> bool:
+    """Whether an operand is written into the equation itself."""
+    return isinstance(atom, jax.extend.core.Literal)
+
+
+def is_floating(aval: Any) -> bool:
+    """Whether values of this type have gradients: floating or complex arrays."""
+    dtype = getattr(aval, "dtype", None)
+    inexact = dtype is not None and jnp.issubdtype(dtype, jnp.inexact)
+    return inexact and not is_reference(aval)
+
+
+def is_reference(aval: Any) -> bool:
+    """Whether it is a reference to a mutable array, which has no value of its own."""
+    return hasattr(aval, "inner_aval")

@@ -1,0 +1,1 @@
+"""The numbers of a program: compiled values and cotangents, and a concrete tape."""

@@ -1,0 +1,63 @@
+"""Compiled programs, kept by the text of what was compiled.
+
+A function is traced and lowered anew on every call, for it may read anything: a
+global, an attribute, a file. Only XLA's compilation is saved, and only where the
+lowered program is the same to the letter, numbers and custom derivatives included.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jaxgrad.inspection.program.jaxprs import constants_of
+
+LIMIT = 32
+# Programs with more bytes of constants are not kept: they would stay in memory.
+MOST_CONSTANTS = 2**20
+_kept: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """`run`, compiled for arguments of these shapes, dtypes and devices."""
+    traced = jax.jit(run).trace(*arguments)
+    lowered = traced.lower()
+    key = _key(traced, lowered, arguments)
+    if key is None:
+        return lowered.compile()
+    with _lock:
+        program = _kept.get(key)
+        if program is not None:
+            _kept.move_to_end(key)
+            return program
+    program = lowered.compile()
+    with _lock:
+        _kept[key] = program
+        while len(_kept) > LIMIT:
+            _kept.popitem(last=False)
+    return program
+
+
+def _key(traced: Any, lowered: Any, arguments: tuple[Any, ...]) -> Any:
+    """What makes two programs the same; None if that is not certain."""
+    closed = traced.jaxpr
+    constants = sum(getattr(c, "nbytes", 8) for c in constants_of(closed))
+    if closed.effects or constants > MOST_CONSTANTS:
+        return None
+    text = lowered.as_text()
+    if "callback" in text:  # it names a Python callback by its position only
+        return None
+    leaves = jax.tree.leaves(arguments)
+    return (
+        hashlib.sha256(text.encode()).digest(),
+        tuple(closed.in_avals),
+        tuple(closed.out_avals),
+        lowered.in_tree,
+        lowered.out_tree,
+        tuple(getattr(leaf, "sharding", None) for leaf in leaves),
+        repr(sorted(jax.config.values.items())),
+    )

@@ -1,0 +1,339 @@
+"""A concrete run, operation by operation, that remembers who made what.
+
+The program is run on the actual arrays: jitted helpers are opened, loops are unrolled,
+the branch taken is entered; a function with a custom derivative stays one entry.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._types import Array
+from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
+from jaxgrad.inspection.program.interpreter import Reader, interpret
+from jaxgrad.inspection.program.jaxprs import (
+    FLAT,
+    NOT_REVERSIBLE,
+    PRINTING,
+    ScanOperands,
+    WhileOperands,
+    bind_rule,
+    is_floating,
+    is_literal,
+    run_jaxpr,
+)
+
+# From so many iterations on it pays to compile the operations of a loop's body.
+LONG = 16
+
+
+@dataclass(eq=False)
+class Value:
+    """An array of the run.
+
+    Attributes:
+        array: The array.
+        maker: The entry that made it; None for an input or a constant.
+        label: Path of an input, or the constant's text.
+        kind: Where it comes from.
+        active: Whether a derivative passes through it.
+        parts: The cotangents that its readers sent back.
+    """
+
+    array: Any
+    maker: "Entry | None" = None
+    label: str = ""
+    kind: str = "made"
+    active: bool = False
+    parts: list[tuple["Entry | None", Array]] = field(default_factory=list)
+
+    @property
+    def floating(self) -> bool:
+        """Whether it can be NaN or infinite."""
+        return is_floating(self.array)
+
+    def bad(self) -> np.ndarray:
+        """Which elements are NaN or infinite."""
+        return nonfinite(self.array)
+
+
+@dataclass(eq=False)
+class Entry:
+    """One operation that was run.
+
+    Attributes:
+        number: Position on the tape.
+        primitive: Name of the operation.
+        function: From the inputs' arrays to a list of results.
+        inputs: What it read.
+        outputs: What it made.
+        slot: The step that it belongs to.
+        site: Where it comes from, as precisely as is known.
+        iteration: The iterations of the loops around it, outermost first.
+        operands: Its operands in their order, numbers in the operation included;
+            empty where it is none of JAX's.
+        compiled: Whether the function is compiled, and worth compiling backward.
+    """
+
+    number: int
+    primitive: str
+    function: Callable[..., list[Any]]
+    inputs: list[Value]
+    outputs: list[Value]
+    slot: int
+    site: CallSite | None
+    iteration: tuple[int, ...]
+    operands: list[Value] = field(default_factory=list)
+    compiled: bool = False
+
+    @property
+    def literals(self) -> list[Value]:
+        """The numbers that stand in the operation itself."""
+        return [value for value in self.operands if value.kind == "literal"]
+
+    @property
+    def moves(self) -> bool:
+        """Whether it only takes a loop's inputs apart or puts its results together."""
+        return self.primitive in ("unstack", "stack")
+
+    def rows(self, value: Value) -> tuple[list[Value], int | None]:
+        """Of a move the rows, and which of them `value` is; None for the whole."""
+        rows = self.outputs if self.primitive == "unstack" else self.inputs
+        at = next((i for i, row in enumerate(rows) if row is value), None)
+        return rows, at
+
+
+def nonfinite(array: Any) -> np.ndarray:
+    """Which elements are NaN or infinite; none of an integer array."""
+    if not is_floating(array):
+        return np.zeros(np.shape(array), bool)
+    return np.asarray(~jnp.isfinite(array))
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What a run left.
+
+    Attributes:
+        builder: Knows which loops are the user's.
+        entries: The operations, in the order in which they ran.
+        results: What the user sees of each step, by its slot and iteration.
+        taken: The branches taken, by the slot of the branching.
+    """
+
+    builder: Builder
+    entries: list[Entry] = field(default_factory=list)
+    results: dict[tuple[int, tuple[int, ...]], list[Value]] = field(
+        default_factory=dict
+    )
+    taken: dict[int, set[int]] = field(default_factory=dict)
+
+
+def record(
+    block: Block, inputs: Sequence[Value], builder: Builder
+) -> tuple[list[Value], Tape]:
+    """Run a program on concrete inputs: its outputs, and the tape."""
+    tape = Tape(builder)
+    return interpret(block, inputs, _Recorder(tape)), tape
+
+
+@dataclass(frozen=True)
+class _Recorder(Reader):
+    """Runs a program and keeps the tape; a value is a `Value`.
+
+    Attributes:
+        tape: What it writes to.
+        slot: The step that is being opened; None where every item is a step.
+        site: The call site of that step.
+        iteration: The iterations of the loops around the block, outermost first.
+        long: Whether one of these loops is long.
+    """
+
+    tape: Tape
+    slot: int | None = None
+    site: CallSite | None = None
+    iteration: tuple[int, ...] = ()
+    long: bool = False
+    _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
+
+    def literal(self, atom: Any) -> Value:
+        array = jnp.asarray(atom.val, atom.aval.dtype)
+        return Value(array, label="constant", kind="constant")
+
+    def constant(self, value: Any) -> Value:
+        return Value(value, label="a closed-over array", kind="constant")
+
+    def call(self, item: Item, operands: list[Value]) -> Sequence[Value]:
+        if not item.is_primitive:
+            return interpret(item.opened, operands, self._opening(item))
+        name = item.equation.primitive.name
+        if name in PRINTING:
+            return []
+        outputs = self._run(item, name, self._function(item), operands)
+        given = dict(zip(item.reads, operands, strict=True))
+        self.tape.entries[-1].operands = [
+            Value(jnp.asarray(a.val), label=str(a.val), kind="literal")
+            if is_literal(a)
+            else given[a]
+            for a in item.equation.invars
+        ]
+        return outputs
+
+    def jit(self, item: Item, operands: list[Value]) -> Sequence[Value]:
+        return interpret(item.bodies[0], operands, self._entering(item))
+
+    remat = jit
+
+    def cond(self, item: Item, index: Value, operands: list[Value]) -> Sequence[Value]:
+        chosen = min(max(int(index.array), 0), len(item.bodies) - 1)
+        if self.slot is None:
+            self.tape.taken.setdefault(item.slot, set()).add(chosen)
+        return interpret(item.bodies[chosen], operands, self._entering(item))
+
+    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Value]:
+        constants, carry, sliced = operands
+        params = item.equation.params
+        columns = [self._run(item, "unstack", _unstacked, [xs]) for xs in sliced]
+        turns: Iterable[int] = range(params["length"])
+        stacked: list[list[Value]] = []
+        for turn in reversed(range(params["length"])) if params["reverse"] else turns:
+            xs = [column[turn] for column in columns]
+            inside = self._entering(item, turn, params["length"])
+            results = interpret(item.bodies[0], [*constants, *carry, *xs], inside)
+            carry = results[: len(carry)]
+            stacked.append(results[len(carry) :])
+        if params["reverse"]:
+            stacked.reverse()
+        return [*carry, *self._stack(item, stacked, len(carry))]
+
+    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Value]:
+        of_test, of_body, start = operands
+        test, body = item.bodies
+        # No reverse derivative passes a while loop.
+        carry = [Value(v.array, v.maker, v.label, v.kind) for v in start]
+        turn = 0
+        while True:
+            aside = replace(self._entering(item), tape=Tape(self.tape.builder))
+            (going,) = interpret(test, [*of_test, *carry], aside)
+            if not going.array.any():
+                return carry
+            inside = self._entering(item, turn, turn)
+            results = interpret(body, [*of_body, *carry], inside)
+            if going.array.shape:  # under vmap some elements have stopped before
+                results = [
+                    inside._run(item, "where", _going_on, [going, new, old])[0]
+                    for new, old in zip(results, carry, strict=True)
+                ]
+            carry, turn = results, turn + 1
+
+    def record(
+        self, item: Item, operands: list[Value], results: list[Value]
+    ) -> list[Value]:
+        if self.slot is None and item.visible:
+            shown = [results[i] for i in item.shown]
+            self.tape.results.setdefault((item.slot, self.iteration), shown)
+        return results
+
+    def _site_of(self, item: Item) -> CallSite:
+        known = item.site.user is not None or self.site is None
+        return item.site if known else self.site
+
+    def _slot_of(self, item: Item) -> int:
+        return item.slot if self.slot is None else self.slot
+
+    def _opening(self, item: Item) -> "_Recorder":
+        """For what the user sees as one step."""
+        return replace(self, slot=self._slot_of(item), site=self._site_of(item))
+
+    def _entering(
+        self, item: Item, turn: int | None = None, length: int = 0
+    ) -> "_Recorder":
+        """For the body of an item, in one turn of a loop if it is one."""
+        inside = self if self.slot is None else self._opening(item)
+        if turn is None:
+            return inside
+        # Only the user's own loops have iterations that are worth a number.
+        counted = (turn,) if self.tape.builder.knows(item.equation) else ()
+        return replace(
+            inside,
+            iteration=(*self.iteration, *counted),
+            long=self.long or length >= LONG,
+        )
+
+    def _function(self, item: Item) -> Callable[..., list[Any]]:
+        equation = item.equation
+        operands = [id(atom) for atom in equation.invars]
+        rule = equation.primitive.name == "custom_jvp_call"
+        rule = rule and operands == [id(variable) for variable in item.reads]
+
+        def function(*arrays: Any) -> list[Any]:
+            if rule:
+                results = bind_rule(equation, arrays)
+                made = dict(zip(equation.outvars, results, strict=True))
+                return [made[v] for v in item.writes]
+            return run_jaxpr(item.jaxpr, arrays)
+
+        if not self.long or item.jaxpr.effects:
+            return function
+        return self._compiled.setdefault(id(item), jax.jit(function))
+
+    def _run(
+        self,
+        item: Item,
+        name: str,
+        function: Callable[..., list[Any]],
+        operands: Sequence[Value],
+    ) -> list[Value]:
+        """Run one operation and put it on the tape."""
+        arrays = function(*(value.array for value in operands))
+        entry = Entry(
+            number=len(self.tape.entries),
+            primitive=name,
+            function=function,
+            inputs=list(operands),
+            outputs=[],
+            slot=self._slot_of(item),
+            site=self._site_of(item),
+            iteration=self.iteration,
+            compiled=self._compiled.get(id(item)) is function,
+        )
+        passes = name not in NOT_REVERSIBLE and name not in FLAT
+        passes = passes and any(value.active for value in operands)
+        entry.outputs = [
+            Value(array, entry, active=passes and is_floating(array))
+            for array in arrays
+        ]
+        self.tape.entries.append(entry)
+        return entry.outputs
+
+    def _stack(self, item: Item, rows: list[list[Value]], carries: int) -> list[Value]:
+        if not rows:
+            outputs = item.equation.outvars[carries:]
+            blanks = (jnp.zeros(v.aval.shape, v.aval.dtype) for v in outputs)
+            return [Value(blank, kind="constant", label="empty") for blank in blanks]
+        return [
+            self._run(item, "stack", _stacked, list(column))[0]
+            for column in zip(*rows, strict=True)
+        ]
+
+
+def _going_on(going: Array, new: Array, old: Array) -> list[Array]:
+    going = going.reshape(going.shape + (1,) * (new.ndim - going.ndim))
+    return [jnp.where(going, new, old)]
+
+
+def _unstacked(xs: Any) -> list[Any]:
+    if jnp.issubdtype(xs.dtype, jax.dtypes.extended):
+        return list(xs)
+    # On the host: on the device each row would be a program of its own.
+    return [jnp.asarray(row) for row in np.asarray(xs)]
+
+
+def _stacked(*rows: Any) -> list[Any]:
+    if jnp.issubdtype(rows[0].dtype, jax.dtypes.extended):
+        return [jnp.stack(rows)]
+    return [jnp.asarray(np.stack([np.asarray(row) for row in rows]))]
