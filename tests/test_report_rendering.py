@@ -12,7 +12,7 @@ import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
 from jaxgrad.inspection.report.html import page
-from jaxgrad.inspection.report.layout import Size, draw
+from jaxgrad.inspection.report.layout import Size, lay_out
 from jaxgrad.inspection.report.marks import marks
 from jaxgrad.inspection.report.text import blame_text, text
 
@@ -107,7 +107,7 @@ def test_the_table_says_all_of_a_small_report():
     assert rows[3][6:8] == ["loss.py:8", "h1"]
     assert rows[4][3:8] == ["bool[]", "True", "bool:", "no", "gradient"]
     assert "0 .. 2.5 .. 5 |7.42|" in lines[8] and "all 0.25 |0.612|" in lines[8]
-    assert lines[-1] == "arrays: min .. mean .. max |norm|"
+    assert lines[-1] == "arrays: min .. mean .. max |Euclidean norm|"
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 140])
@@ -383,7 +383,7 @@ def boxes_and_edges(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_no_boxes_overlap_and_every_edge_leads_right(seed):
     sizes, edges = boxes_and_edges(seed)
-    drawing = draw(sizes, edges, leftmost=1)
+    drawing = lay_out(sizes, edges, leftmost=1)
     for i, (x, y) in enumerate(drawing.corners):
         assert x >= 0 and y >= -1e-9
         assert x + sizes[i].width <= drawing.size.width + 1e-9
@@ -420,7 +420,7 @@ def crossings(drawing, sizes, edges):
 @pytest.mark.parametrize("seed", range(10))
 def test_no_edge_passes_through_a_node(seed):
     sizes, edges = boxes_and_edges(seed)
-    assert list(crossings(draw(sizes, edges, leftmost=1), sizes, edges)) == []
+    assert list(crossings(lay_out(sizes, edges, leftmost=1), sizes, edges)) == []
 
 
 def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
@@ -428,20 +428,20 @@ def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
     arguments = [(2 * i + 1, 2 * i + 2) for i in range(1, 40)]
     skips = [(0, 2 * i + 2) for i in range(40)]
     size = Size(100.0, 60.0)
-    drawing = draw([size] * 81, [*links, *arguments, *skips])
+    drawing = lay_out([size] * 81, [*links, *arguments, *skips])
     assert drawing.size.height < 7 * size.height
 
 
 def test_an_edge_over_many_columns_is_a_stub_at_its_end():
     size, links = Size(100.0, 60.0), [(i, i + 1) for i in range(9)]
     near, far = (
-        draw([size] * 10, [*links, (0, 9)]),
-        draw([size] * 10, [*links, (0, 9)], 0, 8),
+        lay_out([size] * 10, [*links, (0, 9)]),
+        lay_out([size] * 10, [*links, (0, 9)], 0, 8),
     )
     assert len(near.courses[-1]) > 10 and len(far.courses[-1]) == 2
     x, y = far.corners[9]
     assert far.courses[-1][-1][0] == x and y < far.courses[-1][-1][1] < y + 60
-    assert draw([size] * 10, [*links, (0, 9)], 0, 9) == near
+    assert lay_out([size] * 10, [*links, (0, 9)], 0, 9) == near
 
 
 def test_arguments_of_a_crowd_stand_where_they_are_read():
@@ -494,3 +494,116 @@ def test_values_of_every_kind_are_summarised():
     shown = str(Explanation("f", np.float32(0), (), (), steps))
     for part in ("empty", "all 1", "bf16[3]", "c64[1]", "7", "1.41e+300", "non-finite"):
         assert part in shown
+
+
+def test_the_page_and_the_text_say_how_arrays_are_shown():
+    assert "arrays: min .. mean .. max |Euclidean norm|" in text(REPORT, 140)
+    assert "arrays: mean |Euclidean norm|" in text(REPORT, 60)
+    legend = re.findall('<p class="legend">(.*?)</p>', page(REPORT))
+    assert "min .. mean .. max |Euclidean norm|" in legend[0]
+    assert "in the graph as mean |Euclidean norm|" in legend[0]
+
+
+def named(name, operand="table"):
+    """A report in which every text is `name`."""
+    place = Source(f"/home/{name}/{name}.py", 3, name, name, (name,))
+    more: dict[str, Any] = {
+        "source": place,
+        "scope": name,
+        "aliases": (name,),
+        "part": name,
+        "why": name,
+    }
+    inputs = (Operand("argument", name, 0), Operand("constant", operand))
+    steps = (
+        step(0, name, name + "(", inputs, [1.0, np.nan], None, **more),
+        step(1, "y", name, (Operand("step", name, 0),), 2.0, 1.0, **more),
+    )
+    blame = Blame("forward", steps[0], None, 1, 1, {name: np.ones(1)}, name, name)
+    return Explanation(
+        name=name,
+        value=np.float32(2),
+        gradients=(),
+        arguments=(argument(0, name, 1.0, 1.0),),
+        steps=steps,
+        result=1,
+        note=name,
+        _blame=lambda: blame,
+    )
+
+
+HOSTILE = {
+    "line breaks": "a\nb\rc\r\nd\x0be\x0cf\x85g\u2028h\u2029i",
+    "control characters": "a\x00b\x07c\x1b[31md\x7fe\x9bf",
+    "surrogates": "a\udc80b\ud83d",
+    "no characters of XML": "a\ufffeb\uffff",
+    "text direction": "a\u202eb\u2066c",
+    "markup": "</script><!--]]></style><b>&amp;\"'${prefix}$",
+    "braces": "{0} %s \\ | { } < > \\n",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_a_report_with_any_text_can_be_shown(name, tmp_path):
+    report = named(name, operand=name)
+    report.save(tmp_path / "page.html")
+    written = (tmp_path / "page.html").read_bytes().decode("utf-8")
+    tags = Tags()
+    tags.feed(written)
+    assert tags.open == [] and tags.rows == 4
+    assert written.count("</script>") == written.count("<b>") + 1 == 1
+    ElementTree.fromstring(report.to_svg())
+    for shown in (
+        written,
+        report.to_svg(),
+        report.to_dot(),
+        text(report, 60),
+        text(report, 200),
+        str(report.nonfinite),
+        report._repr_html_(),
+    ):
+        assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_characters_that_cannot_be_printed_are_escaped_as_in_python():
+    shown = str(named("a\x1bb\udc80c\td é").nonfinite).split("\n")
+    assert shown[1].endswith("/a\\x1bb\\udc80c d é.py:3 in a\\x1bb\\udc80c d é")
+
+
+def test_a_source_line_of_a_megabyte_is_shortened():
+    name = "x = " + "1 + " * 250_000
+    report = named(name, operand=name)
+    shown = (page(report), report.to_svg(), report.to_dot(), text(report, 200))
+    for each in shown:
+        assert "x = 1 + 1 +" in each and "…" in each
+    assert max(map(len, shown)) < 40_000
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    REPORT.save(str(path))
+    before = path.read_bytes()
+
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        marked_report = Explanation("g", np.float32(0), (), (), ())
+        marked_report.save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_page_is_written_through_a_link(tmp_path):
+    (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+    REPORT.save(tmp_path / "link.html")
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page(REPORT)
+
+
+def test_the_standalone_svg_has_the_light_page_s_colours_and_no_variables():
+    svg, written = REPORT.to_svg(), page(REPORT)
+    assert "var(" not in svg and "#ecfdf5" in svg
+    assert "--result-fill: #ecfdf5" in written and "--result-fill: #053b2c" in written
