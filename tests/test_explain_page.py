@@ -343,6 +343,20 @@ def test_a_nan_is_explained_above_the_graph(visitor):
     assert page.locator("g.node.non-finite").count() > 0
 
 
+def late_nan(x):
+    for _ in range(30):
+        x = jnp.tanh(x)
+    return jnp.log(x).sum()
+
+
+def test_a_long_graph_opens_at_the_step_to_blame(visitor):
+    page = visitor.read(explain(late_nan)(jnp.zeros(2)))
+    assert page.locator("g.blamed").count() == 1
+    ((left, _, right, _),) = boxes(page, "g.blamed rect")
+    assert 0 < left < right < 1400
+    assert page.evaluate("scrollY") == 0
+
+
 def test_a_notebook_s_cell_changes_nothing_around_it(visitor):
     head = "<!DOCTYPE html><meta charset=utf-8><style>table { color: green }</style>"
     around = head + "<h1>t</h1><table><tr><td>c</table>CELLS<pre>p</pre>"

@@ -213,6 +213,12 @@ def test_a_narrow_table_joins_name_and_operation_and_keeps_the_ends_of_paths():
     assert all(len(line) <= 60 for line in lines)
 
 
+def test_a_long_operation_is_cut_before_the_ranges_are_left_out():
+    long = step(0, "y", "a_long_operation" * 4, (), np.arange(4.0), np.ones(4))
+    shown = text(Explanation("f", np.float32(0), (), (), (long,)), 90)
+    assert "0 .. 1.5 .. 3" in shown and "a_long_operationa_long_…" in shown
+
+
 def test_a_long_hint_is_wrapped():
     blame = Blame("input", None, "x", None, 1, {}, "Look at the data. " * 20)
     lines = blame_text(blame, 60).split("\n")

@@ -88,7 +88,8 @@ def _cells(row: Row, code: str) -> dict[str, str]:
         "mark": " ".join(row.marks) if row.key else "",
         "source": f"{row.location}  {code}".strip(),
     }
-    return {title: escape(cell) for title, cell in cells.items()}
+    # Long names break after an underscore.
+    return {t: escape(cell).replace("_", "_<wbr>") for t, cell in cells.items()}
 
 
 def _class(title: str, row: Row) -> str:

@@ -80,3 +80,9 @@ for (const link of document.querySelectorAll(".jaxgrad td a")) {
     link.closest("tr").classList.add("chosen");
   });
 }
+const blamed = document.querySelector(".jaxgrad-graph g.blamed");
+if (blamed) {
+  const graph = blamed.closest(".graph"), box = blamed.getBoundingClientRect();
+  const middle = graph.getBoundingClientRect();
+  graph.scrollLeft += (box.left + box.right - middle.left - middle.right) / 2;
+}

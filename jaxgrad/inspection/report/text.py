@@ -23,8 +23,14 @@ from jaxgrad.inspection.report.rows import Row, headline, rows
 Cells = tuple[str, ...]
 HEADER = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
 SOURCE = 7
-# The columns that give way in a narrow terminal, in turn, and how narrow each may get.
-SHRINK = ((7, 24), (1, 14), (5, 13), (4, 10), (2, 8), (3, 8), (1, 8), (5, 8), (6, 4))
+# A form of the table fits if it does with these columns cut to these widths.
+MOST = {"operation": 24, "source": 24}
+# The columns to cut in a narrow terminal, in turn, and how narrow each may get.
+SHRINK = (
+    *MOST.items(),
+    *{"name": 14, "gradient": 13, "value": 10, "operation": 8, "type": 8}.items(),
+    *{"name": 8, "gradient": 8, "mark": 4}.items(),
+)
 PROSE = 88
 
 
@@ -72,12 +78,14 @@ def text(report: Report, width: int | None = None) -> str:
 
 def _table(report: Report, found: Marks, width: int) -> list[str]:
     """The table in the first form that fits, or in the last one with cells cut."""
-    form, cells = FORMS[0], []
+    form, cells, widths = FORMS[0], [], []
     for form in FORMS:
         cells = [_cells(row, form) for row in rows(report, found, form.short)]
-        if _total(_widths(cells, 0 if form.headings else 24)) <= width:
+        widths = _widths(cells, form)
+        least = (min(w, MOST.get(t, w)) for t, w in zip(HEADER, widths, strict=True))
+        if _total([*least]) <= width:
             break
-    widths = _shrunk(_widths(cells, 0 if form.headings else None), width)
+    widths = _shrunk(widths, width)
     lines = [_line(HEADER, widths), _line(tuple("-" * w for w in widths), widths)]
     above = ""
     for row in cells:
@@ -107,20 +115,20 @@ def _any_arrays(report: Report) -> bool:
     return any(s.size > 1 for s in summaries if s)
 
 
-def _widths(table: Sequence[Cells], source: int | None) -> list[int]:
-    """The width of each column, 0 if it is empty; of the source at most `source`."""
+def _widths(table: Sequence[Cells], form: _Form) -> list[int]:
+    """The width of each column, 0 if there is nothing in it."""
     widths = []
     for title, *column in zip(HEADER, *table, strict=True):
         longest = max(map(len, column), default=0)
-        widths.append(max(longest, len(title)) if longest else 0)
-    if source is not None:
-        widths[SOURCE] = min(widths[SOURCE], source)
+        shown = longest and not (form.headings and title == "source")
+        widths.append(max(longest, len(title)) if shown else 0)
     return widths
 
 
-def _shrunk(widths: list[int], width: int) -> list[int]:
-    for column, least in SHRINK:
-        excess = _total(widths) - width
+def _shrunk(widths: Sequence[int], width: int) -> list[int]:
+    widths = list(widths)
+    for title, least in SHRINK:
+        column, excess = HEADER.index(title), _total(widths) - width
         if excess > 0 and widths[column] > least:
             widths[column] = max(widths[column] - excess, least)
     return widths
