@@ -80,9 +80,11 @@ for (const link of document.querySelectorAll(".jaxgrad td a")) {
     link.closest("tr").classList.add("chosen");
   });
 }
+// If the step to blame is outside the window of a long graph, scroll to it.
 const blamed = document.querySelector(".jaxgrad-graph g.blamed");
 if (blamed) {
   const graph = blamed.closest(".graph"), box = blamed.getBoundingClientRect();
-  const middle = graph.getBoundingClientRect();
-  graph.scrollLeft += (box.left + box.right - middle.left - middle.right) / 2;
+  const shown = graph.getBoundingClientRect();
+  const beyond = box.right - shown.right;
+  if (beyond > 0) graph.scrollLeft += beyond + shown.width / 2;
 }
