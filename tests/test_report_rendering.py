@@ -1,4 +1,4 @@
-"""How a report looks: from hand-made steps, since tracing is not the matter here."""
+"""How reports are rendered, on reports built by hand."""
 
 import itertools
 import re
@@ -94,7 +94,7 @@ REPORT = Explanation(
 )
 
 
-def test_the_table_says_all_of_a_small_report():
+def test_the_table_shows_every_number_of_a_small_report():
     lines = text(REPORT, width=200).split("\n")
     assert lines[0] == "loss = 15   (5 steps, 2 arguments)"
     assert lines[1].split() == "# name operation type value gradient source".split()
@@ -152,12 +152,12 @@ def test_zero_dead_exploding_and_non_finite_steps_are_marked():
         "d": ("zero",),
         "e": ("dead",),
         "f": ("non-finite",),
-        "h": ("non-finite",),  # that it is large as well says nothing more
+        "h": ("non-finite",),  # not exploding as well
     }
     assert marked(a=(ones, None)) == {}
 
 
-def test_an_argument_is_marked_too_but_not_for_being_zero():
+def test_an_argument_is_marked_unless_it_is_only_zero():
     zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
     arguments = (
         argument(0, "dead", ones, zeros),
@@ -176,7 +176,7 @@ def test_an_argument_is_marked_too_but_not_for_being_zero():
     assert 'class="node argument dead"' in report.to_svg()
 
 
-def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
+def test_the_blamed_step_has_a_mark_of_its_own():
     bad = np.array([np.nan, 1.0])
     given = argument(0, "x", np.ones(2), bad)
     made = tuple(step(i, n, "op", (), bad, bad) for i, n in enumerate(("a", "b", "c")))
@@ -192,7 +192,7 @@ def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
     assert marks(asked)["argument-0"] == ("blamed",)
 
 
-def test_constants_and_integers_at_zero_are_no_news():
+def test_a_zero_without_a_gradient_is_not_marked():
     assert marked(h0=(np.zeros(3), None)) == {}
 
 
@@ -201,7 +201,7 @@ def test_booleans_are_counted():
     assert "2 of 3 true" in str(Explanation("f", np.float32(0), (), (), (flags,)))
 
 
-def test_a_narrow_table_joins_name_and_operation_and_keeps_the_ends_of_paths():
+def test_a_narrow_table_joins_name_and_operation_and_keeps_the_end_of_a_path():
     path = "params['encoder']['layers']['attention']['kernel']"
     loss = step(
         0, "logits", "cross_entropy", (), np.ones((256, 10)), np.ones((256, 10))
@@ -226,7 +226,7 @@ def test_a_long_hint_is_wrapped():
     assert all(line.startswith("  ") for line in lines[1:])
 
 
-def test_several_results_stand_under_each_other():
+def test_several_results_have_a_row_each():
     several = Step(
         0,
         "q, k",
@@ -250,7 +250,7 @@ def test_several_results_stand_under_each_other():
 
 
 class Tags(HTMLParser):
-    """Collects what a page refers to, and whether its tags close."""
+    """Collects the links of a page and checks that its tags are closed."""
 
     def __init__(self):
         super().__init__()
@@ -267,7 +267,7 @@ class Tags(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+def test_the_page_loads_no_other_file(tmp_path):
     REPORT.save(tmp_path / "page.html")
     written = (tmp_path / "page.html").read_text(encoding="utf-8")
     tags = Tags()
@@ -310,7 +310,7 @@ def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
         assert part in title
 
 
-def test_arguments_stand_left_and_the_result_right():
+def test_arguments_are_left_and_the_result_is_right():
     svg = ElementTree.fromstring(REPORT.to_svg())
     lefts = {
         node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform", ""))[0])
@@ -322,7 +322,7 @@ def test_arguments_stand_left_and_the_result_right():
     assert [lefts[key] for key in order] == sorted(lefts[key] for key in order)
 
 
-def test_dot_quotes_what_it_must():
+def test_dot_escapes_its_special_characters():
     dot = REPORT.to_dot()
     assert dot.startswith('digraph "loss" {\n  rankdir=LR;')
     assert '"argument-0" [label="w[\'\\<1\\>\']|value 2|grad 12"' in dot
@@ -330,7 +330,7 @@ def test_dot_quotes_what_it_must():
     assert dot.count("->") == 7
 
 
-def test_a_blame_is_told_in_order():
+def test_a_blame_prints_what_where_and_why():
     blame = Blame(
         phase="backward",
         step=STEPS[3],
@@ -354,7 +354,7 @@ def test_a_blame_is_told_in_order():
     assert str(given).startswith("The argument params['w'] holds 1 non-finite element")
 
 
-def test_a_report_with_a_nan_tells_whom_to_blame_once_asked():
+def test_the_search_for_a_nan_runs_once_when_first_shown():
     asked = []
     blame = Blame("input", None, "x", None, 1, {}, "Look at the data.")
     bad = step(0, "y", "log", (), [np.nan], [1.0])
@@ -406,7 +406,7 @@ def test_no_boxes_overlap_and_every_edge_leads_right(seed):
 
 
 def crossings(drawing, sizes, edges):
-    """The edges that pass through a node between their ends, sampled finely."""
+    """The edges that cross a node other than their ends, at 50 points of each piece."""
     for edge, course in zip(edges, drawing.courses, strict=True):
         for (x, y), (u, v) in itertools.pairwise(course):
             t = np.linspace(0, 1, 50)
@@ -450,7 +450,7 @@ def test_an_edge_over_many_columns_is_a_stub_at_its_end():
     assert lay_out([size] * 10, [*links, (0, 9)], 0, 9) == near
 
 
-def test_arguments_of_a_crowd_stand_where_they_are_read():
+def test_arguments_of_a_large_graph_are_next_to_their_readers():
     count = 40
     given = tuple(argument(i, f"w[{i}]", 1.0, np.float32(1)) for i in range(count))
     made = tuple(
@@ -542,7 +542,7 @@ HOSTILE = {
     "line breaks": "a\nb\rc\r\nd\x0be\x0cf\x85g\u2028h\u2029i",
     "control characters": "a\x00b\x07c\x1b[31md\x7fe\x9bf",
     "surrogates": "a\udc80b\ud83d",
-    "no characters of XML": "a\ufffeb\uffff",
+    "characters outside XML": "a\ufffeb\uffff",
     "text direction": "a\u202eb\u2066c",
     "markup": "</script><!--]]></style><b>&amp;\"'${prefix}$",
     "braces": "{0} %s \\ | { } < > \\n",
@@ -596,8 +596,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        marked_report = Explanation("g", np.float32(0), (), (), ())
-        marked_report.save(path)
+        Explanation("g", np.float32(0), (), (), ()).save(path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
 

@@ -7,7 +7,7 @@ from html import escape
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.drawing import drawing_of
 from jaxgrad.inspection.report.files import page_style, read, template
-from jaxgrad.inspection.report.format import MEAN, RANGE, prose
+from jaxgrad.inspection.report.format import MEAN, RANGE, plain, prose
 from jaxgrad.inspection.report.marks import Marks, has_nonfinite, marks, meanings
 from jaxgrad.inspection.report.rows import Row, headline, rows
 from jaxgrad.inspection.report.svg import picture
@@ -19,7 +19,9 @@ LEGEND = f"Arrays are shown as {RANGE}, in the graph as {MEAN}."
 def page(report: Report) -> str:
     """A page that works offline: it loads nothing from elsewhere."""
     return template("page.html").substitute(
-        title=escape(headline(report)), report=_body(report, ""), script=read("page.js")
+        title=escape(plain(f"{report.name} explained")),
+        report=_body(report, ""),
+        script=read("page.js"),
     )
 
 
