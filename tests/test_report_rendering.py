@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
+from jaxgrad.inspection.report.format import type_text
 from jaxgrad.inspection.report.html import page
 from jaxgrad.inspection.report.layout import Size, lay_out
 from jaxgrad.inspection.report.marks import marks
@@ -612,3 +613,19 @@ def test_the_standalone_svg_has_the_light_page_s_colours_and_no_variables():
     svg, written = REPORT.to_svg(), page(REPORT)
     assert "var(" not in svg and "#ecfdf5" in svg
     assert "--result-fill: #ecfdf5" in written and "--result-fill: #053b2c" in written
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shown"),
+    [
+        ("bfloat16", "bf16[2]"),
+        ("float64", "f64[2]"),
+        ("uint16", "u16[2]"),
+        ("int4", "i4[2]"),
+        ("complex128", "c128[2]"),
+        ("bool", "bool[2]"),
+        ("float8_e4m3fn", "float8_e4m3fn[2]"),
+    ],
+)
+def test_dtypes_are_abbreviated(dtype, shown):
+    assert type_text((2,), jnp.dtype(dtype)) == shown

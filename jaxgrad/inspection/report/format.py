@@ -4,6 +4,7 @@ Every text that comes from the user's program passes through `plain`, so that no
 name or source line can break a page, a picture or a terminal.
 """
 
+import re
 from pathlib import PurePath
 from typing import Any
 
@@ -15,20 +16,7 @@ from jaxgrad.inspection.report.summary import Summary
 LONGEST = 300
 RANGE = "min .. mean .. max |Euclidean norm|"
 MEAN = "mean |Euclidean norm|"
-DTYPES = {
-    "float64": "f64",
-    "float32": "f32",
-    "float16": "f16",
-    "bfloat16": "bf16",
-    "int64": "i64",
-    "int32": "i32",
-    "int16": "i16",
-    "int8": "i8",
-    "uint32": "u32",
-    "uint8": "u8",
-    "complex64": "c64",
-    "complex128": "c128",
-}
+DTYPES = {"bfloat": "bf", "float": "f", "uint": "u", "int": "i", "complex": "c"}
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
@@ -116,7 +104,8 @@ def _range_text(summary: Summary, short: bool) -> str:
 def type_text(shape: Any, dtype: Any) -> str:
     """Type and shape: `f32[2,4]`."""
     name = getattr(dtype, "name", str(dtype))
-    return f"{DTYPES.get(name, name)}[{','.join(map(str, shape))}]"
+    name = re.sub(r"^[a-z]+(?=\d+$)", lambda m: DTYPES.get(m[0], m[0]), name)
+    return f"{name}[{','.join(map(str, shape))}]"
 
 
 def location(source: Source) -> str:

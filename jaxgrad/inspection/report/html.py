@@ -11,7 +11,7 @@ from jaxgrad.inspection.report.format import MEAN, RANGE, plain, prose
 from jaxgrad.inspection.report.marks import Marks, has_nonfinite, marks, meanings
 from jaxgrad.inspection.report.rows import Row, headline, rows
 from jaxgrad.inspection.report.svg import picture
-from jaxgrad.inspection.report.text import blame_text, text
+from jaxgrad.inspection.report.text import HEADER, blame_text, text
 
 LEGEND = f"Arrays are shown as {RANGE}, in the graph as {MEAN}."
 
@@ -34,9 +34,7 @@ def fragment(report: Report) -> str:
 def _body(report: Report, prefix: str) -> str:
     """The report; `prefix` keeps the ids of several reports on a page apart."""
     found, drawing = marks(report), drawing_of(report)
-    titles = ["#", "name", "operation", "type", "value", "gradient", "mark", "source"]
-    if not found:
-        titles.remove("mark")
+    titles = [title for title in HEADER if found or title != "mark"]
     linked = {node.key for node in drawing.nodes}
     return template("report.html").substitute(
         prefix=prefix,
