@@ -1,4 +1,4 @@
-"""The pages in Debian's Chromium: nodes, hover, keyboard, colours; nothing is fetched.
+"""The pages in Chromium: nodes, hover, keyboard, colours, and no network requests.
 
 Run with `pytest -m browser tests`, with the `browser` extra and chromium on the PATH.
 """
@@ -23,7 +23,7 @@ CELL_AND_GROUND = """
 cells => cells.map(cell => [cell.textContent, getComputedStyle(cell).color,
   getComputedStyle(cell).backgroundColor])
 """
-# Of every edge the nodes it passes through, but for the two that it connects.
+# The nodes that each edge crosses, except the two that it connects.
 PIERCED = """
 () => {
   const boxes = [...document.querySelectorAll("g.node")].map(
@@ -51,7 +51,7 @@ edge => {
 def backprop(w1, b1, w2, b2, x):
     h1 = w1 * x + b1
     y = w2 * h1 + b2
-    return y  # noqa: RET504 - reports tell the names
+    return y  # noqa: RET504 - the report shows the name
 
 
 def looped(params, xs):
@@ -110,7 +110,7 @@ def browser():
 
 
 class Visitor:
-    """One window; it notes what goes wrong and what is fetched."""
+    """One window, which records console messages, errors and requests."""
 
     def __init__(self, page, folder):
         self.page, self.folder, self.faults, self.requests = page, folder, [], []
@@ -143,7 +143,7 @@ def anyone(browser, tmp_path):
 
 @pytest.fixture
 def visitor(anyone):
-    """A visitor who must not meet an error, a warning or a request."""
+    """A visitor whose pages cause no console message, error or request."""
     yield anyone
     assert anyone.faults == [] and anyone.requests == []
 
@@ -233,7 +233,7 @@ def test_the_keyboard_reaches_everything(visitor):
     assert page.evaluate("document.activeElement.id") == "step-3"
 
 
-def test_the_names_that_a_screen_reader_speaks(visitor):
+def test_screen_readers_find_names_for_everything(visitor):
     page = visitor.read(first_report())
     assert page.get_by_role("img", name="h1 = add, step 1").count() == 1
     assert page.get_by_role("group", name="The graph of backprop: 4 steps").count() == 1
@@ -259,28 +259,28 @@ def test_nothing_overlaps_and_no_edge_crosses_a_node(visitor, name):
     assert page.evaluate(PIERCED) == []
 
 
-def test_arguments_stand_at_the_left_and_the_loss_at_the_right(visitor):
+def test_arguments_are_at_the_left_and_the_loss_at_the_right(visitor):
     page = visitor.read(marked_report())
     steps = boxes(page, "g.step rect")
     (loss,) = boxes(page, "g.result rect")
     for argument in boxes(page, "g.argument rect"):
         assert all(argument[2] < step[0] for step in steps)
     assert all(step[2] < loss[0] for step in steps)
-    # A graph of a dozen steps is seen whole at once.
+    # A graph of a dozen steps fits the window.
     assert loss[2] < 1400
 
 
-def test_a_program_of_200_steps_can_be_looked_through(visitor):
+def test_a_program_of_200_steps_can_be_navigated(visitor):
     report = deep_report()
     page = visitor.read(report)
     assert len(report.steps) > 150
     (graph,) = boxes(page, ".graph")
     (drawn,) = boxes(page, "svg.jaxgrad-graph")
-    assert graph[2] <= 1400 < drawn[2]  # it scrolls,
-    assert drawn[3] - drawn[1] < 400  # along one line,
+    assert graph[2] <= 1400 < drawn[2]  # It scrolls
+    assert drawn[3] - drawn[1] < 400  # along one line.
     assert page.evaluate("document.documentElement.scrollWidth") <= 1400
     page.focus(f"#row-step-{report.result} a")
-    page.keyboard.press("Enter")  # and a row of the table leads to its node.
+    page.keyboard.press("Enter")  # A row of the table leads to its node.
     ((left, top, right, bottom),) = boxes(page, f"#step-{report.result} rect")
     assert 0 <= left < right <= 1400 and 0 <= top < bottom <= 900
     page.check("#whole")
@@ -298,7 +298,7 @@ def test_a_narrow_window_scrolls_inside(visitor):
 
 
 def luminance(colour):
-    """Of `rgb(r, g, b)`, as the Web Content Accessibility Guidelines define it."""
+    """The luminance of `rgb(r, g, b)` by the Web Content Accessibility Guidelines."""
     channels = [int(c) / 255 for c in colour[4:-1].split(",")]
     linear = [
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
@@ -343,6 +343,20 @@ def test_a_nan_is_explained_above_the_graph(visitor):
     assert page.locator("g.node.non-finite").count() > 0
 
 
+def late_nan(x):
+    for _ in range(30):
+        x = jnp.tanh(x)
+    return jnp.log(x).sum()
+
+
+def test_a_long_graph_opens_at_the_step_to_blame(visitor):
+    page = visitor.read(explain(late_nan)(jnp.zeros(2)))
+    assert page.locator("g.blamed").count() == 1
+    ((left, _, right, _),) = boxes(page, "g.blamed rect")
+    assert 0 < left < right < 1400
+    assert page.evaluate("scrollY") == 0
+
+
 def test_a_notebook_s_cell_changes_nothing_around_it(visitor):
     head = "<!DOCTYPE html><meta charset=utf-8><style>table { color: green }</style>"
     around = head + "<h1>t</h1><table><tr><td>c</table>CELLS<pre>p</pre>"
@@ -356,7 +370,7 @@ def test_a_notebook_s_cell_changes_nothing_around_it(visitor):
     assert page.eval_on_selector_all(outside, styles) == before
     every = ids(page, "[id]")
     assert len(set(every)) == len(every)
-    # Without any script the graph's size can be chosen, and the browser shows titles.
+    # The size of the graph and the titles on hover work without a script.
     assert page.locator("script").count() == 0
     page.locator("input.full").last.check()
     wide, seen = page.locator(".graph").last.evaluate(
@@ -366,23 +380,23 @@ def test_a_notebook_s_cell_changes_nothing_around_it(visitor):
     assert page.locator("g.node title").first.text_content().startswith("w1: f32[]")
 
 
-def test_the_svg_stands_alone(visitor):
+def test_the_svg_is_a_file_of_its_own(visitor):
     page = visitor.open(first_report().to_svg(), "graph.svg")
     assert page.locator("g.node").count() == 9
     (box,) = boxes(page, "#step-3 rect")
     assert box[2] - box[0] > 40
 
 
-def test_a_fault_and_a_request_would_be_seen(anyone):
+def test_these_tests_notice_an_error_and_a_request(anyone):
     page = anyone.open("<script>nothing()</script><img src='http://127.0.0.1:9/x.png'>")
-    for _ in range(100):  # events arrive a little later than the page
+    for _ in range(100):  # events arrive after the page
         if len(anyone.faults) < 2:
             page.wait_for_timeout(50)
     assert anyone.requests == ["http://127.0.0.1:9/x.png"]
     assert len(anyone.faults) == 2
 
 
-def test_an_edge_through_a_node_would_be_seen(visitor):
+def test_these_tests_notice_an_edge_through_a_node(visitor):
     page = visitor.read(first_report())
     assert page.evaluate(PIERCED) == []
     page.eval_on_selector(

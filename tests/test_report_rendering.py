@@ -1,4 +1,4 @@
-"""How a report looks: from hand-made steps, since tracing is not the matter here."""
+"""How reports are rendered, on reports built by hand."""
 
 import itertools
 import re
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
+from jaxgrad.inspection.report.format import type_text
 from jaxgrad.inspection.report.html import page
-from jaxgrad.inspection.report.layout import Size, draw
+from jaxgrad.inspection.report.layout import Size, lay_out
 from jaxgrad.inspection.report.marks import marks
 from jaxgrad.inspection.report.text import blame_text, text
 
@@ -94,7 +95,7 @@ REPORT = Explanation(
 )
 
 
-def test_the_table_says_all_of_a_small_report():
+def test_the_table_shows_every_number_of_a_small_report():
     lines = text(REPORT, width=200).split("\n")
     assert lines[0] == "loss = 15   (5 steps, 2 arguments)"
     assert lines[1].split() == "# name operation type value gradient source".split()
@@ -107,7 +108,7 @@ def test_the_table_says_all_of_a_small_report():
     assert rows[3][6:8] == ["loss.py:8", "h1"]
     assert rows[4][3:8] == ["bool[]", "True", "bool:", "no", "gradient"]
     assert "0 .. 2.5 .. 5 |7.42|" in lines[8] and "all 0.25 |0.612|" in lines[8]
-    assert lines[-1] == "arrays: min .. mean .. max |norm|"
+    assert lines[-1] == "arrays: min .. mean .. max |Euclidean norm|"
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 140])
@@ -152,12 +153,12 @@ def test_zero_dead_exploding_and_non_finite_steps_are_marked():
         "d": ("zero",),
         "e": ("dead",),
         "f": ("non-finite",),
-        "h": ("non-finite",),  # that it is large as well says nothing more
+        "h": ("non-finite",),  # not exploding as well
     }
     assert marked(a=(ones, None)) == {}
 
 
-def test_an_argument_is_marked_too_but_not_for_being_zero():
+def test_an_argument_is_marked_unless_it_is_only_zero():
     zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
     arguments = (
         argument(0, "dead", ones, zeros),
@@ -176,7 +177,7 @@ def test_an_argument_is_marked_too_but_not_for_being_zero():
     assert 'class="node argument dead"' in report.to_svg()
 
 
-def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
+def test_the_blamed_step_has_a_mark_of_its_own():
     bad = np.array([np.nan, 1.0])
     given = argument(0, "x", np.ones(2), bad)
     made = tuple(step(i, n, "op", (), bad, bad) for i, n in enumerate(("a", "b", "c")))
@@ -192,7 +193,7 @@ def test_the_blamed_step_stands_out_among_all_that_are_not_finite():
     assert marks(asked)["argument-0"] == ("blamed",)
 
 
-def test_constants_and_integers_at_zero_are_no_news():
+def test_a_zero_without_a_gradient_is_not_marked():
     assert marked(h0=(np.zeros(3), None)) == {}
 
 
@@ -201,7 +202,7 @@ def test_booleans_are_counted():
     assert "2 of 3 true" in str(Explanation("f", np.float32(0), (), (), (flags,)))
 
 
-def test_a_narrow_table_joins_name_and_operation_and_keeps_the_ends_of_paths():
+def test_a_narrow_table_joins_name_and_operation_and_keeps_the_end_of_a_path():
     path = "params['encoder']['layers']['attention']['kernel']"
     loss = step(
         0, "logits", "cross_entropy", (), np.ones((256, 10)), np.ones((256, 10))
@@ -213,6 +214,12 @@ def test_a_narrow_table_joins_name_and_operation_and_keeps_the_ends_of_paths():
     assert all(len(line) <= 60 for line in lines)
 
 
+def test_a_long_operation_is_cut_before_the_ranges_are_left_out():
+    long = step(0, "y", "a_long_operation" * 4, (), np.arange(4.0), np.ones(4))
+    shown = text(Explanation("f", np.float32(0), (), (), (long,)), 90)
+    assert "0 .. 1.5 .. 3" in shown and "a_long_operationa_long_…" in shown
+
+
 def test_a_long_hint_is_wrapped():
     blame = Blame("input", None, "x", None, 1, {}, "Look at the data. " * 20)
     lines = blame_text(blame, 60).split("\n")
@@ -220,7 +227,7 @@ def test_a_long_hint_is_wrapped():
     assert all(line.startswith("  ") for line in lines[1:])
 
 
-def test_several_results_stand_under_each_other():
+def test_several_results_have_a_row_each():
     several = Step(
         0,
         "q, k",
@@ -244,7 +251,7 @@ def test_several_results_stand_under_each_other():
 
 
 class Tags(HTMLParser):
-    """Collects what a page refers to, and whether its tags close."""
+    """Collects the links of a page and checks that its tags are closed."""
 
     def __init__(self):
         super().__init__()
@@ -261,7 +268,7 @@ class Tags(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+def test_the_page_loads_no_other_file(tmp_path):
     REPORT.save(tmp_path / "page.html")
     written = (tmp_path / "page.html").read_text(encoding="utf-8")
     tags = Tags()
@@ -304,7 +311,7 @@ def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
         assert part in title
 
 
-def test_arguments_stand_left_and_the_result_right():
+def test_arguments_are_left_and_the_result_is_right():
     svg = ElementTree.fromstring(REPORT.to_svg())
     lefts = {
         node.get("id"): float(re.findall(r"[-\d.]+", node.get("transform", ""))[0])
@@ -316,7 +323,7 @@ def test_arguments_stand_left_and_the_result_right():
     assert [lefts[key] for key in order] == sorted(lefts[key] for key in order)
 
 
-def test_dot_quotes_what_it_must():
+def test_dot_escapes_its_special_characters():
     dot = REPORT.to_dot()
     assert dot.startswith('digraph "loss" {\n  rankdir=LR;')
     assert '"argument-0" [label="w[\'\\<1\\>\']|value 2|grad 12"' in dot
@@ -324,7 +331,7 @@ def test_dot_quotes_what_it_must():
     assert dot.count("->") == 7
 
 
-def test_a_blame_is_told_in_order():
+def test_a_blame_prints_what_where_and_why():
     blame = Blame(
         phase="backward",
         step=STEPS[3],
@@ -348,7 +355,7 @@ def test_a_blame_is_told_in_order():
     assert str(given).startswith("The argument params['w'] holds 1 non-finite element")
 
 
-def test_a_report_with_a_nan_tells_whom_to_blame_once_asked():
+def test_the_search_for_a_nan_runs_once_when_first_shown():
     asked = []
     blame = Blame("input", None, "x", None, 1, {}, "Look at the data.")
     bad = step(0, "y", "log", (), [np.nan], [1.0])
@@ -383,7 +390,7 @@ def boxes_and_edges(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_no_boxes_overlap_and_every_edge_leads_right(seed):
     sizes, edges = boxes_and_edges(seed)
-    drawing = draw(sizes, edges, leftmost=1)
+    drawing = lay_out(sizes, edges, leftmost=1)
     for i, (x, y) in enumerate(drawing.corners):
         assert x >= 0 and y >= -1e-9
         assert x + sizes[i].width <= drawing.size.width + 1e-9
@@ -400,7 +407,7 @@ def test_no_boxes_overlap_and_every_edge_leads_right(seed):
 
 
 def crossings(drawing, sizes, edges):
-    """The edges that pass through a node between their ends, sampled finely."""
+    """The edges that cross a node other than their ends, at 50 points of each piece."""
     for edge, course in zip(edges, drawing.courses, strict=True):
         for (x, y), (u, v) in itertools.pairwise(course):
             t = np.linspace(0, 1, 50)
@@ -420,7 +427,7 @@ def crossings(drawing, sizes, edges):
 @pytest.mark.parametrize("seed", range(10))
 def test_no_edge_passes_through_a_node(seed):
     sizes, edges = boxes_and_edges(seed)
-    assert list(crossings(draw(sizes, edges, leftmost=1), sizes, edges)) == []
+    assert list(crossings(lay_out(sizes, edges, leftmost=1), sizes, edges)) == []
 
 
 def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
@@ -428,23 +435,23 @@ def test_a_long_chain_with_arguments_and_a_long_edge_stays_level():
     arguments = [(2 * i + 1, 2 * i + 2) for i in range(1, 40)]
     skips = [(0, 2 * i + 2) for i in range(40)]
     size = Size(100.0, 60.0)
-    drawing = draw([size] * 81, [*links, *arguments, *skips])
+    drawing = lay_out([size] * 81, [*links, *arguments, *skips])
     assert drawing.size.height < 7 * size.height
 
 
 def test_an_edge_over_many_columns_is_a_stub_at_its_end():
     size, links = Size(100.0, 60.0), [(i, i + 1) for i in range(9)]
     near, far = (
-        draw([size] * 10, [*links, (0, 9)]),
-        draw([size] * 10, [*links, (0, 9)], 0, 8),
+        lay_out([size] * 10, [*links, (0, 9)]),
+        lay_out([size] * 10, [*links, (0, 9)], 0, 8),
     )
     assert len(near.courses[-1]) > 10 and len(far.courses[-1]) == 2
     x, y = far.corners[9]
     assert far.courses[-1][-1][0] == x and y < far.courses[-1][-1][1] < y + 60
-    assert draw([size] * 10, [*links, (0, 9)], 0, 9) == near
+    assert lay_out([size] * 10, [*links, (0, 9)], 0, 9) == near
 
 
-def test_arguments_of_a_crowd_stand_where_they_are_read():
+def test_arguments_of_a_large_graph_are_next_to_their_readers():
     count = 40
     given = tuple(argument(i, f"w[{i}]", 1.0, np.float32(1)) for i in range(count))
     made = tuple(
@@ -494,3 +501,131 @@ def test_values_of_every_kind_are_summarised():
     shown = str(Explanation("f", np.float32(0), (), (), steps))
     for part in ("empty", "all 1", "bf16[3]", "c64[1]", "7", "1.41e+300", "non-finite"):
         assert part in shown
+
+
+def test_the_page_and_the_text_say_how_arrays_are_shown():
+    assert "arrays: min .. mean .. max |Euclidean norm|" in text(REPORT, 140)
+    assert "arrays: mean |Euclidean norm|" in text(REPORT, 60)
+    legend = re.findall('<p class="legend">(.*?)</p>', page(REPORT))
+    assert "min .. mean .. max |Euclidean norm|" in legend[0]
+    assert "in the graph as mean |Euclidean norm|" in legend[0]
+
+
+def named(name, operand="table"):
+    """A report in which every text is `name`."""
+    place = Source(f"/home/{name}/{name}.py", 3, name, name, (name,))
+    more: dict[str, Any] = {
+        "source": place,
+        "scope": name,
+        "aliases": (name,),
+        "part": name,
+        "why": name,
+    }
+    inputs = (Operand("argument", name, 0), Operand("constant", operand))
+    steps = (
+        step(0, name, name + "(", inputs, [1.0, np.nan], None, **more),
+        step(1, "y", name, (Operand("step", name, 0),), 2.0, 1.0, **more),
+    )
+    blame = Blame("forward", steps[0], None, 1, 1, {name: np.ones(1)}, name, name)
+    return Explanation(
+        name=name,
+        value=np.float32(2),
+        gradients=(),
+        arguments=(argument(0, name, 1.0, 1.0),),
+        steps=steps,
+        result=1,
+        note=name,
+        _blame=lambda: blame,
+    )
+
+
+HOSTILE = {
+    "line breaks": "a\nb\rc\r\nd\x0be\x0cf\x85g\u2028h\u2029i",
+    "control characters": "a\x00b\x07c\x1b[31md\x7fe\x9bf",
+    "surrogates": "a\udc80b\ud83d",
+    "characters outside XML": "a\ufffeb\uffff",
+    "text direction": "a\u202eb\u2066c",
+    "markup": "</script><!--]]></style><b>&amp;\"'${prefix}$",
+    "braces": "{0} %s \\ | { } < > \\n",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_a_report_with_any_text_can_be_shown(name, tmp_path):
+    report = named(name, operand=name)
+    report.save(tmp_path / "page.html")
+    written = (tmp_path / "page.html").read_bytes().decode("utf-8")
+    tags = Tags()
+    tags.feed(written)
+    assert tags.open == [] and tags.rows == 4
+    assert written.count("</script>") == written.count("<b>") + 1 == 1
+    ElementTree.fromstring(report.to_svg())
+    for shown in (
+        written,
+        report.to_svg(),
+        report.to_dot(),
+        text(report, 60),
+        text(report, 200),
+        str(report.nonfinite),
+        report._repr_html_(),
+    ):
+        assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_characters_that_cannot_be_printed_are_escaped_as_in_python():
+    shown = str(named("a\x1bb\udc80c\td é").nonfinite).split("\n")
+    assert shown[1].endswith("/a\\x1bb\\udc80c d é.py:3 in a\\x1bb\\udc80c d é")
+
+
+def test_a_source_line_of_a_megabyte_is_shortened():
+    name = "x = " + "1 + " * 250_000
+    report = named(name, operand=name)
+    shown = (page(report), report.to_svg(), report.to_dot(), text(report, 200))
+    for each in shown:
+        assert "x = 1 + 1 +" in each and "…" in each
+    assert max(map(len, shown)) < 40_000
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    REPORT.save(str(path))
+    before = path.read_bytes()
+
+    def fail(*args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        Explanation("g", np.float32(0), (), (), ()).save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_page_is_written_through_a_link(tmp_path):
+    (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+    REPORT.save(tmp_path / "link.html")
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page(REPORT)
+
+
+def test_the_standalone_svg_has_the_light_page_s_colours_and_no_variables():
+    svg, written = REPORT.to_svg(), page(REPORT)
+    assert "var(" not in svg and "#ecfdf5" in svg
+    assert "--result-fill: #ecfdf5" in written and "--result-fill: #053b2c" in written
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shown"),
+    [
+        ("bfloat16", "bf16[2]"),
+        ("float64", "f64[2]"),
+        ("uint16", "u16[2]"),
+        ("int4", "i4[2]"),
+        ("complex128", "c128[2]"),
+        ("bool", "bool[2]"),
+        ("float8_e4m3fn", "float8_e4m3fn[2]"),
+    ],
+)
+def test_dtypes_are_abbreviated(dtype, shown):
+    assert type_text((2,), jnp.dtype(dtype)) == shown

@@ -1,8 +1,8 @@
 """What `explain` and `find_nonfinite` return: frozen dataclasses, no formatting.
 
-A step is what the user wrote: one call or operator of one source line, whatever
-number of primitive equations it takes. The renderers read these classes and
-nothing else, so a report can be built by hand, which is how they are tested.
+A step is what the user wrote: one call or operator in one source line, however many
+primitive equations it takes. The renderers read only these classes, so the tests of
+the renderers build reports by hand.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from jaxgrad.inspection.report.summary import Summary, summarize
 
 @dataclass(frozen=True)
 class Source:
-    """The line of the user that a step comes from.
+    """The line of the user's code that a step comes from.
 
     Attributes:
         file: Path of the file, or the name that Python gives it (`<stdin>`).
         line: Line number, from 1; 0 if it is not known.
-        function: Name of the function that the line stands in.
-        text: The line itself, without its indentation; empty if it is not known.
-        via: The library functions that the call passed through, outermost first.
+        function: Name of the function that contains the line.
+        text: The line itself, without indentation; empty if it is not known.
+        via: The library functions between the line and the operation, outermost first.
     """
 
     file: str
@@ -43,7 +43,7 @@ class Operand:
         kind: What the operand is.
         label: The step's name, the argument's path (`params['w1']`), the constant.
         index: Number of the step or of the argument; None for a constant.
-        previous: Whether a loop's body reads it from the iteration before.
+        previous: Whether a loop's body reads its value of the previous iteration.
     """
 
     kind: Literal["step", "argument", "constant"]
@@ -54,29 +54,29 @@ class Operand:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One operation of the user's source, its value and its gradient.
+    """One operation in the user's source, its value and its gradient.
 
     A step with several results (`q, k = jnp.split(x, 2)`) holds tuples in `shape`,
     `dtype`, `value` and `gradient`, and their names in `outputs`.
 
     Attributes:
         index: Position in the order of execution.
-        name: The user's variable where the source gives it, else the operation.
+        name: The variable that it is assigned to, else the operation.
         operation: What is computed: the function called, or the operator.
-        inputs: Where its operands come from.
+        inputs: Its operands.
         shape: Shape of the value; inside loops the iteration axes come first.
         dtype: Data type of the value.
         value: The value: an array, or a `Summary` under `keep="summary"`.
         gradient: The derivative of the function's result with respect to the value,
-            in the same form; None if there is none, and `why` says why.
+            in the same form, or None.
         source: The user's line.
         scope: `jax.named_scope`s and Flax modules around the call.
         loop: The lengths of the loops around it, outermost first.
         outputs: The names of several results, or ().
         aliases: Further variables that hold the same value.
         why: Why there is no gradient; empty if there is one.
-        taken: Inside a branch inside a loop: the iterations that took the branch.
-        part: Name of the branch (`branch 1 of 2`) or loop that the step stands in.
+        taken: For a branch inside a loop: which iterations took the branch.
+        part: Name of the branch (`branch 1 of 2`) or loop that contains the step.
     """
 
     index: int
@@ -98,7 +98,7 @@ class Step:
 
     @property
     def results(self) -> tuple[tuple[Any, Any], ...]:
-        """The (value, gradient) of each result: one, unless there are several."""
+        """The (value, gradient) of each result; most steps have one result."""
         if not isinstance(self.value, tuple):
             return ((self.value, self.gradient),)
         return tuple(zip(self.value, self.gradient, strict=True))
@@ -112,7 +112,7 @@ class Step:
         )
 
     def result(self, position: int) -> "Step":
-        """The step of one of several results alone, under its own name."""
+        """One of several results as a step of its own."""
         return replace(
             self,
             name=self.outputs[position],
@@ -130,7 +130,7 @@ class Argument:
 
     Attributes:
         index: Position among the arguments' arrays.
-        path: How the user reaches it: `params['w1']`.
+        path: The expression for it: `params['w1']`.
         shape: Its shape.
         dtype: Its data type.
         value: The array.
@@ -148,7 +148,7 @@ class Argument:
 
     @cached_property
     def summaries(self) -> tuple[Summary | None, Summary | None]:
-        """A `Summary` of the value and one of the gradient."""
+        """A `Summary` of the value and of the gradient."""
         return _summary(self.value), _summary(self.gradient)
 
 
@@ -157,20 +157,18 @@ class Finding:
     """Which step made the first NaN or Inf that reaches a result, and why.
 
     Attributes:
-        phase: Where it arose: in an argument, in a constant, while computing
-            forward, or in the derivative of a step.
+        phase: Where it came from: an argument, a constant, the forward computation,
+            or the derivative of a step.
         step: The step that made it; None for an argument.
         argument: Path of the argument, for the phase "input"; else None.
-        iteration: Iteration, from 0, inside a loop; a tuple inside several.
-        count: How many elements it made non-finite.
-        operands: By name, the values that met there, at the first elements made
-            non-finite; in the backward phase also the incoming cotangent.
+        iteration: The iteration of the loop, from 0; a tuple in nested loops.
+        count: How many non-finite elements it made.
+        operands: By name, the values of its inputs at the first non-finite elements;
+            in the backward phase also the incoming cotangent.
         hint: What usually causes it, and what to write instead.
         primitive: The primitive operation inside the step.
-        source: The most precise line of the user: the step's own, or the line of
-            a derivative rule of the user's.
-        became: For an Inf that only later turned into the NaN of the result: the
-            step that did so.
+        source: The user's line: that of the step, or of the user's derivative rule.
+        became: The step that turned this infinity into the NaN of the result.
     """
 
     phase: Literal["input", "constant", "forward", "backward"]
@@ -187,7 +185,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The value and gradients of a function, and every step between.
+    """The value and gradients of a function, and every step in between.
 
     Attributes:
         name: Name of the explained function.
@@ -213,7 +211,7 @@ class Report:
 
     @property
     def nonfinite(self) -> Finding | None:
-        """None, or which step made the first NaN or Inf (see `find_nonfinite`)."""
+        """What `find_nonfinite` finds; it runs at the first access."""
         if not self._found:
             self._found.append(self._find(self))
         return self._found[0]
@@ -230,10 +228,10 @@ class Report:
         names = ", ".join(dict.fromkeys(step.name for step in self.steps))
         raise KeyError(
             f"explain: expected the name of a step ({names}), got {key!r} instead."
-            + self._said_of_argument(key)
+            + self._argument_hint(key)
         )
 
-    def _said_of_argument(self, key: str) -> str:
+    def _argument_hint(self, key: str) -> str:
         for i, argument in enumerate(self.arguments):
             if argument.path == key:
                 return f" It is an argument: see arguments[{i}]."

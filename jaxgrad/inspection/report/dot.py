@@ -1,13 +1,13 @@
-"""The graph in Graphviz's DOT language, for those who have its `dot` program."""
+"""The graph in Graphviz's DOT language, for its `dot` program."""
 
 from jaxgrad.inspection.report.data import Report
-from jaxgrad.inspection.report.drawing import Node, graph
-from jaxgrad.inspection.report.palette import LIGHT
+from jaxgrad.inspection.report.drawing import Node, drawing_of
+from jaxgrad.inspection.report.files import light_colours
 
 
 def dot(report: Report) -> str:
     """Records `operation | value | gradient`, and edges along the data."""
-    name, nodes, edges = graph(report)
+    name, nodes, edges = drawing_of(report)
     lines = [
         f'digraph "{_escaped(name)}" {{',
         "  rankdir=LR;",
@@ -25,8 +25,9 @@ def _node(node: Node) -> str:
     title = f"{node.title}  ({node.mark})" if node.mark else node.title
     cells = (title, f"value {node.value}", f"grad {node.gradient}")
     label = "|".join(_record(cell) for cell in cells)
-    fill, stroke = LIGHT.kinds[node.marks[0] if node.marks else node.kind]
-    tip = _escaped("\n".join(node.more))
+    kind, colours = node.marks[0] if node.marks else node.kind, light_colours()
+    fill, stroke = colours[f"{kind}-fill"], colours[f"{kind}-stroke"]
+    tip = _escaped("\n".join(node.details))
     look = f'fillcolor="{fill}", color="{stroke}", tooltip="{tip}"'
     return f'"{node.key}" [label="{label}", {look}];'
 
@@ -36,6 +37,5 @@ def _escaped(text: str) -> str:
 
 
 def _record(text: str) -> str:
-    """Text of a record's cell: braces, bars and angles stand for themselves."""
-    text = _escaped(text)
-    return "".join("\\" + c if c in "{}|<>" else c for c in text)
+    """The text of a record's cell, with braces, bars and angle brackets escaped."""
+    return "".join("\\" + c if c in "{}|<>" else c for c in _escaped(text))

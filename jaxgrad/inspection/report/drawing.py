@@ -1,10 +1,12 @@
-"""The graph that the pictures draw: nodes of three lines, and edges along the data."""
+"""What the pictures draw: nodes with three lines of text, and edges along the data."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from jaxgrad.inspection.report.data import Argument, Operand, Report, Step
-from jaxgrad.inspection.report.marks import MEANING, Mark, key_of, marks
-from jaxgrad.inspection.report.rows import argument_row, place, rows_of
+from jaxgrad.inspection.report.format import location, plain
+from jaxgrad.inspection.report.marks import MEANING, Mark, Marks, key_of, marks
+from jaxgrad.inspection.report.rows import numbers_of
 
 
 class Node(NamedTuple):
@@ -16,8 +18,8 @@ class Node(NamedTuple):
         title: The operation, and the variable that takes its value.
         value: The value in short.
         gradient: The gradient in short.
-        marks: What deserves a second look.
-        more: Everything else, line by line, for hovering.
+        marks: Its marks.
+        details: Everything else, line by line, for hovering.
     """
 
     key: str
@@ -26,137 +28,140 @@ class Node(NamedTuple):
     value: str
     gradient: str
     marks: tuple[Mark, ...]
-    more: tuple[str, ...]
+    details: tuple[str, ...]
 
     @property
     def mark(self) -> str:
-        """The marks as the words that stand in the box."""
+        """The marks as the words that are printed in the box."""
         return " ".join(self.marks)
 
 
 class Edge(NamedTuple):
-    """From one node's number to another's; `previous` leads to the next iteration."""
+    """From one node's position to another's; `previous` leads to the next iteration."""
 
     start: int
     end: int
     previous: bool
 
 
-class Graph(NamedTuple):
-    """Nodes, every one after those it reads, and edges, of the function `name`."""
+class Drawing(NamedTuple):
+    """The nodes, each after those it reads, and the edges of the function `name`."""
 
     name: str
     nodes: list[Node]
     edges: list[Edge]
 
 
-def graph(report: Report) -> Graph:
-    """What the pictures of a report draw."""
+def drawing_of(report: Report) -> Drawing:
+    """The nodes and edges of a report."""
     read = [(step, o) for step in report.steps for o in step.inputs]
     used = {o.index for _, o in read if o.kind == "argument"}
     arguments = [
         a for a in report.arguments if a.index in used or a.gradient is not None
     ]
-    arrays = dict.fromkeys(o.label for _, o in read if _is_array(o))
-    found = marks(report)
-    nodes = [_argument(a, found.get(key_of(a), ())) for a in arguments]
-    nodes += [_constant(i, label) for i, label in enumerate(arrays)]
-    first = len(nodes)
-    nodes += [_step(s, found.get(key_of(s), ()), report) for s in report.steps]
-    number: dict[Any, int] = {("argument", a.index): i for i, a in enumerate(arguments)}
-    number |= {label: len(arguments) + i for i, label in enumerate(arrays)}
-    number |= {("step", s.index): first + i for i, s in enumerate(report.steps)}
+    constants = list(dict.fromkeys(o.label for _, o in read if _is_array(o)))
+    keys: list[Any] = [("argument", a.index) for a in arguments]
+    keys += [("constant", label) for label in constants]
+    keys += [("step", step.index) for step in report.steps]
+    position = {key: i for i, key in enumerate(keys)}
     edges = dict.fromkeys(
-        Edge(start, number["step", step.index], operand.previous)
+        Edge(position[source], position["step", step.index], operand.previous)
         for step, operand in read
-        for start in [number.get(_key(operand))]
-        if start is not None
+        if (source := _key(operand)) in position
     )
-    return Graph(report.name, nodes, list(edges))
+    found = marks(report)
+    nodes = [
+        *(_argument(argument, found) for argument in arguments),
+        *(_constant(i, label) for i, label in enumerate(constants)),
+        *(_step(step, found, report.result) for step in report.steps),
+    ]
+    return Drawing(plain(report.name), nodes, list(edges))
 
 
-def _key(operand: Operand):
-    if operand.kind == "constant":
-        return operand.label if _is_array(operand) else None
-    return (operand.kind, operand.index)
+def _key(operand: Operand) -> tuple[str, int | str | None]:
+    name = operand.label if operand.kind == "constant" else operand.index
+    return operand.kind, name
 
 
 def _is_array(operand: Operand) -> bool:
-    """Whether a constant is worth a node: an array, not a number in the source."""
+    """Whether it is a constant that gets a node: not a number in the source."""
     return operand.kind == "constant" and not _is_number(operand.label)
 
 
 def _is_number(label: str) -> bool:
     try:
-        float(label)
+        complex(label)
     except ValueError:
-        return label in ("True", "False") or label.endswith("j")
+        return label in ("True", "False")
     return True
 
 
-def _argument(argument: Argument, found: tuple[Mark, ...]) -> Node:
-    path, kind, value, gradient = argument_row(argument, short=True)
-    _, _, long_value, long_gradient = argument_row(argument)
-    more = (
-        f"{path}: {kind}",
-        f"value {long_value}",
-        f"gradient {long_gradient}",
-        *_meanings(found),
+def _argument(argument: Argument, found: Marks) -> Node:
+    (full,), (short,) = numbers_of(argument), numbers_of(argument, short=True)
+    given = found.get(key_of(argument), ())
+    details = (
+        f"{full.name}: {full.type}",
+        f"value {full.value}",
+        f"gradient {full.gradient}",
+        *_meanings(given),
     )
-    gradient = "none" if argument.gradient is None else gradient
-    return Node(key_of(argument), "argument", path, value, gradient, found, more)
+    gradient = short.gradient if short.differentiated else "none"
+    return Node(
+        key_of(argument), "argument", short.name, short.value, gradient, given, details
+    )
 
 
 def _constant(index: int, label: str) -> Node:
-    more = (f"{label}: an array that the function closes over",)
-    return Node(f"constant-{index}", "constant", label, "constant", "none", (), more)
+    name = plain(label)
+    details = (f"{name}: an array that the function closes over",)
+    return Node(f"constant-{index}", "constant", name, "constant", "none", (), details)
 
 
-def _step(step: Step, found: tuple[Mark, ...], report: Report) -> Node:
-    short = rows_of(step, short=True)
-    title = step.operation
+def _step(step: Step, found: Marks, result: int | None) -> Node:
+    short = numbers_of(step, short=True)
+    name = step.operation
     if step.name != step.operation:
-        title = f"{step.operation}: {step.name}"
-    kind = "result" if step.index == report.result else "step"
-    values = "; ".join(row[2] for row in short)
-    gradients = "; ".join(
-        "none" if gradient is None else row[3]
-        for row, (_, gradient) in zip(short, step.results, strict=True)
+        name = f"{step.operation}: {step.name}"
+    gradients = [n.gradient if n.differentiated else "none" for n in short]
+    if not any(n.differentiated for n in short):
+        gradients = ["none"]
+    given = found.get(key_of(step), ())
+    return Node(
+        key=key_of(step),
+        kind="result" if step.index == result else "step",
+        title=plain(name),
+        value="; ".join(n.value for n in short),
+        gradient="; ".join(gradients),
+        marks=given,
+        details=(*map(plain, _details(step)), *_meanings(given)),
     )
-    if set(gradients.split("; ")) == {"none"}:
-        gradients = "none"
-    more = _more(step, found)
-    return Node(key_of(step), kind, title, values, gradients, found, more)
 
 
-def _more(step: Step, found: tuple[Mark, ...]) -> tuple[str, ...]:
-    named = "" if step.name == step.operation else f"{step.name} = "
-    lines = [f"{named}{step.operation}, step {step.index}"]
-    for name, kind, value, gradient in rows_of(step):
-        lead = f"{name}: " if step.outputs else ""
-        lines += [f"{lead}{kind}", f"value {value}", f"gradient {gradient}"]
+def _details(step: Step) -> Iterator[str]:
+    target = "" if step.name == step.operation else f"{step.name} = "
+    yield f"{target}{step.operation}, step {step.index}"
+    for n in numbers_of(step):
+        yield f"{n.name}: {n.type}" if step.outputs else n.type
+        yield f"value {n.value}"
+        yield f"gradient {n.gradient}"
     if step.inputs:
-        lines.append("reads " + ", ".join(_operand(o) for o in step.inputs))
+        yield "reads " + ", ".join(map(_operand, step.inputs))
     if step.source.line:
-        lines.append(f"{place(step.source)} in {step.source.function}")
-        lines.append(step.source.text)
-    optional = {
-        "scope": step.scope,
-        "in": step.part and _part(step),
-        "also named": ", ".join(dict.fromkeys(step.aliases)),
-        "via": step.source.via[0] if step.source.via else "",
-    }
-    lines += [f"{key} {text}" for key, text in optional.items() if text]
-    return (*lines, *_meanings(found))
+        yield f"{location(step.source)} in {step.source.function}"
+        yield step.source.text
+    if step.scope:
+        yield f"scope {step.scope}"
+    if step.part:
+        turns = " x ".join(map(str, step.loop))
+        yield f"in {step.part}" + (f", {turns} iterations" if turns else "")
+    if step.aliases:
+        yield "also named " + ", ".join(dict.fromkeys(step.aliases))
+    if step.source.via:
+        yield f"via {step.source.via[0]}"
 
 
-def _meanings(found: tuple[Mark, ...]) -> tuple[str, ...]:
-    return tuple(f"{mark}: {MEANING[mark]}" for mark in found)
-
-
-def _part(step: Step) -> str:
-    turns = " x ".join(map(str, step.loop))
-    return f"{step.part}, {turns} iterations" if turns else step.part
+def _meanings(given: tuple[Mark, ...]) -> tuple[str, ...]:
+    return tuple(f"{mark}: {MEANING[mark]}" for mark in given)
 
 
 def _operand(operand: Operand) -> str:

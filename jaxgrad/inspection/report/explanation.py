@@ -1,5 +1,6 @@
 """A `Report` and a `Finding` that can show themselves."""
 
+import secrets
 from pathlib import Path
 
 from jaxgrad.inspection.report.data import Finding, Report
@@ -26,8 +27,17 @@ class Explanation(Report):
         return fragment(self)
 
     def save(self, path: str | Path) -> None:
-        """Write the report as one self-contained HTML page."""
-        Path(path).write_text(page(self), encoding="utf-8")
+        """Write the report as one HTML page that needs no other file.
+
+        A file of that name is replaced at once: it is never half a page.
+        """
+        path = Path(path).resolve()
+        draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            draft.write_text(page(self), encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def to_svg(self) -> str:
         """The graph as SVG: arguments at the left, the result at the right."""

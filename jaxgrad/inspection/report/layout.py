@@ -1,9 +1,9 @@
-"""A layered drawing of the graph: what it needs at the left, the result at the right.
+"""Where the nodes and edges of a graph are drawn: inputs left, the result right.
 
-The usual four passes: a column per node by its longest path from the left, waypoints
-where an edge crosses a column (shared by all edges from one node), the order in each
-column by the mean of the neighbours, and heights that pull neighbours level without
-overlaps.
+The usual four passes for a layered graph (Sugiyama): a column for each node by its
+longest path from the left; waypoints where an edge crosses a column, shared by all
+edges from one node; the order in each column by the mean of the neighbours; heights
+that bring neighbours level without overlaps.
 """
 
 import itertools
@@ -12,8 +12,13 @@ from typing import NamedTuple
 
 GAP_X, GAP_Y, WAY = 30.0, 18.0, 4.0
 SWEEPS = 8
-# How much the wish of a waypoint counts, and of an end of the graph; a node's is 1.
+# How much the height that a waypoint prefers counts, and that of an end of the graph,
+# against 1 for any other node.
 WAYPOINT, END = 0.1, 0.01
+
+Point = tuple[float, float]
+Chain = Sequence[int]
+Neighbours = Mapping[int, Sequence[int]]
 
 
 class Size(NamedTuple):
@@ -23,30 +28,35 @@ class Size(NamedTuple):
     height: float
 
 
-class Drawing(NamedTuple):
-    """Positions of the nodes' upper left corners, courses of the edges, total size."""
+class Layout(NamedTuple):
+    """Where everything is drawn.
 
-    corners: list[tuple[float, float]]
-    courses: list[list[tuple[float, float]]]
+    Attributes:
+        corners: The upper left corner of each node.
+        courses: The points that each edge passes through.
+        size: Width and height of the whole.
+    """
+
+    corners: list[Point]
+    courses: list[list[Point]]
     size: Size
 
 
-def draw(
+def lay_out(
     sizes: Sequence[Size],
     edges: Sequence[tuple[int, int]],
     leftmost: int = 0,
     farthest: int | None = None,
-) -> Drawing:
+) -> Layout:
     """Place nodes and edges.
 
     Args:
-        sizes: The size of each node; nodes are numbered in an order in which every
-            edge leads from a smaller number to a larger one.
+        sizes: The size of each node. Every edge leads to a later node.
         edges: Pairs (from, to).
-        leftmost: So many of the first nodes stay at the left; any other that nothing
-            leads to stands right before what it leads to.
-        farthest: Over more columns than these an edge is a stub at its end, since
-            hundreds of edges side by side say nothing; None for no limit.
+        leftmost: How many of the first nodes stay at the left. Any other node without
+            an edge to it is placed right before the first node that reads it.
+        farthest: An edge over more columns than this is only a stub at its end, since
+            hundreds of parallel edges cannot be told apart; None for no limit.
     """
     columns = _columns(len(sizes), edges, leftmost)
     stubs = [
@@ -67,16 +77,11 @@ def draw(
         for edge, stub in zip(edges, stubs, strict=True)
     ]
     height = max((tops[i] + heights[i] for i in range(len(heights))), default=0.0)
-    return Drawing(corners, courses, Size(total, height))
-
-
-def _stub(corner: tuple[float, float], size: Size) -> list[tuple[float, float]]:
-    x, y = corner
-    return [(x - 0.7 * GAP_X, y + 0.8 * size.height), (x, y + 0.8 * size.height)]
+    return Layout(corners, courses, Size(total, height))
 
 
 def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> list[int]:
-    """The longest path from the left."""
+    """The length of the longest path from the left to each node."""
     before: dict[int, list[int]] = {}
     after: dict[int, list[int]] = {}
     for start, end in edges:
@@ -91,8 +96,12 @@ def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> lis
     return columns
 
 
-def _waypoints(columns, edges, heights):
-    """Each edge as a chain of nodes in neighbouring columns."""
+def _waypoints(
+    columns: Sequence[int],
+    edges: Sequence[tuple[int, int]],
+    heights: Sequence[float],
+) -> tuple[list[Chain], list[float], list[int]]:
+    """Each edge as a chain of nodes in adjacent columns; heights and columns of all."""
     columns, heights = list(columns), list(heights)
     chains = []
     ways: dict[tuple[int, int], int] = {}
@@ -108,17 +117,16 @@ def _waypoints(columns, edges, heights):
     return chains, heights, columns
 
 
-def _ordered(columns: Sequence[int], chains: Sequence[Sequence[int]]):
-    """The nodes of each column, ordered so that few edges cross."""
+def _ordered(columns: Sequence[int], chains: Sequence[Chain]) -> list[list[int]]:
+    """The nodes of each column, in an order with few crossings."""
     order: list[list[int]] = [[] for _ in range(max(columns, default=-1) + 1)]
     for node, column in enumerate(columns):
         order[column].append(node)
     left, right = _neighbours(chains)
     for sweep in range(SWEEPS):
-        forward = sweep % 2 == 0
-        near = left if forward else right
+        near = left if sweep % 2 == 0 else right
         rank = {n: i for nodes in order for i, n in enumerate(nodes)}
-        for nodes in order if forward else reversed(order):
+        for nodes in order if sweep % 2 == 0 else reversed(order):
             mean = {
                 n: _mean([rank[m] for m in near.get(n, ())], rank[n]) for n in nodes
             }
@@ -127,74 +135,89 @@ def _ordered(columns: Sequence[int], chains: Sequence[Sequence[int]]):
     return order
 
 
-def _levelled(order, chains, heights, count: int) -> list[float]:
-    """The top of each node: near the middle of its neighbours, without overlap."""
+def _levelled(
+    order: Sequence[Sequence[int]],
+    chains: Sequence[Chain],
+    heights: Sequence[float],
+    count: int,
+) -> list[float]:
+    """The top of each node: level with its neighbours, without overlap."""
     left, right = _neighbours(chains)
     weights = [
         WAYPOINT if n >= count else 1.0 if n in left and n in right else END
         for n in range(len(heights))
     ]
-    left, right = _steady(left, count), _steady(right, count)
+    left, right = _preferred(left, count), _preferred(right, count)
     tops = [0.0] * len(heights)
     for nodes in order:
         _stack(nodes, [0.0] * len(nodes), weights, heights, tops)
     for sweep in range(SWEEPS):
         near = left if sweep % 2 == 0 else right
         for nodes in order if sweep % 2 == 0 else reversed(order):
-            middles = [tops[n] + heights[n] / 2 for n in nodes]
-            wanted = [
-                _mean([tops[m] + heights[m] / 2 for m in near.get(n, ())], middle)
-                for n, middle in zip(nodes, middles, strict=True)
-            ]
-            starts = [w - heights[n] / 2 for n, w in zip(nodes, wanted, strict=True)]
-            _stack(nodes, starts, weights, heights, tops)
+            wanted = []
+            for n in nodes:
+                middles = [tops[m] + heights[m] / 2 for m in near.get(n, ())]
+                half = heights[n] / 2
+                wanted.append(_mean(middles, tops[n] + half) - half)
+            _stack(nodes, wanted, weights, heights, tops)
     highest = min(tops, default=0.0)
     return [top - highest for top in tops]
 
 
-def _steady(near: Mapping[int, list[int]], count: int) -> Mapping[int, list[int]]:
-    """Of the neighbours the ones to be level with: what keeps a long chain straight.
+def _preferred(near: Neighbours, count: int) -> Neighbours:
+    """The neighbours to be level with, which keep a long chain of steps straight.
 
-    A node follows nodes (numbers below `count`) and a waypoint waypoints, if there are
-    any; and neither the ends of the graph, if there are others: else each argument
-    beside a chain of steps, and each long edge, would pull the chain further aslant.
+    A node prefers nodes (numbers below `count`) and a waypoint prefers waypoints; both
+    avoid the ends of the graph. Otherwise each argument beside a chain, and each long
+    edge, would pull the chain aslant.
     """
 
-    def preferred(node: int, each: list[int]) -> list[int]:
+    def best(node: int, each: Sequence[int]) -> Sequence[int]:
         inner = [m for m in each if m in near]
         alike = [m for m in inner if (m < count) == (node < count)]
         return alike or inner or each
 
-    return {node: preferred(node, each) for node, each in near.items()}
+    return {node: best(node, each) for node, each in near.items()}
 
 
-def _stack(nodes, wanted, weights, heights, tops) -> None:
-    """Set the tops to the wanted ones, pushed apart as far as needed.
+def _stack(
+    nodes: Sequence[int],
+    wanted: Sequence[float],
+    weights: Sequence[float],
+    heights: Sequence[float],
+    tops: list[float],
+) -> None:
+    """Set the tops as near to `wanted` as possible without overlap.
 
-    Neighbours that would overlap form a block, which moves to the weighted mean of what
+    Neighbours that would overlap form a stack, which moves to the weighted mean of what
     its members want (the pool-adjacent-violators algorithm).
     """
-    blocks: list[_Block] = []
+    stacks: list[_Stack] = []
     for node, want in zip(nodes, wanted, strict=True):
         weight, extent = weights[node], heights[node] + GAP_Y
-        blocks.append(_Block(weight * want, weight, extent, 1))
-        while len(blocks) > 1 and blocks[-2].end > blocks[-1].start:
-            below, above = blocks.pop(), blocks.pop()
-            blocks.append(above.joined(below))
-    place = iter(nodes)
-    for block in blocks:
-        start = block.start
-        for _ in range(block.members):
-            node = next(place)
-            tops[node] = start
-            start += heights[node] + GAP_Y
+        stacks.append(_Stack(weight * want, weight, extent, 1))
+        while len(stacks) > 1 and stacks[-2].end > stacks[-1].start:
+            below, above = stacks.pop(), stacks.pop()
+            stacks.append(above.joined(below))
+    remaining = iter(nodes)
+    for stack in stacks:
+        top = stack.start
+        for node in itertools.islice(remaining, stack.members):
+            tops[node] = top
+            top += heights[node] + GAP_Y
 
 
-class _Block(NamedTuple):
-    """Nodes stacked without a gap."""
+class _Stack(NamedTuple):
+    """Nodes on top of each other without a gap.
+
+    Attributes:
+        total: Weighted sum of where the members want the stack to start.
+        weight: Sum of the members' weights.
+        extent: Its height.
+        members: How many nodes it has.
+    """
 
     total: float
-    """Weighted sum of where the members want the block to start."""
     weight: float
     extent: float
     members: int
@@ -207,8 +230,8 @@ class _Block(NamedTuple):
     def end(self) -> float:
         return self.start + self.extent
 
-    def joined(self, below: "_Block") -> "_Block":
-        return _Block(
+    def joined(self, below: "_Stack") -> "_Stack":
+        return _Stack(
             self.total + below.total - below.weight * self.extent,
             self.weight + below.weight,
             self.extent + below.extent,
@@ -216,7 +239,10 @@ class _Block(NamedTuple):
         )
 
 
-def _lefts(order, sizes: Sequence[Size]) -> tuple[list[float], float]:
+def _lefts(
+    order: Sequence[Sequence[int]], sizes: Sequence[Size]
+) -> tuple[list[float], float]:
+    """The left side of each column, and the total width."""
     lefts, x = [], 0.0
     for nodes in order:
         lefts.append(x)
@@ -225,10 +251,17 @@ def _lefts(order, sizes: Sequence[Size]) -> tuple[list[float], float]:
     return lefts, max(x - GAP_X, 0.0)
 
 
-def _course(chain, lefts, columns, tops, heights, sizes) -> list[tuple[float, float]]:
+def _course(
+    chain: Chain,
+    lefts: Sequence[float],
+    columns: Sequence[int],
+    tops: Sequence[float],
+    heights: Sequence[float],
+    sizes: Sequence[Size],
+) -> list[Point]:
     """From the right side of the first node to the left side of the last.
 
-    Bends lie in the gaps between columns alone, where there are no nodes.
+    It bends only in the gaps between columns, where there are no nodes.
     """
     first, *between, last = chain
     y = tops[first] + heights[first] / 2
@@ -240,12 +273,16 @@ def _course(chain, lefts, columns, tops, heights, sizes) -> list[tuple[float, fl
     return [*points, (lefts[columns[last]], tops[last] + heights[last] / 2)]
 
 
-def _neighbours(
-    chains: Sequence[Sequence[int]],
-) -> tuple[Mapping[int, list[int]], Mapping[int, list[int]]]:
+def _stub(corner: Point, size: Size) -> list[Point]:
+    x, y = corner[0], corner[1] + 0.8 * size.height
+    return [(x - 0.7 * GAP_X, y), (x, y)]
+
+
+def _neighbours(chains: Sequence[Chain]) -> tuple[Neighbours, Neighbours]:
+    """The neighbours of each node at the left, and those at the right."""
     left: dict[int, list[int]] = {}
     right: dict[int, list[int]] = {}
-    links = [link for c in chains for link in itertools.pairwise(c)]
+    links = [link for chain in chains for link in itertools.pairwise(chain)]
     for a, b in dict.fromkeys(links):
         right.setdefault(a, []).append(b)
         left.setdefault(b, []).append(a)

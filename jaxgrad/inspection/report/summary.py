@@ -1,8 +1,8 @@
-"""A few numbers in the place of an array: what the tables and pages show.
+"""A few numbers that stand for an array in tables and pages.
 
-The same numbers are computed in two places: with NumPy from an array that was
-kept, and inside the compiled program, where the array never leaves the device
-(`measure`), which a loop does once per iteration (`Summary.of` joins them).
+`summarize` computes them with NumPy from an array. `measure` computes them inside a
+compiled program, so that the array never leaves the device; in a loop it runs once per
+iteration, and `Summary.of` combines the iterations.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from jaxgrad._extremes import largest, smallest
 from jaxgrad._types import Array
 
 MEASURES = 8
-DIGIT = 4096  # a count goes as two digits: float32 is exact to 2**24 only
+DIGIT = 4096  # a count is passed as two digits: float32 is exact up to 2**24
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Summary:
 
     @staticmethod
     def of(measures: np.ndarray, size: int, taken: np.ndarray | None) -> "Summary":
-        """Join what `measure` gave, once or once per iteration.
+        """Combine the results of `measure`: one, or one per iteration.
 
         Args:
             measures: Array of shape `(*loops, 8)`.
             size: Number of elements per iteration.
-            taken: Which iterations count, shape `(*loops)`; None for all.
+            taken: Which iterations to count, shape `(*loops)`; None for all.
         """
         rows = np.asarray(measures, np.float64).reshape(-1, MEASURES)
         if taken is not None:
@@ -79,7 +79,7 @@ def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
         return jnp.zeros(MEASURES, x.dtype)
     low, high = smallest(x), largest(x)
     size = jnp.maximum(jnp.abs(low), jnp.abs(high))
-    # Squares of large or small numbers leave the range of float32: scale first.
+    # Scale first: the square of a large or small number overflows or underflows.
     scale = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
     norm = scale * jnp.sqrt(jnp.square(x / scale).sum())
     counts = (x == 0).sum(), (~jnp.isfinite(x)).sum()
@@ -90,7 +90,7 @@ def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
 def summarize(
     x: Shaped[ArrayLike, "*shape"], taken: np.ndarray | None = None
 ) -> Summary:
-    """The summary of a concrete array, of which the rows `taken` count."""
+    """The summary of a concrete array, or of its rows `taken`."""
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.extended):
         return Summary(x.size, np.nan, np.nan, np.nan, np.nan, 0, 0)
     kept = np.asarray(x) if taken is None else np.asarray(x)[taken]
@@ -113,7 +113,7 @@ def summarize(
 
 
 def _real(x: Any, numpy: Any) -> Any:
-    """`x` as float32 or float64; of a complex number the magnitude."""
+    """`x` as float32 or float64; complex numbers are replaced by their magnitude."""
     if numpy.issubdtype(x.dtype, np.complexfloating):
         return numpy.abs(x)
     if x.dtype in (np.float32, np.float64):

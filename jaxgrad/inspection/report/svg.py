@@ -1,181 +1,161 @@
-"""The graph as SVG: one picture without scripts, fonts or files from elsewhere."""
+"""The graph as SVG: one picture without scripts, fonts or other files."""
 
 from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
 from jaxgrad.inspection.report.data import Report
-from jaxgrad.inspection.report.drawing import Edge, Graph, Node, graph
-from jaxgrad.inspection.report.layout import Drawing, Size, draw
-from jaxgrad.inspection.report.palette import LIGHT, graph_rules
-from jaxgrad.inspection.report.rows import cut
+from jaxgrad.inspection.report.drawing import Drawing, Edge, Node, drawing_of
+from jaxgrad.inspection.report.files import graph_style, template
+from jaxgrad.inspection.report.format import cut
+from jaxgrad.inspection.report.layout import Layout, Point, Size, lay_out
 
 LETTER, LINE, PAD, MARGIN = 6.7, 17.0, 8.0, 16.0
 LONGEST = 34
-# With more nodes than this, arguments stand right before what reads them: in one
-# column at the left they would be higher than any window, and their edges a curtain.
+# With more nodes than this, arguments are drawn right before their first reader: one
+# column at the left would be higher than any window, and its edges would hide the rest.
 CROWD = 48
-# And edges over more columns than these are stubs.
+# Edges over more columns than this are drawn as stubs.
 FARTHEST = 48
-
-GEOMETRY = """
-.jaxgrad-graph { font: 11px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono",
-  monospace; }
-.jaxgrad-graph rect { stroke-width: 1; }
-.jaxgrad-graph .title { font-weight: 600; }
-.jaxgrad-graph .mark { font-weight: 600; text-anchor: end; }
-.jaxgrad-graph .rule { stroke-width: 1; }
-.jaxgrad-graph .edge { fill: none; stroke-width: 1.2; }
-.jaxgrad-graph .edge.lit { stroke-width: 2.4; }
-.jaxgrad-graph .previous { stroke-dasharray: 4 3; }
-.jaxgrad-graph .tip { stroke: none; }
-.jaxgrad-graph .constant rect { stroke-dasharray: 3 2; }
-.jaxgrad-graph .result rect, .jaxgrad-graph .exploding rect,
-.jaxgrad-graph .non-finite rect { stroke-width: 2; }
-.jaxgrad-graph .blamed rect { stroke-width: 3.5; }
-.jaxgrad-graph g.node { cursor: default; }
-.jaxgrad-graph g.node:hover rect, .jaxgrad-graph g.node:focus rect,
-.jaxgrad-graph g.node:target rect { stroke-width: 3; }
-.jaxgrad-graph g.node:focus { outline: none; }
-"""
 
 
 class _Box(NamedTuple):
+    """A node with its three lines of text cut, and where it is drawn."""
+
+    node: Node
     lines: tuple[str, str, str]
     size: Size
+    corner: Point = (0.0, 0.0)
 
 
 def svg(report: Report) -> str:
-    """The graph of a report, alone."""
-    return picture(graph(report))
+    """The graph of a report as a standalone file."""
+    return picture(drawing_of(report), style=f"<style>\n{graph_style()}</style>")
 
 
-def picture(graph: Graph, prefix: str = "") -> str:
-    """The graph of a report; `prefix` ahead of its ids, where several share a page."""
-    nodes, edges = graph.nodes, graph.edges
-    boxes = [_box(node) for node in nodes]
-    forward = [edge for edge in edges if edge.start < edge.end]
-    drawing = _drawing(nodes, boxes, forward)
-    back = [
-        _back(edge, nodes, boxes, drawing.corners, prefix)
-        for edge in edges
-        if edge.start >= edge.end
+def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
+    """A drawing as SVG.
+
+    Args:
+        drawing: The drawing.
+        prefix: What the ids start with, so that several reports can share a page.
+        style: The style element, unless the page around the picture has one.
+    """
+    boxes = [_box(node) for node in drawing.nodes]
+    forward = [edge for edge in drawing.edges if edge.start < edge.end]
+    layout = _layout(boxes, forward)
+    boxes = [
+        box._replace(corner=corner)
+        for box, corner in zip(boxes, layout.corners, strict=True)
     ]
-    lowest = max((drawing.size.height, *(depth for _, depth in back)))
-    size = Size(drawing.size.width + 2 * MARGIN, lowest + 2 * MARGIN)
-    parts = _head(graph, size, prefix)
-    for edge, course in zip(forward, drawing.courses, strict=True):
-        parts.append(_path(_curve(course), edge, nodes, prefix))
-    parts += [path for path, _ in back]
-    for node, box, corner in zip(nodes, boxes, drawing.corners, strict=True):
-        parts.append(_node(node, box, corner, prefix))
-    return "\n".join([*parts, "</svg>"])
+    paths = [
+        _path(_curve(course), edge, boxes, prefix)
+        for edge, course in zip(forward, layout.courses, strict=True)
+    ]
+    lowest = layout.size.height
+    for edge in drawing.edges:
+        if edge.start >= edge.end:
+            curve, depth = _loop(boxes[edge.start], boxes[edge.end], boxes)
+            paths.append(_path(curve, edge, boxes, prefix))
+            lowest = max(lowest, depth)
+    steps = sum(node.kind in ("step", "result") for node in drawing.nodes)
+    width, height = layout.size.width + 2 * MARGIN, lowest + 2 * MARGIN
+    return (
+        template("graph.svg")
+        .substitute(
+            label=escape(f"The graph of {drawing.name}: {steps} steps"),
+            width=f"{width:.0f}",
+            height=f"{height:.0f}",
+            box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width:.0f} {height:.0f}",
+            prefix=prefix,
+            style=style,
+            content="\n".join([*paths, *(_node(box, prefix) for box in boxes)]),
+        )
+        .rstrip()
+    )
 
 
-def _drawing(
-    nodes: Sequence[Node], boxes: Sequence[_Box], edges: Sequence[Edge]
-) -> Drawing:
-    given = sum(node.kind in ("argument", "constant") for node in nodes)
+def _layout(boxes: Sequence[_Box], edges: Sequence[Edge]) -> Layout:
+    inputs = sum(box.node.kind in ("argument", "constant") for box in boxes)
     pairs = [(edge.start, edge.end) for edge in edges]
     sizes = [box.size for box in boxes]
-    if len(nodes) <= CROWD:
-        return draw(sizes, pairs, leftmost=given)
-    return draw(sizes, pairs, farthest=FARTHEST)
-
-
-def _head(graph: Graph, size: Size, prefix: str) -> list[str]:
-    width, height = f"{size.width:.0f}", f"{size.height:.0f}"
-    steps = sum(node.kind in ("step", "result") for node in graph.nodes)
-    label = escape(f"The graph of {graph.name}: {steps} steps")
-    return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="jaxgrad-graph" role="group" '
-        f'aria-label="{label}" width="{width}" height="{height}" '
-        f'style="--width:{width}px" '
-        f'viewBox="{-MARGIN:.0f} {-MARGIN:.0f} {width} {height}">',
-        f"<style>{GEOMETRY}{graph_rules(LIGHT)}</style>",
-        f'<defs><marker id="{prefix}tip" markerWidth="8" markerHeight="6" refX="7" '
-        'refY="3" orient="auto" markerUnits="userSpaceOnUse"><path class="tip" '
-        'd="M0,0 L8,3 L0,6 z"/></marker></defs>',
-    ]
+    if len(boxes) <= CROWD:
+        return lay_out(sizes, pairs, leftmost=inputs)
+    return lay_out(sizes, pairs, farthest=FARTHEST)
 
 
 def _box(node: Node) -> _Box:
-    value, gradient = (
-        f"value {cut(node.value, LONGEST)}",
-        f"grad {cut(node.gradient, LONGEST)}",
-    )
-    lines = (cut(node.title, LONGEST), value, gradient)
-    title = len(lines[0]) + (len(node.mark) + 2 if node.mark else 0)
-    letters = max(title * 1.04, len(value), len(gradient))
-    return _Box(lines, Size(letters * LETTER + 2 * PAD, 3 * LINE + PAD))
+    title = cut(node.title, LONGEST)
+    value = f"value {cut(node.value, LONGEST)}"
+    gradient = f"grad {cut(node.gradient, LONGEST)}"
+    first = len(title) + (len(node.mark) + 2 if node.mark else 0)
+    letters = max(first * 1.04, len(value), len(gradient))
+    size = Size(letters * LETTER + 2 * PAD, 3 * LINE + PAD)
+    return _Box(node, (title, value, gradient), size)
 
 
-def _node(node: Node, box: _Box, corner: tuple[float, float], prefix: str) -> str:
-    x, y = corner
-    classes = escape(" ".join(("node", node.kind, *node.marks)))
-    title, value, gradient = (escape(line) for line in box.lines)
+def _node(box: _Box, prefix: str) -> str:
+    node, (x, y), (width, height) = box.node, box.corner, box.size
+    classes = " ".join(("node", node.kind, *node.marks))
+    title, value, gradient = map(escape, box.lines)
     kind = "none" if node.gradient == "none" else "grad"
     return (
         f'<g class="{classes}" id="{prefix}{node.key}" tabindex="0" role="img" '
         f'transform="translate({x:.1f},{y:.1f})">'
-        f"<title>{escape(chr(10).join(node.more))}</title>"
-        f'<rect width="{box.size.width:.1f}" height="{box.size.height:.1f}" rx="4"/>'
+        f"<title>{escape(chr(10).join(node.details))}</title>"
+        f'<rect width="{width:.1f}" height="{height:.1f}" rx="4"/>'
         f'<text class="title" x="{PAD:g}" y="{LINE - 2:g}">{title}</text>'
-        f"{_mark(node, box)}{_rule(1, box)}{_rule(2, box)}"
+        f"{_mark(node.mark, width)}{_rule(1, width)}{_rule(2, width)}"
         f'<text x="{PAD:g}" y="{2 * LINE:g}">{value}</text>'
         f'<text class="{kind}" x="{PAD:g}" y="{3 * LINE + 1:g}">{gradient}</text></g>'
     )
 
 
-def _mark(node: Node, box: _Box) -> str:
-    if not node.mark:
+def _mark(mark: str, width: float) -> str:
+    if not mark:
         return ""
-    x = box.size.width - PAD
-    return f'<text class="mark" x="{x:.1f}" y="{LINE - 2:g}">{node.mark}</text>'
+    return f'<text class="mark" x="{width - PAD:.1f}" y="{LINE - 2:g}">{mark}</text>'
 
 
-def _rule(row: int, box: _Box) -> str:
+def _rule(row: int, width: float) -> str:
     y = row * LINE + 4
-    x = box.size.width - 1
-    return f'<line class="rule" x1="1" x2="{x:.1f}" y1="{y:g}" y2="{y:g}"/>'
+    return f'<line class="rule" x1="1" x2="{width - 1:.1f}" y1="{y:g}" y2="{y:g}"/>'
 
 
-def _curve(course: Sequence[tuple[float, float]]) -> str:
+def _curve(course: Sequence[Point]) -> str:
+    """A path through the points, level at each of them."""
     (x, y), *rest = course
-    path = f"M{x:.1f},{y:.1f}"
-    for nx, ny in rest:
-        bend = (x + nx) / 2
-        level = abs(ny - y) < 0.05
-        path += (
-            f" H{nx:.1f}"
-            if level
-            else (f" C{bend:.1f},{y:.1f} {bend:.1f},{ny:.1f} {nx:.1f},{ny:.1f}")
-        )
-        x, y = nx, ny
-    return path
+    parts = [f"M{x:.1f},{y:.1f}"]
+    for next_x, next_y in rest:
+        middle = (x + next_x) / 2
+        if abs(next_y - y) < 0.05:
+            parts.append(f"H{next_x:.1f}")
+        else:
+            bend = f"{middle:.1f},{y:.1f} {middle:.1f},{next_y:.1f}"
+            parts.append(f"C{bend} {next_x:.1f},{next_y:.1f}")
+        x, y = next_x, next_y
+    return " ".join(parts)
 
 
-def _back(edge: Edge, nodes, boxes, corners, prefix: str) -> tuple[str, float]:
-    """An edge to the next iteration of a loop, below what it passes; and its depth."""
-    (sx, sy), (ex, ey) = corners[edge.start], corners[edge.end]
-    start, end = boxes[edge.start].size, boxes[edge.end].size
-    a, b = sx + 0.7 * start.width, ex + 0.3 * end.width
-    passed = [
-        y + box.size.height
-        for (x, y), box in zip(corners, boxes, strict=True)
-        if x < a and x + box.size.width > b
-    ]
-    below = max(passed) + LINE
-    path = (
-        f"M{a:.1f},{sy + start.height:.1f} C{a:.1f},{below:.1f} {a:.1f},{below:.1f} "
-        f"{(a + b) / 2:.1f},{below:.1f} S{b:.1f},{below:.1f} {b:.1f},"
-        f"{ey + end.height:.1f}"
+def _loop(start: _Box, end: _Box, boxes: Sequence[_Box]) -> tuple[str, float]:
+    """An edge to the next iteration of a loop, below the boxes between; its depth."""
+    a = start.corner[0] + 0.7 * start.size.width
+    b = end.corner[0] + 0.3 * end.size.width
+    low = LINE + max(
+        box.corner[1] + box.size.height
+        for box in boxes
+        if box.corner[0] < a and box.corner[0] + box.size.width > b
     )
-    return _path(path, edge, nodes, prefix), below
+    path = (
+        f"M{a:.1f},{start.corner[1] + start.size.height:.1f} "
+        f"C{a:.1f},{low:.1f} {a:.1f},{low:.1f} {(a + b) / 2:.1f},{low:.1f} "
+        f"S{b:.1f},{low:.1f} {b:.1f},{end.corner[1] + end.size.height:.1f}"
+    )
+    return path, low
 
 
-def _path(path: str, edge: Edge, nodes: Sequence[Node], prefix: str) -> str:
-    ends = f"{prefix}{nodes[edge.start].key} {prefix}{nodes[edge.end].key}"
+def _path(path: str, edge: Edge, boxes: Sequence[_Box], prefix: str) -> str:
+    ends = f"{prefix}{boxes[edge.start].node.key} {prefix}{boxes[edge.end].node.key}"
     kind = "edge previous" if edge.previous else "edge"
     return (
         f'<path class="{kind}" data-ends="{ends}" d="{path}" '

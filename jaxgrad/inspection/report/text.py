@@ -1,40 +1,51 @@
-"""A report and a blame as text that fits the terminal."""
+"""A report and a finding as text that fits the terminal."""
 
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxgrad.inspection.report.data import Finding, Report
-from jaxgrad.inspection.report.marks import Marks, has_nonfinite, key_of, marks, named
-from jaxgrad.inspection.report.rows import (
-    argument_row,
+from jaxgrad.inspection.report.format import (
+    MEAN,
+    RANGE,
     cut,
-    headline,
+    location,
     number,
-    place,
-    rows_of,
+    plain,
+    prose,
 )
+from jaxgrad.inspection.report.marks import Marks, has_nonfinite, marks, meanings
+from jaxgrad.inspection.report.rows import Row, headline, rows
 
-Row = tuple[str, ...]
+Cells = tuple[str, ...]
 HEADER = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
-NAME, OPERATION, SOURCE = 1, 2, 7
-# What a narrow terminal takes from the columns, in turn, and the least it leaves.
-YIELDING = ((7, 24), (1, 14), (5, 13), (4, 10), (2, 8), (3, 8), (1, 8), (5, 8), (6, 4))
+SOURCE = 7
+# A form of the table fits if it does with these columns cut to these widths.
+MOST = {"operation": 24, "source": 24}
+# The columns to cut in a narrow terminal, in turn, and how narrow each may get.
+SHRINK = (
+    *MOST.items(),
+    *{"name": 14, "gradient": 13, "value": 10, "operation": 8, "type": 8}.items(),
+    *{"name": 8, "gradient": 8, "mark": 4}.items(),
+)
 PROSE = 88
 
 
 class _Form(NamedTuple):
-    """How much of the table stands where."""
+    """A way to arrange the table.
+
+    Attributes:
+        headings: The source is a line above its steps, not a column.
+        short: Means in the place of ranges.
+        joined: Name and operation share a column: `h1 = add`.
+    """
 
     headings: bool
-    """The source above the steps of its line, not beside them."""
     short: bool
-    """Means in the place of ranges."""
     joined: bool
-    """Name and operation in one column: `h1 = add`."""
 
 
 FORMS = (
@@ -46,86 +57,78 @@ FORMS = (
 
 
 def text(report: Report, width: int | None = None) -> str:
-    """The report as a table: the arguments, the steps, and what stands out.
+    """The report as a table: the arguments, the steps, and what the marks mean.
 
     Args:
         report: The report.
-        width: Columns to fit into; by default those of the terminal. Where they do
-            not hold the source as a column, it stands above the steps of the line;
-            where they do not hold the ranges either, means take their place; and at
-            last the name and the operation share a column.
+        width: Columns to fit into; by default those of the terminal. In a narrow
+            terminal the source is a line above its steps, arrays are shown by their
+            means, and the name and the operation share a column.
     """
     width = width or shutil.get_terminal_size((100, 24)).columns
     found = marks(report)
-    lines = [headline(report), *_fitting(report, found, width)]
-    lines += [cut(f"{mark}: {meaning}", width) for mark, meaning in named(found)]
-    if report.note:
-        lines += textwrap.wrap(report.note, width)
+    lines = [headline(report), *_table(report, found, width)]
+    for mark, meaning in meanings(found):
+        lines += textwrap.wrap(f"{mark}: {meaning}", width, subsequent_indent="  ")
+    lines += textwrap.wrap(prose(report.note), width)
     if has_nonfinite(report) and report.nonfinite is not None:
         lines += ["", blame_text(report.nonfinite, min(width, PROSE))]
     return "\n".join(lines)
 
 
-def _fitting(report: Report, found: Marks, width: int) -> list[str]:
-    """The table in the first form that fits, or the last one, cut."""
-    form, rows = FORMS[0], []
+def _table(report: Report, found: Marks, width: int) -> list[str]:
+    """The table in the first form that fits, or in the last one with cells cut."""
+    form, cells, widths = FORMS[0], [], []
     for form in FORMS:
-        rows = _rows(report, found, form)
-        if _total(_widths(rows, 0 if form.headings else 24)) <= width:
+        cells = [_cells(row, form) for row in rows(report, found, form.short)]
+        widths = _widths(cells, form)
+        least = (min(w, MOST.get(t, w)) for t, w in zip(HEADER, widths, strict=True))
+        if _total([*least]) <= width:
             break
-    widths = _narrowed(_widths(rows, 0 if form.headings else None), width)
+    widths = _shrunk(widths, width)
     lines = [_line(HEADER, widths), _line(tuple("-" * w for w in widths), widths)]
     above = ""
-    for row in rows:
+    for row in cells:
         if form.headings and row[SOURCE] and row[SOURCE] != above:
-            lines.append(cut(row[SOURCE], width))
             above = row[SOURCE]
+            lines.append(cut(above, width))
         lines.append(_line(row, widths))
-    shape = "mean |norm|" if form.short else "min .. mean .. max |norm|"
-    return [*lines, f"arrays: {shape}"] if _any_arrays(report) else lines
+    if _any_arrays(report):
+        lines += textwrap.wrap(f"arrays: {MEAN if form.short else RANGE}", width)
+    return lines
+
+
+def _cells(row: Row, form: _Form) -> Cells:
+    numbers, name, operation = row.numbers, row.numbers.name, row.operation
+    if form.joined:
+        is_step = operation and row.kind != "argument"
+        name, operation = f"{name} = {operation}" if is_step else name, ""
+    mark = " ".join(row.marks) if row.key else ""
+    source = f"{row.location}  {row.code}".strip()
+    shown = (numbers.type, numbers.value, numbers.gradient)
+    return (row.step, name, operation, *shown, mark, source)
 
 
 def _any_arrays(report: Report) -> bool:
-    summaries = [s for step in report.steps for s, _ in step.summaries]
+    summaries = [value for step in report.steps for value, _ in step.summaries]
     summaries += [argument.summaries[0] for argument in report.arguments]
     return any(s.size > 1 for s in summaries if s)
 
 
-def _rows(report: Report, found: Marks, form: _Form) -> list[Row]:
-    rows: list[Row] = []
-    for argument in report.arguments:
-        path, kind, value, gradient = argument_row(argument, form.short)
-        mark = " ".join(found.get(key_of(argument), ()))
-        operation = "" if form.joined else "argument"
-        rows.append(("", path, operation, kind, value, gradient, mark, ""))
-    for step in report.steps:
-        source = f"{place(step.source)}  {step.source.text}".strip()
-        mark = " ".join(found.get(key_of(step), ()))
-        ahead = (str(step.index), step.operation, mark, source)
-        for name, kind, value, gradient in rows_of(step, form.short):
-            index, operation, mark, line = ahead
-            shown = "" if operation == name else operation
-            if form.joined and shown:
-                name, shown = f"{name} = {shown}", ""
-            rows.append((index, name, shown, kind, value, gradient, mark, line))
-            ahead = ("", "", "", "")
-    return rows
-
-
-def _widths(rows: Sequence[Row], source: int | None) -> list[int]:
-    """The width of each column, 0 for an empty one; of the source at most `source`."""
+def _widths(table: Sequence[Cells], form: _Form) -> list[int]:
+    """The width of each column, 0 if there is nothing in it."""
     widths = []
-    for i, title in enumerate(HEADER):
-        longest = max((len(row[i]) for row in rows), default=0)
-        widths.append(max(longest, len(title)) if longest else 0)
-    if source is not None:
-        widths[SOURCE] = min(widths[SOURCE], source)
+    for title, *column in zip(HEADER, *table, strict=True):
+        longest = max(map(len, column), default=0)
+        shown = longest and not (form.headings and title == "source")
+        widths.append(max(longest, len(title)) if shown else 0)
     return widths
 
 
-def _narrowed(widths: list[int], width: int) -> list[int]:
-    for column, least in YIELDING:
-        excess = _total(widths) - width
+def _shrunk(widths: Sequence[int], width: int) -> list[int]:
+    widths = list(widths)
+    for title, least in SHRINK:
+        column, excess = HEADER.index(title), _total(widths) - width
         if excess > 0 and widths[column] > least:
             widths[column] = max(widths[column] - excess, least)
     return widths
@@ -136,7 +139,7 @@ def _total(widths: Sequence[int]) -> int:
     return sum(shown) + 2 * (len(shown) - 1)
 
 
-def _line(row: Row, widths: Sequence[int]) -> str:
+def _line(row: Cells, widths: Sequence[int]) -> str:
     cells = [
         cut(cell, w).rjust(w) if i == 0 else cut(cell, w).ljust(w)
         for i, (cell, w) in enumerate(zip(row, widths, strict=True))
@@ -145,41 +148,44 @@ def _line(row: Row, widths: Sequence[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def blame_text(blame: Finding, width: int = PROSE) -> str:
-    """A blame as a few lines: what, where, which values, why."""
-    lines = [_what(blame)]
-    source = blame.source or (blame.step and blame.step.source)
-    if source is not None and source.line:
-        lines.append(f"  {source.file}:{source.line} in {source.function}")
-        if source.text:
-            lines.append(f"    {source.text}")
-    for name, values in blame.operands.items():
-        shown = ", ".join(number(v, 6) for v in np.ravel(values)[:8].tolist())
-        lines.append(f"  {name} = {shown}{', ...' if np.size(values) > 8 else ''}")
-    if blame.became is not None:
-        step = blame.became
-        lines.append(f"  the infinity became NaN in {step.name}, {place(step.source)}")
-    lines += textwrap.wrap(
-        blame.hint,
+def blame_text(finding: Finding, width: int = PROSE) -> str:
+    """A finding in a few lines: what, where, which values, and what to do."""
+    hint = textwrap.wrap(
+        prose(finding.hint),
         width,
         initial_indent="  ",
         subsequent_indent="  ",
         break_on_hyphens=False,
     )
-    return "\n".join(lines)
+    return "\n".join([*(plain(line, 1000) for line in _facts(finding)), *hint])
 
 
-def _what(blame: Finding) -> str:
-    elements = f"{blame.count} non-finite element{'' if blame.count == 1 else 's'}"
-    when = "" if blame.iteration is None else f" in iteration {blame.iteration}"
-    if blame.phase == "input":
-        return f"The argument {blame.argument} holds {elements}"
-    name = blame.step.name if blame.step else "the function"
+def _facts(finding: Finding) -> Iterator[str]:
+    yield _what(finding)
+    source = finding.source or (finding.step and finding.step.source)
+    if source is not None and source.line:
+        yield f"  {source.file}:{source.line} in {source.function}"
+        if source.text:
+            yield f"    {plain(source.text)}"
+    for name, values in finding.operands.items():
+        shown = ", ".join(number(v, 6) for v in np.ravel(values)[:8].tolist())
+        yield f"  {name} = {shown}{', ...' if np.size(values) > 8 else ''}"
+    if finding.became is not None:
+        step = finding.became
+        yield f"  the infinity became NaN in {step.name}, {location(step.source)}"
+
+
+def _what(finding: Finding) -> str:
+    elements = f"{finding.count} non-finite element{'' if finding.count == 1 else 's'}"
+    if finding.phase == "input":
+        return f"The argument {finding.argument} holds {elements}"
+    name = finding.step.name if finding.step else "the function"
     made = {
         "constant": f"A constant that {name} reads holds {elements}",
         "forward": f"{name} made {elements}",
         "backward": f"The derivative of {name} made {elements}",
-    }[blame.phase]
-    operation = blame.step.operation if blame.step else ""
-    inner = f" ({blame.primitive})" if blame.primitive not in ("", operation) else ""
-    return f"{made}{inner}{when}"
+    }[finding.phase]
+    operation = finding.step.operation if finding.step else ""
+    part = f" ({finding.primitive})" if finding.primitive not in ("", operation) else ""
+    when = "" if finding.iteration is None else f" in iteration {finding.iteration}"
+    return f"{made}{part}{when}"
