@@ -18,6 +18,7 @@ from jaxgrad.inspection.program.call import (
     bind_differentiated,
     disabled_jit,
     positions_of,
+    refusal,
     trace_at_best,
     undisturbed,
 )
@@ -27,6 +28,7 @@ from jaxgrad.inspection.program.failures import (
     naming_the_line,
     needs_value,
     own_failure,
+    refused_in_a_trace,
 )
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.program.program import Program
@@ -100,9 +102,9 @@ def explain(
                 program = Program.of(call, traced, depth)
                 return _explanation(program, argnums, has_aux, keep == "summary")
             except Exception as fault:
-                # What JAX refuses it refuses here again; anything else is our fault.
+                # What JAX refuses, it refuses here again.
                 whole = _value_and_grad(call, argnums, has_aux)
-                reason = own_failure("explain", f, fault)
+                reason = _why_it_failed(call, traced, fault)
                 return _as_one_step(call, argnums, has_aux, reason, whole)
 
     return explained
@@ -179,6 +181,15 @@ def _value_and_grad(call: Call, argnums: Any, has_aux: bool) -> tuple[Any, Any]:
     args, kwargs = call.arguments
     with naming_the_line("explain"):
         return jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
+
+
+def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> NotEntered:
+    """Why a function that JAX differentiates cannot be taken apart."""
+    leaves = call.leaves_of(traced)
+    refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
+    if refused is not None:  # the end of a loop is known to Python, not to a trace
+        return refused_in_a_trace(refused, call.f)
+    return own_failure("explain", call.f, fault)
 
 
 def _as_one_step(

@@ -16,6 +16,7 @@ from jaxgrad.inspection.program.call import (
     bind_all,
     is_floating,
     positions_of,
+    refusal,
     trace,
     trace_at_best,
     undisturbed,
@@ -28,7 +29,6 @@ from jaxgrad.inspection.program.failures import (
     own_failure,
 )
 from jaxgrad.inspection.program.frames import definition_of
-from jaxgrad.inspection.program.jaxprs import NOT_REVERSIBLE, primitives_in, run_jaxpr
 from jaxgrad.inspection.program.program import Program
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.explanation import Blame
@@ -109,7 +109,9 @@ def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None
     except Exception as fault:
         # What JAX refuses or the function raises is raised here again.
         blame = _as_one_step(call, has_aux, chosen)
-        own_failure("find_nonfinite", call.f, fault)
+        active = [differentiated(leaf) for leaf in call.leaves_of(traced)]
+        if refusal(traced, call.leaves_of(traced), active) is None:
+            own_failure("find_nonfinite", call.f, fault)
         return blame
 
 
@@ -174,7 +176,9 @@ def _blame(
     scalar = program.traced.scalar
     if not scalar or (program.traced.tree.num_leaves > 1 and not has_aux):
         return None
-    if report is None and not _reversible(program, must_reverse):
+    if report is None and (refused := program.refusal()) is not None:
+        if must_reverse:
+            raise refused
         return None
     backward = Backward(tape.entries)
     backward.run(outputs[0])
@@ -183,23 +187,6 @@ def _blame(
         if gradient is not None and nonfinite(gradient).any():
             return writer.write(blame_backward(backward, value, nonfinite(gradient)))
     return None
-
-
-def _reversible(program: Program, must: bool) -> bool:
-    """Whether JAX differentiates the program; if it `must`, raise what JAX raises."""
-    jaxpr = program.traced.jaxpr
-    if not primitives_in(jaxpr) & NOT_REVERSIBLE:
-        return True
-    chosen = [i for i, active in enumerate(program.active) if active]
-    arrays = [jnp.asarray(leaf.value) for leaf in program.leaves]
-    try:
-        gradient = jax.grad(lambda *xs: run_jaxpr(jaxpr, xs)[0], chosen)
-        jax.eval_shape(gradient, *arrays)
-    except Exception:
-        if must:
-            raise
-        return False
-    return True
 
 
 def _as_one_step(

@@ -19,6 +19,11 @@ from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
 from jaxgrad._checks import check_not_traced
 from jaxgrad._types import Array, PyTree
+from jaxgrad.inspection.program.jaxprs import (
+    NOT_REVERSIBLE,
+    primitives_in,
+    run_jaxpr,
+)
 
 # JAX sets its options as attributes that no type checker sees.
 CONFIGURED: Any = jax.config
@@ -96,6 +101,10 @@ class Call:
     def others(self) -> list[Leaf]:
         """The other leaves that are inputs of the trace."""
         return [x for x in self.leaves if x.traced and not x.differentiated]
+
+    def leaves_of(self, traced: "Traced") -> list[Leaf]:
+        """The leaves that are inputs of a trace, in its order."""
+        return [*self.differentiated, *traced.others]
 
 
 @dataclass(frozen=True)
@@ -219,6 +228,25 @@ def trace_at_best(call: Call) -> Traced:
         # Perhaps it reads a value, or insists on a float: so it gets what it would
         # get from jax.value_and_grad. A fault of its own is raised from here.
         return trace(call, concrete=True)
+
+
+def refusal(traced: Traced, leaves: Sequence[Leaf], active: Sequence[bool]) -> Any:
+    """The error with which JAX refuses to differentiate a trace, or None.
+
+    Args:
+        traced: The trace.
+        leaves: Its inputs.
+        active: Which of them to differentiate.
+    """
+    if not primitives_in(traced.jaxpr) & NOT_REVERSIBLE:
+        return None
+    chosen = [i for i, wanted in enumerate(active) if wanted]
+    gradient = jax.grad(lambda *xs: run_jaxpr(traced.jaxpr, xs)[0], chosen)
+    try:
+        jax.eval_shape(gradient, *(jnp.asarray(leaf.value) for leaf in leaves))
+    except Exception as fault:
+        return fault
+    return None
 
 
 def bind_differentiated(

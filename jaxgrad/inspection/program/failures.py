@@ -46,6 +46,14 @@ def needs_value(fault: BaseException, f: Callable[..., Any]) -> NotEntered:
     return NotEntered(reason, line)
 
 
+def refused_in_a_trace(fault: Exception, f: Callable[..., Any]) -> NotEntered:
+    """JAX differentiates the function with concrete values, but not its trace."""
+    line = equation_line(fault) or definition_of(f)
+    first = str(fault).partition("\n")[0]
+    reason = f"line {line.line} of {line.function} is differentiated only op by op"
+    return NotEntered(f"{reason} ({first})", line)
+
+
 def own_failure(function: str, f: Callable[..., Any], fault: Exception) -> NotEntered:
     """Warn of a failure of jaxgrad itself, with the line of jaxgrad that failed."""
     last = traceback.extract_tb(fault.__traceback__)[-1]
@@ -60,16 +68,19 @@ def own_failure(function: str, f: Callable[..., Any], fault: Exception) -> NotEn
     return NotEntered(f"jaxgrad failed, {reason}", definition_of(f))
 
 
+def equation_line(fault: BaseException) -> Source | None:
+    """The user's line of the equation at which JAX failed: it keeps it in the cause."""
+    cause = fault.__cause__
+    return fault_line(cause.__traceback__) if cause is not None else None
+
+
 @contextmanager
 def naming_the_line(function: str) -> Iterator[None]:
     """Add the user's line to an error that JAX raises while it differentiates."""
     try:
         yield
     except Exception as fault:
-        # JAX keeps the line of the equation it was working on in the cause.
-        cause = fault.__cause__
-        line = fault_line(cause.__traceback__) if cause is not None else None
-        line = line or fault_line(fault.__traceback__)
+        line = equation_line(fault) or fault_line(fault.__traceback__)
         if line is not None:
             fault.add_note(
                 f"{function}: at {line.file}:{line.line}, in {line.function}: "

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from jaxgrad.inspection.program.blocks import Block, Builder, Depth
-from jaxgrad.inspection.program.call import Call, Leaf, Traced
+from jaxgrad.inspection.program.call import Call, Leaf, Traced, refusal
 from jaxgrad.inspection.program.differentiable import mark_differentiable
 from jaxgrad.inspection.program.frames import closed_over_name, home_of
 from jaxgrad.inspection.program.jaxprs import constants_of
@@ -66,7 +66,7 @@ class Program:
     @property
     def leaves(self) -> list[Leaf]:
         """The arguments that are inputs of the block, in their order."""
-        return [*self.call.differentiated, *self.traced.others]
+        return self.call.leaves_of(self.traced)
 
     @cached_property
     def constants(self) -> list[tuple[str, Any]]:
@@ -94,3 +94,7 @@ class Program:
     def result(self) -> Origins:
         """Where the first output comes from."""
         return self._labelled[1][0]
+
+    def refusal(self) -> Exception | None:
+        """The error with which JAX refuses to differentiate the program, or None."""
+        return refusal(self.traced, self.leaves, self.active[: len(self.leaves)])
