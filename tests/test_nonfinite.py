@@ -40,14 +40,14 @@ HINTS = {
     "zero denominator": (lambda x: (1 / x).sum(), [0.0]),
     "0 / 0": (lambda x: (x / x).sum(), [0.0]),
     "clip its argument": (lambda x: jnp.arccos(x).sum(), [2.0]),
-    "The value came in so": (lambda x: x.sum(), [nan]),
+    "This argument was already non-finite": (lambda x: x.sum(), [nan]),
     "leaves the range of float32": (lambda x: (x * x).sum(), [1e30]),
-    "masked throughout": (
+    "fully masked": (
         lambda x: jax.nn.logsumexp(jnp.where(x > 0, x, -jnp.inf)),
         [0.0, 0.0],
     ),
     "mask with a large finite number": (lambda x: (x * -jnp.inf).sum(), [1.0]),
-    "A NaN stands in": (lambda x: (x * jnp.nan).sum(), [1.0]),
+    "The function contains a NaN constant": (lambda x: (x * jnp.nan).sum(), [1.0]),
     "infinite derivative": (lambda x: jnp.sqrt(x).sum(), [0.0]),
     # A pole is only spoken of where the operand is there.
     "on its way back through sqrt": (
@@ -58,7 +58,7 @@ HINTS = {
         lambda x: jnp.tanh(x * 1e30).sum() * 1e38,
         [1e-30],
     ),
-    "a division by 0: put 1": (lambda x: (1 / x).sum(), [0.0]),
+    "a division by 0: replace a zero": (lambda x: (1 / x).sum(), [0.0]),
     "the result leaves the range": (lambda x: (x / 1e-20).sum(), [1e30]),
     "xlogy": (lambda x: (x * jnp.log(x)).sum(), [0.0]),
     "A factor of 0 makes the cotangent 0": (
@@ -75,7 +75,7 @@ HINTS = {
         [1.0, 1.0],
     ),
     "an index is out of bounds": (lambda x: jnp.take(x, jnp.array([3])).sum(), [1.0]),
-    "nothing is left to take the mean of": (lambda x: x[:0].mean() + x[0], [1.0]),
+    "the mean of an empty array is NaN": (lambda x: x[:0].mean() + x[0], [1.0]),
     "A segment is empty": (
         lambda x: jax.ops.segment_max(x, jnp.array([0]), 2).sum(),
         [1.0],

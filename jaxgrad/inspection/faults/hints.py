@@ -9,8 +9,8 @@ import numpy as np
 from jaxgrad.inspection.faults.culprit import Culprit
 from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES
 
-# The primitives whose derivative is infinite somewhere: which operand decides, where
-# that is, and how to say it.
+# The primitives whose derivative is infinite somewhere: the operand that decides, the
+# points, and a sentence.
 SINGULAR: Mapping[str, tuple[int, tuple[float, ...], str]] = {
     "sqrt": (0, (0,), "sqrt at 0 has an infinite derivative"),
     "rsqrt": (0, (0,), "1 / sqrt at 0 is infinite"),
@@ -37,22 +37,22 @@ NOT_INVERTIBLE = (
     "the matrix is singular: add a small multiple of the identity, or use "
     "jnp.linalg.lstsq or pinv"
 )
-# What a step of a library is about, whatever primitive inside it gave up.
+# Steps of a library for which one cause is usual, whichever primitive failed.
 OF_OPERATION = {
-    "cholesky": "the matrix is not positive definite: see that it is symmetric, and "
-    "add a small multiple of the identity",
+    "cholesky": "the matrix is not positive definite: make sure that it is symmetric, "
+    "and add a small multiple of the identity",
     "inv": NOT_INVERTIBLE,
     "solve": NOT_INVERTIBLE,
     "det": NOT_INVERTIBLE,
     "slogdet": NOT_INVERTIBLE,
-    "mean": "nothing is left to take the mean of",
-    "nanmean": "nothing is left to take the mean of",
-    "take": "an index is out of bounds, where take puts NaN: check the indices",
+    "mean": "the mean of an empty array is NaN",
+    "nanmean": "the mean of an empty array is NaN",
+    "take": "an index is out of bounds, and take returns NaN there: check the indices",
 }
 DOMAIN = {
     "acos": "arccos is defined on [-1, 1]: clip its argument",
     "asin": "arcsin is defined on [-1, 1]: clip its argument",
-    "acosh": "arccosh is defined from 1 on: clip its argument",
+    "acosh": "arccosh is defined for x >= 1: clip its argument",
     "atanh": "arctanh is defined inside (-1, 1): clip its argument",
     "sqrt": "sqrt of a negative number is NaN: clip its argument at 0",
     "rsqrt": "1 / sqrt is infinite at 0 and NaN below: add an epsilon to its argument",
@@ -62,11 +62,11 @@ DOMAIN = {
     "pow": "a negative base with a fractional power is NaN, and base 0 with a negative "
     "power infinite: bound the base from below",
     "integer_pow": "a power left the range of {dtype}, or 0 has a negative power",
-    "div": "a division by 0: put 1 in the place of a zero denominator, "
+    "div": "a division by 0: replace a zero denominator by 1, "
     "where(d == 0, 1, d), or add an epsilon",
-    "rem": "a remainder modulo 0: put 1 in the place of a zero divisor",
+    "rem": "a remainder modulo 0: replace a zero divisor by 1",
 }
-# A gradient that overflows in one of these has met a large factor, or only grown.
+# A gradient that overflows in one of these met a large factor, or kept growing.
 LINEAR = frozenset("mul dot_general conv_general_dilated convert_element_type".split())
 ARITHMETIC = LINEAR | frozenset(
     "add sub div pow integer_pow square reduce_sum reduce_prod cumsum cumprod "
@@ -105,19 +105,17 @@ def hint(culprit: Culprit, operation: str) -> str:
     """
     if culprit.phase == "input":
         return (
-            "The value came in so: look at the data, or, for a parameter, at the "
-            "update before."
+            "This argument was already non-finite: look at the data, or, for a "
+            "parameter, at the update before."
         )
     if culprit.phase == "constant":
         if jnp.isnan(culprit.value.array).any():
-            return "A NaN stands in the function itself."
+            return "The function contains a NaN constant."
         if operation.startswith("segment_"):
-            return (
-                "A segment is empty: of nothing the maximum is -inf, the minimum inf."
-            )
+            return "A segment is empty: its maximum is -inf, its minimum inf."
         return (
             "An infinite constant reaches the result: mask with a large finite number "
-            "(-1e9 for logits), and see that no row is masked throughout."
+            "(-1e9 for logits), and make sure that no row is fully masked."
         )
     if culprit.phase == "backward":
         return _backward(culprit, operation) + "."
@@ -149,7 +147,7 @@ def _singular(reason: str, operation: str, blocked: str | bool) -> str:
         )
     if blocked:
         return f"{blocked}; here {reason}"
-    return f"{reason[0].upper()}{reason[1:]}: keep its argument away from there"
+    return f"{reason[0].upper()}{reason[1:]}: keep the argument away from that point"
 
 
 def _forward(culprit: Culprit, operation: str) -> str:
@@ -164,7 +162,7 @@ def _forward(culprit: Culprit, operation: str) -> str:
             "first"
         )
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
-        return f"{operation} of nothing but -inf: a row is masked throughout"
+        return f"every element that {operation} sees is -inf: a row is fully masked"
     if primitive == "log" and culprit.met_zero:
         return (
             "0 * log(0) is NaN: jax.scipy.special.xlogy(x, y) is 0 at x = 0, and so is "
@@ -186,7 +184,7 @@ def _forward(culprit: Culprit, operation: str) -> str:
     if overflow:
         return (
             f"{operation or primitive} is infinite here, or leaves the range of "
-            f"{dtype}: keep its argument away from there"
+            f"{dtype}: keep the argument away from this point"
         )
     if primitive in CUSTOM_RULES:
         return "a function with a custom derivative returned it: look at its definition"
@@ -222,7 +220,7 @@ def _backward(culprit: Culprit, operation: str) -> str:
 
 
 def _of_zero(culprit: Culprit) -> bool:
-    """Whether what is divided is 0, too."""
+    """Whether the numerator is 0 as well."""
     assert culprit.entry is not None
     numerator = np.asarray(culprit.entry.operands[0].array)
     chosen = culprit.mask if numerator.shape == culprit.mask.shape else ...
