@@ -5,7 +5,7 @@
 
 A row's `expected` (by default its `printed`) mirrors the computed value: lists and
 tables are compared entry by entry, numbers within `rtol` and `atol`, strings and
-booleans exactly. `{ least = a, most = b }` is an interval for every number in its place.
+booleans exactly. `{ least = a, most = b }` is an interval for all numbers in its place.
 The kinds of rows are
 
     deterministic   the computed value must equal what the notebook printed

@@ -138,9 +138,10 @@ def train_with(
         params, state = carry
         (loss, pred), slopes = gradient(params, X, TRUE)
         updates, state = optimizer.update(slopes, state, params)
-        return (optax.apply_updates(params, updates), state), (params, pred, loss)
+        updated: Any = optax.apply_updates(params, updates)
+        return (updated, state), (params, pred, loss)
 
-    carry = (params, optimizer.init(params))
+    carry: Any = (params, optimizer.init(params))
     (last, _), record = jax.lax.scan(step, carry, length=epochs)
     return History(*record, last)
 

@@ -117,9 +117,9 @@ def report(result: Result) -> None:
             ],
         )
         + "\n\nRMSprop does not stay at the minimum: as its mean of squares decays, its"
-        "\nsteps grow to the learning rate and jump across the minimum. The notebook"
-        f"\nused float32, in which it ends at {_point(result.in_float32, STEPS)}: x and y"
-        "\nare exactly 0 before that.",
+        "\nsteps grow to the learning rate and jump across the minimum. The notebook used"
+        f"\nfloat32, in which it ends at {_point(result.in_float32, STEPS)}, because x"
+        "\nand y become exactly 0 before that.",
     )
     section(
         "AdamW decays the weights; it does not add an L2 term to the loss",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from experiments import _frame
 from experiments import activations as experiment
 from experiments._reproduction import plain
 from jaxgrad import activations, plots
@@ -83,11 +84,17 @@ def test_an_unknown_card_names_the_known():
         plots.activation_card("gellu")
 
 
-def test_pictures_and_tables(result, tmp_path, capsys, monkeypatch):
+def test_pictures_and_tables(result, tmp_path, capsys):
     few = {name: result.cards[name] for name in ("relu", "hardtanh")}
     small = result._replace(cards=few, drawn={"ReLU": result.drawn["ReLU"]})
-    monkeypatch.setattr(experiment, "run", lambda config: small)
-    experiment.main(["--output-dir", str(tmp_path), "--svg"])
+    main = _frame.experiment(
+        "activations",
+        experiment.Config,
+        lambda config: small,
+        experiment.report,
+        experiment.figures,
+    )
+    main(["--output-dir", str(tmp_path), "--svg"])
     stems = ["card_hardtanh", "card_relu", "notebook_glu_of_one_axis", "notebook_relu"]
     for suffix in ("png", "svg"):
         found = sorted(path.stem for path in tmp_path.glob(f"*.{suffix}"))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import cross_entropy as experiment
+from experiments._cross_entropy import overflow
 from experiments._reproduction import plain
-from experiments.cross_entropy import _overflow as overflow
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,11 @@ def test_every_option_is_its_formula(result):
 
 
 def test_a_label_out_of_range(result):
-    assert result.fault.error.startswith("ValueError: cross_entropy: expected target")
-    assert math.isnan(result.fault.loss_under_jit)
-    assert all(map(math.isnan, result.fault.gradient_under_jit))
+    assert result.out_of_range.error.startswith(
+        "ValueError: cross_entropy: expected target"
+    )
+    assert math.isnan(result.out_of_range.loss_under_jit)
+    assert all(map(math.isnan, result.out_of_range.gradient_under_jit))
 
 
 def test_rows_are_the_computed_numbers(result):
@@ -123,7 +125,9 @@ def test_largest_finite_of_what_is_always_and_hardly_finite():
 
 @pytest.mark.parametrize("largest", [0.0, 1.0, math.nan, math.inf])
 def test_a_bad_largest_is_one_clear_line(largest):
-    with pytest.raises(ValueError, match=r"expected --largest in \(1, 1e6\], got"):
+    with pytest.raises(
+        ValueError, match=r"--largest: expected a number in \(1, 1e6\], got"
+    ):
         experiment.run(experiment.Config(largest=largest))
 
 

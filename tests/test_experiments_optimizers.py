@@ -88,6 +88,6 @@ def test_bad_options_end_in_one_line(option, capsys, tmp_path):
     with pytest.raises(SystemExit) as exit_:
         command(f"--{option}", "0", "--output-dir", str(tmp_path))
     assert exit_.value.code == 2
-    message = f"error: expected --{option} >= 1, got 0 instead\n"
+    message = f"error: --{option}: expected at least 1, got 0 instead.\n"
     assert capsys.readouterr().err == message
     assert not list(tmp_path.iterdir())

@@ -183,11 +183,20 @@ def test_help(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--starts", "1"], "expected --starts >= 2, got 1 instead"),
-        (["--side-by-side", "0"], "expected --side-by-side >= 1, got 0 instead"),
-        (["--learning-rate", "0"], "expected --learning-rate > 0, got 0.0 instead"),
-        (["--learning-rate", "nan"], "expected --learning-rate > 0, got nan instead"),
-        ([*STARTS, "--learning-rate", "1"], "the loss grew beyond float32"),
+        (["--starts", "1"], "--starts: expected at least 2, got 1 instead"),
+        (["--side-by-side", "0"], "--side-by-side: expected at least 1, got 0 instead"),
+        (
+            ["--learning-rate", "0"],
+            "--learning-rate: expected a positive number, got 0.0",
+        ),
+        (
+            ["--learning-rate", "nan"],
+            "--learning-rate: expected a positive number, got nan",
+        ),
+        (
+            [*STARTS, "--learning-rate", "1"],
+            "expected a rate at which the loss stays finite, got 1.0",
+        ),
         (["--start", "3"], "--start"),
     ],
 )

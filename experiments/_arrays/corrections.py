@@ -38,6 +38,6 @@ def corrections(measured: Mapping[str, Any]) -> Section:
         "Each is a slip or a simplification. The platform is measured without a GPU: "
         "it is the one for which a Cholesky factor is lowered to a call of NVIDIA's "
         "cuSOLVER.",
-        [Correction(*claim, found[row]) for row, claim in claims.items()],
+        [Correction(what, said, found[row]) for row, (what, said) in claims.items()],
         {"3.C1": pixels},
     )
