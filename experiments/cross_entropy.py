@@ -277,8 +277,7 @@ def _growing_text(growing: Growing) -> str:
         "denominator, and e^(2x) overflows in float32 at half the x. The loss still\n"
         "looks right there.\n\n"
         + table(
-            ("x", *growing.losses),
-            list(zip(growing.x.tolist(), *columns, strict=True)),
+            ("x", *growing.losses), list(zip(growing.x.tolist(), *columns, strict=True))
         )
     )
 

@@ -24,12 +24,7 @@ from experiments import two_layer_net as network
 from experiments._command import run_as_script, section, table
 from experiments._comparison import Fact, Section
 from experiments._explain.functions import backprop, first_batch, two_layer_net
-from experiments._explain.nan_examples import (
-    STEPS,
-    Descent,
-    NaNExamples,
-    nan_examples,
-)
+from experiments._explain.nan_examples import STEPS, Descent, NaNExamples, nan_examples
 from experiments._frame import Options, at_least, experiment
 from experiments.mnist_mlp import HIDDEN
 from jaxgrad.inspection import Explanation, Step

@@ -117,8 +117,8 @@ def report(result: Result) -> None:
             ],
         )
         + "\n\nRMSprop does not stay at the minimum: as its mean of squares decays, its"
-        "\nsteps grow to the learning rate and jump across the minimum. The notebook used"
-        f"\nfloat32, in which it ends at {_point(result.in_float32, STEPS)}, because x"
+        "\nsteps grow to the learning rate and jump across the minimum. In the"
+        f"\nnotebook's float32 it ends at {_point(result.in_float32, STEPS)}, because x"
         "\nand y become exactly 0 before that.",
     )
     section(

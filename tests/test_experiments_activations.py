@@ -40,8 +40,8 @@ def test_sums_of_a_normalised_axis_do_not_depend_on_x(result):
 
 
 @pytest.mark.parametrize("name", activations.CATALOGUE)
-def test_a_card_s_slopes_are_those_of_its_values(result, name):
-    """By differences, wherever no kink lies between two points, nor softsign's jump."""
+def test_the_slopes_of_a_card_match_its_values(result, name):
+    """By differences, except across a kink or the jump of softsign's second slope."""
     curve = result.cards[name]
     step = curve.x[1] - curve.x[0]
     slope = (curve.value[2:] - curve.value[:-2]) / (2 * step)
@@ -53,7 +53,7 @@ def test_a_card_s_slopes_are_those_of_its_values(result, name):
     np.testing.assert_allclose(curve.second[1:-1][smooth], second[smooth], atol=1e-3)
 
 
-def test_where_jax_nn_decides_otherwise(result):
+def test_where_jax_nn_has_another_derivative(result):
     differing = {
         (name, kink.x)
         for name, curve in result.cards.items()
@@ -79,7 +79,7 @@ def test_activation_card():
 
 
 @pytest.mark.message
-def test_an_unknown_card_names_the_known():
+def test_an_unknown_activation_is_an_error_that_lists_the_known():
     with pytest.raises(ValueError, match="expected name to be one of 'threshold'"):
         plots.activation_card("gellu")
 

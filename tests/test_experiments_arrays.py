@@ -1,4 +1,4 @@
-"""The arrays experiment: what it measures, what it says of torch, its options."""
+"""The experiment on arrays: measurements, statements about torch, command line."""
 
 import contextlib
 import doctest
@@ -69,7 +69,7 @@ def test_printed_numbers_of_notebook_000(computed):
 
 
 @pytest.mark.parametrize("row", ["0.2", "3.1"])
-def test_draws_of_jax_lie_in_the_unit_interval(computed, row):
+def test_draws_of_jax_are_in_the_unit_interval(computed, row):
     drawn = computed[row].get("jax") or computed[row]["rand"]
     assert 0 <= drawn["smallest"] < drawn["largest"] < 1
 
@@ -100,7 +100,7 @@ def test_types_without_x64_are_cut_silently_or_with_a_warning(result):
         assert types.shows(name).startswith("UserWarning: Explicitly requested dtype")
 
 
-def test_addition_by_donation_takes_over_the_memory(result):
+def test_a_donated_addition_reuses_the_memory(result):
     shows = result["addition"].shows
     assert shows("the result has the memory of y") is True
     assert shows("y afterwards").startswith("RuntimeError: Array has been del")
@@ -132,7 +132,7 @@ def test_at_returns_a_new_array(result):
         ("detaching", "jax.grad(np.exp)(2.0)", "TracerArrayConversionError"),
     ],
 )
-def test_what_jax_refuses(result, section, line, error):
+def test_errors_of_jax(result, section, line, error):
     assert result[section].shows(line).partition(":")[0] == error
 
 
@@ -152,13 +152,13 @@ def test_stop_gradient_is_detach(result):
 
 
 @pytest.mark.parametrize("offset", [0, 4, 16, 60])
-def test_aligned_lies_where_it_is_told(offset):
+def test_aligned_starts_at_the_offset(offset):
     array = memory.aligned(np.arange(6.0).reshape(2, 3), offset)
     assert array.ctypes.data % 64 == offset
     np.testing.assert_array_equal(array, np.arange(6.0).reshape(2, 3))
 
 
-def test_numpy_copies_only_what_it_must(result):
+def test_numpy_copies_only_after_a_transpose_or_on_request(result):
     rows = {row.jax: row for row in result["copies"].entries}
     copying = {line for line, row in rows.items() if row.numpy_copies}
     assert copying == {"x.T.reshape(16)", "x.copy()"}
@@ -166,7 +166,7 @@ def test_numpy_copies_only_what_it_must(result):
     assert rows["x.reshape(16)"].jax_copies is True
 
 
-def test_a_write_is_seen_exactly_where_the_memory_is_one(result):
+def test_a_write_is_seen_exactly_if_memory_is_shared(result):
     for row in result["sharing"].entries:
         if row.jax in ("np.asarray(a)", "np.from_dlpack(a)"):
             assert row.one_memory and row.numpy_writes.startswith("ValueError")
@@ -174,7 +174,7 @@ def test_a_write_is_seen_exactly_where_the_memory_is_one(result):
             assert row.one_memory == (row.numpy_writes == "JAX sees it"), row.jax
 
 
-def test_who_shares(result):
+def test_which_lines_share_memory(result):
     shares = {row.jax: row.one_memory for row in result["sharing"].entries}
     assert shares["jnp.from_dlpack(a)"] and shares["np.asarray(a)"]
     assert shares["jax.dlpack.from_dlpack(a)"]
@@ -184,7 +184,7 @@ def test_who_shares(result):
         assert not shares[f"jnp.from_dlpack(a)  {owner}"]
 
 
-def test_a_copy_that_was_waited_for_never_shows_a_later_write(result):
+def test_a_finished_copy_never_shows_a_later_write(result):
     _, waited = result["late_writes"].entries
     assert waited.copies == 50 and waited.with_the_later_number == 0
 
@@ -199,7 +199,7 @@ def test_story_of_a_and_b(result):
     assert [step.jax_alone[1] for step in steps] == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
 
 
-def test_the_story_refuses_an_array_of_two_values():
+def test_a_pair_must_hold_one_value_each():
     with pytest.raises(ValueError, match="size 1"):
         memory.pair(np.ones(5), np.arange(5))
 
@@ -227,7 +227,7 @@ def test_every_device_is_found_by_its_name():
 
 @pytest.mark.message
 @pytest.mark.parametrize("name", ["quantum", "", "cpu:9", "cpu:x", "cpu:", "cpu:-1"])
-def test_a_device_that_is_not_there_is_named(name):
+def test_a_missing_device_is_an_error_that_lists_the_devices(name):
     with pytest.raises(
         ValueError, match=r"expected name to be a device of this machine \(cpu:0"
     ):
@@ -276,7 +276,7 @@ def test_slope_by_hand_is_the_derivative_everywhere(x64):
     )
 
 
-def test_corrections_refute_the_notebook(result):
+def test_every_correction_differs_from_the_notebook(result):
     first, *_, last = result["corrections"].entries
     assert first.measured == [8, 8, 64] and last.measured == ["4"]
     for entry in result["corrections"].entries:
@@ -347,7 +347,7 @@ def test_bad_input_ends_in_one_line(options, capsys, tmp_path):
 
 
 @pytest.mark.parity
-def test_the_story_is_torchs():
+def test_the_states_of_a_and_b_are_torchs():
     import torch
 
     def pair(a, b):
@@ -383,7 +383,7 @@ def test_the_story_is_torchs():
 
 
 @pytest.mark.parity
-def test_what_torch_refuses():
+def test_errors_of_torch():
     import torch
 
     x = torch.arange(16.0).reshape(4, 4)

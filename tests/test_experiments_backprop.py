@@ -61,7 +61,7 @@ def test_compiled_and_optax_descents_are_the_same_descent(result):
 
 
 def test_momentum_changes_the_descent():
-    """That Optax agrees is no accident of a wiring that ignores the optimizer."""
+    """So `train_with` does use its optimizer."""
     plain_sgd = experiment.train_with(optax.sgd(0.01), START, 3)
     momentum = experiment.train_with(optax.sgd(0.01, momentum=0.9), START, 3)
     assert plain_sgd.loss[1] == momentum.loss[1]
@@ -115,8 +115,8 @@ def test_the_backward_pass_by_hand(result):
     assert abs(network.twice - network.once) > 0.1
 
 
-def test_a_wrong_delta_is_seen(monkeypatch):
-    """The comparison can fail: one layer's gradient made 10 percent larger."""
+def test_a_wrong_delta_is_detected(monkeypatch):
+    """The comparison fails if one layer's gradient is 10 percent larger."""
     correct = layers.backward
 
     def wrong(net, activations, y):
@@ -154,7 +154,7 @@ def test_the_pictures_and_the_tables(result, folder, capsys):
         ({"lr": float("nan")}, "--lr: expected a finite number, got nan"),
     ],
 )
-def test_bad_options_are_one_clear_line(changed, message):
+def test_bad_options_are_errors_that_name_the_option(changed, message):
     with pytest.raises(ValueError, match=message):
         experiment.run(experiment.Config(**changed))
 

@@ -50,7 +50,7 @@ def test_a_shift_changes_no_more_than_a_rounding(result):
     assert 0 < max(result.shifts["float64"]) < 3e-16
 
 
-def test_the_naive_softmax_ends_where_exp_overflows(result):
+def test_the_naive_softmax_fails_where_exp_overflows(result):
     for dtype, found in result.limits.items():
         eps = float(jnp.finfo(dtype).eps)
         assert found.exp_overflows * (1 - 2 * eps) < found.naive_softmax
@@ -116,7 +116,7 @@ def test_the_picture_and_the_tables(result, folder, capsys):
         assert expected in printed
 
 
-def test_largest_finite_of_what_is_always_and_hardly_finite():
+def test_largest_finite_with_and_without_a_limit():
     most = float(jnp.finfo("float32").max)
     assert overflow.largest_finite(lambda pair: pair[1], "float32") == most
     squared = overflow.largest_finite(lambda pair: pair[1] ** 2, "float32")
@@ -124,7 +124,7 @@ def test_largest_finite_of_what_is_always_and_hardly_finite():
 
 
 @pytest.mark.parametrize("largest", [0.0, 1.0, math.nan, math.inf])
-def test_a_bad_largest_is_one_clear_line(largest):
+def test_a_bad_largest_is_an_error_that_names_the_option(largest):
     with pytest.raises(
         ValueError, match=r"--largest: expected a number in \(1, 1e6\], got"
     ):

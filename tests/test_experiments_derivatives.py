@@ -33,7 +33,7 @@ def test_every_order_equals_calculus(result):
 
 @pytest.mark.parametrize("dtype", experiment.DTYPES)
 @pytest.mark.parametrize("kind", experiment.DIFFERENCES)
-def test_differences_are_as_near_as_their_order_and_dtype_allow(result, kind, dtype):
+def test_errors_of_differences_stay_below_truncation_and_rounding(result, kind, dtype):
     """Truncation is h/2 |f2| (forward) or h^2/6 |f3| (central), rounding |f| eps/h."""
     eps = np.finfo(dtype).eps
     for (formula, x), found in result.examples.items():
@@ -109,7 +109,7 @@ def test_a_random_square(result):
 
 
 def test_errors_fall_with_the_step_then_rise_again(result):
-    """Slope 1 for forward, 2 for central differences; float32 turns back earlier."""
+    """Slope 1 for forward, 2 for central differences; float32 turns earlier."""
     steps, errors = result.steps, result.step_errors
     for kind, order in (("forward", 1), ("central", 2)):
         error = errors[f"{kind}, float64"]
@@ -124,7 +124,7 @@ def test_errors_fall_with_the_step_then_rise_again(result):
         assert np.nanmin(error) < 1e-3 * np.nanmin(errors[f"{kind}, float32"]) + 1e-8
 
 
-def test_a_chain_is_differentiated_in_any_transformation(x64):
+def test_calc_is_differentiated_under_jit_and_vmap(x64):
     x = jnp.array([[1.0, 2.0, 3.0], [0.5, -1.0, 4.0]])
     gradients = jax.jit(jax.vmap(jax.grad(calc)))(x)
     exact = [calc_gradient(row.tolist()) for row in x]
@@ -132,7 +132,7 @@ def test_a_chain_is_differentiated_in_any_transformation(x64):
 
 
 def test_closed_forms_agree_with_their_own_differences():
-    """The reference is itself checked: f^(n+1) is the slope of f^(n)."""
+    """The reference is checked too: f^(n+1) is the slope of f^(n)."""
     for formula, example in EXAMPLES.items():
         for x in example.points:
             high, low = example.calculus(x + 1e-5), example.calculus(x - 1e-5)
@@ -165,7 +165,7 @@ def test_the_picture_and_the_tables(result, folder, capsys):
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, math.nan, math.inf])
-def test_a_bad_step_is_one_clear_line(delta):
+def test_a_bad_delta_is_an_error_that_names_the_option(delta):
     with pytest.raises(ValueError, match="--delta: expected a positive number, got"):
         experiment.run(experiment.Config(delta=delta))
 
@@ -180,7 +180,7 @@ def test_command_line(argv, code, capsys):
 
 
 @pytest.mark.parity
-def test_requires_grad_sets_and_does_not_flip():
+def test_requires_grad_sets_and_does_not_toggle():
     import torch
 
     a = torch.randn(2, 2)

@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ran(folder):
-    """The result of one run on the digits, and what it printed."""
+    """The result of one run on the digits, and its output."""
     options = ["--dataset", "digits", "--batch-size", "64", "--steps", "80"]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -39,7 +39,7 @@ def ran(folder):
     return result, printed.getvalue()
 
 
-def test_the_notebook_s_numbers(ran):
+def test_the_numbers_of_the_notebook(ran):
     report = ran[0].backprop
     assert report.value.item() == -9
     assert [g.item() for g in report.gradients] == [12, 4, -4, 1]
@@ -49,7 +49,7 @@ def test_the_notebook_s_numbers(ran):
     assert report["h1"].source.text == "h1 = w1 * x + b1"
 
 
-def test_the_two_layer_network_is_the_experiment_s_own(ran):
+def test_the_two_layer_network_is_that_of_its_experiment(ran):
     report = ran[0].two_layer_net
     weights, given = network.start(jax.random.split(jax.random.key(0), 3)[1])
     value, gradient = network.loss_and_gradient(weights, given)
@@ -97,14 +97,14 @@ def test_the_training_loop_stops_at_the_logarithm_of_zero(ran):
     assert fixed.losses[-1] < failed.losses[-1]
 
 
-def test_the_report_of_the_failed_step_tells_the_same(ran):
+def test_the_report_of_the_failed_step_agrees_with_the_error(ran):
     report, blame = ran[0].nans.report, ran[0].nans.by_definition.blame
     assert np.isnan(report.value)
     assert report.nonfinite.source.line == blame.source.line
     assert "nan_examples.py" in str(report) and report.nonfinite.hint in blame.hint
 
 
-def test_a_finite_loss_with_a_gradient_that_is_not(ran):
+def test_a_finite_loss_with_a_nan_gradient(ran):
     report = ran[0].nans.lengths
     assert report.value == 5
     np.testing.assert_allclose(report.gradients, [[0.6, 0.8], [np.nan] * 2])
@@ -114,7 +114,7 @@ def test_a_finite_loss_with_a_gradient_that_is_not(ran):
     np.testing.assert_allclose(ran[0].nans.safe_gradient, [[0.6, 0.8], [0, 0]])
 
 
-def test_a_loop_without_a_fault_is_not_stopped():
+def test_a_finite_loop_is_not_stopped():
     separable = nan_examples.points(jax.random.key(3))
     few = nan_examples.descend(nan_examples.by_definition, separable, steps=3)
     assert few.blame is None and len(few.losses) == 3
@@ -145,7 +145,7 @@ def test_the_pages_are_written(ran, folder):
     ).read_text(encoding="utf-8")
 
 
-def test_no_row_of_its_own(ran):
+def test_it_reproduces_no_row(ran):
     assert experiment.reproduced(ran[0]) == {}
 
 
@@ -158,7 +158,7 @@ def test_no_row_of_its_own(ran):
         (["--dataset", "cifar"], "--dataset"),
     ],
 )
-def test_bad_options_end_in_a_clear_line(options, message, capsys, tmp_path):
+def test_bad_options_end_in_one_line(options, message, capsys, tmp_path):
     fixed = ["--dataset", "digits", "--output-dir", str(tmp_path / "none")]
     with pytest.raises(SystemExit) as end:
         run_as_script(lambda: experiment.main([*fixed, *options]))
@@ -203,7 +203,7 @@ def test_torch_retains_the_same_gradients(ran):
 
 
 @pytest.mark.parity
-def test_torch_names_a_function_without_its_operand(ran):
+def test_torch_reports_the_function_without_its_operand(ran):
     import torch
 
     params, given = (
@@ -223,5 +223,5 @@ def test_torch_names_a_function_without_its_operand(ran):
     assert torch.isfinite(torch.nn.functional.binary_cross_entropy(p, y))
 
 
-def test_the_explained_functions_do_not_know_of_explain():
+def test_the_explained_functions_do_not_import_explain():
     assert not hasattr(functions, "jaxgrad") and not hasattr(functions, "explain")

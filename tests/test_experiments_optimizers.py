@@ -1,4 +1,4 @@
-"""The optimizers experiment: the notebook's numbers, its pictures, its command line."""
+"""The experiment on optimizers: numbers, pictures, command line."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_the_notebooks_numbers(ran):
     assert computed["3.42"] == [0.0, 0.0, 0.0, False]
 
 
-def test_adamw_adds_no_l2_term_to_the_loss(ran):
+def test_adamw_is_not_an_l2_term_in_the_loss(ran):
     result = ran[0]
     decayed = result.paths["AdamW"].points[0]
     np.testing.assert_allclose(decayed, [-73.25, -8.9])
