@@ -233,14 +233,13 @@ def report(result: Result) -> None:
 
 
 def _chain_text(found: ChainRun) -> str:
-    return f"h1 = {found.h1:.7g}, y = {found.y:.7g}\n" + table(
-        ("", *(f"dy/d{name}" for name in Chain._fields)),
-        [
-            ("jax.grad", *map(float, found.gradient)),
-            ("chain rule by hand", *map(float, found.by_hand)),
-            ("sum of two calls", *map(float, found.accumulated)),
-        ],
-    )
+    rows = [
+        ("jax.grad", *map(float, found.gradient)),
+        ("chain rule by hand", *map(float, found.by_hand)),
+        ("sum of two calls", *map(float, found.accumulated)),
+    ]
+    header = ("", *(f"dy/d{name}" for name in Chain._fields))
+    return f"h1 = {found.h1:.7g}, y = {found.y:.7g}\n{table(header, rows)}"
 
 
 def _epochs_text(result: Result) -> str:
@@ -280,21 +279,15 @@ def _rates_table(result: Result) -> str:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The falling loss, and the losses by learning rate."""
+    loss = {"loss": result.op_by_op.loss}
+    rates = {  # a logarithmic axis cannot show a loss of 0
+        f"lr {lr:g}: factor {1 - 20 * lr:.3g}": np.where(losses > 0, losses, np.nan)
+        for lr, losses in result.rates.items()
+    }
+    title = "each step multiplies the error by 1 - 20 lr (lr 0.05: to 0)"
     return {
-        "loss": plots.curves(
-            {"loss": result.op_by_op.loss}, title="w x + b, true value 10 at x = 3"
-        ),
-        "rates": plots.curves(
-            {
-                # A logarithmic axis cannot show a loss of 0.
-                f"lr {lr:g}: factor {1 - 20 * lr:.3g}": np.where(
-                    losses > 0, losses, np.nan
-                )
-                for lr, losses in result.rates.items()
-            },
-            title="each step multiplies the error by 1 - 20 lr (lr 0.05: to 0)",
-            log=True,
-        ),
+        "loss": plots.curves(loss, title="w x + b, true value 10 at x = 3"),
+        "rates": plots.curves(rates, title=title, log=True),
     }
 
 
@@ -322,12 +315,9 @@ def _descent_rows(result: Result) -> dict[str, Any]:
     states = list(zip(*_columns(result.op_by_op), strict=True))
     *_, preds, losses = map(np.array, _columns(result.op_by_op))
     closed_form = 36 * 0.64 ** np.arange(len(losses))
+    gradient = result.first_gradient
     return {
-        "1.10": {
-            "w, b, pred, loss": states[0],
-            "true": TRUE,
-            "gradient": result.first_gradient,
-        },
+        "1.10": {"w, b, pred, loss": states[0], "true": TRUE, "gradient": gradient},
         "1.11": states[1],
         "1.12": states[2][2:],
         "1.13": list(zip(*_columns(result.with_optax), strict=True))[:2],
@@ -364,8 +354,7 @@ def _linear_layer_rows(result: Result) -> dict[str, Any]:
         "4.7": {
             "by optimizer": printed.by_optimizer,
             "by hand - by optimizer": [
-                largest_gap(step.by_hand, step.by_optimizer)
-                for step in (printed, random)
+                largest_gap(s.by_hand, s.by_optimizer) for s in (printed, random)
             ],
         },
     }

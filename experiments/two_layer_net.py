@@ -195,9 +195,8 @@ def run(config: Config) -> Result:
     keys = jax.random.split(jax.random.key(config.seed), config.starts)
     # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only if told to.
     with jax.default_matmul_precision("highest"):
-        losses = np.asarray(
-            losses_of_starts(keys, config.learning_rate, config.side_by_side)
-        )
+        starts = losses_of_starts(keys, config.learning_rate, config.side_by_side)
+        losses = np.asarray(starts)
         if not np.isfinite(losses).all():
             raise ValueError(
                 "--learning-rate: expected a rate at which the loss stays finite, "
@@ -250,58 +249,54 @@ class Spread(NamedTuple):
     low: float
     median: float
     high: float
-    z: float
-    """Distance of the printed loss from the mean, in standard deviations of the log."""
     quantile: float
     """Share of the starts with a smaller loss than the printed one."""
+    z: float
+    """Distance of the printed loss from the mean, in standard deviations of the log."""
     falling_share: float
     """Share of the starts whose loss fell since the row before (at first, step 0)."""
 
 
 def spreads(losses: np.ndarray) -> list[Spread]:
     """One row for each step at which the notebook printed its loss."""
-    return [_spread(losses, t, max(t - 100, 0)) for t in TIMES]
+    return [_spread(losses, t) for t in TIMES]
 
 
-def _spread(losses: np.ndarray, t: int, before: int) -> Spread:
-    now, printed = losses[:, t].astype(np.float64), PRINTED[t]
-    low, median, high = np.quantile(now, [0.05, 0.5, 0.95])
-    log = np.log(now)
+def _spread(losses: np.ndarray, t: int) -> Spread:
+    now, before = losses[:, t].astype(np.float64), losses[:, max(t - 100, 0)]
+    quantiles, log = np.quantile(now, [0.05, 0.5, 0.95]).tolist(), np.log(now)
     return Spread(
-        t=t,
-        printed=printed,
-        low=float(low),
-        median=float(median),
-        high=float(high),
-        z=float((np.log(printed) - log.mean()) / log.std(ddof=1)),
-        quantile=float(np.mean(now < printed)),
-        falling_share=float(np.mean(losses[:, t] < losses[:, before])),
+        t,
+        PRINTED[t],
+        *quantiles,
+        quantile=float(np.mean(now < PRINTED[t])),
+        z=float((np.log(PRINTED[t]) - log.mean()) / log.std(ddof=1)),
+        falling_share=float(np.mean(losses[:, t] < before)),
     )
 
 
 def report(result: Result) -> None:
     """Print the tables."""
-    starts = len(result.losses)
     section(
-        f"The loss before step t, from {starts} starts",
+        f"The loss before step t, from {len(result.losses)} starts",
         _spread_table(result)
         + "\nquantile: the share of starts with a lower loss than the notebook; z: its "
         "distance from\nthe mean, in standard deviations of the log loss; falling: the "
         "share of starts whose loss fell.",
     )
     section("The median start in four ways", _ways_table(result))
-    section("The shape of the loss", _shape_text(result))
+    section(
+        "The shape of the loss",
+        f"{result.loss_shape}: a scalar, in PyTorch as in JAX. The notebook's comment "
+        "says (1,), which jax.grad rejects.",
+    )
     section("The derivative of the rectifier at exactly 0", _kink_table(result))
 
 
 def _spread_table(result: Result) -> str:
     median = float(np.median(result.losses[:, 0]))
-    rows = [
-        (s.t, s.printed, s.low, s.median, s.high, s.quantile, s.z, s.falling_share)
-        for s in spreads(result.losses)
-    ]
     header = ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling")
-    return f"t = 0: median {median:.3g}\n" + table(header, rows)
+    return f"t = 0: median {median:.3g}\n" + table(header, spreads(result.losses))
 
 
 def _ways_table(result: Result) -> str:
@@ -316,13 +311,6 @@ def _ways_table(result: Result) -> str:
         f"{difference:.1e} of\nits largest entry. In float32 the last updates are "
         "smaller than the last digit of the\nweights and are lost; in float64 the last "
         "losses are lower."
-    )
-
-
-def _shape_text(result: Result) -> str:
-    return (
-        f"{result.loss_shape}: a scalar, in PyTorch as in JAX. The notebook's comment "
-        "says (1,), which jax.grad rejects."
     )
 
 
@@ -345,9 +333,8 @@ def figures(result: Result) -> dict[str, Figure]:
     starts = len(result.losses)
     axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
     axes.plot(t, median, label="median")
-    axes.plot(
-        t, result.one_run["jax.grad, float64"], "--", label="median start in float64"
-    )
+    in_float64 = result.one_run["jax.grad, float64"]
+    axes.plot(t, in_float64, "--", label="median start in float64")
     axes.plot(TIMES, list(PRINTED.values()), "kx", label="printed in the notebook")
     axes.set(
         xlabel="step",
@@ -362,13 +349,9 @@ def figures(result: Result) -> dict[str, Figure]:
 
 def reproduced(result: Result) -> dict[str, Any]:
     """The computed value of each row."""
+    names = ("median", "z", "quantile", "falling_share")
     rows: dict[str, Any] = {
-        f"2.{i}": {
-            "median": spread.median,
-            "z": spread.z,
-            "quantile": spread.quantile,
-            "falling_share": spread.falling_share,
-        }
+        f"2.{i}": {name: getattr(spread, name) for name in names}
         for i, spread in enumerate(spreads(result.losses), start=1)
     }
     return rows | {"2.C1": str(result.loss_shape)}

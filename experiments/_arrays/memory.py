@@ -104,7 +104,7 @@ class Shared(NamedTuple):
 
 def sharing() -> Section:
     """The ways from NumPy to JAX and back, and whether they share memory."""
-    dlpack, put = jnp.from_dlpack, jax.device_put
+    dlpack = jnp.from_dlpack
     unaligned, double = aligned(np.ones(5, np.float32), 16), aligned(np.ones(5))
     return Section(
         "NumPy and JAX: shared memory or not",
@@ -117,7 +117,7 @@ def sharing() -> Section:
         [
             _to_jax("torch.from_numpy(a)", "jnp.from_dlpack(a)", dlpack),
             _to_jax("", "jax.dlpack.from_dlpack(a)", jax.dlpack.from_dlpack),
-            _to_jax("", "jax.device_put(a)", put),
+            _to_jax("", "jax.device_put(a)", jax.device_put),
             _to_jax("torch.as_tensor(a)", "jnp.asarray(a)", jnp.asarray),
             _to_jax("torch.from_numpy(a).clone()", "jnp.array(a)", jnp.array),
             _to_jax("", "jnp.from_dlpack(a)  a off by 16 bytes", dlpack, unaligned),

@@ -53,7 +53,9 @@ def creation() -> Section:
     with jax.enable_x64(True):
         longs = jnp.zeros((5, 3), jnp.int64)
         doubles = jnp.ones_like(x, dtype=jnp.float64)
-    new_ones, ones_like = "x.new_ones(5, 3, dtype=torch.double)", "jnp.ones_like(x, "
+    zeros, jax_zeros = f"torch.zeros(5, 3, {LONG})", "jnp.zeros((5, 3), jnp.int64)"
+    new_ones = "x.new_ones(5, 3, dtype=torch.double)"
+    ones_like = "jnp.ones_like(x, dtype=jnp.float64)"
     return Section(
         "Creating arrays",
         "torch.empty leaves whatever the memory held; jnp.empty returns zeros. A shape "
@@ -61,14 +63,14 @@ def creation() -> Section:
         "`with jax.enable_x64(True):`; without it there are no 64-bit numbers.",
         [
             Fact("torch.empty(5, 3)", "jnp.empty((5, 3))", empty),
-            Fact(f"torch.zeros(5, 3, {LONG})", "x64: jnp.zeros((5, 3), int64)", longs),
+            Fact(zeros, f"x64: {jax_zeros}", longs),
             Fact("torch.ones(2, 2)", "jnp.ones((2, 2))", ones),
             Fact("y = x + 2", "y = x + 2", ones + 2),
             Fact("x = torch.tensor([[0.2417, ...", "x = jnp.array([[0.2417, ...", x),
             Fact("x.sum()", "x.sum()", x.sum()),
             Fact("x.size()", "x.shape", x.shape),
             Fact("x.numel()", "x.size", x.size),
-            Fact(new_ones, f"x64: {ones_like}dtype=jnp.float64)", doubles),
+            Fact(new_ones, f"x64: {ones_like}", doubles),
             Fact("torch.full_like(x, 7)", "jnp.full_like(x, 7)", jnp.full_like(x, 7)),
         ],
         {
