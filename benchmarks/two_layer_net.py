@@ -1,11 +1,11 @@
-"""The two-layer network's 500 steps, beside PyTorch in the same run.
+"""The two-layer network's 500 steps, compared with PyTorch in the same run.
 
     python -m benchmarks.two_layer_net [--turns 20]
 
 The notebook's loop in PyTorch against the same 500 steps as one jitted `lax.scan`, from
-the same start, float32. The first call of a jitted function compiles it: it is timed
-too, each turn with a function that JAX has not seen. Measure on an idle machine: on a
-busy one PyTorch's threads wait for each other, and its loop takes many times as long.
+the same start, in float32. The first call, which compiles, is timed too; each turn uses
+a function that JAX has not compiled. Measure on an idle machine: on a busy one the
+threads of PyTorch wait for each other, and its loop takes many times as long.
 """
 
 import statistics
@@ -21,21 +21,22 @@ import tyro
 
 from benchmarks._timing import machine, ratio, take_turns
 from experiments._command import run_as_script, section, table
+from experiments._frame import at_least
 from experiments.two_layer_net import STEPS, Data, Weights, start, train
 
-TORCH, FIRST, THEN = "PyTorch", "JAX, first call (compiles)", "JAX, then"
+TORCH, FIRST, LATER = "PyTorch", "JAX, first call (compiles)", "JAX, later calls"
 
 
 @dataclass(frozen=True)
 class Config:
-    """The two-layer network's 500 steps, beside PyTorch in the same run."""
+    """The two-layer network's 500 steps, compared with PyTorch in the same run."""
 
     turns: int = 10
     """How often each is timed."""
     steps: int = STEPS
     """Steps of gradient descent; the notebook's 500."""
     seed: int = 0
-    """The key of the start."""
+    """Seed of the start."""
 
 
 class Result(NamedTuple):
@@ -72,12 +73,8 @@ def jax_train(steps: int = STEPS) -> Callable[[Weights, Data], jax.Array]:
 
 
 def run(config: Config) -> Result:
-    """Warm up, then let all three take turns."""
-    if min(config.turns, config.steps) < 1:
-        raise ValueError(
-            f"expected --turns and --steps >= 1, got {config.turns} and "
-            f"{config.steps} instead"
-        )
+    """Warm up, then time all three in turn."""
+    at_least(config, turns=1, steps=1)
     net = jax.jit(start)(jax.random.key(config.seed))
     by_torch, compiled = (
         partial(torch_train, steps=config.steps),
@@ -87,26 +84,25 @@ def run(config: Config) -> Result:
     works = {
         TORCH: lambda: by_torch(*net),
         FIRST: lambda: jax_train(config.steps)(*net),
-        THEN: lambda: compiled(*net),
+        LATER: lambda: compiled(*net),
     }
     return Result(take_turns(works, config.turns), torch_losses, jax_losses)
 
 
 def report(result: Result) -> None:
-    """Print the machine, the seconds with their ratios, and how far both agree."""
+    """Print the machine, the seconds with their ratios, and the agreement."""
     turns, steps = len(result.seconds[TORCH]), len(result.jax_losses)
     section(
         f"Two-layer network 64-1000-100-10, {steps} steps, float32, n = {turns} turns",
         f"{machine('torch', 'jax')}; PyTorch uses {torch.get_num_threads()} threads",
     )
     rows = [
-        (name, min(s), statistics.median(s), ratio(s, result.seconds[TORCH]))
+        (name, *(round(x, 4) for x in (min(s), statistics.median(s), relative)))
         for name, s in result.seconds.items()
+        for relative in [ratio(s, result.seconds[TORCH])]
     ]
-    header = ("", "seconds: least", "median", "median of the ratios to PyTorch")
-    section(
-        "Seconds", table(header, [(n, *(round(x, 4) for x in r)) for n, *r in rows])
-    )
+    header = ("", "fastest", "median", "median ratio to PyTorch")
+    section("Seconds", table(header, rows))
     apart = np.abs(result.jax_losses / result.torch_losses - 1)
     section(
         "Agreement",

@@ -1,8 +1,8 @@
 """Reproduce every number of the five notebooks: `python -m experiments`.
 
-Runs all experiments, compares what they computed with what the notebooks state
+Runs all experiments, compares what they compute with what the notebooks state
 (`seed_results.toml`), writes `reproduction.json` and the pictures, and ends with
-"N of N seed results reproduced"; the exit code is 1 if one is not.
+"N of N seed results reproduced". The exit code is 1 if one is not.
 """
 
 import importlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from experiments._command import parse, run_as_script, section, table
+from experiments._frame import Options, at_least
 from experiments._reproduction import (
     KINDS,
     Row,
@@ -25,35 +26,28 @@ from experiments._reproduction import (
 from jaxgrad.mnist.data import load
 
 EXPERIMENTS = (
-    "arrays",
-    "derivatives",
-    "backprop",
-    "activations",
-    "optimizers",
-    "cross_entropy",
-    "two_layer_net",
-    "mnist_mlp",
-    "explain",
-)
+    "arrays derivatives backprop activations optimizers cross_entropy two_layer_net "
+    "mnist_mlp explain"
+).split()
 
 
 @dataclass(frozen=True)
-class Config:
-    """Reproduce every number of the five notebooks, on real MNIST if there is."""
+class Config(Options):
+    """Reproduce every number of the five notebooks, on real MNIST if available."""
 
     dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """What the MLP learns; auto is MNIST if a directory, the cache or the network
-    gives it, else scikit-learn's digits."""
+    """Data set of the MLP. auto is MNIST if a folder, the cache or the network
+    provides it, else scikit-learn's digits."""
     data_dir: Path | None = None
-    """Directory of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
+    """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     epochs: int = 20
     """Epochs of the MLP; the notebook's accuracy needs its 20."""
     output_dir: Path = Path("results")
-    """Where the pictures and reproduction.json go."""
+    """Folder for the pictures and reproduction.json."""
 
 
 class Result(NamedTuple):
-    """What the main job found."""
+    """What `python -m experiments` found."""
 
     rows: list[Row]
     seconds: dict[str, float]
@@ -61,7 +55,7 @@ class Result(NamedTuple):
 
 
 def run(config: Config) -> Result:
-    """Run every experiment, printing as it goes, and judge what it computed."""
+    """Run every experiment, which prints as it runs, and compare its numbers."""
     computed: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for name in EXPERIMENTS:
@@ -71,57 +65,6 @@ def run(config: Config) -> Result:
         computed |= experiment.reproduced(experiment.main(_options(name, config)))
         seconds[name] = time.perf_counter() - start
     return Result(compare(computed), seconds)
-
-
-def report(result: Result) -> None:
-    """Print the closing table, the corrected claims and the time of each part."""
-    rows = [row for row in result.rows if row.kind != "corrected"]
-    section(
-        "Every number of the notebooks",
-        table(
-            ("row", "quantity", "kind", "notebook", "computed", "agrees"),
-            [_cells(row) for row in rows],
-        ),
-    )
-    section(
-        "Stated in a notebook, but not so (not counted)",
-        table(
-            ("row", "quantity", "claim", "measured"),
-            [
-                (
-                    row.row,
-                    _short(row.quantity, 80),
-                    _short(row.printed),
-                    _short(row.computed),
-                )
-                for row in result.rows
-                if row.kind == "corrected" and row.agrees is not None
-            ],
-        ),
-    )
-    section(
-        "Count and time",
-        table(
-            ("kind", "agree", "run", "rows"),
-            [_count(kind, result.rows) for kind in KINDS],
-        )
-        + "\n\n"
-        + table(("experiment", "seconds"), list(result.seconds.items())),
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse the options, run all experiments, report, and write the rows."""
-    config = parse(Config, argv, "")
-    if config.epochs < 1:
-        raise ValueError(f"expected --epochs >= 1, got {config.epochs} instead")
-    print(load(config.dataset, config.data_dir))  # bad input ends the job here
-    result = run(config)
-    report(result)
-    path = config.output_dir / "reproduction.json"
-    write_rows(result.rows, path)
-    print(f"\nwritten: {path}\n{closing_line(result.rows)}")
-    return result
 
 
 def _options(name: str, config: Config) -> list[str]:
@@ -135,16 +78,34 @@ def _options(name: str, config: Config) -> list[str]:
     return options
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    verdict = {True: "yes", False: "NO", None: "not run"}[row.agrees]
-    return (
-        row.row,
-        _short(row.quantity, 60),
-        row.kind,
-        _short(row.printed),
-        _short(row.computed),
-        verdict,
+def report(result: Result) -> None:
+    """Print all numbers, the wrong statements, the counts and the times."""
+    section(
+        "Every number of the notebooks",
+        table(
+            ("row", "quantity", "kind", "notebook", "computed", "agrees"),
+            [_cells(row) for row in result.rows if row.kind != "corrected"],
+        ),
     )
+    wrong = [
+        (row.row, _short(row.quantity, 80), _short(row.printed), _short(row.computed))
+        for row in result.rows
+        if row.kind == "corrected" and row.agrees is not None
+    ]
+    section(
+        "Wrong statements of the notebooks (not counted)",
+        table(("row", "quantity", "notebook", "measured"), wrong),
+    )
+    counts = [_count(kind, result.rows) for kind in KINDS]
+    seconds = table(("experiment", "seconds"), list(result.seconds.items()))
+    header = ("kind", "agree", "run", "rows")
+    section("Counts and times", f"{table(header, counts)}\n\n{seconds}")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    agrees = {True: "yes", False: "NO", None: "not run"}[row.agrees]
+    quantity, printed = _short(row.quantity, 60), _short(row.printed)
+    return row.row, quantity, row.kind, printed, _short(row.computed), agrees
 
 
 def _count(kind: str, rows: list[Row]) -> tuple[str, int, int, int]:
@@ -154,10 +115,8 @@ def _count(kind: str, rows: list[Row]) -> tuple[str, int, int, int]:
 
 
 def _short(value: Any, width: int = 36) -> str:
-    """One line of at most `width` characters, numbers to six digits."""
-    if value is None:
-        return ""
-    text = _digits(value)
+    """`value` in at most `width` characters, numbers with six digits."""
+    text = "" if value is None else _digits(value)
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
@@ -171,10 +130,23 @@ def _digits(value: Any) -> str:
     return str(value)
 
 
-def _exit_with_verdict() -> None:
+def main(argv: Sequence[str] | None = None) -> Result:
+    """Parse the options, run all experiments, report, and write the rows."""
+    config = parse(Config, argv, "")
+    at_least(config, epochs=1)
+    print(load(config.dataset, config.data_dir))  # fails now if the data are missing
+    result = run(config)
+    report(result)
+    path = config.output_dir / "reproduction.json"
+    write_rows(result.rows, path)
+    print(f"\nwritten: {path}\n{closing_line(result.rows)}")
+    return result
+
+
+def _script() -> None:
     if not all(map(agreed, main().rows)):
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    run_as_script(_exit_with_verdict)
+    run_as_script(_script)

@@ -1,24 +1,26 @@
-"""What every experiment's command line shares: options, tables, pictures, errors."""
+"""What every command line here shares: options, tables, pictures, errors."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import tyro
 from matplotlib.figure import Figure
 
+from jaxgrad.inspection import Explanation
+
 Config = TypeVar("Config")
-# Bytes that an experiment writes at least.
-ROOM = 2**16
+Picture: TypeAlias = Figure | Explanation
+MIN_FREE_BYTES = 2**16
 
 
 def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config:
-    """The options of `python -m experiments.<name>`, as a frozen dataclass.
+    """Parse the options of `python -m experiments.<name>` into a frozen dataclass.
 
     Raises:
-        OSError: If `output_dir` is nothing to write in; better now than after the work.
+        OSError: If `output_dir` cannot be written in. Known now, not after the work.
     """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
     options: Any = tyro.cli(config, args=argv, prog=prog)
@@ -27,25 +29,25 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
 
 
 def _check_writable(folder: Path) -> None:
-    """OSError unless the folder can be written in, or be made; it is not made yet."""
+    """Raise OSError unless the folder is writable or can be made; do not make it."""
     try:
-        whole = folder.absolute()
-        nearest = next(each for each in (whole, *whole.parents) if each.exists())
+        absolute = folder.absolute()
+        nearest = next(p for p in (absolute, *absolute.parents) if p.exists())
         with TemporaryFile(dir=nearest) as file:
-            file.write(bytes(ROOM))  # a full disk lets empty files be made
-    except OSError as fault:
+            file.write(bytes(MIN_FREE_BYTES))  # a full disk still creates empty files
+    except OSError as error:
         raise OSError(
             f"--output-dir: expected a folder to write in, got {folder} instead "
-            f"({fault.strerror})."
-        ) from fault
+            f"({error.strerror})."
+        ) from error
 
 
 def run_as_script(main: Callable[[], Any]) -> None:
-    """Run `main`; bad input ends in one clear line and exit code 2."""
+    """Run `main`. Bad input prints one line and exits with code 2."""
     try:
         main()
-    except (ValueError, OSError, ImportError) as fault:
-        print(f"error: {fault}", file=sys.stderr)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -53,7 +55,7 @@ def run_as_script(main: Callable[[], Any]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """An aligned text table: numbers to the right, words to the left."""
+    """Return an aligned text table: numbers to the right, words to the left."""
     cells = [list(header), *([_text(entry) for entry in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [
@@ -70,21 +72,29 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
+def _text(entry: Any) -> str:
+    if isinstance(entry, bool) or not isinstance(entry, float):
+        return str(entry)
+    return f"{entry:.7g}"
+
+
 def section(title: str, body: str) -> None:
     """Print one titled block."""
     print(f"\n{title}\n{'=' * len(title)}\n{body}")
 
 
-def save_figures(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Save each figure as `<name>.png` in `folder` and say where."""
+def save_figures(
+    pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
+) -> None:
+    """Save each figure in every format and each explanation as a page; print where."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=120)
-        print(f"picture: {path}")
-
-
-def _text(entry: Any) -> str:
-    if isinstance(entry, bool) or not isinstance(entry, float):
-        return str(entry)
-    return f"{entry:.7g}"
+    for name, picture in pictures.items():
+        if isinstance(picture, Explanation):
+            path = folder / f"{name}.html"
+            picture.save(path)
+            print(f"page: {path}")
+            continue
+        for suffix in formats:
+            path = folder / f"{name}.{suffix}"
+            picture.savefig(path, dpi=120)
+            print(f"picture: {path}")

@@ -1,21 +1,21 @@
-"""Compare what the experiments computed with what the notebooks state.
+"""Compare what the experiments compute with what the notebooks state.
 
-`seed_results.toml` holds every number of the five notebooks, one `[[result]]` per
-row; the experiments compute, `compare` judges, and nothing else knows both sides.
+`seed_results.toml` holds every number of the five notebooks. The experiments compute,
+`compare` compares; nothing else knows both sides.
 
-A result's `expected` (by default its `printed`) mirrors the computed value: lists
-and tables are compared entry by entry, numbers within `rtol` and `atol`, strings
-and booleans exactly, and `{ least = a, most = b }` is an interval for every number
-in its place. A result of kind
+A row's `expected` (by default its `printed`) mirrors the computed value: lists and
+tables are compared entry by entry, numbers within `rtol` and `atol`, strings and
+booleans exactly. `{ least = a, most = b }` is an interval for all numbers in its place.
+The kinds of rows are
 
-    deterministic   must equal what the notebook printed,
-    random          must have the stated property, whatever the key,
-    machine         must have the right form,
-    corrected       is a claim of the notebook's prose that is not so: `printed` is
-                    the claim, and the measurement stands beside it.
+    deterministic   the computed value must equal what the notebook printed
+    random          it must have the stated property, for every key
+    machine         it must have the right form
+    corrected       the notebook's statement, `printed`, is wrong; the computed value
+                    must differ
 
-The first two count. A result that needs what this run lacks (a room that is not
-built, real MNIST, all epochs) is not computed and is named as not run.
+The first two count. A row that this run cannot compute, because it lacks real MNIST or
+has too few epochs, is reported as not run.
 """
 
 import json
@@ -44,18 +44,29 @@ class Row(NamedTuple):
 
 
 def seed_results() -> list[dict[str, Any]]:
-    """Every result of the notebooks, in the notebooks' order."""
-    return tomllib.loads(SEED_RESULTS.read_text(encoding="utf-8"))["result"]
+    """Every row of the data file, in the order of the notebooks."""
+    results = []
+    tables = tomllib.loads(SEED_RESULTS.read_text(encoding="utf-8"))
+    for experiment, table in tables.items():
+        defaults = {k: v for k, v in table.items() if not isinstance(v, dict)}
+        for row, result in table.items():
+            if row not in defaults:
+                notebook = f"{int(row.split('.')[0]):03}"
+                place = {"seed": notebook, "row": row, "experiment": experiment}
+                results.append(place | defaults | result)
+    return sorted(results, key=lambda result: _order(result["row"]))
+
+
+def _order(row: str) -> tuple[int, bool, int]:
+    notebook, number = row.split(".")
+    return int(notebook), number.startswith("C"), int(number.removeprefix("C"))
 
 
 def compare(computed: Mapping[str, Any]) -> list[Row]:
-    """Judge the computed values, by row, against every result of the notebooks.
-
-    Args:
-        computed: The computed value for each row that was run. Arrays become lists.
+    """Compare the computed values, by row, with every row of the data file.
 
     Raises:
-        KeyError: If a computed row is no row of the data file.
+        KeyError: If a computed row is not in the data file.
     """
     results = seed_results()
     unknown = set(computed) - {result["row"] for result in results}
@@ -64,8 +75,20 @@ def compare(computed: Mapping[str, Any]) -> list[Row]:
     return [_row(result, computed) for result in results]
 
 
+def _row(result: dict[str, Any], computed: Mapping[str, Any]) -> Row:
+    value, agrees = plain(computed.get(result["row"])), None
+    expected = result["printed"]
+    if result["kind"] != "corrected":
+        expected = result.get("expected", expected)
+    if result["row"] in computed:
+        rtol, atol = result.get("rtol", 1e-6), result.get("atol", 0.0)
+        agrees = agree(value, expected, rtol, atol)
+    stated = {name: result[name] for name in Row._fields[:5]}
+    return Row(**stated, computed=value, agrees=agrees)
+
+
 def agree(computed: Any, expected: Any, rtol: float, atol: float) -> bool:
-    """Whether a computed value is what the data file expects."""
+    """Whether a computed value is the expected one, within the tolerances."""
     if isinstance(expected, Mapping):
         if set(expected) <= {"least", "most"}:
             return _inside(computed, **expected)
@@ -89,8 +112,20 @@ def agree(computed: Any, expected: Any, rtol: float, atol: float) -> bool:
     return abs(computed - expected) <= atol + rtol * abs(expected)
 
 
+def _inside(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return all(_inside(entry, least, most) for entry in value)
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and least <= value <= most
+    )
+
+
 def plain(value: Any) -> Any:
-    """`value` as JSON knows it: arrays become lists, named tuples tables."""
+    """`value` for JSON: arrays become lists, named tuples become tables."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if hasattr(value, "_asdict"):
@@ -103,7 +138,7 @@ def plain(value: Any) -> Any:
 
 
 def closing_line(rows: list[Row]) -> str:
-    """`N of N seed results reproduced`, and what was not run."""
+    """`N of N seed results reproduced`, and the rows that were not run."""
     counted = [row for row in rows if row.kind in COUNTED and row.agrees is not None]
     line = f"{sum(map(agreed, counted))} of {len(counted)} seed results reproduced"
     left_out = [row.row for row in rows if row.agrees is None]
@@ -111,12 +146,12 @@ def closing_line(rows: list[Row]) -> str:
 
 
 def agreed(row: Row) -> bool:
-    """Whether nothing is wrong with a row: a corrected claim must stay refuted."""
+    """Whether a row is as it should be; a wrong statement must disagree."""
     return row.agrees is None or row.agrees == (row.kind != "corrected")
 
 
 def write_rows(rows: list[Row], path: Path) -> None:
-    """Write the rows as JSON, whole or not at all."""
+    """Write the rows as JSON, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([row._asdict() for row in rows], indent=1, allow_nan=False)
     with tempfile.NamedTemporaryFile(
@@ -124,36 +159,3 @@ def write_rows(rows: list[Row], path: Path) -> None:
     ) as part:
         part.write(text + "\n")
     Path(part.name).replace(path)
-
-
-def _row(result: dict[str, Any], computed: Mapping[str, Any]) -> Row:
-    value = plain(computed.get(result["row"]))
-    expected = result["printed"]
-    if result["kind"] != "corrected":
-        expected = result.get("expected", expected)
-    agrees = None
-    if result["row"] in computed:
-        agrees = agree(
-            value, expected, result.get("rtol", 1e-6), result.get("atol", 0.0)
-        )
-    return Row(
-        seed=result["seed"],
-        row=result["row"],
-        quantity=result["quantity"],
-        kind=result["kind"],
-        printed=result["printed"],
-        computed=value,
-        agrees=agrees,
-    )
-
-
-def _inside(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        return all(_inside(entry, least, most) for entry in value)
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and least <= value <= most
-    )

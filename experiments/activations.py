@@ -1,14 +1,14 @@
-"""Every activation with its derivatives, and who chooses what at its kinks.
+"""Every activation with its derivatives, and the values chosen at its kinks.
 
     python -m experiments.activations [--svg]
 
-First the 19 functions of the notebook on its ranges, left the function, right its
-gradient; GLU both ways, for PyTorch's `glu(x)` and the notebook's product of two
-halves are not the same. Then a card for each activation of PyTorch, with the second
-derivative and a mark at each kink: PyTorch's rule as a dot, that of jax.nn as a ring.
+First the 19 functions of the notebook on its ranges, each beside its gradient; GLU in
+two ways, since PyTorch's `glu(x)` differs from the notebook's product of two halves.
+Then a card for each activation of PyTorch, with the second derivative and a mark at
+each kink: PyTorch's value as a dot, that of jax.nn as a ring.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,39 +18,26 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._command import parse, run_as_script, save_figures, section, table
+from experiments._command import run_as_script, section, table
+from experiments._frame import Options, experiment
 from jaxgrad import activations, losses, plots
 from jaxgrad.plots import Curve
 
-# What the notebook lists, by PyTorch's class and the function it calls.
-LISTED = {
-    "ELU": "elu",
-    "Hardshrink": "hardshrink",
-    "Hardtanh": "hardtanh",
+# What the notebook lists: PyTorch's class, and the function that it calls.
+CLASSES = (
+    "ELU Hardshrink Hardtanh LeakyReLU LogSigmoid MultiheadAttention PReLU ReLU ReLU6 "
+    "RReLU SELU CELU GELU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink "
+    "Threshold Softmin Softmax Softmax2d LogSoftmax AdaptiveLogSoftmaxWithLoss"
+)
+# Where the function is not the class in lower case.
+FUNCTIONS = {
     "LeakyReLU": "leaky_relu",
-    "LogSigmoid": "logsigmoid",
     "MultiheadAttention": "multi_head_attention",
-    "PReLU": "prelu",
-    "ReLU": "relu",
-    "ReLU6": "relu6",
-    "RReLU": "rrelu",
-    "SELU": "selu",
-    "CELU": "celu",
-    "GELU": "gelu",
-    "Sigmoid": "sigmoid",
-    "Softplus": "softplus",
-    "Softshrink": "softshrink",
-    "Softsign": "softsign",
-    "Tanh": "tanh",
-    "Tanhshrink": "tanhshrink",
-    "Threshold": "threshold",
-    "Softmin": "softmin",
-    "Softmax": "softmax",
-    "Softmax2d": "softmax2d",
     "LogSoftmax": "log_softmax",
     "AdaptiveLogSoftmaxWithLoss": "adaptive_log_softmax_with_loss",
 }
-# What it draws: the function on [-6, 6] unless said.
+LISTED = {name: FUNCTIONS.get(name, name.lower()) for name in CLASSES.split()}
+# What it draws, on [-6, 6] unless SPANS says otherwise.
 DRAWN: dict[str, Callable[[jax.Array], jax.Array]] = {
     "ReLU": activations.relu,
     "HardTanh": activations.hardtanh,
@@ -75,24 +62,29 @@ SPANS = {"CeLU": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True)
-class Config:
-    """Every activation with its derivatives, and who chooses what at its kinks."""
+class Config(Options):
+    """Every activation with its derivatives, and the values chosen at its kinks."""
 
     output_dir: Path = Path("results/activations")
-    """Where the pictures go."""
+    """Folder for the pictures."""
     svg: bool = False
-    """Whether each picture is saved as SVG too."""
+    """Save each picture as SVG too."""
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The file formats of the pictures."""
+        return ("png", "svg") if self.svg else ("png",)
 
 
 class Result(NamedTuple):
     """The notebook's curves and a card for each activation, in float64."""
 
     drawn: dict[str, Curve]
-    """The notebook's 19 pictures, GLU by its product of two halves."""
+    """The notebook's 19 pictures, with GLU as the product of two halves."""
     glu: Curve
-    """GLU as PyTorch has it, over the first half of its x."""
+    """PyTorch's GLU, over the second half of its x."""
     softmax: np.ndarray
-    """Softmax of 200 points, which the notebook computes and does not draw."""
+    """Softmax of 200 points, which the notebook computes but does not draw."""
     cards: dict[str, Curve]
 
 
@@ -115,10 +107,10 @@ def run(config: Config) -> Result:
 def notebook_curve(
     function: Callable[[jax.Array], jax.Array], first: float, last: float
 ) -> Curve:
-    """1000 points, and the gradient of the *sum*, as `y.sum().backward()` gives it.
+    """1000 points, and the gradient of their *sum*, as from `y.sum().backward()`.
 
-    Where every value depends on all x (softmin, log-softmax) that is no slope: the
-    sum of a softmin is 1, whatever x, and its gradient is 0.
+    If every value depends on all x (softmin, log-softmax) this is not the slope: the
+    sum of a softmin is always 1, and its gradient is 0.
     """
     x = jnp.linspace(first, last, 1000, dtype=jnp.float64)
     gradient = jax.grad(lambda x: jnp.sum(function(x)))(x)
@@ -126,7 +118,7 @@ def notebook_curve(
 
 
 def glu_of_two_halves() -> Curve:
-    """The notebook's GLU: x1 in [-6, 0] times sigmoid of x2 in [0, 6], over x2."""
+    """The notebook's GLU over x2: x1 in [-6, 0] times the sigmoid of x2 in [0, 6]."""
 
     def product(x1: jax.Array, x2: jax.Array) -> jax.Array:
         return x1 * activations.sigmoid(x2)
@@ -138,10 +130,10 @@ def glu_of_two_halves() -> Curve:
 
 
 def glu_of_one_axis() -> Curve:
-    """PyTorch's GLU of the 1000 points: their first half, gated by their second.
+    """PyTorch's GLU of the 1000 points: the first half, gated by the second.
 
-    The two halves of linspace(-6, 6, 1000) end and begin half a step beside 0: not at
-    0, as the notebook's two axes of 500 points do. Both gradients are added.
+    The halves of linspace(-6, 6, 1000) end and begin half a step away from 0, where the
+    notebook's two axes of 500 points meet. The two gradients are added.
     """
     x = jnp.linspace(-6.0, 6.0, 1000, dtype=jnp.float64)
     gradient = jax.grad(lambda x: jnp.sum(activations.glu(x)))(x)
@@ -155,16 +147,19 @@ def glu_of_one_axis() -> Curve:
 def report(result: Result) -> None:
     """Print the numbers of the notebook's curves, and every kink."""
     section(
-        "The notebook's curves, float64: sums and ends",
+        "The notebook's curves in float64: sums, first and last values",
         table(
             ("function", "sum y", "sum dy", "y first", "last", "dy first", "last"),
             [(title, *numbers(curve)) for title, curve in result.drawn.items()]
             + [("GLU of one axis", *numbers(result.glu))],
         ),
     )
-    section("Derivatives at the kinks: a choice", kinks_table(result.cards))
     section(
-        "No derivative there, and none needed: smooth everywhere",
+        "Derivatives at the kinks, where each library chooses a value",
+        kinks_table(result.cards),
+    )
+    section(
+        "Activations without a kink",
         ", ".join(
             name
             for name, entry in activations.CATALOGUE.items()
@@ -180,7 +175,7 @@ def numbers(curve: Curve) -> list[float]:
 
 
 def kinks_table(cards: dict[str, Curve]) -> str:
-    """One line per kink: PyTorch's rule, that of jax.nn, and whether they agree."""
+    """One line per kink: the values of PyTorch and jax.nn, and whether they differ."""
     rows = []
     for name, curve in cards.items():
         for kink in curve.kinks:
@@ -193,7 +188,7 @@ def kinks_table(cards: dict[str, Curve]) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The notebook's pictures, a card for each activation, and one sheet of all."""
+    """The notebook's pictures, a card for each activation, and an overview."""
     named = result.drawn | {"GLU of one axis": result.glu}
     pictures = {
         f"notebook_{title.lower().replace(' ', '_')}": plots.curve_card(title, curve)
@@ -208,18 +203,14 @@ def figures(result: Result) -> dict[str, Figure]:
 
 
 def reproduced(result: Result) -> dict[str, Any]:
-    """The notebook's numbers by the row of the data file, as computed here."""
-    row = dict(
-        zip(
-            "ReLU HardTanh ReLU6 eLU SeLU CeLU LeakyReLU PReLU RReLU GLU GeLU "
-            "LogSigmoid HardShrink TanhShrink Softsign Softmin SoftShrink "
-            "LogSoftmax".split(),
-            range(46, 64),
-            strict=True,
-        )
+    """The computed value of each row."""
+    titles = (
+        "ReLU HardTanh ReLU6 eLU SeLU CeLU LeakyReLU PReLU RReLU GLU GeLU LogSigmoid "
+        "HardShrink TanhShrink Softsign Softmin SoftShrink LogSoftmax"
     )
     found: dict[str, Any] = {
-        f"3.{i}": numbers(result.drawn[title]) for title, i in row.items()
+        f"3.{i}": numbers(result.drawn[title])
+        for i, title in enumerate(titles.split(), start=46)
     }
     found["3.57"] = {
         "LogSigmoid": numbers(result.drawn["LogSigmoid"]),
@@ -236,7 +227,7 @@ def reproduced(result: Result) -> dict[str, Any]:
 
 
 def listed() -> list[str]:
-    """What the notebook lists and jaxgrad has, by PyTorch's name of the class."""
+    """The classes of the notebook's list whose function jaxgrad has."""
     return [
         title
         for title, name in LISTED.items()
@@ -244,18 +235,7 @@ def listed() -> list[str]:
     ]
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse, run, report, save the pictures."""
-    config = parse(Config, argv, "activations")
-    result = run(config)
-    report(result)
-    pictures = figures(result)
-    save_figures(pictures, config.output_dir)
-    if config.svg:
-        for name, figure in pictures.items():
-            figure.savefig(config.output_dir / f"{name}.svg")
-    return result
-
+main = experiment("activations", Config, run, report, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -2,15 +2,14 @@
 
     python -m experiments.optimizers
 
-First the comparison of the notebook: SGD, Adagrad, RMSprop, Adadelta, Adam and AdamW
-from (-75, -10) down x^2 + y^2, 5000 steps, in float64. What took PyTorch a loop of
-`zero_grad`, `backward` and `step` is one `lax.scan` here, and the numbers are the same.
-One start on one surface with one learning rate says little about an optimizer, so the
-six then race from many starts with many rates over surfaces of other shapes.
+First the notebook's comparison: SGD, Adagrad, RMSprop, Adadelta, Adam and AdamW from
+(-75, -10) down x^2 + y^2, 5000 steps, in float64. PyTorch's loop of `zero_grad`,
+`backward` and `step` is one `lax.scan` here, and the numbers are the same. One start on
+one surface with one learning rate says little about an optimizer, so the six then race
+from many starts, with many learning rates, over surfaces of other shapes.
 """
 
 import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,8 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments._command import parse, run_as_script, save_figures, section, table
+from experiments._command import run_as_script, section, table
+from experiments._frame import Options, at_least, experiment
 from jaxgrad import plots
 from jaxgrad.descent import SURFACES, Race, Surface, descend, race
 from jaxgrad.descent import Path as Descent
@@ -41,27 +41,27 @@ START = (-75.0, -10.0)
 STEPS = 5000
 CHECKPOINTS = (1, 10, 100, 1000, 5000)
 SPHERE = SURFACES["sphere"]
-L2 = 0.01  # the weight decay that torch.optim.AdamW has by default
+L2 = 0.01  # the default weight decay of torch.optim.AdamW
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Six optimizers from one start, and their race over seven surfaces."""
 
     lrs: int = 32
-    """Learning rates of the race, from 1e-4 to 10."""
+    """Number of learning rates in the race, from 1e-4 to 10."""
     starts: int = 32
-    """Random starts of the race, inside the bounds of each surface."""
+    """Number of random starts in the race, inside the bounds of each surface."""
     race_steps: int = 1000
-    """Steps of every descent of the race."""
+    """Steps of each descent in the race."""
     seed: int = 0
-    """The key of the starts."""
+    """Seed of the starts."""
     output_dir: Path = Path("results/optimizers")
-    """Where the pictures go."""
+    """Folder for the pictures."""
 
 
 class Result(NamedTuple):
-    """What the experiment computed."""
+    """Everything the experiment computes."""
 
     heights: np.ndarray
     """Shape (50, 50): x^2 + y^2 on the notebook's grid."""
@@ -70,19 +70,18 @@ class Result(NamedTuple):
     in_float32: Descent
     """RMSprop again, in the notebook's own float32."""
     l2_in_the_loss: Descent
-    """Adam on x^2 + y^2 plus the L2 term that AdamW is said to add to the loss."""
+    """Adam on x^2 + y^2 plus the L2 term that AdamW is said to add."""
     sgd_defaults: dict[str, Any]
     """The options of `sgd` with their default values."""
     races: dict[str, Race]
     """One for each surface."""
     best_paths: dict[str, dict[str, np.ndarray]]
-    """For each surface and optimizer: the points from one start with the best learning
-    rate."""
+    """By surface and optimizer: the points from one start, at the best rate."""
 
 
 def run(config: Config) -> Result:
     """Descend as the notebook does, then race."""
-    _check(config)
+    at_least(config, lrs=1, starts=1, race_steps=1)
     with jax.enable_x64(True):
         paths = {name: _notebook_path(FACTORIES[name](LRS[name])) for name in FACTORIES}
         l2_in_the_loss = _notebook_path(adam(1.0), with_l2_term)
@@ -102,14 +101,14 @@ def run(config: Config) -> Result:
 
 
 def with_l2_term(point: Float[Array, "2"]) -> Float[Array, ""]:
-    r"""$x^2 + y^2$ with the L2 term $\frac\lambda2 (x^2 + y^2)$ in the loss."""
+    r"""$x^2 + y^2$ plus the L2 term $\frac\lambda2 (x^2 + y^2)$."""
     return SPHERE.function(point) + L2 / 2 * jnp.sum(point**2)
 
 
 def report(result: Result) -> None:
-    """Print where each stands, what AdamW's decay is, and the race."""
+    """Print the descents, the decay of AdamW, and the race."""
     section(
-        "Where each stands: x, y after so many steps down x^2 + y^2 from (-75, -10)",
+        "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10)",
         table(
             ("optimizer", "lr", *map(str, CHECKPOINTS)),
             [
@@ -117,26 +116,27 @@ def report(result: Result) -> None:
                 for name, path in result.paths.items()
             ],
         )
-        + "\n\nRMSprop does not stay: as its mean of squares fades, its steps grow as"
-        "\nlong as the learning rate and jump across the minimum. In float32, which the"
-        f"\nnotebook used, it ends at {_point(result.in_float32, STEPS)}: x and y have"
-        "\nreached 0 exactly before that.",
+        + "\n\nRMSprop does not stay at the minimum: as its mean of squares decays, its"
+        "\nsteps grow to the learning rate and jump across the minimum. In the"
+        f"\nnotebook's float32 it ends at {_point(result.in_float32, STEPS)}, because x"
+        "\nand y become exactly 0 before that.",
     )
     section(
-        "AdamW adds no L2 term to the loss: it decays the weights",
+        "AdamW decays the weights; it does not add an L2 term to the loss",
         table(
             ("step", "Adam", "Adam, L2 term in the loss", "AdamW"),
             [(n, *(_point(path, n) for path in _adams(result))) for n in (1, 10, 100)],
         )
-        + "\n\nAdam divides by the size of the gradient, so on this surface an L2 term,"
-        "\nwhich only scales it, changes nothing. AdamW shrinks the weights beside it.",
+        + "\n\nOn this surface an L2 term only scales the gradient. Adam divides by the"
+        "\nsize of the gradient, so the term changes nothing. AdamW shrinks the weights"
+        "\nin addition to Adam's step.",
     )
     for name, of_surface in result.races.items():
         section(f"Race: {name}", str(of_surface))
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The notebook's surface and six paths, the contours and the sensitivity."""
+    """The notebook's surface and six paths, contours, and sensitivity to the rate."""
     pictures = {
         "surface": plots.surface(SPHERE),
         "paths": plots.paths(
@@ -153,7 +153,7 @@ def figures(result: Result) -> dict[str, Figure]:
 
 
 def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of each row of the notebook."""
+    """The computed value of each row."""
     defaults = result.sgd_defaults
     paths = {name: _checkpoints(path) for name, path in result.paths.items()}
     return {
@@ -179,15 +179,6 @@ def reproduced(result: Result) -> dict[str, Any]:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse the options, descend, race, report and draw."""
-    config = parse(Config, argv, "optimizers")
-    result = run(config)
-    report(result)
-    save_figures(figures(result), config.output_dir)
-    return result
-
-
 def _notebook_path(
     optimizer: optax.GradientTransformation, f: Any = SPHERE.function
 ) -> Descent:
@@ -196,7 +187,7 @@ def _notebook_path(
 
 
 def _heights() -> np.ndarray:
-    """On NumPy's grid of 50 x 50 points, of which none is the minimum."""
+    """x^2 + y^2 on a grid of 50 x 50 points, none of which is the minimum."""
     x, y = np.meshgrid(np.linspace(-10, 10), np.linspace(-10, 10))
     with jax.enable_x64(True):
         return np.asarray(SPHERE.function(jnp.stack([x, y], -1)))
@@ -211,7 +202,7 @@ def _race(surface: Surface, config: Config) -> Race:
 
 
 def _best_paths(of: Race) -> dict[str, np.ndarray]:
-    """From one start off the axes of symmetry, with the best rate of the race."""
+    """Paths from a start off the axes of symmetry, at the best rate of the race."""
     low, high = jnp.asarray(of.surface.bounds)
     start = low + jnp.array([0.15, 0.3]) * (high - low)
     paths = {}
@@ -220,15 +211,6 @@ def _best_paths(of: Race) -> dict[str, np.ndarray]:
         path = descend(optimizer, of.surface.function, start, of.num_steps)
         paths[row.optimizer] = np.vstack([start, path.points])
     return paths
-
-
-def _check(config: Config) -> None:
-    for name in ("lrs", "starts", "race_steps"):
-        if getattr(config, name) < 1:
-            option = name.replace("_", "-")
-            raise ValueError(
-                f"expected --{option} >= 1, got {getattr(config, name)} instead"
-            )
 
 
 def _adams(result: Result) -> tuple[Descent, Descent, Descent]:
@@ -243,6 +225,8 @@ def _point(path: Descent, step: int) -> str:
     x, y = path.points[step - 1]
     return f"{x:.6g}, {y:.6g}"
 
+
+main = experiment("optimizers", Config, run, report, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -2,13 +2,13 @@
 
     python -m experiments.two_layer_net
 
-The loop of the notebook is one `jax.lax.scan`; one start of it says little, so it runs
-from 200 starts, and the five losses that the notebook printed are laid beside all of
-them. Then one start in parts: the backward pass by hand beside `jax.grad`, the update
-by hand beside `optax.sgd`, and float64 beside float32, which holds the last losses up.
+The notebook's loop is one `jax.lax.scan`. A single start says little, so it runs from
+200 starts, and the five losses printed in the notebook are compared with all of them.
+Then one start in detail: the backward pass by hand beside `jax.grad`, the update by
+hand beside `optax.sgd`, and float32 beside float64, in which the last losses are lower.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments._command import parse, run_as_script, save_figures, section, table
+from experiments._command import run_as_script, section, table
+from experiments._frame import Options, at_least, experiment
 from jaxgrad.activations import relu
 
 N, D_IN, H, D_OUT = 64, 1000, 100, 10
@@ -34,7 +35,7 @@ PRINTED = {
     499: 0.0003115542058367282,
 }
 TIMES = list(PRINTED)
-# The same values, but the derivative at exactly 0 is a choice.
+# Equal in value; the derivative at exactly 0 differs.
 RECTIFIERS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "jaxgrad.activations.relu": relu,
     "jnp.maximum(x, 0)": lambda x: jnp.maximum(x, 0),
@@ -43,30 +44,30 @@ RECTIFIERS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """A two-layer network on random numbers: 500 steps, from many starts."""
 
     starts: int = 200
-    """Random starts; 20 are too few to judge one printed run by."""
+    """Number of random starts; 20 are too few to assess the printed run."""
     side_by_side: int = 2
-    """Starts that run at once (vmap). A GPU takes all; a CPU's cache holds few."""
+    """Starts that run at once (vmap): all on a GPU, few on a CPU, for its cache."""
     learning_rate: float = 1e-6
-    """The notebook's is 1e-6."""
+    """Learning rate; the notebook's is 1e-6."""
     seed: int = 0
-    """The key of all starts."""
+    """Seed of all starts."""
     output_dir: Path = Path("results/two_layer_net")
-    """Where the picture goes."""
+    """Folder for the picture."""
 
 
 class Weights(NamedTuple):
-    """The parameters: any pytree can be differentiated, also a named tuple."""
+    """The parameters. Any pytree can be differentiated, such as a named tuple."""
 
     w1: Float[Array, "inputs hidden"]
     w2: Float[Array, "hidden outputs"]
 
 
 class Data(NamedTuple):
-    """What the network is to learn by heart."""
+    """The random inputs and targets that the network memorises."""
 
     x: Float[Array, "batch inputs"]
     y: Float[Array, "batch outputs"]
@@ -94,7 +95,7 @@ def predict(weights: Weights, x: jax.Array) -> jax.Array:
 
 
 def loss(weights: Weights, data: Data) -> jax.Array:
-    """The sum of squares, a scalar: shape (), as `.sum()` gives it in PyTorch too."""
+    """The sum of squares, a scalar of shape (), as PyTorch's `.sum()` is."""
     return jnp.sum((predict(weights, data.x) - data.y) ** 2)
 
 
@@ -104,7 +105,7 @@ loss_and_gradient: LossAndGradient = jax.value_and_grad(loss)
 def loss_and_gradient_by_hand(
     weights: Weights, data: Data
 ) -> tuple[jax.Array, Weights]:
-    """The same by the chain rule: what `jax.value_and_grad` saves us."""
+    """The same by the chain rule, without `jax.value_and_grad`."""
     h = data.x @ weights.w1
     h_relu = jnp.maximum(h, 0)
     error = h_relu @ weights.w2 - data.y
@@ -123,15 +124,8 @@ def train(
 ) -> tuple[Weights, Float[Array, "steps"]]:
     """Gradient descent with the update written out.
 
-    No `no_grad` and no `zero_`: the gradient is a value, recorded nowhere, and new
-    weights are made instead of changing the old ones.
-
-    Args:
-        weights: Where to start.
-        data: What to fit.
-        learning_rate: The length of a step.
-        steps: How many.
-        gradient: Returns the loss and its gradient.
+    It needs no `no_grad` and no `zero_`: the gradient is a value, nothing is recorded,
+    and a step returns new weights.
 
     Returns:
         The trained weights, and the loss before each step.
@@ -151,7 +145,7 @@ def train_with(
     data: Data,
     steps: int = STEPS,
 ) -> tuple[Weights, Float[Array, "steps"]]:
-    """The same loop with an optimizer, whose state goes round with the weights."""
+    """The same loop with an optimizer, whose state is carried with the weights."""
 
     def step(carry: tuple[Weights, Any], _: None) -> tuple[Any, jax.Array]:
         weights, state = carry
@@ -168,41 +162,45 @@ def train_with(
 def losses_of_starts(
     keys: jax.Array, learning_rate: float, side_by_side: int
 ) -> Float[Array, "starts steps"]:
-    """Every loss of every start: `map` over groups of starts, `vmap` inside a group."""
+    """All losses of all starts: `map` over groups of starts, `vmap` in a group."""
     return jax.lax.map(
         lambda key: train(*start(key), learning_rate)[1], keys, batch_size=side_by_side
     )
 
 
 class Result(NamedTuple):
-    """What the experiment computed."""
+    """Everything the experiment computes."""
 
     losses: np.ndarray
     """Shape (starts, steps): the loss before each step."""
     loss_shape: tuple[int, ...]
     gradient_difference: dict[str, float]
-    """By hand against jax.grad, at the median start; relative to the largest entry."""
+    """Of the gradient by hand from jax.grad, at the median start, by weight."""
     one_run: dict[str, np.ndarray]
-    """All losses of the median start, by the way they were computed."""
+    """All losses of the median start, by way of computing them."""
     at_zero: dict[str, float]
-    """The derivative at exactly 0 of functions with the values of a rectifier."""
+    """The derivative at exactly 0, by implementation of relu."""
     nearest_to_zero: float
     """The smallest |x w1| at the median start."""
 
 
 def run(config: Config) -> Result:
     """Train from every start, then the start with the median last loss in four ways."""
-    _check(config)
-    keys = jax.random.split(jax.random.key(config.seed), config.starts)
-    # PyTorch multiplies float32 in full; JAX on a GPU or TPU does if it is told to.
-    with jax.default_matmul_precision("highest"):
-        losses = np.asarray(
-            losses_of_starts(keys, config.learning_rate, config.side_by_side)
+    at_least(config, starts=2, side_by_side=1)
+    if not config.learning_rate > 0:
+        raise ValueError(
+            "--learning-rate: expected a positive number, "
+            f"got {config.learning_rate} instead."
         )
+    keys = jax.random.split(jax.random.key(config.seed), config.starts)
+    # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only if told to.
+    with jax.default_matmul_precision("highest"):
+        starts = losses_of_starts(keys, config.learning_rate, config.side_by_side)
+        losses = np.asarray(starts)
         if not np.isfinite(losses).all():
             raise ValueError(
-                f"the loss grew beyond float32 at --learning-rate "
-                f"{config.learning_rate}: try a smaller one"
+                "--learning-rate: expected a rate at which the loss stays finite, "
+                f"got {config.learning_rate} instead."
             )
         middle = np.argsort(losses[:, -1])[config.starts // 2]
         weights, data = jax.jit(start)(keys[middle])
@@ -213,17 +211,6 @@ def run(config: Config) -> Result:
             one_run=one_run_in_four_ways(weights, data, config.learning_rate),
             at_zero={name: jax.grad(f)(0.0).item() for name, f in RECTIFIERS.items()},
             nearest_to_zero=jnp.min(jnp.abs(data.x @ weights.w1)).item(),
-        )
-
-
-def _check(config: Config) -> None:
-    for name, least in (("starts", 2), ("side_by_side", 1)):
-        if (value := getattr(config, name)) < least:
-            option = name.replace("_", "-")
-            raise ValueError(f"expected --{option} >= {least}, got {value} instead")
-    if not config.learning_rate > 0:
-        raise ValueError(
-            f"expected --learning-rate > 0, got {config.learning_rate} instead"
         )
 
 
@@ -240,7 +227,7 @@ def gradient_difference(weights: Weights, data: Data) -> dict[str, float]:
 def one_run_in_four_ways(
     weights: Weights, data: Data, learning_rate: float
 ) -> dict[str, np.ndarray]:
-    """The losses from one start: three ways that should agree, and one in float64."""
+    """The losses from one start in three equivalent ways, and in float64."""
     by_hand = partial(train, gradient=loss_and_gradient_by_hand)
     by_optax = partial(train_with, optax.sgd(learning_rate))
     with jax.enable_x64(True):
@@ -255,65 +242,61 @@ def one_run_in_four_ways(
 
 
 class Spread(NamedTuple):
-    """The losses of all starts at one time, and where the notebook's lies."""
+    """The losses of all starts before one step, and the notebook's among them."""
 
     t: int
     printed: float
     low: float
     median: float
     high: float
-    z: float
-    """Distance of the printed loss from the mean, in standard deviations of the log."""
     quantile: float
     """Share of the starts with a smaller loss than the printed one."""
+    z: float
+    """Distance of the printed loss from the mean, in standard deviations of the log."""
     falling_share: float
-    """Share of the starts whose loss fell since the time before (at first, 0)."""
+    """Share of the starts whose loss fell since the row before (at first, step 0)."""
 
 
 def spreads(losses: np.ndarray) -> list[Spread]:
-    """One row for each time at which the notebook printed its loss."""
-    return [_spread(losses, t, max(t - 100, 0)) for t in TIMES]
+    """One row for each step at which the notebook printed its loss."""
+    return [_spread(losses, t) for t in TIMES]
 
 
-def _spread(losses: np.ndarray, t: int, before: int) -> Spread:
-    now, printed = losses[:, t].astype(np.float64), PRINTED[t]
-    low, median, high = np.quantile(now, [0.05, 0.5, 0.95])
-    log = np.log(now)
+def _spread(losses: np.ndarray, t: int) -> Spread:
+    now, before = losses[:, t].astype(np.float64), losses[:, max(t - 100, 0)]
+    quantiles, log = np.quantile(now, [0.05, 0.5, 0.95]).tolist(), np.log(now)
     return Spread(
-        t=t,
-        printed=printed,
-        low=float(low),
-        median=float(median),
-        high=float(high),
-        z=float((np.log(printed) - log.mean()) / log.std(ddof=1)),
-        quantile=float(np.mean(now < printed)),
-        falling_share=float(np.mean(losses[:, t] < losses[:, before])),
+        t,
+        PRINTED[t],
+        *quantiles,
+        quantile=float(np.mean(now < PRINTED[t])),
+        z=float((np.log(PRINTED[t]) - log.mean()) / log.std(ddof=1)),
+        falling_share=float(np.mean(losses[:, t] < before)),
     )
 
 
 def report(result: Result) -> None:
     """Print the tables."""
-    starts = len(result.losses)
     section(
-        f"The loss before step t, from {starts} starts",
+        f"The loss before step t, from {len(result.losses)} starts",
         _spread_table(result)
-        + "\nquantile: the share of starts below the notebook's loss; z: its distance "
-        "from the mean,\nin standard deviations of the log loss; falling: the share of "
-        "starts whose loss fell.",
+        + "\nquantile: the share of starts with a lower loss than the notebook; z: its "
+        "distance from\nthe mean, in standard deviations of the log loss; falling: the "
+        "share of starts whose loss fell.",
     )
-    section("The median start, four ways", _ways_table(result))
-    section("The loss's shape", _shape_text(result))
+    section("The median start in four ways", _ways_table(result))
+    section(
+        "The shape of the loss",
+        f"{result.loss_shape}: a scalar, in PyTorch as in JAX. The notebook's comment "
+        "says (1,), which jax.grad rejects.",
+    )
     section("The derivative of the rectifier at exactly 0", _kink_table(result))
 
 
 def _spread_table(result: Result) -> str:
     median = float(np.median(result.losses[:, 0]))
-    rows = [
-        (s.t, s.printed, s.low, s.median, s.high, s.quantile, s.z, s.falling_share)
-        for s in spreads(result.losses)
-    ]
     header = ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling")
-    return f"t = 0: median {median:.3g}\n" + table(header, rows)
+    return f"t = 0: median {median:.3g}\n" + table(header, spreads(result.losses))
 
 
 def _ways_table(result: Result) -> str:
@@ -324,17 +307,10 @@ def _ways_table(result: Result) -> str:
     difference = max(result.gradient_difference.values())
     return (
         table(("gradient or update by", *(f"t = {t}" for t in TIMES)), rows)
-        + "\nThe gradient by hand and by jax.grad at the start, largest difference: "
-        f"{difference:.1e}\nof the largest entry. "
-        "In float32 the last updates are smaller than the last digit\nof the weights "
-        "and get lost: that keeps the last losses up."
-    )
-
-
-def _shape_text(result: Result) -> str:
-    return (
-        f"{result.loss_shape}: a scalar, in PyTorch as in JAX. The notebook's comment "
-        "says (1,), which jax.grad would refuse."
+        + "\nAt the start the gradient by hand differs from jax.grad by at most "
+        f"{difference:.1e} of\nits largest entry. In float32 the last updates are "
+        "smaller than the last digit of the\nweights and are lost; in float64 the last "
+        "losses are lower."
     )
 
 
@@ -342,9 +318,9 @@ def _kink_table(result: Result) -> str:
     rows = [("torch.clamp(min=0)", 1.0), ("torch.relu", 0.0), *result.at_zero.items()]
     return (
         table(("function", "derivative at 0"), rows)
-        + "\nThe first two are PyTorch 2.13's. The notebook clamps, this script takes "
-        "relu: no difference here,\nfor the nearest entry of x w1 to 0 at the start is "
-        f"{result.nearest_to_zero:.2g}."
+        + "\nThe first two rows are PyTorch 2.13. The notebook uses clamp, this script "
+        "relu. That makes\nno difference here: the smallest |x w1| at the start is "
+        f"{result.nearest_to_zero:.2g}, not 0."
     )
 
 
@@ -357,9 +333,8 @@ def figures(result: Result) -> dict[str, Figure]:
     starts = len(result.losses)
     axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
     axes.plot(t, median, label="median")
-    axes.plot(
-        t, result.one_run["jax.grad, float64"], "--", label="median start in float64"
-    )
+    in_float64 = result.one_run["jax.grad, float64"]
+    axes.plot(t, in_float64, "--", label="median start in float64")
     axes.plot(TIMES, list(PRINTED.values()), "kx", label="printed in the notebook")
     axes.set(
         xlabel="step",
@@ -373,27 +348,16 @@ def figures(result: Result) -> dict[str, Figure]:
 
 
 def reproduced(result: Result) -> dict[str, Any]:
-    """The notebook's numbers by the row of the data file, as computed here."""
+    """The computed value of each row."""
+    names = ("median", "z", "quantile", "falling_share")
     rows: dict[str, Any] = {
-        f"2.{i}": {
-            "median": spread.median,
-            "z": spread.z,
-            "quantile": spread.quantile,
-            "falling_share": spread.falling_share,
-        }
+        f"2.{i}": {name: getattr(spread, name) for name in names}
         for i, spread in enumerate(spreads(result.losses), start=1)
     }
     return rows | {"2.C1": str(result.loss_shape)}
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse, run, report, save the picture."""
-    config = parse(Config, argv, "two_layer_net")
-    result = run(config)
-    report(result)
-    save_figures(figures(result), config.output_dir)
-    return result
-
+main = experiment("two_layer_net", Config, run, report, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from experiments import _frame
 from experiments import activations as experiment
 from experiments._reproduction import plain
 from jaxgrad import activations, plots
@@ -39,8 +40,8 @@ def test_sums_of_a_normalised_axis_do_not_depend_on_x(result):
 
 
 @pytest.mark.parametrize("name", activations.CATALOGUE)
-def test_a_card_s_slopes_are_those_of_its_values(result, name):
-    """By differences, wherever no kink lies between two points, nor softsign's jump."""
+def test_the_slopes_of_a_card_match_its_values(result, name):
+    """By differences, except across a kink or the jump of softsign's second slope."""
     curve = result.cards[name]
     step = curve.x[1] - curve.x[0]
     slope = (curve.value[2:] - curve.value[:-2]) / (2 * step)
@@ -52,7 +53,7 @@ def test_a_card_s_slopes_are_those_of_its_values(result, name):
     np.testing.assert_allclose(curve.second[1:-1][smooth], second[smooth], atol=1e-3)
 
 
-def test_where_jax_nn_decides_otherwise(result):
+def test_where_jax_nn_has_another_derivative(result):
     differing = {
         (name, kink.x)
         for name, curve in result.cards.items()
@@ -78,16 +79,22 @@ def test_activation_card():
 
 
 @pytest.mark.message
-def test_an_unknown_card_names_the_known():
+def test_an_unknown_activation_is_an_error_that_lists_the_known():
     with pytest.raises(ValueError, match="expected name to be one of 'threshold'"):
         plots.activation_card("gellu")
 
 
-def test_pictures_and_tables(result, tmp_path, capsys, monkeypatch):
+def test_pictures_and_tables(result, tmp_path, capsys):
     few = {name: result.cards[name] for name in ("relu", "hardtanh")}
     small = result._replace(cards=few, drawn={"ReLU": result.drawn["ReLU"]})
-    monkeypatch.setattr(experiment, "run", lambda config: small)
-    experiment.main(["--output-dir", str(tmp_path), "--svg"])
+    main = _frame.experiment(
+        "activations",
+        experiment.Config,
+        lambda config: small,
+        experiment.report,
+        experiment.figures,
+    )
+    main(["--output-dir", str(tmp_path), "--svg"])
     stems = ["card_hardtanh", "card_relu", "notebook_glu_of_one_axis", "notebook_relu"]
     for suffix in ("png", "svg"):
         found = sorted(path.stem for path in tmp_path.glob(f"*.{suffix}"))

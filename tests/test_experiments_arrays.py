@@ -1,4 +1,4 @@
-"""The arrays experiment: what it measures, what it says of torch, its options."""
+"""The experiment on arrays: measurements, statements about torch, command line."""
 
 import contextlib
 import doctest
@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _facts, arrays
+from experiments import _comparison, arrays
+from experiments._arrays import devices, exercises, memory, values
 from experiments._command import run_as_script
 from experiments._reproduction import plain
-from experiments.arrays import _devices, _exercises, _memory, _values
+from jaxgrad.differentiation import derivative
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +43,22 @@ def computed(result):
 
 def test_main_prints_every_section_and_saves_the_picture(main_run):
     result, printed, folder = main_run
-    for section in result:
+    for section in result.values():
         assert f"\n{section.title}\n===" in printed
     assert [path.name for path in folder.iterdir()] == ["conversions.png"]
     assert max(map(len, printed.splitlines())) <= 132
 
 
 def test_every_section_has_entries_of_one_type(result):
-    for section in result:
-        assert len({type(entry) for entry in section.entries.values()}) == 1
+    for section in result.values():
+        assert len({type(entry) for entry in section.entries}) == 1
 
 
 # Notebook 000
 
 
 def test_printed_numbers_of_notebook_000(computed):
-    x, both = _values.NOTEBOOK_X, _values.NOTEBOOK_SUM
+    x, both = values.NOTEBOOK_X, values.NOTEBOOK_SUM
     np.testing.assert_allclose(computed["0.4"]["sum"], both, rtol=0, atol=5e-5)
     assert computed["0.4"]["equal forms"] == 4
     np.testing.assert_array_equal(computed["0.5"], x[:, 1].astype(float))
@@ -68,67 +69,71 @@ def test_printed_numbers_of_notebook_000(computed):
 
 
 @pytest.mark.parametrize("row", ["0.2", "3.1"])
-def test_draws_of_jax_lie_in_the_unit_interval(computed, row):
+def test_draws_of_jax_are_in_the_unit_interval(computed, row):
     drawn = computed[row].get("jax") or computed[row]["rand"]
     assert 0 <= drawn["smallest"] < drawn["largest"] < 1
 
 
 def test_another_seed_draws_other_numbers(result):
     with jax.default_device(jax.devices()[0]):  # as in run: nothing compiles again
-        other = _values.drawing(jax.random.key(1)).shows("rand")
-    assert result.drawing.shows("same key")
-    assert not np.array_equal(other, result.drawing.shows("rand"))
+        other = values.drawing(jax.random.key(1))
+    line = "jax.random.uniform(key, (5, 3))"
+    assert result["drawing"].shows("equal when drawn with the same key")
+    assert not np.array_equal(other.shows(line), result["drawing"].shows(line))
 
 
 # Values
 
 
 def test_only_64_bit_types_are_cut_without_x64(result):
-    cut = {n for n, row in result.dtypes.entries.items() if row.jax_without != n}
+    rows = result["dtypes"].entries
+    cut = {row.numpy for row in rows if row.jax_without != row.numpy}
     assert cut == {"int64", "float64"}
-    assert all(row.jax_with_x64 == n for n, row in result.dtypes.entries.items())
+    assert all(row.jax_with_x64 == row.numpy for row in rows)
 
 
 def test_types_without_x64_are_cut_silently_or_with_a_warning(result):
-    types = result.type_choices
-    assert types.shows("narrow").dtype == np.int32
-    assert types.shows("from_numpy narrow").dtype == np.float32
-    for name in ("truncated", "outside"):
+    types = result["type_choices"]
+    assert types.shows("created without x64").dtype == np.int32
+    assert types.shows("without x64, silently").dtype == np.float32
+    for name in ("jnp.zeros(3, jnp.int64)", "its sum, outside x64"):
         assert types.shows(name).startswith("UserWarning: Explicitly requested dtype")
 
 
-def test_addition_by_donation_takes_over_the_memory(result):
-    assert result.addition.shows("same memory") is True
-    assert result.addition.shows("gone").startswith("RuntimeError: Array has been del")
-    assert result.addition.shows("out").startswith("NotImplementedError")
+def test_a_donated_addition_reuses_the_memory(result):
+    shows = result["addition"].shows
+    assert shows("the result has the memory of y") is True
+    assert shows("y afterwards").startswith("RuntimeError: Array has been del")
+    assert shows("jnp.add(x, y, out=result)").startswith("NotImplementedError")
 
 
 def test_indexing_outside_is_clamped_and_dropped(result):
-    assert result.indexing.shows("outside") is True
-    assert result.indexing.shows("outside set") is True
-    assert np.isnan(result.indexing.shows("outside filled")).all()
+    shows = result["indexing"].shows
+    assert shows("x[7]  (clamped: x[4])") is True
+    assert shows("x.at[7].set(1)  (dropped: x)") is True
+    assert np.isnan(shows('x.at[7].get(mode="fill")')).all()
 
 
 def test_at_returns_a_new_array(result):
-    facts = result.indexing
-    np.testing.assert_array_equal(facts.shows("set"), np.ones(3))
-    np.testing.assert_array_equal(facts.shows("add"), 1 + _values.NOTEBOOK_X[0])
-    np.testing.assert_array_equal(facts.shows("unchanged"), _values.NOTEBOOK_X[0])
+    shows, row = result["indexing"].shows, values.NOTEBOOK_X[0]
+    np.testing.assert_array_equal(shows("y = x.at[0].set(1); y[0]"), np.ones(3))
+    np.testing.assert_array_equal(shows("y = x.at[0].add(1); y[0]"), 1 + row)
+    np.testing.assert_array_equal(shows("x[0], unchanged"), row)
 
 
 @pytest.mark.parametrize(
-    ("section", "name", "error"),
+    ("section", "line", "error"),
     [
-        ("indexing", "list", "TypeError"),
-        ("indexing", "assign", "TypeError"),
-        ("shapes", "-1, 7", "TypeError"),
-        ("items", "item of 3", "ValueError"),
-        ("items", "item in jit", "ConcretizationTypeError"),
-        ("detaching", "numpy in grad", "TracerArrayConversionError"),
+        ("indexing", "x[[0, 1]]", "TypeError"),
+        ("indexing", "x[0] = 1", "TypeError"),
+        ("shapes", "x.reshape(-1, 7)", "TypeError"),
+        ("items", "y[jnp.array([0, 1, 2])].item()", "ValueError"),
+        ("items", "jax.jit(lambda x: x.item())(1.0)", "ConcretizationTypeError"),
+        ("detaching", "jax.grad(np.exp)(2.0)", "TracerArrayConversionError"),
     ],
 )
-def test_what_jax_refuses(result, section, name, error):
-    assert getattr(result, section).shows(name).partition(":")[0] == error
+def test_errors_of_jax(result, section, line, error):
+    assert result[section].shows(line).partition(":")[0] == error
 
 
 def test_names_are_rebound_in_jax_and_written_through_in_numpy(computed):
@@ -137,44 +142,50 @@ def test_names_are_rebound_in_jax_and_written_through_in_numpy(computed):
 
 
 def test_stop_gradient_is_detach(result):
-    assert result.detaching.shows("gradient") == 6
-    assert result.detaching.shows("detached") == 3
-    assert result.detaching.shows("memory") is True
+    shows = result["detaching"].shows
+    assert shows("jax.grad(lambda x: x * x)(3.0)") == 6
+    assert shows("jax.grad(lambda x: x * stop_gradient(x))(3.0)") == 3
+    assert shows("stop_gradient(y) shares memory") is True
 
 
 # Memory
 
 
 @pytest.mark.parametrize("offset", [0, 4, 16, 60])
-def test_aligned_lies_where_it_is_told(offset):
-    array = arrays.aligned(np.arange(6.0).reshape(2, 3), offset)
+def test_aligned_starts_at_the_offset(offset):
+    array = memory.aligned(np.arange(6.0).reshape(2, 3), offset)
     assert array.ctypes.data % 64 == offset
     np.testing.assert_array_equal(array, np.arange(6.0).reshape(2, 3))
 
 
-def test_numpy_copies_only_what_it_must(result):
-    copying = {n for n, row in result.copies.entries.items() if row.numpy_copies}
-    assert copying == {"T reshaped", "clone"}
-    assert result.copies.entries["same"].jax_copies is False
-    assert result.copies.entries["view"].jax_copies is True
+def test_numpy_copies_only_after_a_transpose_or_on_request(result):
+    rows = {row.jax: row for row in result["copies"].entries}
+    copying = {line for line, row in rows.items() if row.numpy_copies}
+    assert copying == {"x.T.reshape(16)", "x.copy()"}
+    assert rows["x.reshape(4, 4)"].jax_copies is False
+    assert rows["x.reshape(16)"].jax_copies is True
 
 
-def test_a_write_is_seen_exactly_where_the_memory_is_one(result):
-    for name, row in result.sharing.entries.items():
-        if name in ("np.asarray", "np.from_dlpack"):
+def test_a_write_is_seen_exactly_if_memory_is_shared(result):
+    for row in result["sharing"].entries:
+        if row.jax in ("np.asarray(a)", "np.from_dlpack(a)"):
             assert row.one_memory and row.numpy_writes.startswith("ValueError")
         else:
-            assert row.one_memory == (row.numpy_writes == "JAX sees it"), name
+            assert row.one_memory == (row.numpy_writes == "JAX sees it"), row.jax
 
 
-def test_who_shares(result):
-    shares = {n: row.one_memory for n, row in result.sharing.entries.items()}
-    assert shares["from_dlpack"] and shares["dlpack"] and shares["np.asarray"]
-    assert not any(shares[n] for n in ("array", "unaligned", "double", "np.array"))
+def test_which_lines_share_memory(result):
+    shares = {row.jax: row.one_memory for row in result["sharing"].entries}
+    assert shares["jnp.from_dlpack(a)"] and shares["np.asarray(a)"]
+    assert shares["jax.dlpack.from_dlpack(a)"]
+    for line in ("jnp.array(a)", "np.array(a)"):
+        assert not shares[line]
+    for owner in ("a off by 16 bytes", "a of float64"):
+        assert not shares[f"jnp.from_dlpack(a)  {owner}"]
 
 
-def test_a_copy_that_was_waited_for_never_shows_a_later_write(result):
-    waited = result.late_writes.entries["waited"]
+def test_a_finished_copy_never_shows_a_later_write(result):
+    _, waited = result["late_writes"].entries
     assert waited.copies == 50 and waited.with_the_later_number == 0
 
 
@@ -182,65 +193,62 @@ STORY = [(2, 2), (2, 1), (2, 2), (3, 2), (2, 2), (3, 3), (4, 3), (4, 4), (9, 9),
 
 
 def test_story_of_a_and_b(result):
-    steps = result.story.entries.values()
+    steps = result["story"].entries
     assert [step.one_memory for step in steps] == STORY
     # In JAX alone nothing is shared: b moves only when b is bound.
     assert [step.jax_alone[1] for step in steps] == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
 
 
-def test_the_story_refuses_an_array_of_two_values():
+def test_a_pair_must_hold_one_value_each():
     with pytest.raises(ValueError, match="size 1"):
-        _memory._pair(np.ones(5), np.arange(5))
+        memory.pair(np.ones(5), np.arange(5))
 
 
 # Devices and conversions
 
 
 def test_timings_are_positive_and_of_all_sizes(result):
-    assert all(row.microseconds > 0 for row in result.timings.entries.values())
-    assert [row.numbers for row in result.growth.entries.values()] == [
-        5, 1_000, 100_000, 1_000_000,
-    ]  # fmt: skip
+    assert all(min(row[2:]) > 0 for row in result["timings"].entries)
+    assert devices.SIZES == (5, 1_000, 100_000, 1_000_000)
 
 
 def test_a_copy_grows_and_a_view_does_not(result):
     # A million numbers are 4 MB: no machine copies them in the time of a view.
-    last = result.growth.entries["1000000"]
-    assert last.np_array > 3 * last.np_asarray
+    *_, shared, copied = (row.of_1000000 for row in result["timings"].entries)
+    assert copied > 3 * shared
 
 
 def test_every_device_is_found_by_its_name():
-    for device in _devices.all_devices():
-        assert arrays.find_device(arrays.device_name(device)) == device
-    assert arrays.find_device() == jax.devices()[0]
-    assert arrays.find_device("cpu") == jax.devices("cpu")[0]
+    for device in devices.all_devices():
+        assert devices.find_device(devices.device_name(device)) == device
+    assert devices.find_device() == jax.devices()[0]
+    assert devices.find_device("cpu") == jax.devices("cpu")[0]
 
 
 @pytest.mark.message
 @pytest.mark.parametrize("name", ["quantum", "", "cpu:9", "cpu:x", "cpu:", "cpu:-1"])
-def test_a_device_that_is_not_there_is_named(name):
-    with pytest.raises(ValueError, match=r"expected a device of this machine \(cpu:0"):
-        arrays.find_device(name)
+def test_a_missing_device_is_an_error_that_lists_the_devices(name):
+    with pytest.raises(
+        ValueError, match=r"expected name to be a device of this machine \(cpu:0"
+    ):
+        devices.find_device(name)
 
 
 def test_a_second_device_is_found():
     code = """if True:
-        from experiments.arrays import device_name, find_device
-        from experiments.arrays._devices import devices, placement
-        second = find_device("cpu:1")
-        facts = placement(second)
-        print(facts.shows("made"), facts.shows("moved"), facts.shows("model"),
-              facts.shows("fetched"))
+        from experiments._arrays.devices import find_device, placement
+        for fact in placement(find_device("cpu:1")).entries[:4]:
+            print(fact.jax_shows)
     """
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["cpu:1", "cpu:1", "cpu:1", "cpu:0"], done.stderr
+    assert done.stdout.split() == ["cpu:1", "cpu:1", "cpu:0", "cpu:1"], done.stderr
 
 
 def test_nvidia_programs_are_lowered_for_cuda():
-    assert _devices.nvidia_platform() == "cuda"
+    assert devices.nvidia_platform() == "cuda"
 
 
 # Exercises and corrections
@@ -261,24 +269,27 @@ def test_exercises(computed):
 def test_slope_by_hand_is_the_derivative_everywhere(x64):
     x = jnp.linspace(-3, 3, 13)
     np.testing.assert_allclose(
-        arrays.cubic_slope(x), arrays.cubic_slope_by_hand(x), rtol=1e-12, atol=1e-12
+        derivative(exercises.cubic)(x),
+        exercises.cubic_slope_by_hand(x),
+        rtol=1e-12,
+        atol=1e-12,
     )
 
 
-def test_corrections_refute_the_notebook(result):
-    assert result.corrections.entries["digits"].measured == [8, 8, 64]
-    assert result.corrections.entries["problem 5"].measured == ["4"]
-    for entry in result.corrections.entries.values():
-        assert plain(entry.measured) != plain(entry.notebook), entry.what
+def test_every_correction_differs_from_the_notebook(result):
+    first, *_, last = result["corrections"].entries
+    assert first.measured == [8, 8, 64] and last.measured == ["4"]
+    for entry in result["corrections"].entries:
+        assert plain(entry.measured) != plain(entry.notebook), entry.question
 
 
 # The helper and the command
 
 
-def test_refusal_and_warning_name_what_came():
-    assert _facts.refusal(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
-    assert _facts.refusal(lambda: 1) == "no error"
-    assert _facts.warning_of(lambda: 1) == "no warning"
+def test_errors_and_warnings_are_named():
+    assert _comparison.error_of(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
+    assert _comparison.error_of(lambda: 1) == "no error"
+    assert _comparison.warning_of(lambda: 1) == "no warning"
 
 
 @pytest.mark.parametrize(
@@ -295,18 +306,18 @@ def test_refusal_and_warning_name_what_came():
     ],
 )
 def test_shown(value, text):
-    assert _facts.shown(value) == text
+    assert _comparison.shown(value) == text
 
 
 def test_a_long_error_becomes_a_note():
     fault = f"OSError: {'why ' * 20}".rstrip()
-    section = _facts.Section("T", "C.", {"a": _facts.Fact("x", "y", fault)})
+    section = _comparison.Section("T", "C.", [_comparison.Fact("x", "y", fault)])
     *_, row, _, first, second = section.text().splitlines()
     assert row.split() == ["x", "y", "OSError", "(1)"]
     assert f"{first} {second}" == f"(1) {fault}"
 
 
-@pytest.mark.parametrize("module", [_exercises, _memory, _devices])
+@pytest.mark.parametrize("module", [exercises, memory, devices])
 def test_examples_of_the_docstrings(module):
     failed, attempted = doctest.testmod(module)
     assert attempted and not failed
@@ -336,7 +347,7 @@ def test_bad_input_ends_in_one_line(options, capsys, tmp_path):
 
 
 @pytest.mark.parity
-def test_the_story_is_torchs():
+def test_the_states_of_a_and_b_are_torchs():
     import torch
 
     def pair(a, b):
@@ -372,7 +383,7 @@ def test_the_story_is_torchs():
 
 
 @pytest.mark.parity
-def test_what_torch_refuses():
+def test_errors_of_torch():
     import torch
 
     x = torch.arange(16.0).reshape(4, 4)
@@ -384,12 +395,12 @@ def test_what_torch_refuses():
         lambda: np.exp(wanted),
         lambda: x.to("gpu"),
     ):
-        assert _facts.refusal(action).startswith("RuntimeError")
+        assert _comparison.error_of(action).startswith("RuntimeError")
     assert str(torch.device("cuda:0")) == "cuda:0"  # named, whether it is there or not
     if not torch.cuda.is_available():
-        assert _facts.refusal(lambda: x.to("cuda:0")) != "no error"
-    assert _facts.refusal(lambda: x[7]).startswith("IndexError")
-    assert _facts.refusal(lambda: x.__setitem__(7, 1)).startswith("IndexError")
+        assert _comparison.error_of(lambda: x.to("cuda:0")) != "no error"
+    assert _comparison.error_of(lambda: x[7]).startswith("IndexError")
+    assert _comparison.error_of(lambda: x.__setitem__(7, 1)).startswith("IndexError")
 
 
 @pytest.mark.parity
@@ -414,12 +425,12 @@ def test_what_torch_shares_and_copies():
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("name", list(_values.TORCH_NAMES))
+@pytest.mark.parametrize("name", list(values.TORCH_NAMES))
 def test_torch_keeps_all_nine_types(name):
     import torch
 
     tensor = torch.from_numpy(np.zeros(3, name))
-    for alias in _values.TORCH_NAMES[name].split(", "):
+    for alias in values.TORCH_NAMES[name].split(", "):
         assert tensor.dtype is getattr(torch, alias.removeprefix("torch."))
     assert tensor.numpy().dtype.name == name
     assert torch.tensor([1, 2]).dtype is torch.int64

@@ -7,8 +7,8 @@ import optax
 import pytest
 
 from experiments import backprop as experiment
+from experiments._backprop import layers, linear_layer
 from experiments._reproduction import plain
-from experiments.backprop import _layers, _linear_layer
 
 START = experiment.Params(jnp.float32(5), jnp.float32(1))
 
@@ -57,11 +57,11 @@ def test_descent_op_by_op_is_the_closed_form_rounded(result):
 def test_compiled_and_optax_descents_are_the_same_descent(result):
     np.testing.assert_allclose(result.compiled.pred, result.op_by_op.pred, rtol=1e-6)
     np.testing.assert_allclose(result.compiled.loss, result.op_by_op.loss, rtol=1e-4)
-    assert _layers.largest_gap(result.with_optax, result.op_by_op) == 0
+    assert layers.largest_gap(result.with_optax, result.op_by_op) == 0
 
 
 def test_momentum_changes_the_descent():
-    """That Optax agrees is no accident of a wiring that ignores the optimizer."""
+    """So `train_with` does use its optimizer."""
     plain_sgd = experiment.train_with(optax.sgd(0.01), START, 3)
     momentum = experiment.train_with(optax.sgd(0.01, momentum=0.9), START, 3)
     assert plain_sgd.loss[1] == momentum.loss[1]
@@ -81,7 +81,7 @@ def test_the_step_by_hand_is_the_optimizers_bit_for_bit(result):
     for step in (result.random_step, result.printed_step):
         for by_hand, by_optimizer in zip(step.by_hand, step.by_optimizer, strict=True):
             np.testing.assert_array_equal(by_hand, by_optimizer)
-    after = _linear_layer.PRINTED_AFTER_STEP
+    after = linear_layer.PRINTED_AFTER_STEP
     for found, printed in zip(result.printed_step.by_optimizer, after, strict=True):
         np.testing.assert_allclose(found, printed, atol=1e-7)
 
@@ -97,9 +97,9 @@ def test_random_starts(result):
     assert starts.gradients.weight.shape == (2000, 2, 3)
     assert starts.gap < 1e-6
     assert bound - 1e-3 < starts.largest_parameter <= np.float32(bound)
-    quantile = (starts.losses < _linear_layer.PRINTED_LOSS).mean()
+    quantile = (starts.losses < linear_layer.PRINTED_LOSS).mean()
     assert 0.38 < quantile < 0.50
-    for quantiles in _linear_layer.quantiles_of_printed(starts):
+    for quantiles in linear_layer.quantiles_of_printed(starts):
         assert ((quantiles > 0.005) & (quantiles < 0.995)).all()
 
 
@@ -115,17 +115,17 @@ def test_the_backward_pass_by_hand(result):
     assert abs(network.twice - network.once) > 0.1
 
 
-def test_a_wrong_delta_is_seen(monkeypatch):
-    """The comparison can fail: one layer's gradient made 10 percent larger."""
-    correct = _layers.backward
+def test_a_wrong_delta_is_detected(monkeypatch):
+    """The comparison fails if one layer's gradient is 10 percent larger."""
+    correct = layers.backward
 
-    def wrong(layers, activations, y):
-        first, *rest = correct(layers, activations, y)
-        return [_layers.Layer(1.1 * first.weight, first.bias), *rest]
+    def wrong(net, activations, y):
+        first, *rest = correct(net, activations, y)
+        return [layers.Layer(1.1 * first.weight, first.bias), *rest]
 
-    monkeypatch.setattr(_layers, "backward", wrong)
+    monkeypatch.setattr(layers, "backward", wrong)
     sizes = (3, 5, 2)  # a size of its own: the compiled comparison is cached
-    assert _layers.layer_gap(jax.random.key(0), sizes) > 1e-4
+    assert layers.layer_gap(jax.random.key(0), sizes) > 1e-4
 
 
 def test_rows_are_the_computed_numbers(result):
@@ -149,12 +149,12 @@ def test_the_pictures_and_the_tables(result, folder, capsys):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"epochs": 1}, "expected --epochs >= 2, got 1"),
-        ({"starts": 0}, "expected --starts >= 1, got 0"),
-        ({"lr": float("nan")}, "expected --lr to be finite, got nan"),
+        ({"epochs": 1}, "--epochs: expected at least 2, got 1"),
+        ({"starts": 0}, "--starts: expected at least 1, got 0"),
+        ({"lr": float("nan")}, "--lr: expected a finite number, got nan"),
     ],
 )
-def test_bad_options_are_one_clear_line(changed, message):
+def test_bad_options_are_errors_that_name_the_option(changed, message):
     with pytest.raises(ValueError, match=message):
         experiment.run(experiment.Config(**changed))
 
@@ -190,13 +190,13 @@ def test_op_by_op_is_torch_bit_for_bit(result):
 def test_the_backward_pass_by_hand_is_torchs(x64):
     import torch
 
-    layers = _layers.start(jax.random.key(1), (4, 3, 2))
+    net = layers.start(jax.random.key(1), (4, 3, 2))
     x = jnp.linspace(-1, 1, 20).reshape(5, 4)
     y = jnp.linspace(0, 1, 10).reshape(5, 2)
-    gradients = _layers.backward(layers, _layers.forward(layers, x), y)
+    gradients = layers.backward(net, layers.forward(net, x), y)
     tensors = [
         torch.tensor(np.array(leaf), requires_grad=True)
-        for layer in layers
+        for layer in net
         for leaf in layer
     ]
     a, true = torch.tensor(np.array(x)), torch.tensor(np.array(y))

@@ -1,12 +1,17 @@
-"""What the command lines of all experiments share."""
+"""The frame of the experiments, and their command lines."""
 
 import errno
+import importlib
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from experiments.__main__ import EXPERIMENTS
 from experiments._command import parse, run_as_script
+from experiments._frame import Options, at_least
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Config:
     """Where to write."""
 
 
-def test_a_folder_that_cannot_be_written_ends_the_run_before_its_work(tmp_path, capsys):
+def test_an_unwritable_folder_ends_the_run_before_its_work(tmp_path, capsys):
     occupied = tmp_path / "file"
     occupied.touch()
     for folder in (occupied, occupied / "inside"):
@@ -34,7 +39,7 @@ def test_a_folder_that_cannot_be_written_ends_the_run_before_its_work(tmp_path, 
         assert said.count("\n") == 1 and str(folder) in said
 
 
-def test_a_full_disk_is_told_with_the_folder(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_the_folder(tmp_path, monkeypatch):
     class Full:
         def __init__(self, dir):
             assert dir == tmp_path
@@ -53,7 +58,32 @@ def test_a_full_disk_is_told_with_the_folder(tmp_path, monkeypatch):
         parse(Config, ["--output-dir", str(tmp_path)], "")
 
 
-def test_nothing_is_made_before_the_other_options_are_checked(tmp_path):
+def test_parsing_creates_no_folder(tmp_path):
     folder = tmp_path / "a" / "b"
     assert parse(Config, ["--output-dir", str(folder)], "").output_dir == folder
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_fits_the_frame(name):
+    module = importlib.import_module(f"experiments.{name}")
+    for part in ("Config", "run", "report", "figures", "reproduced", "main"):
+        assert callable(getattr(module, part))
+
+
+def test_an_experiment_runs_as_a_script():
+    command = [sys.executable, "-m", "experiments.backprop", "--epochs", "0"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "error: --epochs: expected at least 2, got 0 instead.\n"
+
+
+def test_at_least_names_the_option():
+    @dataclass(frozen=True)
+    class Sized(Options):
+        batch_size: int = 0
+
+    config = Sized(output_dir=Path())
+    at_least(config, batch_size=0)
+    with pytest.raises(ValueError, match="--batch-size: expected at least 1, got 0"):
+        at_least(config, batch_size=1)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from experiments import cross_entropy as experiment
+from experiments._cross_entropy import overflow
 from experiments._reproduction import plain
-from experiments.cross_entropy import _overflow as overflow
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_shift_changes_no_more_than_a_rounding(result):
     assert 0 < max(result.shifts["float64"]) < 3e-16
 
 
-def test_the_naive_softmax_ends_where_exp_overflows(result):
+def test_the_naive_softmax_fails_where_exp_overflows(result):
     for dtype, found in result.limits.items():
         eps = float(jnp.finfo(dtype).eps)
         assert found.exp_overflows * (1 - 2 * eps) < found.naive_softmax
@@ -94,9 +94,11 @@ def test_every_option_is_its_formula(result):
 
 
 def test_a_label_out_of_range(result):
-    assert result.fault.error.startswith("ValueError: cross_entropy: expected target")
-    assert math.isnan(result.fault.loss_under_jit)
-    assert all(map(math.isnan, result.fault.gradient_under_jit))
+    assert result.out_of_range.error.startswith(
+        "ValueError: cross_entropy: expected target"
+    )
+    assert math.isnan(result.out_of_range.loss_under_jit)
+    assert all(map(math.isnan, result.out_of_range.gradient_under_jit))
 
 
 def test_rows_are_the_computed_numbers(result):
@@ -114,7 +116,7 @@ def test_the_picture_and_the_tables(result, folder, capsys):
         assert expected in printed
 
 
-def test_largest_finite_of_what_is_always_and_hardly_finite():
+def test_largest_finite_with_and_without_a_limit():
     most = float(jnp.finfo("float32").max)
     assert overflow.largest_finite(lambda pair: pair[1], "float32") == most
     squared = overflow.largest_finite(lambda pair: pair[1] ** 2, "float32")
@@ -122,8 +124,10 @@ def test_largest_finite_of_what_is_always_and_hardly_finite():
 
 
 @pytest.mark.parametrize("largest", [0.0, 1.0, math.nan, math.inf])
-def test_a_bad_largest_is_one_clear_line(largest):
-    with pytest.raises(ValueError, match=r"expected --largest in \(1, 1e6\], got"):
+def test_a_bad_largest_is_an_error_that_names_the_option(largest):
+    with pytest.raises(
+        ValueError, match=r"--largest: expected a number in \(1, 1e6\], got"
+    ):
         experiment.run(experiment.Config(largest=largest))
 
 

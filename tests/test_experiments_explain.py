@@ -1,4 +1,4 @@
-"""The explained functions: their numbers, the hunts, the pages, the command line."""
+"""The explained functions: their numbers, the NaNs, the pages, the command line."""
 
 import contextlib
 import io
@@ -11,8 +11,7 @@ import pytest
 from experiments import explain as experiment
 from experiments import two_layer_net as network
 from experiments._command import run_as_script
-from experiments.explain import _functions as functions
-from experiments.explain import _hunt as hunts
+from experiments._explain import functions, nan_examples
 from jaxgrad.losses import cross_entropy
 from jaxgrad.mnist import data, model
 
@@ -32,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ran(folder):
-    """The result of one run on the digits, and what it printed."""
+    """The result of one run on the digits, and its output."""
     options = ["--dataset", "digits", "--batch-size", "64", "--steps", "80"]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -40,7 +39,7 @@ def ran(folder):
     return result, printed.getvalue()
 
 
-def test_the_notebook_s_numbers(ran):
+def test_the_numbers_of_the_notebook(ran):
     report = ran[0].backprop
     assert report.value.item() == -9
     assert [g.item() for g in report.gradients] == [12, 4, -4, 1]
@@ -50,13 +49,13 @@ def test_the_notebook_s_numbers(ran):
     assert report["h1"].source.text == "h1 = w1 * x + b1"
 
 
-def test_the_two_layer_network_is_the_experiment_s_own(ran):
+def test_the_two_layer_network_is_that_of_its_experiment(ran):
     report = ran[0].two_layer_net
     weights, given = network.start(jax.random.split(jax.random.key(0), 3)[1])
     value, gradient = network.loss_and_gradient(weights, given)
     np.testing.assert_allclose(report.value, value, rtol=1e-5)
     np.testing.assert_allclose(report.gradients.w1, gradient.w1, rtol=1e-3, atol=10)
-    assert experiment._gap(report) == 0
+    assert experiment.gap(report) == 0
     active = report["h"].value > 0
     expected = np.where(active, report["h_relu"].gradient, 0)
     np.testing.assert_array_equal(report["h"].gradient, expected)
@@ -86,39 +85,38 @@ def test_the_perceptron_is_the_flax_model(ran):
 
 
 def test_the_training_loop_stops_at_the_logarithm_of_zero(ran):
-    hunt = ran[0].hunt
-    failed, mended = hunt.by_definition, hunt.mended
-    assert 5 < len(failed.losses) < 80 == len(mended.losses)
+    failed, fixed = ran[0].nans.by_definition, ran[0].nans.of_logits
+    assert 5 < len(failed.losses) < 80 == len(fixed.losses)
     assert np.isfinite(failed.losses).all() and failed.losses[-1] < failed.losses[0]
     assert failed.blame.phase == "forward" and failed.blame.step.operation == "log"
     assert failed.blame.source.text == "of_zeros = (1 - points.y) * jnp.log(1 - p)"
     assert [np.unique(v).tolist() for v in failed.blame.operands.values()] == [[0]]
     assert failed.blame.became.name == "of_zeros"
     # The same losses as long as the definition held, and on.
-    np.testing.assert_allclose(failed.losses, mended.losses[: len(failed.losses)], 1e-3)
-    assert mended.losses[-1] < failed.losses[-1]
+    np.testing.assert_allclose(failed.losses, fixed.losses[: len(failed.losses)], 1e-3)
+    assert fixed.losses[-1] < failed.losses[-1]
 
 
-def test_the_report_of_the_failed_step_tells_the_same(ran):
-    report, blame = ran[0].hunt.report, ran[0].hunt.by_definition.blame
+def test_the_report_of_the_failed_step_agrees_with_the_error(ran):
+    report, blame = ran[0].nans.report, ran[0].nans.by_definition.blame
     assert np.isnan(report.value)
     assert report.nonfinite.source.line == blame.source.line
-    assert "_hunt.py" in str(report) and report.nonfinite.hint in blame.hint
+    assert "nan_examples.py" in str(report) and report.nonfinite.hint in blame.hint
 
 
-def test_a_finite_loss_with_a_gradient_that_is_not(ran):
-    report = ran[0].hunt.lengths
+def test_a_finite_loss_with_a_nan_gradient(ran):
+    report = ran[0].nans.lengths
     assert report.value == 5
     np.testing.assert_allclose(report.gradients, [[0.6, 0.8], [np.nan] * 2])
     assert report.nonfinite.phase == "backward"
     assert report.nonfinite.step.operation == "sqrt"
     assert "where" in report.nonfinite.hint
-    np.testing.assert_allclose(ran[0].hunt.mended_gradient, [[0.6, 0.8], [0, 0]])
+    np.testing.assert_allclose(ran[0].nans.safe_gradient, [[0.6, 0.8], [0, 0]])
 
 
-def test_a_loop_without_a_fault_is_not_stopped():
-    separable = hunts.points(jax.random.key(3))
-    few = hunts.descend(hunts.by_definition, separable, steps=3)
+def test_a_finite_loop_is_not_stopped():
+    separable = nan_examples.points(jax.random.key(3))
+    few = nan_examples.descend(nan_examples.by_definition, separable, steps=3)
     assert few.blame is None and len(few.losses) == 3
 
 
@@ -127,7 +125,7 @@ def test_what_is_printed(ran):
     for line in (
         "h1.retain_grad(); y.backward(); h1.grad",
         'report["h1"].gradient',
-        "_functions.py:",
+        "functions.py:",
         "digits: 1,440 training and 357 test images",
         "NonFiniteError",
         "The derivative of sqrt made 1 non-finite element",
@@ -147,20 +145,20 @@ def test_the_pages_are_written(ran, folder):
     ).read_text(encoding="utf-8")
 
 
-def test_no_row_and_no_picture_of_its_own(ran):
-    assert experiment.reproduced(ran[0]) == experiment.figures(ran[0]) == {}
+def test_it_reproduces_no_row(ran):
+    assert experiment.reproduced(ran[0]) == {}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--batch-size", "0"], "expected --batch-size >= 1, got 0"),
-        (["--steps", "-1"], "expected --steps >= 1, got -1"),
+        (["--batch-size", "0"], "--batch-size: expected at least 1, got 0"),
+        (["--steps", "-1"], "--steps: expected at least 1, got -1"),
         (["--data-dir", "."], "data_dir"),
         (["--dataset", "cifar"], "--dataset"),
     ],
 )
-def test_bad_options_end_in_a_clear_line(options, message, capsys, tmp_path):
+def test_bad_options_end_in_one_line(options, message, capsys, tmp_path):
     fixed = ["--dataset", "digits", "--output-dir", str(tmp_path / "none")]
     with pytest.raises(SystemExit) as end:
         run_as_script(lambda: experiment.main([*fixed, *options]))
@@ -178,7 +176,7 @@ def test_help(capsys):
 
 @pytest.mark.mnist
 def test_the_first_batch_of_real_mnist():
-    perceptron, images = experiment._perceptron(
+    perceptron, images = experiment.explain_perceptron(
         experiment.Config(dataset="mnist"), jax.random.key(0)
     )
     assert images.startswith("mnist: 60,000") and perceptron["h1"].shape == (256, 1024)
@@ -205,12 +203,12 @@ def test_torch_retains_the_same_gradients(ran):
 
 
 @pytest.mark.parity
-def test_torch_names_a_function_without_its_operand(ran):
+def test_torch_reports_the_function_without_its_operand(ran):
     import torch
 
     params, given = (
-        ran[0].hunt.by_definition.last,
-        hunts.points(jax.random.split(jax.random.key(0), 3)[2]),
+        ran[0].nans.by_definition.last,
+        nan_examples.points(jax.random.split(jax.random.key(0), 3)[2]),
     )
     w = torch.tensor(np.array(params.w), requires_grad=True)
     x, y = (torch.tensor(np.array(part)) for part in given)
@@ -225,5 +223,5 @@ def test_torch_names_a_function_without_its_operand(ran):
     assert torch.isfinite(torch.nn.functional.binary_cross_entropy(p, y))
 
 
-def test_the_explained_functions_do_not_know_of_explain():
+def test_the_explained_functions_do_not_import_explain():
     assert not hasattr(functions, "jaxgrad") and not hasattr(functions, "explain")

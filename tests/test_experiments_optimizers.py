@@ -1,4 +1,4 @@
-"""The optimizers experiment: the notebook's numbers, its pictures, its command line."""
+"""The experiment on optimizers: numbers, pictures, command line."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_the_notebooks_numbers(ran):
     assert computed["3.42"] == [0.0, 0.0, 0.0, False]
 
 
-def test_adamw_adds_no_l2_term_to_the_loss(ran):
+def test_adamw_is_not_an_l2_term_in_the_loss(ran):
     result = ran[0]
     decayed = result.paths["AdamW"].points[0]
     np.testing.assert_allclose(decayed, [-73.25, -8.9])
@@ -88,6 +88,6 @@ def test_bad_options_end_in_one_line(option, capsys, tmp_path):
     with pytest.raises(SystemExit) as exit_:
         command(f"--{option}", "0", "--output-dir", str(tmp_path))
     assert exit_.value.code == 2
-    message = f"error: expected --{option} >= 1, got 0 instead\n"
+    message = f"error: --{option}: expected at least 1, got 0 instead.\n"
     assert capsys.readouterr().err == message
     assert not list(tmp_path.iterdir())

@@ -64,7 +64,7 @@ def test_the_loss_is_a_scalar(result):
     assert result.loss_shape == ()
 
 
-def test_the_gradient_by_hand_is_the_gradient(result, small):
+def test_the_gradient_by_hand_equals_jax_grad(result, small):
     assert set(result.gradient_difference) == {"w1", "w2"}
     assert max(result.gradient_difference.values()) < 1e-6
     by_jax = experiment.loss_and_gradient(*small)
@@ -95,21 +95,21 @@ def test_the_update_by_hand_is_sgd(result, small):
         np.testing.assert_allclose(ways[way][:100], ways["jax.grad"][:100], rtol=1e-4)
 
 
-def test_the_loss_is_that_before_the_step(small):
+def test_losses_are_recorded_before_each_step(small):
     weights, losses = experiment.train(*small, learning_rate=1e-4, steps=3)
     assert_close(losses[0], experiment.loss(*small))
     assert experiment.loss(weights, small[1]) < losses[2] < losses[1] < losses[0]
 
 
-def test_float64_shows_what_float32_holds_up(result):
+def test_the_last_losses_are_lower_in_float64(result):
     exact, single = result.one_run["jax.grad, float64"], result.one_run["jax.grad"]
     assert exact.dtype == np.float64
     np.testing.assert_allclose(single[:100], exact[:100], rtol=1e-4)
     assert exact[499] < single[499]
 
 
-def test_the_median_start_is_taken_apart_alone(result):
-    """It ran among others before (vmap), which changes the rounding only."""
+def test_the_median_start_alone_agrees_with_its_run_among_others(result):
+    """Running under vmap changes only the rounding."""
     before = result.losses[np.argsort(result.losses[:, -1])[1]]
     alone = result.one_run["jax.grad"]
     np.testing.assert_allclose(alone[:100], before[:100], rtol=1e-4)
@@ -125,7 +125,7 @@ def test_rectifiers_differ_at_zero_only(result):
 
 
 def test_spreads_by_hand():
-    """Four starts whose losses stand around the printed one in known distances."""
+    """Four starts whose losses are at known distances from the printed one."""
     losses = np.empty((4, 500))
     distances = np.array([-3.0, -1.0, 1.0, 3.0])
     steps = np.array([0, 100, 200, 300, 400])
@@ -183,15 +183,24 @@ def test_help(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--starts", "1"], "expected --starts >= 2, got 1 instead"),
-        (["--side-by-side", "0"], "expected --side-by-side >= 1, got 0 instead"),
-        (["--learning-rate", "0"], "expected --learning-rate > 0, got 0.0 instead"),
-        (["--learning-rate", "nan"], "expected --learning-rate > 0, got nan instead"),
-        ([*STARTS, "--learning-rate", "1"], "the loss grew beyond float32"),
+        (["--starts", "1"], "--starts: expected at least 2, got 1 instead"),
+        (["--side-by-side", "0"], "--side-by-side: expected at least 1, got 0 instead"),
+        (
+            ["--learning-rate", "0"],
+            "--learning-rate: expected a positive number, got 0.0",
+        ),
+        (
+            ["--learning-rate", "nan"],
+            "--learning-rate: expected a positive number, got nan",
+        ),
+        (
+            [*STARTS, "--learning-rate", "1"],
+            "expected a rate at which the loss stays finite, got 1.0",
+        ),
         (["--start", "3"], "--start"),
     ],
 )
-def test_bad_options_end_in_one_clear_line(options, message, capsys, tmp_path):
+def test_bad_options_end_in_one_line(options, message, capsys, tmp_path):
     with pytest.raises(SystemExit) as exit_:
         run_as_script(
             partial(experiment.main, [*options, "--output-dir", str(tmp_path)])

@@ -1,4 +1,4 @@
-"""The judge of the main job: what agrees, what counts, what the data file holds."""
+"""The comparison with the notebooks: agreement, counting, the data file."""
 
 import json
 
@@ -10,7 +10,7 @@ from experiments._reproduction import Row, agree, closing_line, compare, plain
 ROWS_OF_SEED = {"000": 10, "001": 16, "002": 5, "003": 69, "004": 7}
 
 
-def test_data_file_holds_every_row_of_every_notebook_once():
+def test_the_data_file_has_every_row_of_every_notebook_once():
     results = reproduction.seed_results()
     rows = [result["row"] for result in results if result["kind"] != "corrected"]
     assert rows == [
@@ -20,7 +20,7 @@ def test_data_file_holds_every_row_of_every_notebook_once():
 
 
 @pytest.mark.parametrize("result", reproduction.seed_results(), ids=lambda r: r["row"])
-def test_data_file_entry_is_well_formed(result):
+def test_every_row_is_well_formed(result):
     assert result["kind"] in reproduction.KINDS
     assert result["origin"] in {"printed", "stated", "computed"}
     assert set(result) <= {
@@ -30,7 +30,7 @@ def test_data_file_entry_is_well_formed(result):
     assert int(result["seed"]) == int(result["row"].split(".")[0])
 
 
-def test_expected_values_agree_with_themselves_where_they_are_values():
+def test_expected_values_without_intervals_agree_with_themselves():
     for result in reproduction.seed_results():
         expected = result.get("expected", result["printed"])
         if "least" not in str(expected) and "most" not in str(expected):
@@ -66,7 +66,7 @@ def result_of(kind, printed, **more):
             "printed": printed, **more}  # fmt: skip
 
 
-def test_compare_runs_counts_and_names_what_was_not_run(monkeypatch):
+def test_compare_counts_rows_and_names_those_not_run(monkeypatch):
     results = [
         result_of("deterministic", 1.0),
         result_of("random", 7.0, expected={"most": 9.0}) | {"row": "0.2"},
@@ -86,12 +86,12 @@ def test_compare_runs_counts_and_names_what_was_not_run(monkeypatch):
     assert closing_line(wrong).startswith("0 of 1 ")
 
 
-def test_an_unknown_row_is_refused():
+def test_an_unknown_row_is_an_error():
     with pytest.raises(KeyError, match=r"9\.9"):
         compare({"9.9": 1.0})
 
 
-def test_rows_are_written_whole(tmp_path):
+def test_rows_are_written_completely(tmp_path):
     row = Row("000", "0.1", "q", "machine", [1], plain((1.5, {"a": 2})), True)
     path = tmp_path / "deep" / "reproduction.json"
     reproduction.write_rows([row], path)

@@ -1,13 +1,13 @@
-"""Backpropagation by hand: a multilayer perceptron whose backward pass is written out.
+"""Backpropagation by hand: a multilayer perceptron with its backward pass written out.
 
-The forward pass keeps every activation. The backward pass walks from the last layer to
+The forward pass keeps every activation. The backward pass goes from the last layer to
 the first and carries delta = dL/do, the gradient of a layer's weighted sums o. With the
-layer's input u it holds
+layer's input u,
 
     dL/dW = delta^T u        dL/db = sum of delta        dL/du = delta W
 
-and one layer down delta = dL/du * a'(o). Nothing here but the comparisons at the end
-calls `jax.grad`. The loss is half the squared error: its gradient is the output error.
+and for the layer below delta = dL/du * a'(o). Only the comparisons at the end call
+`jax.grad`. The loss is half the squared error: its gradient is the output error.
 """
 
 from collections.abc import Sequence
@@ -21,23 +21,21 @@ from jaxgrad.initializers import linear
 
 
 class Layer(NamedTuple):
-    """Weight, shape (out, in), and bias, shape (out,), as `nn.Linear` keeps them."""
+    """Weight, shape (out, in), and bias, shape (out,), as in `nn.Linear`."""
 
     weight: Any
     bias: Any
 
 
 def start(key: jax.Array, sizes: Sequence[int]) -> list[Layer]:
-    """Torch's default start of `nn.Linear` for every layer."""
+    """PyTorch's initial `nn.Linear` for every layer."""
     keys = jax.random.split(key, len(sizes) - 1)
-    return [
-        Layer(*linear(k, inputs, outputs))
-        for k, inputs, outputs in zip(keys, sizes[:-1], sizes[1:], strict=True)
-    ]
+    shapes = zip(keys, sizes[:-1], sizes[1:], strict=True)
+    return [Layer(*linear(k, inputs, outputs)) for k, inputs, outputs in shapes]
 
 
 def forward(layers: Sequence[Layer], x: jax.Array) -> list[jax.Array]:
-    """The input, shape (batch, in), and the activation of every layer after it."""
+    """The input, shape (batch, in), and the activation of every layer."""
     activations = [x]
     for layer in layers:
         sums = activations[-1] @ layer.weight.T + layer.bias
@@ -55,12 +53,12 @@ def half_squared_error(
 def backward(
     layers: Sequence[Layer], activations: Sequence[jax.Array], y: jax.Array
 ) -> list[Layer]:
-    """The gradient of `half_squared_error` from what `forward` kept, layer by layer."""
+    """The gradient of `half_squared_error` from the activations that `forward` kept."""
     gradients = []
     upstream = activations[-1] - y  # dL/da of the last layer: the output error
     inputs_and_outputs = zip(layers, activations[:-1], activations[1:], strict=True)
     for layer, u, a in reversed(list(inputs_and_outputs)):
-        delta = upstream * a * (1 - a)  # a'(o) of the sigmoid, by a = a(o)
+        delta = upstream * a * (1 - a)  # a'(o) of the sigmoid in terms of a(o)
         gradients.append(Layer(delta.T @ u, delta.sum(axis=0)))
         upstream = delta @ layer.weight
     return gradients[::-1]
@@ -71,13 +69,14 @@ class Network(NamedTuple):
 
     hidden_units: Any
     inputs_of_u1: Any
-    """On how many inputs u1 depends."""
+    """The number of inputs on which u1 depends."""
     o1: Any
     weighted_sum: Any
     """w11 u1 + w21 u2."""
     once: Any
+    """a(o1)."""
     twice: Any
-    """a(o1), and a(a(o1)), which the notebook writes."""
+    """a(a(o1)), as the notebook has it."""
     formula_gap: Any
     """Between `jax.grad` and (output error) x d(output)/dw."""
     by_hand_gap: Any
@@ -86,7 +85,7 @@ class Network(NamedTuple):
 
 @jax.jit
 def figure_network(key: jax.Array) -> Network:
-    """Measure what the notebook says of its figure, which has no biases."""
+    """Measure what the notebook says about its figure, which has no biases."""
     layers = [
         Layer(layer.weight, jnp.zeros_like(layer.bias))
         for layer in start(key, (4, 2, 1))
@@ -97,7 +96,7 @@ def figure_network(key: jax.Array) -> Network:
     o1 = (u @ layers[1].weight.T)[0, 0]
     slopes_of_u1 = jax.grad(lambda x: forward(layers, x)[1][0, 0])(x)
     slopes_of_output = jax.jacrev(lambda layers: forward(layers, x)[-1])(layers)
-    predicted = jax.tree.map(
+    by_formula = jax.tree.map(
         lambda slope: jnp.tensordot(output - true, slope, axes=2), slopes_of_output
     )
     (w11, w21), (u1, u2) = layers[1].weight[0], u[0]
@@ -108,14 +107,14 @@ def figure_network(key: jax.Array) -> Network:
         weighted_sum=w11 * u1 + w21 * u2,
         once=jax.nn.sigmoid(o1),
         twice=jax.nn.sigmoid(jax.nn.sigmoid(o1)),
-        formula_gap=largest_gap(gradient, predicted),
+        formula_gap=largest_gap(gradient, by_formula),
         by_hand_gap=largest_gap(gradient, backward(layers, activations, true)),
     )
 
 
 @partial(jax.jit, static_argnames=("sizes", "batch"))
 def layer_gap(key: jax.Array, sizes: tuple[int, ...], batch: int = 16) -> jax.Array:
-    """Between `backward` and `jax.grad`, for random layers and data."""
+    """The gap between `backward` and `jax.grad`, for random layers and data."""
     keys = jax.random.split(key, 3)
     layers = start(keys[0], sizes)
     x = jax.random.normal(keys[1], (batch, sizes[0]))
@@ -131,17 +130,15 @@ def largest_gap(one: Any, other: Any) -> jax.Array:
 
 
 def network_text(found: Network) -> str:
-    """What `figure_network` found, beside what the notebook writes."""
-    return "\n".join(
-        [
-            f"o1 = {found.o1:.7g}, w11 u1 + w21 u2 = {found.weighted_sum:.7g}",
-            f"largest difference of jax.grad from (output error) d(output)/dw: "
-            f"{found.formula_gap:.1e}",
-            f"largest difference of jax.grad from the backward pass by hand: "
-            f"{found.by_hand_gap:.1e}",
-            f"u1 depends on {found.inputs_of_u1} inputs, x1 to x4; the notebook writes "
-            f"u3 and u4 for x3 and x4, but there are {found.hidden_units} hidden units",
-            f"y = a(o1) = {found.once:.7g}; the notebook also writes a(a(o1)), "
-            f"which is {found.twice:.7g}",
-        ]
+    """What `figure_network` found, beside what the notebook says."""
+    return (
+        f"o1 = {found.o1:.7g}, w11 u1 + w21 u2 = {found.weighted_sum:.7g}\n"
+        "largest difference of jax.grad from (output error) d(output)/dw: "
+        f"{found.formula_gap:.1e}\n"
+        "largest difference of jax.grad from the backward pass by hand: "
+        f"{found.by_hand_gap:.1e}\n"
+        f"u1 depends on {found.inputs_of_u1} inputs, x1 to x4; the notebook writes u3 "
+        f"and u4 for x3 and x4,\nbut there are {found.hidden_units} hidden units\n"
+        f"y = a(o1) = {found.once:.7g}; the notebook also writes a(a(o1)), which is "
+        f"{found.twice:.7g}"
     )

@@ -1,14 +1,14 @@
-"""Two hunts for a NaN: a training loop that ends in one, and a finite loss without one.
+"""Two NaNs: one in a training loop, one in the gradient of a finite loss.
 
-The first writes binary cross entropy as its definition reads. It learns for a while,
-and the better it gets, the closer the probabilities come to 1, until one is 1 in
-float32. `checked_value_and_grad` stops the loop there; in PyTorch
-`torch.nn.BCELoss` hides the trap by ending the logarithm at -100, and
-`set_detect_anomaly` would name `LogBackward0`, but not the operand that was 0.
+The first loop computes binary cross-entropy by its definition. As it learns, the
+probabilities approach 1, until one is exactly 1 in float32 and log(1 - p) is infinite.
+`checked_value_and_grad` stops the loop there. PyTorch's `torch.nn.BCELoss` hides the
+problem by clamping the logarithm at -100, and `set_detect_anomaly` would report
+`LogBackward0`, but not the operand that was 0.
 
-The second has a loss that is finite, and a gradient that is not: `where` selects the
-value 0, yet the derivative of the branch it discarded is infinite, and 0 times infinity
-is NaN. PyTorch's `torch.where` gives the same NaN.
+The second loss is finite, its gradient is not: `where` selects the value 0, but the
+derivative of the branch that it discards is infinite, and 0 times infinity is NaN.
+PyTorch's `torch.where` has the same NaN.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Params(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Points of the plane, and on which side of a line they lie: 0 or 1."""
+    """Points of the plane and their side of a line, 0 or 1."""
 
     x: Float[Array, "points 2"]
     y: Float[Array, "points"]
@@ -43,36 +43,49 @@ Loss = Callable[[Params, Points], Float[Array, ""]]
 
 
 class Descent(NamedTuple):
-    """What became of a training loop."""
+    """The course of a training loop."""
 
     losses: list[float]
-    """Before each step that went well."""
+    """Before each successful step."""
     last: Params
-    """Where it ended."""
     blame: Blame | None
-    """Why it ended early, if it did."""
+    """Why it stopped early, if it did."""
 
 
-class Hunt(NamedTuple):
-    """Two NaNs, found and mended."""
+class NaNExamples(NamedTuple):
+    """Two NaNs, each with its explanation and its fix."""
 
     by_definition: Descent
     report: Explanation
     """Of the step that failed."""
-    mended: Descent
+    of_logits: Descent
     lengths: Explanation
     """Of a finite loss whose gradient is NaN."""
-    mended_gradient: Float[Array, "rows columns"]
+    safe_gradient: Float[Array, "rows columns"]
+
+
+def nan_examples(key: jax.Array, steps: int = STEPS) -> NaNExamples:
+    """Run both examples, with the fault and with its fix."""
+    separable = points(key)
+    failed = descend(by_definition, separable, steps)
+    vectors = jnp.array([[3.0, 4.0], [0.0, 0.0]])
+    return NaNExamples(
+        by_definition=failed,
+        report=jaxgrad.explain(by_definition)(failed.last, separable),
+        of_logits=descend(of_logits, separable, steps),
+        lengths=jaxgrad.explain(lengths)(vectors),
+        safe_gradient=jax.grad(safe_lengths)(vectors),
+    )
 
 
 def points(key: jax.Array, count: int = 64) -> Points:
-    """Points that a line parts: training drives the probabilities to 0 and 1."""
+    """Linearly separable points: training drives the probabilities to 0 and 1."""
     x = 3 * jax.random.normal(key, (count, 2))
     return Points(x, (x @ jnp.array([1.0, 2.0]) > 0).astype(jnp.float32))
 
 
 def by_definition(params: Params, points: Points) -> Float[Array, ""]:
-    """Binary cross entropy, right on paper."""
+    """Binary cross-entropy, correct on paper."""
     p = jax.nn.sigmoid(points.x @ params.w + params.b)
     of_ones = points.y * jnp.log(p)
     of_zeros = (1 - points.y) * jnp.log(1 - p)
@@ -81,7 +94,7 @@ def by_definition(params: Params, points: Points) -> Float[Array, ""]:
 
 
 def of_logits(params: Params, points: Points) -> Float[Array, ""]:
-    """The same from the logits: log(1 - sigmoid) is computed directly, never log(0)."""
+    """The same from the logits: log(1 - sigmoid) is computed without log(0)."""
     logits = points.x @ params.w + params.b
     return binary_cross_entropy_with_logits(logits, points.y)
 
@@ -101,29 +114,15 @@ def descend(loss: Loss, points: Points, steps: int = STEPS) -> Descent:
 
 
 def lengths(vectors: Float[Array, "rows columns"]) -> Float[Array, ""]:
-    """The sum of the vectors' lengths; for a vector of zeros, `where` answers 0."""
+    """The sum of the vectors' lengths; `where` returns 0 for a vector of zeros."""
     squares = jnp.sum(vectors**2, axis=1)
     norms = jnp.where(squares > 0, jnp.sqrt(squares), 0.0)
     return norms.sum()
 
 
-def mended_lengths(vectors: Float[Array, "rows columns"]) -> Float[Array, ""]:
-    """The double `where`: the square root never sees the 0."""
+def safe_lengths(vectors: Float[Array, "rows columns"]) -> Float[Array, ""]:
+    """The same with a second `where`: the square root is never given 0."""
     squares = jnp.sum(vectors**2, axis=1)
     positive: Bool[Array, "rows"] = squares > 0
     norms = jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
     return norms.sum()
-
-
-def hunt(key: jax.Array, steps: int = STEPS) -> Hunt:
-    """Run both, broken and mended."""
-    separable = points(key)
-    failed = descend(by_definition, separable, steps)
-    vectors = jnp.array([[3.0, 4.0], [0.0, 0.0]])
-    return Hunt(
-        by_definition=failed,
-        report=jaxgrad.explain(by_definition)(failed.last, separable),
-        mended=descend(of_logits, separable, steps),
-        lengths=jaxgrad.explain(lengths)(vectors),
-        mended_gradient=jax.grad(mended_lengths)(vectors),
-    )

@@ -3,16 +3,16 @@
     python -m experiments.backprop
 
 The chain h1 = w1 x + b1, y = w2 h1 + b2 and its four gradients; gradient descent on
-w x + b by hand, in one `lax.scan`, and with Optax; what a learning rate that is too
-large does; the mean squared error of a linear layer, where the step by hand and the
-optimizer's are equal bit for bit; and a network whose backward pass is written out.
+w x + b by hand, in one `lax.scan`, and with Optax; learning rates that are too large;
+the mean squared error of a linear layer, where the step by hand and the optimizer's are
+equal bit for bit; and a network whose backward pass is written out.
 
-PyTorch adds each backward into `.grad`, so that a loop must call `zero_grad`. Here a
-gradient is the value of a function, and a model is a tuple that a step takes and gives.
+PyTorch adds the gradient of each backward to `.grad`, so a loop must call `zero_grad`.
+In JAX a gradient is the value of a function, and a model is a tuple that a step takes
+and returns.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,15 +23,14 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from experiments._command import parse, save_figures, section, table
-from experiments.backprop._layers import (
+from experiments._backprop.layers import (
     Network,
     figure_network,
     largest_gap,
     layer_gap,
     network_text,
 )
-from experiments.backprop._linear_layer import (
+from experiments._backprop.linear_layer import (
     PRINTED_LOSS,
     Starts,
     Step,
@@ -42,6 +41,8 @@ from experiments.backprop._linear_layer import (
     starts_text,
     step_text,
 )
+from experiments._command import run_as_script, section, table
+from experiments._frame import Options, at_least, experiment
 from jaxgrad import plots
 
 X, TRUE = 3.0, 10.0
@@ -50,19 +51,19 @@ SIZES = (8, 16, 16, 3)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Backpropagation and gradient descent, from one weight to a layered network."""
 
     epochs: int = 20
     """Steps of gradient descent on w x + b."""
     lr: float = 0.01
-    """The learning rate of all steps but those of the table of rates."""
+    """Learning rate, except in the table of rates."""
     starts: int = 5000
     """Random starts of the linear layer, for the distribution of its loss."""
     seed: int = 0
-    """The key of everything random."""
+    """Seed of everything random."""
     output_dir: Path = Path("results/backprop")
-    """Where the pictures go."""
+    """Folder for the pictures."""
 
 
 class Chain(NamedTuple):
@@ -75,26 +76,26 @@ class Chain(NamedTuple):
 
 
 def chain(params: Chain, x: Any) -> tuple[Any, Any]:
-    """y, and h1 beside it: `has_aux=True` hands it through."""
+    """y, and h1 as the auxiliary output of `has_aux=True`."""
     h1 = params.w1 * x + params.b1
     y = params.w2 * h1 + params.b2
     return y, h1
 
 
 def chain_backward(params: Chain, x: Any, h1: Any) -> Chain:
-    """The chain rule by hand: dy/dh1 = w2 is what reaches w1 and b1."""
+    """The chain rule by hand: dy/dw1 = dy/dh1 x, with dy/dh1 = w2."""
     return Chain(w1=params.w2 * x, b1=params.w2, w2=h1, b2=1.0)
 
 
 class Params(NamedTuple):
-    """The notebook's `class Model`: here the parameters are a value, not a state."""
+    """The parameters of the notebook's `class Model`, as a value."""
 
     w: Any
     b: Any
 
 
 def squared_error(params: Params, x: Any, true: Any) -> tuple[Any, Any]:
-    """The loss of w x + b, and the prediction beside it."""
+    """The loss of w x + b, and the prediction as the auxiliary output."""
     pred = params.w * x + params.b
     return (pred - true) ** 2, pred
 
@@ -112,41 +113,37 @@ class History(NamedTuple):
 
 
 def train_step(params: Params, lr: Any) -> tuple[Params, tuple[Params, Any, Any]]:
-    """The notebook's `train`, pure: parameters in, new parameters and a record out."""
+    """The notebook's `train` as a pure function of the parameters."""
     (loss, pred), slopes = gradient(params, X, TRUE)
     updated = jax.tree.map(lambda p, g: p - lr * g, params, slopes)
     return updated, (params, pred, loss)
 
 
 def train(params: Params, lr: Any, epochs: int) -> History:
-    """All epochs in one `lax.scan`: compiled once, no Python between the steps.
+    """All epochs in one `lax.scan`, which is compiled once.
 
-    Compiled, p - lr * g may be contracted to one rounding; inside `jax.disable_jit()`
-    every operation rounds by itself, as in PyTorch, and the numbers are PyTorch's.
+    When compiled, p - lr * g may be rounded only once. Inside `jax.disable_jit()` every
+    operation is rounded, as in PyTorch, and the numbers are PyTorch's.
     """
     last, record = jax.lax.scan(lambda p, _: train_step(p, lr), params, length=epochs)
-    return _history(record, last)
+    return History(*record, last)
 
 
 def train_with(
     optimizer: optax.GradientTransformation, params: Params, epochs: int
 ) -> History:
-    """The same with an optimizer, whose state travels beside the parameters."""
+    """The same with an optimizer, whose state is carried with the parameters."""
 
     def step(carry, _):
         params, state = carry
         (loss, pred), slopes = gradient(params, X, TRUE)
         updates, state = optimizer.update(slopes, state, params)
-        return (optax.apply_updates(params, updates), state), (params, pred, loss)
+        updated: Any = optax.apply_updates(params, updates)
+        return (updated, state), (params, pred, loss)
 
-    carry = (params, optimizer.init(params))
+    carry: Any = (params, optimizer.init(params))
     (last, _), record = jax.lax.scan(step, carry, length=epochs)
-    return _history(record, last)
-
-
-def _history(record: Any, last: Any) -> History:
-    params, pred, loss = record
-    return History(params, pred, loss, last)
+    return History(*record, last)
 
 
 class ChainRun(NamedTuple):
@@ -157,11 +154,11 @@ class ChainRun(NamedTuple):
     gradient: Chain
     by_hand: Chain
     accumulated: Chain
-    """What a second backward leaves in PyTorch's `.grad`: the sum of both."""
+    """PyTorch's `.grad` after a second backward: the sum of both."""
 
 
 class Result(NamedTuple):
-    """What the experiment computed."""
+    """Everything the experiment computes."""
 
     chain: ChainRun
     first_gradient: Params
@@ -169,20 +166,23 @@ class Result(NamedTuple):
     compiled: History
     with_optax: History
     rates: dict[float, np.ndarray]
-    """The losses of a descent, by learning rate."""
+    """The losses of each descent, by learning rate."""
     starts: Starts
     random_step: Step
     printed_step: Step
     network: Network
     deep_gap: float
-    """Between the backward pass by hand and `jax.grad`, for layers of `SIZES`."""
+    """Gap between the backward pass by hand and `jax.grad`, for layers of `SIZES`."""
 
 
 def run(config: Config) -> Result:
     """Compute everything, in float64 where rounding would hide a difference."""
-    _check(config)
+    at_least(config, epochs=2, starts=1)
+    if not math.isfinite(config.lr):
+        raise ValueError(f"--lr: expected a finite number, got {config.lr} instead.")
     start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
-    losses = jax.vmap(lambda lr: train(start, lr, config.epochs).loss)
+    rates = jnp.array(RATES, jnp.float32)
+    losses = jax.vmap(lambda lr: train(start, lr, config.epochs).loss)(rates)
     with jax.disable_jit():
         op_by_op = train(start, config.lr, config.epochs)
         with_optax = train_with(optax.sgd(config.lr), start, config.epochs)
@@ -195,9 +195,7 @@ def run(config: Config) -> Result:
         op_by_op=op_by_op,
         compiled=train(start, config.lr, config.epochs),
         with_optax=with_optax,
-        rates=dict(
-            zip(RATES, np.asarray(losses(jnp.array(RATES, jnp.float32))), strict=True)
-        ),
+        rates=dict(zip(RATES, np.asarray(losses), strict=True)),
         starts=many_starts(key, config.starts),
         random_step=random_step(key, config.lr),
         printed_step=printed_step(),
@@ -207,7 +205,7 @@ def run(config: Config) -> Result:
 
 
 def run_chain() -> ChainRun:
-    """Both values and all four gradients from one call; then a second call."""
+    """Both values and all four gradients from one call, then from a second one."""
     params, x = Chain(w1=2.0, b1=-10.0, w2=4.0, b2=7.0), 3.0
     backward = jax.value_and_grad(chain, has_aux=True)
     (y, h1), found = backward(params, x)
@@ -219,11 +217,13 @@ def run_chain() -> ChainRun:
 def report(result: Result) -> None:
     """Print the tables."""
     section("h1 = w1 x + b1, y = w2 h1 + b2", _chain_text(result.chain))
-    section("w x + b towards 10 at x = 3", _epochs_text(result))
-    section("Too large a rate: each step multiplies the error", _rates_table(result))
+    section("Gradient descent on w x + b, true value 10 at x = 3", _epochs_text(result))
+    section("Learning rates: each step multiplies the error", _rates_table(result))
     section("MSELoss of Linear(3, 2) on 5 samples", step_text(result.random_step))
-    section(f"{len(result.starts.losses)} starts of it", starts_text(result.starts))
-    section("The notebook's printed step", step_text(result.printed_step))
+    section(
+        f"The same from {len(result.starts.losses)} starts", starts_text(result.starts)
+    )
+    section("The step printed in the notebook", step_text(result.printed_step))
     section("The figure's network, 4-2-1, in float64", network_text(result.network))
     section(
         f"A network of {'-'.join(map(str, SIZES))}, 16 samples, in float64",
@@ -233,35 +233,30 @@ def report(result: Result) -> None:
 
 
 def _chain_text(found: ChainRun) -> str:
-    return f"h1 = {found.h1:.7g}, y = {found.y:.7g}\n" + table(
-        ("", *(f"dy/d{name}" for name in Chain._fields)),
-        [
-            ("jax.grad", *map(float, found.gradient)),
-            ("chain rule by hand", *map(float, found.by_hand)),
-            ("sum of two backwards", *map(float, found.accumulated)),
-        ],
-    )
+    rows = [
+        ("jax.grad", *map(float, found.gradient)),
+        ("chain rule by hand", *map(float, found.by_hand)),
+        ("sum of two calls", *map(float, found.accumulated)),
+    ]
+    header = ("", *(f"dy/d{name}" for name in Chain._fields))
+    return f"h1 = {found.h1:.7g}, y = {found.y:.7g}\n{table(header, rows)}"
 
 
 def _epochs_text(result: Result) -> str:
     found = result.op_by_op
     rows = zip(*_columns(found), result.compiled.loss.tolist(), strict=True)
     optax_gap = float(largest_gap(found, result.with_optax))
-    scale = jnp.maximum(found.loss, 1e-6)  # smaller losses are rounding alone
+    scale = jnp.maximum(found.loss, 1e-6)  # smaller losses are rounding errors
     compiled_gap = float((abs(result.compiled.loss - found.loss) / scale).max())
     (dw, db), (w, b) = map(_floats, (result.first_gradient, found.last))
-    return "\n".join(
-        [
-            f"first gradient: dL/dw = {dw:.7g}, dL/db = {db:.7g}",
-            table(
-                ("epoch", "w", "b", "pred", "loss", "loss, compiled"),
-                [(epoch, *row) for epoch, row in enumerate(rows)],
-            ),
-            f"after the loop: w = {w:.8g}, b = {b:.8g}",
-            f"largest difference from optax.sgd in any number: {optax_gap}",
-            "largest difference of the compiled loss, relative to max(loss, 1e-6): "
-            f"{compiled_gap:.1e}",
-        ]
+    header = ("epoch", "w", "b", "pred", "loss", "loss, compiled")
+    return (
+        f"first gradient: dL/dw = {dw:.7g}, dL/db = {db:.7g}\n"
+        + table(header, [(epoch, *row) for epoch, row in enumerate(rows)])
+        + f"\nafter the loop: w = {w:.8g}, b = {b:.8g}\n"
+        f"largest difference of any number from optax.sgd: {optax_gap}\n"
+        "largest difference of the compiled loss, relative to max(loss, 1e-6): "
+        f"{compiled_gap:.1e}"
     )
 
 
@@ -275,37 +270,29 @@ def _floats(params: Params) -> list[float]:
 
 
 def _rates_table(result: Result) -> str:
-    return table(
-        ("lr", "factor 1 - 20 lr", "first loss", "last loss"),
-        [
-            (lr, 1 - 20 * lr, float(losses[0]), float(losses[-1]))
-            for lr, losses in result.rates.items()
-        ],
-    )
+    rows = [
+        (lr, 1 - 20 * lr, float(losses[0]), float(losses[-1]))
+        for lr, losses in result.rates.items()
+    ]
+    return table(("lr", "factor 1 - 20 lr", "first loss", "last loss"), rows)
 
 
 def figures(result: Result) -> dict[str, Figure]:
     """The falling loss, and the losses by learning rate."""
+    loss = {"loss": result.op_by_op.loss}
+    rates = {  # a logarithmic axis cannot show a loss of 0
+        f"lr {lr:g}: factor {1 - 20 * lr:.3g}": np.where(losses > 0, losses, np.nan)
+        for lr, losses in result.rates.items()
+    }
+    title = "each step multiplies the error by 1 - 20 lr (lr 0.05: to 0)"
     return {
-        "loss": plots.curves(
-            {"loss": result.op_by_op.loss}, title="w x + b towards 10 at x = 3"
-        ),
-        "rates": plots.curves(
-            {
-                # A loss of exactly 0 has no place on a logarithmic axis.
-                f"lr {lr:g}: factor {1 - 20 * lr:.3g}": np.where(
-                    losses > 0, losses, np.nan
-                )
-                for lr, losses in result.rates.items()
-            },
-            title="each step multiplies the error by 1 - 20 lr (lr 0.05: 0 at once)",
-            log=True,
-        ),
+        "loss": plots.curves(loss, title="w x + b, true value 10 at x = 3"),
+        "rates": plots.curves(rates, title=title, log=True),
     }
 
 
 def reproduced(result: Result) -> dict[str, Any]:
-    """The notebooks' numbers by the row of the data file, as computed here."""
+    """The computed value of each row."""
     found, network = result.chain, result.network
     return {
         "0.10": {
@@ -328,12 +315,9 @@ def _descent_rows(result: Result) -> dict[str, Any]:
     states = list(zip(*_columns(result.op_by_op), strict=True))
     *_, preds, losses = map(np.array, _columns(result.op_by_op))
     closed_form = 36 * 0.64 ** np.arange(len(losses))
+    gradient = result.first_gradient
     return {
-        "1.10": {
-            "w, b, pred, loss": states[0],
-            "true": TRUE,
-            "gradient": result.first_gradient,
-        },
+        "1.10": {"w, b, pred, loss": states[0], "true": TRUE, "gradient": gradient},
         "1.11": states[1],
         "1.12": states[2][2:],
         "1.13": list(zip(*_columns(result.with_optax), strict=True))[:2],
@@ -370,26 +354,13 @@ def _linear_layer_rows(result: Result) -> dict[str, Any]:
         "4.7": {
             "by optimizer": printed.by_optimizer,
             "by hand - by optimizer": [
-                largest_gap(step.by_hand, step.by_optimizer)
-                for step in (printed, random)
+                largest_gap(s.by_hand, s.by_optimizer) for s in (printed, random)
             ],
         },
     }
 
 
-def _check(config: Config) -> None:
-    for name, least in (("epochs", 2), ("starts", 1)):
-        value = getattr(config, name)
-        if value < least:
-            raise ValueError(f"expected --{name} >= {least}, got {value} instead")
-    if not math.isfinite(config.lr):
-        raise ValueError(f"expected --lr to be finite, got {config.lr} instead")
+main = experiment("backprop", Config, run, report, figures)
 
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse, run, report, save the pictures."""
-    config = parse(Config, argv, "backprop")
-    result = run(config)
-    report(result)
-    save_figures(figures(result), config.output_dir)
-    return result
+if __name__ == "__main__":
+    run_as_script(main)

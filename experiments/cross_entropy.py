@@ -2,15 +2,14 @@
 
     python -m experiments.cross_entropy
 
-Three ways to the same loss, and why only one of them survives large logits: the
-naive softmax overflows, the logarithm of a softmax underflows, cross-entropy on
-the logits does neither. Then its gradient, which is softmax minus one-hot, and its
-options, each beside the formula written out: class weights, ignored labels, label
-smoothing, probabilities as targets, pixels.
+Three ways to the same loss, of which only one works for large logits: the naive softmax
+overflows, the logarithm of a softmax underflows, cross-entropy of the logits does
+neither. Then its gradient, which is softmax minus one-hot, and its options, each beside
+the formula: class weights, ignored labels, label smoothing, probabilities as targets,
+pixels.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +20,8 @@ import numpy as np
 from jax.scipy.special import xlogy
 from matplotlib.figure import Figure
 
-from experiments._command import parse, save_figures, section, table
-from experiments.cross_entropy._overflow import (
+from experiments._command import run_as_script, section, table
+from experiments._cross_entropy.overflow import (
     LOSSES,
     Growing,
     Limit,
@@ -31,6 +30,7 @@ from experiments.cross_entropy._overflow import (
     log_sum_exp_both_ways,
     naive_softmax,
 )
+from experiments._frame import Options, experiment
 from jaxgrad.activations import log_softmax, softmax
 from jaxgrad.losses import cross_entropy, nll_loss
 
@@ -42,35 +42,35 @@ OUTPUTS = {
 }
 TARGET = 2
 SHIFTS = (-50.0, -1.0, 0.5, 30.0)
-# x of the logits [0, x]; float32 has surprises at 44, 88 and 89.
+# x of the logits [0, x]; in float32 something fails at 44, 88 and 89.
 LOGITS = (1.0, 10.0, 43.0, 44.0, 87.0, 88.0, 89.0, 200.0, 1000.0)
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Three ways to cross-entropy, its gradient and its options."""
 
     largest: float = 150.0
-    """The largest logit of the picture; float32's exp overflows at 88.7."""
+    """Largest logit of the picture; exp overflows in float32 at 88.7."""
     output_dir: Path = Path("results/cross_entropy")
-    """Where the picture goes."""
+    """Folder for the picture."""
 
 
 def entropy_by_definition(p: jax.Array, q: jax.Array) -> jax.Array:
-    """-sum p log q of two distributions; 0 log 0 counts as 0, as its limit is."""
+    """-sum p log q of two distributions, with 0 log 0 = 0."""
     return -jnp.sum(xlogy(p, q))
 
 
 class Ways(NamedTuple):
-    """One output and the class 2: its probabilities, and the loss by two ways."""
+    """The probabilities of one output, and its loss for class 2 in two ways."""
 
     probabilities: list[float]
     two_steps: float
     at_once: float
 
 
-class Fault(NamedTuple):
+class OutOfRange(NamedTuple):
     """What a label out of range does: outside jax.jit, and inside it."""
 
     error: str
@@ -79,7 +79,7 @@ class Fault(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What the experiment computed."""
+    """Everything the experiment computes."""
 
     definition: dict[str, float]
     ways: dict[tuple[str, str], Ways]
@@ -88,22 +88,22 @@ class Result(NamedTuple):
     """Largest change of the softmax of `output` by each of SHIFTS, by dtype."""
     limits: dict[str, Limit]
     log_sum_exps: list[tuple[float, float, float]]
-    """x, and log(sum(exp([0, x]))) as it stands and with the shift, in float32."""
+    """x, and log(sum(exp([0, x]))) as written and without overflow, in float32."""
     table: Growing
     """At LOGITS."""
     curve: Growing
     """From 0 to `largest`."""
     gradients: dict[str, dict[str, list[float]]]
     options: dict[str, tuple[float, float]]
-    """The loss written out, and by `cross_entropy`."""
-    fault: Fault
+    """The loss by the formula, and by `cross_entropy`."""
+    out_of_range: OutOfRange
 
 
 def run(config: Config) -> Result:
-    """Compute everything. Only inside `jax.enable_x64` is there any float64."""
+    """Compute everything, under x64: each dtype is named where it is used."""
     if not 1 < config.largest <= 1e6:
         raise ValueError(
-            f"expected --largest in (1, 1e6], got {config.largest} instead"
+            f"--largest: expected a number in (1, 1e6], got {config.largest} instead."
         )
     with jax.enable_x64(True):
         return Result(
@@ -123,14 +123,14 @@ def run(config: Config) -> Result:
                 for name, output in OUTPUTS.items()
             },
             options=options(),
-            fault=fault(),
+            out_of_range=out_of_range(),
         )
 
 
 def definition() -> dict[str, float]:
     """Cross-entropy of [0, 0, 1] taken as probabilities, with class 2 as one-hot.
 
-    NLL reads the entry of the target class only: log 0 = -inf elsewhere is no harm.
+    NLL reads only the entry of the target class, so log 0 = -inf elsewhere is harmless.
     """
     q = jnp.array(OUTPUTS["output"], jnp.float32)
     onehot = jax.nn.one_hot(TARGET, 3, dtype=jnp.float32)
@@ -154,16 +154,14 @@ def ways(output: jax.Array) -> Ways:
 
 
 def shift_errors(dtype: str) -> list[float]:
-    """How far softmax(x - b) is from softmax(x), for each b of SHIFTS."""
+    """The largest change from softmax(x) to softmax(x - b), for each b of SHIFTS."""
     x = jnp.array(OUTPUTS["output"], dtype)
-    return [
-        jnp.max(jnp.abs(naive_softmax(x, b) - softmax(x, axis=0))).item()
-        for b in SHIFTS
-    ]
+    shifted = [naive_softmax(x, b) for b in SHIFTS]
+    return [jnp.max(jnp.abs(s - softmax(x, axis=0))).item() for s in shifted]
 
 
 def gradient_both_ways(output: jax.Array) -> dict[str, list[float]]:
-    """softmax(x) - one-hot, and what jax.grad finds."""
+    """The gradient by calculus and by jax.grad."""
     onehot = jax.nn.one_hot(TARGET, 3, dtype=output.dtype)
     return {
         "softmax - one-hot": (softmax(output, axis=0) - onehot).tolist(),
@@ -172,171 +170,146 @@ def gradient_both_ways(output: jax.Array) -> dict[str, list[float]]:
 
 
 def options() -> dict[str, tuple[float, float]]:
-    """Every option of cross_entropy beside the formula written out."""
+    """Every option of cross_entropy beside its formula."""
     x = jnp.array(list(OUTPUTS.values()), jnp.float64)
-    labels = jnp.array([2, 0, 1])
+    labels, ignored = jnp.array([2, 0, 1]), jnp.array([2, 0, -100])
     weight = jnp.array([1.0, 2.0, 0.5])
-    # One loss per sample and class; a label picks one of each row.
+    # One loss per sample and class; a label selects one of each row.
     each = -log_softmax(x, axis=1)
     own = each[jnp.arange(3), labels]
+    weighted = (weight[labels] * own).sum() / weight[labels].sum()
+    smoothed = (0.9 * own + 0.1 * each.mean(axis=1)).mean()
     shares = jnp.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
+    by_shares = (shares * each).sum(axis=1).mean()
     pixels = jnp.stack([x, 2 * x], axis=2)  # (batch, classes, pixels): classes first
     pixel_labels = jnp.stack([labels, labels], axis=1)
     pixel_own = jnp.stack([own, -log_softmax(2 * x, axis=1)[jnp.arange(3), labels]])
-    written_out_and_called = {
+    formula_and_function = {
         "mean over the batch": (own.mean(), cross_entropy(x, labels)),
         "reduction='sum'": (own.sum(), cross_entropy(x, labels, reduction="sum")),
-        "weight: sum w l / sum w": (
-            (weight[labels] * own).sum() / weight[labels].sum(),
-            cross_entropy(x, labels, weight),
-        ),
-        "ignore_index=-100": (
-            own[:2].mean(),
-            cross_entropy(x, jnp.array([2, 0, -100])),
-        ),
+        "weight: sum w l / sum w": (weighted, cross_entropy(x, labels, weight)),
+        "ignore_index=-100": (own[:2].mean(), cross_entropy(x, ignored)),
         "label_smoothing=0.1": (
-            (0.9 * own + 0.1 * each.mean(axis=1)).mean(),
+            smoothed,
             cross_entropy(x, labels, label_smoothing=0.1),
         ),
-        "probabilities as target": (
-            (shares * each).sum(axis=1).mean(),
-            cross_entropy(x, shares),
-        ),
+        "probabilities as target": (by_shares, cross_entropy(x, shares)),
         "two pixels per sample": (
             pixel_own.mean(),
             cross_entropy(pixels, pixel_labels),
         ),
     }
     return {
-        name: (written.item(), called.item())
-        for name, (written, called) in written_out_and_called.items()
+        name: (formula.item(), function.item())
+        for name, (formula, function) in formula_and_function.items()
     }
 
 
-def fault() -> Fault:
+def out_of_range() -> OutOfRange:
     """Label 3 of three classes. PyTorch raises; a compiled function cannot."""
     logits, label = jnp.array(OUTPUTS["output"]), jnp.array(3)
     try:
         error = f"no error: {cross_entropy(logits, label)}"
-    except ValueError as refusal:
-        error = f"ValueError: {refusal}"
+    except ValueError as raised:
+        error = f"ValueError: {raised}"
     loss, gradient = jax.jit(jax.value_and_grad(cross_entropy))(logits, label)
-    return Fault(error, loss.item(), gradient.tolist())
+    return OutOfRange(error, loss.item(), gradient.tolist())
 
 
 def report(result: Result) -> None:
     """Print the tables."""
-    section("[0, 0, 1] and class 2", _definition_text(result))
-    section("Three outputs, class 2: two steps or one", _ways_table(result))
-    section("softmax(x - b) = softmax(x)", _shifts_table(result))
+    section(
+        "[0, 0, 1] and class 2",
+        "The definition takes probabilities. cross_entropy, like PyTorch's, takes\n"
+        "logits and applies the softmax itself.\n\n"
+        + table(("loss", "value"), list(result.definition.items())),
+    )
+    section("Three outputs, class 2, in two steps or one", _ways_table(result))
+    section(
+        "softmax(x - b) = softmax(x)",
+        table(
+            ("b", *(f"largest change, {dtype}" for dtype in result.shifts)),
+            list(zip(SHIFTS, *result.shifts.values(), strict=True)),
+        ),
+    )
     section("Logits [0, x], class 0, float32", _growing_text(result.table))
-    section("log-sum-exp of [0, x], float32", _log_sum_exp_table(result))
+    header = ("x", "log(sum(exp))", "shifted by max")
+    section("log-sum-exp of [0, x], float32", table(header, result.log_sum_exps))
     section("Logits [0, x]: the largest x that works", _limits_text(result))
     section("The gradient of cross_entropy", _gradients_table(result))
-    section("The options, written out and called (float64)", _options_table(result))
-    section("Label 3 of three classes", _fault_text(result.fault))
-
-
-def _definition_text(result: Result) -> str:
-    return (
-        "The definition wants probabilities; cross_entropy, as PyTorch's, wants\n"
-        "logits and takes the softmax itself.\n\n"
-        + table(("loss", "value"), list(result.definition.items()))
+    section(
+        "The options by formula and by function (float64)",
+        table(
+            ("option", "formula", "cross_entropy"),
+            [(name, *losses) for name, losses in result.options.items()],
+        ),
     )
+    section("Label 3 of three classes", _out_of_range_text(result.out_of_range))
 
 
 def _ways_table(result: Result) -> str:
-    header = ("logits", "dtype", "softmax", "log, NLL", "cross_entropy")
-    return table(
-        header,
-        [
-            (
-                str(OUTPUTS[name]),
-                dtype,
-                ", ".join(f"{p:.4g}" for p in found.probabilities),
-                found.two_steps,
-                found.at_once,
-            )
-            for (name, dtype), found in result.ways.items()
-        ],
-    )
-
-
-def _shifts_table(result: Result) -> str:
-    return table(
-        ("b", *(f"largest change, {dtype}" for dtype in result.shifts)),
-        list(zip(SHIFTS, *result.shifts.values(), strict=True)),
-    )
+    rows = [
+        (
+            str(OUTPUTS[name]),
+            dtype,
+            ", ".join(f"{p:.4g}" for p in found.probabilities),
+            found.two_steps,
+            found.at_once,
+        )
+        for (name, dtype), found in result.ways.items()
+    ]
+    return table(("logits", "dtype", "softmax", "log, NLL", "cross_entropy"), rows)
 
 
 def _growing_text(growing: Growing) -> str:
-    rows = [
-        (
-            float(x),
-            *(
-                f"{loss[i]:.7g} ({growing.slopes[n][i]:.4g})"
-                for n, loss in growing.losses.items()
-            ),
-        )
-        for i, x in enumerate(growing.x)
+    columns = [
+        [
+            f"{loss:.7g} ({slope:.4g})"
+            for loss, slope in zip(
+                growing.losses[way], growing.slopes[way], strict=True
+            )
+        ]
+        for way in growing.losses
     ]
     return (
-        "The loss, and its derivative with respect to x in brackets. The naive one\n"
-        "loses its derivative first: that of a quotient squares the denominator, and\n"
-        "e^(2x) leaves float32 at half the x. The loss still looks right there.\n\n"
-        + table(("x", *growing.losses), rows)
+        "The loss, and in brackets its derivative with respect to x. In the naive way\n"
+        "the derivative fails first: the derivative of a quotient squares the\n"
+        "denominator, and e^(2x) overflows in float32 at half the x. The loss still\n"
+        "looks right there.\n\n"
+        + table(
+            ("x", *growing.losses), list(zip(growing.x.tolist(), *columns, strict=True))
+        )
     )
 
 
-def _log_sum_exp_table(result: Result) -> str:
-    return table(("x", "log(sum(exp))", "shifted by max"), result.log_sum_exps)
-
-
 def _limits_text(result: Result) -> str:
-    header = ("dtype", "log(largest)", "naive softmax", *LOSSES)
+    rows = [
+        (dtype, found.exp_overflows, found.naive_softmax, *found.by_loss.values())
+        for dtype, found in result.limits.items()
+    ]
     return (
-        "The naive softmax turns NaN where exp overflows. A loss of class 0 that\n"
-        "takes the logarithm of a probability ends where that underflows: XLA flushes\n"
-        "numbers below the smallest normal one to 0 on the CPU; PyTorch keeps them,\n"
-        "and lasts up to 103.9.\n\n"
-        + table(
-            header,
-            [
-                (
-                    dtype,
-                    found.exp_overflows,
-                    found.naive_softmax,
-                    *found.by_loss.values(),
-                )
-                for dtype, found in result.limits.items()
-            ],
-        )
+        "The naive softmax becomes NaN where exp overflows. A loss of class 0 that\n"
+        "takes the logarithm of a probability fails where the probability underflows.\n"
+        "On the CPU, XLA flushes numbers below the smallest normal one to 0; PyTorch\n"
+        "keeps them, and fails above 103.9.\n\n"
+        + table(("dtype", "log(largest)", "naive softmax", *LOSSES), rows)
     )
 
 
 def _gradients_table(result: Result) -> str:
-    return table(
-        ("logits", "gradient by", "d/dx0", "d/dx1", "d/dx2"),
-        [
-            (str(OUTPUTS[name]), by, *gradient)
-            for name, found in result.gradients.items()
-            for by, gradient in found.items()
-        ],
-    )
+    rows = [
+        (str(OUTPUTS[name]), by, *gradient)
+        for name, found in result.gradients.items()
+        for by, gradient in found.items()
+    ]
+    return table(("logits", "gradient by", "d/dx0", "d/dx1", "d/dx2"), rows)
 
 
-def _options_table(result: Result) -> str:
-    return table(
-        ("option", "written out", "cross_entropy"),
-        [(name, *losses) for name, losses in result.options.items()],
-    )
-
-
-def _fault_text(fault: Fault) -> str:
+def _out_of_range_text(found: OutOfRange) -> str:
     return (
-        f"called:       {fault.error}\n"
+        f"outside jit:  {found.error}\n"
         "inside jit:   values cannot be read, so nothing can be raised; loss "
-        f"{fault.loss_under_jit}, gradient {fault.gradient_under_jit}\n"
+        f"{found.loss_under_jit}, gradient {found.gradient_under_jit}\n"
         "Labels may have any integer dtype: JAX's is int32, PyTorch wants int64."
     )
 
@@ -344,17 +317,15 @@ def _fault_text(fault: Fault) -> str:
 def figures(result: Result) -> dict[str, Figure]:
     """Loss and slope against the logit; a curve ends where it is not finite."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
-    curve = result.curve
-    panels = {
-        "loss of class 0": curve.losses,
-        "d loss / dx = softmax of x": curve.slopes,
-    }
+    x, losses, slopes = result.curve
+    panels = {"loss of class 0": losses, "d loss / dx = softmax of x": slopes}
     for axes, (ylabel, series) in zip(
         figure.subplots(1, 2), panels.items(), strict=True
     ):
-        # The curves lie on each other: the one that lasts longest is the widest.
+        # The curves coincide: the one that goes furthest is the widest.
         for width, name in zip((8, 4, 1.5), reversed(LOSSES), strict=True):
-            axes.plot(curve.x, _finite(series[name]), linewidth=width, label=name)
+            y = np.where(np.isfinite(series[name]), series[name], np.nan)
+            axes.plot(x, y, linewidth=width, label=name)
         axes.set(xlabel="x of the logits [0, x], float32", ylabel=ylabel)
         axes.grid(alpha=0.3)
     figure.axes[0].legend()
@@ -364,23 +335,18 @@ def figures(result: Result) -> dict[str, Figure]:
     return {"growing_logits": figure}
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, np.nan)
-
-
 def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of every row of the notebook that is about cross-entropy."""
+    """The computed value of each row."""
     single = {name: result.ways[name, "float32"] for name in OUTPUTS}
     double = {name: result.ways[name, "float64"] for name in OUTPUTS}
-    others = ("output2", "output3")
-    naive = result.limits["float32"].naive_softmax
+    output, others = single["output"], ("output2", "output3")
     return {
         "3.35": [
             result.definition["-sum p log q"],
             result.definition["nll_loss(log q, 2)"],
         ],
         "3.36": {
-            "float32": single["output"].at_once,
+            "float32": output.at_once,
             "float64": double["output"].at_once,
             "log(2 + e) - 1": result.definition["log(2 + e) - 1"],
         },
@@ -389,22 +355,19 @@ def reproduced(result: Result) -> dict[str, Any]:
             "float64": [double[name].at_once for name in others],
         },
         "3.38": {
-            "probabilities": single["output"].probabilities,
+            "probabilities": output.probabilities,
             "float64": double["output"].probabilities,
-            "loss": single["output"].two_steps,
-            "difference": abs(single["output"].two_steps - single["output"].at_once),
+            "loss": output.two_steps,
+            "difference": abs(output.two_steps - output.at_once),
         },
         "3.39": {
             "largest change by a shift": max(result.shifts["float32"]),
-            "naive softmax ends at": naive,
+            "naive softmax ends at": result.limits["float32"].naive_softmax,
         },
     }
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse the options, run, report, and save the picture."""
-    config = parse(Config, argv, "cross_entropy")
-    result = run(config)
-    report(result)
-    save_figures(figures(result), config.output_dir)
-    return result
+main = experiment("cross_entropy", Config, run, report, figures)
+
+if __name__ == "__main__":
+    run_as_script(main)

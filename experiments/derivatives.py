@@ -3,8 +3,8 @@
     python -m experiments.derivatives
 
 Every derivative of the notebooks: functions of one variable up to the third order,
-partial derivatives, a chain that ends in a mean. Beside each stands the closed form
-and what two function values give, with the noise that float32 puts on the latter.
+partial derivatives, a chain that ends in a mean. Each stands beside the closed form and
+beside differences of two function values, with the noise that float32 adds to them.
 At the end: what PyTorch's `requires_grad`, `retain_graph`, `create_graph`, `grad_fn`
 and `detach` become when a derivative is a function.
 """
@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._command import parse, save_figures, section, table
-from experiments.derivatives._calculus import (
+from experiments._command import run_as_script, section, table
+from experiments._comparison import Section
+from experiments._derivatives.calculus import (
     EXAMPLES,
     PARTIALS,
     Example,
@@ -29,7 +30,8 @@ from experiments.derivatives._calculus import (
     calc,
     calc_gradient,
 )
-from experiments.derivatives._habits import Chain, Habits, habits, mean_chain
+from experiments._derivatives.torch_switches import mean_chain, switches
+from experiments._frame import Options, experiment
 from jaxgrad import derivatives, plots
 from jaxgrad.differentiation import numerical_derivative
 
@@ -37,21 +39,21 @@ DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """Derivatives by calculus, by JAX and by differences, side by side."""
 
     delta: float = 0.001
-    """The step of the differences; the notebook's is 0.001."""
+    """Step of the differences; the notebook's is 0.001."""
     seed: int = 0
-    """The key of the one random matrix."""
+    """Seed of the one random matrix."""
     output_dir: Path = Path("results/derivatives")
-    """Where the pictures go."""
+    """Folder for the picture."""
 
 
 def forward_difference(f: Function, step: Any) -> Function:
     """(f(x + h) - f(x)) / h, the notebook's way to check a gradient.
 
-    Its error falls only as h, that of the central difference as h^2.
+    Its error falls as h, that of the central difference as h^2.
     """
     return lambda x: (f(x + step) - f(x)) / step
 
@@ -63,7 +65,7 @@ DIFFERENCES: dict[str, Callable[[Function, Any], Function]] = {
 }
 
 
-class Measured(NamedTuple):
+class Orders(NamedTuple):
     """f, f', f'', f''' at one point, and f' by differences."""
 
     calculus: tuple[float, ...]
@@ -89,15 +91,15 @@ class Square(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What the experiment computed."""
+    """Everything the experiment computes."""
 
-    examples: dict[tuple[str, float], Measured]
+    examples: dict[tuple[str, float], Orders]
     partials: dict[tuple[str, tuple[float, ...]], Gradient]
     calc: Gradient
     slopes: dict[str, list[float]]
     """The three slopes of `calc` by each kind of difference."""
-    chain: Chain
-    habits: Habits
+    chain: Section
+    switches: Section
     square: Square
     steps: np.ndarray
     step_errors: dict[str, np.ndarray]
@@ -105,43 +107,45 @@ class Result(NamedTuple):
 
 
 def run(config: Config) -> Result:
-    """Compute everything. Only inside `jax.enable_x64` is there any float64."""
+    """Compute everything, under x64: each dtype is named where it is used."""
     if not 0 < config.delta < math.inf:
-        raise ValueError(f"expected --delta > 0, got {config.delta} instead")
+        raise ValueError(
+            f"--delta: expected a positive number, got {config.delta} instead."
+        )
     steps = np.logspace(-12, 0, 97)
     with jax.enable_x64(True):
         return Result(
             examples={
-                (formula, x): measure(example, x, config.delta)
+                (formula, x): orders(example, x, config.delta)
                 for formula, example in EXAMPLES.items()
                 for x in example.points
             },
             partials={
-                (formula, point): measure_gradient(example.f, point, example.calculus)
+                (formula, point): gradient(example.f, point, example.calculus)
                 for formula, example in PARTIALS.items()
                 for point in example.points
             },
-            calc=measure_gradient(calc, ([1.0, 2.0, 3.0],), calc_gradient),
+            calc=gradient(calc, ([1.0, 2.0, 3.0],), calc_gradient),
             slopes=by_difference(calc_slopes, config.delta),
             chain=mean_chain(),
-            habits=habits(),
+            switches=switches(),
             square=random_square(config.seed),
             steps=steps,
             step_errors=errors_by_step(EXAMPLES["(sqrt x + 1)^3"], steps),
         )
 
 
-def measure(example: Example, x: float, delta: float) -> Measured:
-    """One point in both precisions: the tower by JAX, f' by differences."""
+def orders(example: Example, x: float, delta: float) -> Orders:
+    """All orders by JAX in both dtypes, f' by differences."""
     tower = jax.jit(derivatives(example.f, 3))
-    orders = {
-        dtype: [y.item() for y in tower(jnp.asarray(x, dtype))] for dtype in DTYPES
-    }
+    float32, float64 = (
+        [y.item() for y in tower(jnp.asarray(x, dtype))] for dtype in DTYPES
+    )
     differences = by_difference(
         lambda make, step, dtype: make(example.f, step)(jnp.asarray(x, dtype)).item(),
         delta,
     )
-    return Measured(example.calculus(x), **orders, differences=differences)
+    return Orders(example.calculus(x), float32, float64, differences)
 
 
 def by_difference(compute: Callable[..., Any], delta: float) -> dict[str, Any]:
@@ -153,14 +157,12 @@ def by_difference(compute: Callable[..., Any], delta: float) -> dict[str, Any]:
     }
 
 
-def measure_gradient(f: Function, args: Sequence[Any], calculus: Any) -> Gradient:
-    """All partial derivatives at once: `argnums` is PyTorch's `requires_grad`."""
-    every = tuple(range(len(args)))
+def gradient(f: Function, args: Sequence[Any], calculus: Any) -> Gradient:
+    """All partial derivatives at once: `argnums` replaces `requires_grad`."""
+    value_and_grad = jax.value_and_grad(f, argnums=tuple(range(len(args))))
     value, gradient = {}, {}
     for dtype in DTYPES:
-        y, slopes = jax.value_and_grad(f, argnums=every)(
-            *(jnp.array(x, dtype) for x in args)
-        )
+        y, slopes = value_and_grad(*(jnp.array(x, dtype) for x in args))
         value[dtype] = y.item()
         gradient[dtype] = [number for g in slopes for number in g.ravel().tolist()]
     return Gradient(list(calculus(*args)), value, gradient)
@@ -176,25 +178,26 @@ def calc_slopes(
 
 
 def random_square(seed: int) -> Square:
-    """sum(a * a) and its gradient, for an `a` as `torch.randn(2, 2)` draws it."""
+    """sum(a * a) and its gradient, for `a` as `torch.randn(2, 2)` draws it."""
     a = jax.random.normal(jax.random.key(seed), (2, 2), jnp.float32)
     return Square(a, *jax.value_and_grad(lambda a: (a * a).sum())(a))
 
 
 def errors_by_step(example: Example, steps: np.ndarray) -> dict[str, np.ndarray]:
-    """The relative error of f' for every step, all steps at once."""
+    """The relative error of f' by differences, for all steps at once."""
     (x,) = example.points
     exact = example.calculus(x)[1]
-    errors = {}
-    for kind in ("forward", "central"):
-        for dtype in DTYPES:
 
-            def slope(step, make=DIFFERENCES[kind], dtype=dtype):
-                return make(example.f, step)(jnp.asarray(x, dtype))
+    def error(make, dtype):
+        slope = jax.vmap(lambda step: make(example.f, step)(jnp.asarray(x, dtype)))
+        slopes = slope(jnp.asarray(steps, dtype))
+        return abs(np.asarray(slopes, np.float64) / exact - 1)
 
-            slopes = jax.vmap(slope)(jnp.asarray(steps, dtype))
-            errors[f"{kind}, {dtype}"] = abs(np.asarray(slopes, np.float64) / exact - 1)
-    return errors
+    return {
+        f"{kind}, {dtype}": error(DIFFERENCES[kind], dtype)
+        for kind in ("forward", "central")
+        for dtype in DTYPES
+    }
 
 
 def report(result: Result) -> None:
@@ -203,8 +206,8 @@ def report(result: Result) -> None:
     section("f' from two values: the notebook's check", _differences_table(result))
     section("Partial derivatives: argnums", _partials_table(result))
     section("mean of s / (s + 2), s = (2x + 1)^2, at [1, 2, 3]", _calc_table(result))
-    section("mean of 3 (x + 2)^2 at ones(2, 2)", _chain_text(result.chain))
-    section("PyTorch's switches", _habits_text(result))
+    for part in (result.chain, result.switches):
+        section(part.title, part.text())
 
 
 def _orders_table(result: Result) -> str:
@@ -222,78 +225,35 @@ def _orders_table(result: Result) -> str:
 
 
 def _differences_table(result: Result) -> str:
-    return table(
-        ("f", "at", "calculus", *result.slopes),
-        [
-            (formula, x, float(found.calculus[1]), *found.differences.values())
-            for (formula, x), found in result.examples.items()
-        ],
-    )
+    rows = [
+        (formula, x, float(found.calculus[1]), *found.differences.values())
+        for (formula, x), found in result.examples.items()
+    ]
+    return table(("f", "at", "calculus", *result.slopes), rows)
 
 
 def _partials_table(result: Result) -> str:
+    rows = [
+        (formula, point, y.value["float64"], y.calculus, *y.gradient.values())
+        for (formula, point), y in result.partials.items()
+    ]
     return table(
-        ("f", "point", "value", "calculus", "JAX float32", "JAX float64"),
-        [
-            (formula, point, y.value["float64"], y.calculus, *y.gradient.values())
-            for (formula, point), y in result.partials.items()
-        ],
+        ("f", "point", "value", "calculus", "JAX float32", "JAX float64"), rows
     )
 
 
 def _calc_table(result: Result) -> str:
     exact = np.array(result.calc.calculus)
-    rows = {f"JAX, {dtype}": g for dtype, g in result.calc.gradient.items()}
+    rows = {"calculus": result.calc.calculus}
+    rows |= {f"JAX, {dtype}": g for dtype, g in result.calc.gradient.items()}
     rows |= result.slopes
     values = ", ".join(f"{y} ({dtype})" for dtype, y in result.calc.value.items())
     return f"value: {values}\n" + table(
         ("gradient by", "d/dx1", "d/dx2", "d/dx3", "largest relative error"),
-        [("calculus", *result.calc.calculus, 0.0)]
-        + [
+        [
             (label, *slopes, float(np.max(abs(np.array(slopes) / exact - 1))))
             for label, slopes in rows.items()
         ],
-    )
-
-
-def _chain_text(chain: Chain) -> str:
-    return "\n".join(
-        [
-            f"y = x + 2       {chain.y.tolist()}",
-            f"z = y * y * 3   {chain.z.tolist()}",
-            f"out = z.mean()  {chain.mean}",
-            f"gradient        {chain.gradient.tolist()}",
-            *(
-                f"recorded in {f}: {', '.join(ops)}"
-                for f, ops in chain.recorded.items()
-            ),
-        ]
-    )
-
-
-def _habits_text(result: Result) -> str:
-    found = result.habits
-    cubic = result.examples["x^3 + x^2 + x + 1", 2.0].float32
-    exp = result.examples["exp x", 2.0].float32[1]
-    rows = [
-        ("y.backward(); autograd.grad", "jax.grad; derivative", found.two_ways),
-        *(
-            ("requires_grad=True for some", f"argnums={argnums}", gradients)
-            for argnums, gradients in found.chosen.items()
-        ),
-        ("requires_grad_(), again", "the same choice", found.chosen_again),
-        ("retain_graph=True", "call it again", found.twice),
-        ("create_graph=True", "derivatives(f, 3)", cubic),
-        ("y.grad_fn", "jax.make_jaxpr", ", ".join(result.chain.recorded["x + 2"])),
-        *(
-            ("x.detach(), no_grad()", f"d/dx {f}", slope)
-            for f, slope in found.stopped.items()
-        ),
-        ("torch.exp, not np.exp", "jnp.exp, not np.exp", exp),
-    ]
-    return (
-        table(("PyTorch", "JAX", "measured"), rows)
-        + f"\n\nnp.exp inside f: {found.numpy_inside}"
     )
 
 
@@ -301,7 +261,7 @@ def figures(result: Result) -> dict[str, Figure]:
     """The error of the differences against the step."""
     errors = plots.curves(
         {
-            # An error of exactly 0 has no place on a logarithmic axis.
+            # A logarithmic axis cannot show an error of 0.
             label: np.where(error > 0, error, np.nan)
             for label, error in result.step_errors.items()
         },
@@ -316,48 +276,38 @@ def figures(result: Result) -> dict[str, Figure]:
 
 
 def reproduced(result: Result) -> dict[str, Any]:
-    """The notebooks' numbers by the row of the data file, as computed here."""
+    """The computed value of each row."""
     orders = {at: found.float32 for at, found in result.examples.items()}
     slope = {at: values[1] for at, values in orders.items()}
     line, line_of_2, square_of_sum = (
         [p.value["float32"], *p.gradient["float32"]] for p in result.partials.values()
     )
     root, exp = result.examples["(sqrt x + 1)^3", 2.0], result.examples["exp x", 2.0]
-    chain, square, pi = result.chain, result.square, ("sin x", math.pi)
+    square = result.square
     return {
-        "0.8": chain.recorded["x + 2"],
-        "0.9": {"z": chain.z, "out": chain.mean, "gradient": chain.gradient},
+        **result.chain.rows,
+        **result.switches.rows,
         "1.1": [slope[at] for at in (("2x", 1), ("2x", 3), ("x^2", 3), ("x^3", 3))],
         "1.2": orders["x^2 + 2x + 2", 3][:2],
-        "1.3": result.habits.twice,
         "1.4": orders["x^3 + x^2 + x + 1", 2],
         "1.5": orders["exp x", 1],
         "1.6": orders["sin x", 3.141],
-        "3.19": {
-            "y": chain.y,
-            "z": chain.z,
-            "out": chain.mean,
-            "gradient": chain.gradient,
-            "recorded": chain.recorded["mean of 3 (x + 2)^2"],
-        },
         "3.20": {
             "b": square.value,
             "gradient minus 2a": square.gradient - 2 * square.a,
         },
         "3.21": line,
-        "3.22": [*result.habits.two_ways, slope[pi]],
         "3.23": [exp.float32[1], exp.float64[1]],
         "3.24": {"float32": root.float32[:2], "float64": root.float64[:2]},
         "3.25": square_of_sum,
         "3.26": {"value": result.calc.value, "gradient": result.calc.gradient},
         "3.27": result.slopes,
         "3.C4": square.a.mean(),
-        "3.C8": result.habits.chosen_again,
         "4.1": line_of_2,
         "4.2": {
             "x^2": slope["x^2", 2],
             "exp x": slope["exp x", 2],
-            "sin x": slope[pi],
+            "sin x": slope["sin x", math.pi],
             "(x - 4)(x^2 + 6)": orders["(x - 4)(x^2 + 6)", 0][:2],
             "(sqrt x + 1)^3": slope["(sqrt x + 1)^3", 2],
             "(x + 2y)^2": square_of_sum[1:],
@@ -366,10 +316,7 @@ def reproduced(result: Result) -> dict[str, Any]:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse, run, report, save the pictures."""
-    config = parse(Config, argv, "derivatives")
-    result = run(config)
-    report(result)
-    save_figures(figures(result), config.output_dir)
-    return result
+main = experiment("derivatives", Config, run, report, figures)
+
+if __name__ == "__main__":
+    run_as_script(main)

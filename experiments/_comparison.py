@@ -1,12 +1,13 @@
-"""Sections of facts: a PyTorch line, the JAX line in its place, what JAX shows.
+"""Sections that compare PyTorch and JAX line by line.
 
-An experiment that compares line by line collects its facts here and prints them
-all alike; what a fact shows is the value itself, so that tests can use it.
+A section is a claim and a table. Most tables hold facts: a line of PyTorch, the line
+of JAX that replaces it, and what the JAX line returned. The value itself is kept, so
+that tests can use it.
 """
 
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,48 +21,55 @@ SPELLING = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
 
 
 class Fact(NamedTuple):
-    """One line of PyTorch, the line of JAX in its place, and what that line gave."""
+    """One line of PyTorch, the line of JAX that replaces it, and its result."""
 
     pytorch: str
     jax: str
     jax_shows: Any
 
 
+def also(jax: str, jax_shows: Any) -> Fact:
+    """A fact about the line above it."""
+    return Fact("", f"    {jax}", jax_shows)
+
+
 class Section(NamedTuple):
-    """A claim, and its measured entries by name: named tuples of one type."""
+    """A claim and what was measured."""
 
     title: str
     claim: str
-    entries: Mapping[str, Any]
+    entries: Sequence[Any]
+    """The rows of the table: named tuples of one type."""
+    rows: Mapping[str, Any] = {}
+    """What the section reproduces, by row of `seed_results.toml`."""
 
-    def shows(self, name: str) -> Any:
-        """The value that the fact of this name measured."""
-        return self.entries[name].jax_shows
+    def shows(self, line: str) -> Any:
+        """The result of a line of JAX."""
+        return next(e.jax_shows for e in self.entries if e.jax.strip() == line)
 
     def text(self) -> str:
-        """The claim, a table whose columns are the entries' fields, and notes.
+        """The claim and the table, whose columns are the fields of an entry.
 
-        An error or warning too long for its cell is named there and told in a note.
+        A text that is too long for its cell becomes a numbered note below the table.
         """
-        entries = list(self.entries.values())
-        header = [_spelled(field) for field in entries[0]._fields]
+        header = [_spelled(field) for field in self.entries[0]._fields]
         notes: list[str] = []
-        rows = [[_cell(value, notes) for value in entry] for entry in entries]
+        rows = [[_cell(value, notes) for value in entry] for entry in self.entries]
         body = [_wrapped(self.claim), "", table(header, rows)]
         return "\n".join([*body, "", *notes] if notes else body)
 
 
-def refusal(action: Callable[[], Any]) -> str:
-    """The error that `action` raises, to its first sentence; "no error" if none."""
+def error_of(action: Callable[[], Any]) -> str:
+    """The error that `action` raises, up to its first sentence, or "no error"."""
     try:
         action()
-    except Exception as fault:  # whatever the library raises is the finding
-        return f"{type(fault).__name__}: {_first_sentence(str(fault))}"
+    except Exception as error:  # any error is a result here
+        return f"{type(error).__name__}: {_first_sentence(str(error))}"
     return "no error"
 
 
 def warning_of(action: Callable[[], Any]) -> str:
-    """The first warning of `action`, to its first sentence; "no warning" if none."""
+    """The first warning of `action`, up to its first sentence, or "no warning"."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         action()
@@ -72,7 +80,7 @@ def warning_of(action: Callable[[], Any]) -> str:
 
 
 def shown(value: Any) -> Any:
-    """What a table shows: arrays by dtype, shape and content, answers as yes or no."""
+    """A value as a table shows it: arrays by dtype, shape and content."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, jax.Array | np.ndarray):
@@ -85,7 +93,6 @@ def shown(value: Any) -> Any:
 
 
 def _cell(value: Any, notes: list[str]) -> Any:
-    """A table cell; a text that is too long goes to the notes."""
     if not isinstance(value, str) or len(value) <= CELL_WIDTH:
         return shown(value)
     number = f"({len(notes) + 1})"

@@ -1,7 +1,7 @@
-"""The functions of the notebooks, and what calculus says about them.
+"""The functions of the notebooks, and their derivatives by calculus.
 
-Closed forms use Python's floats only, so that they are right to double precision
-and owe nothing to the arrays and derivatives that are measured against them.
+The closed forms use Python's floats only: they are exact to double precision and
+independent of the arrays and derivatives that are measured against them.
 """
 
 import math
@@ -15,7 +15,7 @@ Function = Callable[..., jax.Array]
 
 
 class Example(NamedTuple):
-    """A function, the notebooks' points, and all that calculus says about a point."""
+    """A function, the notebooks' points, and its derivatives by calculus."""
 
     f: Function
     points: tuple[float, ...]
@@ -86,7 +86,7 @@ PARTIALS = {
 def calc(x: jax.Array) -> jax.Array:
     """The notebook's chain, the mean of s / (s + 2) with s = (2x + 1)^2.
 
-    PyTorch's lines carry over as they are: each `x = ...` binds a new array.
+    PyTorch's lines work unchanged: each `x = ...` binds a new array.
     """
     x = x * 2 + 1
     x = x**2

@@ -1,6 +1,6 @@
-"""What is explained: plain functions, in which nothing knows of `explain`.
+"""The functions that are explained: plain functions that know nothing of `explain`.
 
-Each line is spelled out, since what the source gives a name bears it in the report.
+Each line assigns a name, since the report calls a step by its name in the source.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from jaxgrad.losses import cross_entropy
 
 
 def backprop(w1: Any, b1: Any, w2: Any, b2: Any, x: Any) -> Any:
-    """The notebook's example: h1 is -4, y is -9, the gradients are 12, 4, -4, 1."""
+    """The notebook's example: h1 = -4, y = -9, gradients 12, 4, -4, 1."""
     h1 = w1 * x + b1
     y = w2 * h1 + b2
     return y  # noqa: RET504 - the report calls it y
@@ -35,7 +35,7 @@ def first_batch(
     images: Float[Array, "batch height width"],
     labels: Int[Array, "batch"],
 ) -> Float[Array, ""]:
-    """The perceptron's loss, layer by layer: what the Flax model's `apply` computes."""
+    """The perceptron's loss layer by layer, as the Flax model computes it."""
     x = images.reshape(len(images), -1)
     h1 = relu(x @ params["fc1"]["kernel"] + params["fc1"]["bias"])
     h2 = relu(h1 @ params["fc2"]["kernel"] + params["fc2"]["bias"])

@@ -1,7 +1,7 @@
-"""What large logits do to three ways of computing the same loss.
+"""Three ways to compute one loss, and the logits at which each of them fails.
 
-exp overflows, a probability underflows, and a squared denominator overflows at half
-the logit: each way ends where its first intermediate number leaves the dtype.
+exp overflows, a probability underflows, a squared denominator overflows at half the
+logit: each way fails where its first intermediate number leaves the range of the dtype.
 """
 
 import math
@@ -19,18 +19,18 @@ BISECTIONS = 60
 
 
 def naive_softmax(x: jax.Array, b: float = 0.0) -> jax.Array:
-    """The formula as it stands, with both exponents lowered by `b`."""
+    """The formula as written, with `b` subtracted from every exponent."""
     exponentials = jnp.exp(x - b)
     return exponentials / jnp.sum(exponentials)
 
 
 def log_sum_exp(x: jax.Array) -> jax.Array:
-    """log(sum(exp(x))) without overflow: the largest entry leaves the exponent."""
+    """log(sum(exp(x))) without overflow: the largest entry is taken out of exp."""
     largest = jnp.max(x)
     return largest + jnp.log(jnp.sum(jnp.exp(x - largest)))
 
 
-# The same loss three times. PyTorch's nn.CrossEntropyLoss is the last.
+# The same loss in three ways. The last is PyTorch's nn.CrossEntropyLoss.
 Loss = Callable[[jax.Array, int], jax.Array]
 LOSSES: dict[str, Loss] = {
     "naive softmax, log, NLL": lambda x, target: -jnp.log(naive_softmax(x))[target],
@@ -40,7 +40,7 @@ LOSSES: dict[str, Loss] = {
 
 
 class Limit(NamedTuple):
-    """The largest x that the logits [0, x] may hold in one dtype."""
+    """The largest x for which the logits [0, x] work in one dtype."""
 
     exp_overflows: float
     """log of the dtype's largest number."""
@@ -59,26 +59,24 @@ class Growing(NamedTuple):
 
 
 def limit(dtype: str) -> Limit:
-    """Search the largest logit that each way takes."""
-    return Limit(
-        math.log(float(jnp.finfo(dtype).max)),
-        largest_finite(naive_softmax, dtype),
-        {
-            name: largest_finite(lambda pair, loss=loss: loss(pair, 0), dtype)
-            for name, loss in LOSSES.items()
-        },
-    )
+    """Search the largest logit that each way can take."""
+    by_loss = {
+        name: largest_finite(lambda pair, loss=loss: loss(pair, 0), dtype)
+        for name, loss in LOSSES.items()
+    }
+    overflow = math.log(float(jnp.finfo(dtype).max))
+    return Limit(overflow, largest_finite(naive_softmax, dtype), by_loss)
 
 
 def largest_finite(f: Callable[[jax.Array], jax.Array], dtype: str) -> float:
     """The largest x >= 1 for which f([0, x]) is finite, by bisection of log x."""
-    compiled = jax.jit(lambda x: jnp.isfinite(f(_pair(x))).all())
+    is_finite = jax.jit(lambda x: jnp.isfinite(f(_pair(x))).all())
     low, high = 1.0, float(jnp.finfo(dtype).max)
-    if compiled(jnp.asarray(high, dtype)):
+    if is_finite(jnp.asarray(high, dtype)):
         return high
     for _ in range(BISECTIONS):
         middle = math.sqrt(low) * math.sqrt(high)
-        if compiled(jnp.asarray(middle, dtype)):
+        if is_finite(jnp.asarray(middle, dtype)):
             low = middle
         else:
             high = middle
@@ -86,7 +84,7 @@ def largest_finite(f: Callable[[jax.Array], jax.Array], dtype: str) -> float:
 
 
 def log_sum_exp_both_ways(x: float) -> tuple[float, float, float]:
-    """log(sum(exp([0, x]))) as it stands, and without overflow."""
+    """x, and log(sum(exp([0, x]))) as written and without overflow."""
     pair = _pair(jnp.float32(x))
     return x, jnp.log(jnp.sum(jnp.exp(pair))).item(), log_sum_exp(pair).item()
 

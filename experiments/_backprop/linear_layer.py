@@ -1,11 +1,11 @@
 """The mean squared error of nn.Linear(3, 2): gradient, one step, many starts.
 
-The notebook's start is random and printed with four decimals only. So its loss is
-compared with the distribution over many starts, its gradient with the formula
+The notebook's start is random, and its numbers are printed with four decimals. So its
+loss is compared with the distribution over many starts, its gradient with the formula
 
     dL/dW = 2 / (N C) (pred - y)^T x,    dL/db = the sum of 2 / (N C) (pred - y),
 
-and its step is taken back from the printed parameters and taken again in both ways.
+and its step is undone from the printed parameters and repeated in both ways.
 """
 
 from functools import partial
@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments._backprop.layers import Layer, largest_gap
 from experiments._command import table
-from experiments.backprop._layers import Layer, largest_gap
 from jaxgrad.initializers import linear
 from jaxgrad.losses import mse_loss
 
@@ -33,22 +33,12 @@ PRINTED_AFTER_STEP = Layer(
 PRINTED_LR = 0.01
 
 
-class Problem(NamedTuple):
-    """A linear layer and the data it is to fit."""
-
-    layer: Layer
-    x: jax.Array
-    y: jax.Array
-
-
-def random_problem(key: jax.Array) -> Problem:
-    """`nn.Linear(3, 2)` in torch's start, x = randn(5, 3), y = randn(5, 2)."""
+def random_problem(key: jax.Array) -> tuple[Layer, jax.Array, jax.Array]:
+    """An initial `nn.Linear(3, 2)`, x = randn(5, 3) and y = randn(5, 2)."""
     keys = jax.random.split(key, 3)
-    return Problem(
-        Layer(*linear(keys[0], 3, 2, jnp.float32)),
-        jax.random.normal(keys[1], (5, 3), jnp.float32),
-        jax.random.normal(keys[2], (5, 2), jnp.float32),
-    )
+    x = jax.random.normal(keys[1], (5, 3), jnp.float32)
+    y = jax.random.normal(keys[2], (5, 2), jnp.float32)
+    return Layer(*linear(keys[0], 3, 2, jnp.float32)), x, y
 
 
 def loss(layer: Layer, x: Any, y: Any, reduction: Any = "mean") -> jax.Array:
@@ -66,7 +56,7 @@ def gradient_by_formula(layer: Layer, x: Any, y: Any) -> Layer:
 def step_by_hand(layer: Layer, gradient: Layer, lr: float) -> Layer:
     """`linear.weight.sub(lr * linear.weight.grad)`, and the bias.
 
-    Op by op, as PyTorch: compiled, p - lr * g may be contracted to one rounding.
+    Op by op, as in PyTorch: when compiled, p - lr * g may be rounded only once.
     """
     return Layer(*(p - lr * g for p, g in zip(layer, gradient, strict=True)))
 
@@ -88,24 +78,25 @@ class Starts(NamedTuple):
     """Shapes (starts, 2, 3) and (starts, 2)."""
     largest_parameter: jax.Array
     gap: jax.Array
-    """The largest difference between `jax.grad` and the formula."""
+    """The largest gap between `jax.grad` and the formula."""
 
 
 @partial(jax.jit, static_argnames="starts")
 def many_starts(key: jax.Array, starts: int) -> Starts:
-    """Every start at once: `vmap` over the key."""
+    """All starts at once: `vmap` over the key."""
     problems = jax.vmap(random_problem)(jax.random.split(key, starts))
     losses, gradients = jax.vmap(jax.value_and_grad(loss))(*problems)
+    by_formula = jax.vmap(gradient_by_formula)(*problems)
     return Starts(
         losses=losses,
         gradients=gradients,
-        largest_parameter=jnp.maximum(*(abs(p).max() for p in problems.layer)),
-        gap=largest_gap(gradients, jax.vmap(gradient_by_formula)(*problems)),
+        largest_parameter=jnp.maximum(*(abs(p).max() for p in problems[0])),
+        gap=largest_gap(gradients, by_formula),
     )
 
 
 def quantiles_of_printed(starts: Starts) -> Layer:
-    """Where the printed gradient lies among those of the starts, entry by entry."""
+    """The quantile of each printed entry among the gradients of all starts."""
     return jax.tree.map(
         lambda found, printed: np.mean(np.asarray(found) < printed, axis=0),
         starts.gradients,
@@ -114,18 +105,18 @@ def quantiles_of_printed(starts: Starts) -> Layer:
 
 
 class Step(NamedTuple):
-    """A start and the same step by hand and by the optimizer."""
+    """A start, and one step from it by hand and by the optimizer."""
 
     start: Layer
     loss: dict[str, float]
-    """By reduction; empty where the data are not known."""
+    """By reduction; empty if the data are unknown."""
     gradient: Layer
     by_hand: Layer
     by_optimizer: Layer
 
 
 def random_step(key: jax.Array, lr: float) -> Step:
-    """One step of a random start, on the mean of the squared errors."""
+    """One step from a random start, on the mean squared error."""
     layer, x, y = jax.jit(random_problem)(key)
     gradient = jax.jit(jax.grad(loss))(layer, x, y)
     return Step(
@@ -138,7 +129,7 @@ def random_step(key: jax.Array, lr: float) -> Step:
 
 
 def printed_step() -> Step:
-    """From the printed parameters back to their start, and forth in both ways."""
+    """Undo the printed step, then repeat it in both ways."""
     after = jax.tree.map(jnp.asarray, PRINTED_AFTER_STEP)
     start = step_by_hand(after, PRINTED_GRADIENT, -PRINTED_LR)
     return Step(
@@ -151,25 +142,23 @@ def printed_step() -> Step:
 
 
 def starts_text(starts: Starts) -> str:
-    """The distribution, and where the notebook's numbers lie in it."""
+    """The distribution, and the quantiles of the notebook's numbers in it."""
     low, middle, high = np.quantile(starts.losses, (0.05, 0.5, 0.95))
     quantile = np.mean(np.asarray(starts.losses) < PRINTED_LOSS)
     entries = np.concatenate([np.ravel(q) for q in quantiles_of_printed(starts)])
-    return "\n".join(
-        [
-            f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; "
-            f"the printed {PRINTED_LOSS} is the quantile {quantile:.2f}",
-            "the printed gradient's quantiles: "
-            + ", ".join(f"{q:.2f}" for q in entries),
-            f"largest parameter: {starts.largest_parameter:.6f} "
-            f"(1 / sqrt 3 = {3**-0.5:.6f})",
-            f"largest difference of jax.grad from the formula: {starts.gap:.1e}",
-        ]
+    quantiles = ", ".join(f"{q:.2f}" for q in entries)
+    return (
+        f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; the printed "
+        f"{PRINTED_LOSS} is at quantile {quantile:.2f}\n"
+        f"quantiles of the printed gradient: {quantiles}\n"
+        f"largest parameter: {starts.largest_parameter:.6f} "
+        f"(1 / sqrt 3 = {3**-0.5:.6f})\n"
+        f"largest difference of jax.grad from the formula: {starts.gap:.1e}"
     )
 
 
 def step_text(step: Step) -> str:
-    """The parameters before and after, one line per row of the weight."""
+    """The parameters before and after the step."""
     columns = {
         "start": step.start,
         "gradient": step.gradient,
@@ -184,4 +173,4 @@ def step_text(step: Step) -> str:
     text = table(("", *weights, "b[0]", "b[1]"), rows)
     gap = largest_gap(step.by_hand, step.by_optimizer)
     losses = "".join(f"{name} loss {value:.7g}; " for name, value in step.loss.items())
-    return f"{text}\n{losses}by hand - by optimizer: {gap}"
+    return f"{text}\n{losses}difference by hand from by optimizer: {gap}"

@@ -1,0 +1,1 @@
+"""The parts of `experiments.arrays`: one subject a file."""

@@ -1,0 +1,218 @@
+"""Arrays and devices: which there are, how arrays move, what a conversion costs."""
+
+import timeit
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments._arrays.memory import aligned
+from experiments._comparison import Fact, Section, also, error_of
+
+Device: TypeAlias = Any  # jax.Device, which type checkers take for a variable
+PLATFORMS = ("cpu", "gpu", "tpu")
+
+
+class Timing(NamedTuple):
+    """Microseconds of one conversion: the notebook's array, then float32 by size."""
+
+    pytorch: str
+    jax: str
+    float64: float
+    of_5: float
+    of_1000: float
+    of_100000: float
+    of_1000000: float
+
+
+SIZES = tuple(int(field[3:]) for field in Timing._fields[3:])
+
+
+def timings(repeats: int) -> Section:
+    """The notebook's four `%%timeit` cells, on its five zeros and on longer arrays."""
+
+    def to_jax(a, b):
+        return jnp.from_dlpack(np.asarray(a, np.float32)).block_until_ready()
+
+    def copy_to_jax(a, b):
+        return jnp.array(np.asarray(a, np.float32)).block_until_ready()
+
+    cast, fetch = "a.astype(float32)", "b.to('cpu').detach().numpy()"
+    from_numpy = f"torch.from_numpy({cast})"
+    lines = [
+        (from_numpy, f"jnp.from_dlpack({cast})", to_jax),
+        (f"{from_numpy}.clone()", f"jnp.array({cast})", copy_to_jax),
+        (fetch, "np.asarray(b)", lambda a, b: np.asarray(b)),
+        (f"{fetch}.copy()", "np.array(b)", lambda a, b: np.array(b)),
+    ]
+    arrays = [np.zeros(5), *(aligned(np.zeros(n, np.float32)) for n in SIZES)]
+    entries = [
+        Timing(torch, ours, *(_microseconds(convert, a, repeats) for a in arrays))
+        for torch, ours, convert in lines
+    ]
+    return Section(
+        "The cost of a conversion, in microseconds",
+        f"The fastest of {repeats} runs, as the mean within that run. The notebook's "
+        "array is of five float64 numbers; casting it to float32 is a copy in itself, "
+        "and for five numbers the call is expensive, not the copy. For float32 arrays "
+        "of growing size, sharing costs the same and a copy costs more.",
+        entries,
+        {"3.16": [entry.float64 for entry in entries]},
+    )
+
+
+def _microseconds(convert: Callable[..., Any], a: np.ndarray, repeats: int) -> float:
+    b = jnp.zeros(a.size)
+    number = max(5, 200_000 // (a.size + 1000))
+    convert(a, b)
+    runs = timeit.repeat(lambda: convert(a, b), number=number, repeat=repeats)
+    return round(1e6 * min(runs) / number, 2)
+
+
+def all_devices() -> list[Device]:
+    """Every device of every platform that this installation of JAX can use."""
+    found = []
+    for platform in PLATFORMS:
+        try:
+            found += jax.devices(platform)
+        except RuntimeError:  # there is none
+            continue
+    return found
+
+
+def device_name(device: Device) -> str:
+    """The name by which `find_device` finds it: `cpu:0`, `gpu:1`.
+
+    Examples:
+        >>> device_name(find_device("cpu"))
+        'cpu:0'
+    """
+    return f"{device.platform}:{device.id}"
+
+
+def find_device(name: str | None = None) -> Device:
+    """The device of a name such as `cpu`, `gpu`, `tpu`, `cuda` or `gpu:1`.
+
+    Without a number it is the first of the platform, without a name the device on
+    which JAX computes. `torch.device("cuda:0")` does not check that it exists.
+
+    Raises:
+        ValueError: If there is no such device.
+
+    Examples:
+        >>> find_device("cpu:0").platform
+        'cpu'
+    """
+    if name is None:
+        return jax.devices()[0]
+    named: dict[str, Device] = {}
+    for device in all_devices():
+        named.setdefault(device.platform, device)
+        named[device_name(device)] = device
+    wanted = name.replace("cuda", "gpu", 1)
+    if wanted not in named:
+        known = ", ".join(map(device_name, all_devices()))
+        raise ValueError(
+            f"find_device: expected name to be a device of this machine ({known}), "
+            f"got {name!r} instead."
+        )
+    return named[wanted]
+
+
+class DeviceRow(NamedTuple):
+    """One device of this machine."""
+
+    name: str
+    platform: str
+    number: int
+    kind: str
+    jax_computes_here: bool
+
+
+def devices(chosen: Device) -> Section:
+    """The devices of this machine."""
+    return Section(
+        "Devices of this machine",
+        "torch computes on the CPU unless told otherwise. JAX uses the best device it "
+        "finds; --device chooses another.",
+        [
+            DeviceRow(device_name(d), d.platform, d.id, d.device_kind, d == chosen)
+            for d in all_devices()
+        ],
+    )
+
+
+def gpu(device: Device) -> Section:
+    """The questions to torch.cuda, put to JAX."""
+    found, count = jax.default_backend() == "gpu", jax.device_count()
+    kind, platform = device.device_kind, nvidia_platform()
+    return Section(
+        "Asking for a GPU",
+        "torch calls the platform cuda (the notebook once writes b.to('gpu'), which is "
+        "an error); JAX accepts gpu and cuda. torch accepts the name of a device that "
+        "does not exist and fails at its first use; JAX fails at once.",
+        [
+            Fact("torch.cuda.is_available()", 'jax.default_backend() == "gpu"', found),
+            Fact("torch.cuda.device_count()", "jax.device_count()", count),
+            Fact("torch.cuda.current_device()", "device.id", device.id),
+            Fact("torch.cuda.get_device_name(0)", "device.device_kind", kind),
+            Fact('torch.device("cuda:0")', 'jax.devices("gpu")[0]', _first_gpu()),
+            also("the platform of an NVIDIA program", platform),
+        ],
+        {"3.18": {"count": count, "index": device.id}, "3.C6": platform},
+    )
+
+
+def _first_gpu() -> str:
+    try:
+        return device_name(jax.devices("gpu")[0])
+    except RuntimeError:
+        return error_of(lambda: jax.devices("gpu"))
+
+
+def nvidia_platform() -> str:
+    """The platform for which a Cholesky factor is lowered to NVIDIA's cuSOLVER.
+
+    Lowering needs no such device: JAX writes the program for any platform.
+    """
+    factor = jax.jit(jnp.linalg.cholesky).trace(jnp.eye(2))
+    for platform in ("cpu", "rocm", "cuda"):
+        text = factor.lower(lowering_platforms=(platform,)).as_text()
+        if "cusolver" in text:
+            return platform
+    return "unknown"
+
+
+def placement(device: Device) -> Section:
+    """Creating arrays on a device, and moving arrays and parameters."""
+    params = {
+        "hidden": {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)},
+        "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)},
+    }
+    cpu = find_device("cpu")
+    x, here = jnp.ones((2, 3), device=cpu), jnp.ones((2, 3), device=device)
+    moved, fetched = jax.device_put(x, device), jax.device_put(here, cpu)
+    model = jax.device_put(params, device)
+    create, put = "ones((2, 3), device=device)", "jax.device_put"
+    to_cpu = f'{put}(x, jax.devices("cpu")[0])'
+    return Section(
+        "Moving arrays",
+        "In torch a method moves a tensor, and a module moves itself in place. In JAX "
+        "one function moves an array or a whole tree of parameters, and returns the "
+        "moved one. The table shows the device that holds the result.",
+        [
+            Fact("torch.ones(2, 3, device=device)", f"jnp.{create}", _places(here)),
+            Fact("x.to(device)", f"{put}(x, device)", _places(moved)),
+            Fact("x.cpu()", to_cpu, _places(fetched)),
+            Fact("model.to(device)", f"{put}(params, device)", _places(model)),
+            also("arrays moved", len(jax.tree.leaves(model))),
+        ],
+    )
+
+
+def _places(tree: Any) -> str:
+    """The devices that hold the leaves of `tree`, each named once."""
+    held = {device for leaf in jax.tree.leaves(tree) for device in leaf.devices()}
+    return ", ".join(sorted(map(device_name, held)))

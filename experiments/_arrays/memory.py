@@ -1,0 +1,312 @@
+"""Arrays as memory: what copies, what is shared with NumPy, who sees a write.
+
+XLA arrays are immutable, so within JAX no value can tell a copy from a view; only the
+address of the buffer can. NumPy can write, and if it shares memory with a JAX array its
+write shows there. In a program that is a bug; this file does it on purpose. All of it
+runs on the CPU, where NumPy's memory is.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments._comparison import Section, error_of
+
+# XLA shares memory only if it starts at a multiple of this many bytes; NumPy promises
+# a multiple of 16.
+ALIGNMENT = 64
+
+
+def aligned(values: np.ndarray, offset: int = 0) -> np.ndarray:
+    """A copy of `values` that starts `offset` bytes after a multiple of 64 bytes.
+
+    Examples:
+        >>> aligned(np.ones(5), offset=8).ctypes.data % 64
+        8
+    """
+    raw = np.empty(values.nbytes + 2 * ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT + offset
+    array = raw[start : start + values.nbytes].view(values.dtype)
+    array = array.reshape(values.shape)
+    array[...] = values
+    return array
+
+
+def aligned_ones() -> np.ndarray:
+    """Five float32 ones whose memory JAX can share."""
+    return aligned(np.ones(5, np.float32))
+
+
+def address(array: Any) -> int:
+    """The address of the data of a NumPy or JAX array."""
+    if isinstance(array, np.ndarray):
+        return array.ctypes.data
+    return array.unsafe_buffer_pointer()
+
+
+class Copied(NamedTuple):
+    """Whether a line copies. In torch and NumPy that depends on the strides."""
+
+    pytorch: str
+    jax: str
+    shape: tuple[int, ...]
+    jax_copies: bool
+    numpy_copies: bool
+
+
+def copies() -> Section:
+    """Which of the reshaping lines copy, by the addresses of the buffers."""
+    entries = [
+        _copied("x.view(16)", "x.reshape(16)", lambda x: x.reshape(16)),
+        _copied("x.view(-1, 8)", "x.reshape(-1, 8)", lambda x: x.reshape(-1, 8)),
+        _copied("x.view(4, 4)", "x.reshape(4, 4)", lambda x: x.reshape(4, 4)),
+        _copied("x.T", "x.T", lambda x: x.T),
+        _copied("x.T.reshape(16)", "x.T.reshape(16)", lambda x: x.T.reshape(16)),
+        _copied("x[1]", "x[1]", lambda x: x[1]),
+        _copied("x.clone()", "x.copy()", lambda x: x.copy()),
+    ]
+    copying = {entry.jax: entry.numpy_copies for entry in entries}
+    reshaping = [copying["x.reshape(16)"], copying["x.T.reshape(16)"]]
+    return Section(
+        "What copies",
+        "The notebook says that reshape makes a copy. In torch, as in NumPy, it copies "
+        "only when it must: after a transpose. Outside jit, JAX creates a new array in "
+        "almost every line, even where the others return a view. Since no array can "
+        "change, only the addresses show it. Inside jax.jit XLA decides: see Shapes.",
+        entries,
+        {
+            "3.9": {"NumPy copies": reshaping},
+            "3.C7": dict(zip(("contiguous", "transposed"), reshaping, strict=True)),
+        },
+    )
+
+
+def _copied(pytorch: str, jax_line: str, line: Callable[[Any], Any]) -> Copied:
+    x = jnp.arange(16.0).reshape(4, 4)
+    numpy_x = np.arange(16.0).reshape(4, 4)
+    y, first = line(x), address(x)
+    jax_copies = not first <= address(y) < first + x.nbytes
+    numpy_copies = not np.shares_memory(line(numpy_x), numpy_x)
+    return Copied(pytorch, jax_line, y.shape, jax_copies, numpy_copies)
+
+
+class Shared(NamedTuple):
+    """Whether two arrays share memory, and what a write by NumPy does."""
+
+    pytorch: str
+    jax: str
+    one_memory: bool
+    numpy_writes: str
+
+
+def sharing() -> Section:
+    """The ways from NumPy to JAX and back, and whether they share memory."""
+    dlpack = jnp.from_dlpack
+    unaligned, double = aligned(np.ones(5, np.float32), 16), aligned(np.ones(5))
+    return Section(
+        "NumPy and JAX: shared memory or not",
+        "The first rows go from NumPy to JAX, the last three back. JAX can share only "
+        f"memory that starts at a multiple of {ALIGNMENT} bytes, which NumPy provides "
+        "by luck, and only a dtype that it keeps (not float64 without x64). Do not "
+        "rely on it: JAX assumes that its arrays never change, and which lines share "
+        "differs between versions. To be safe, copy: jnp.array(a), np.array(a). "
+        "NumPy's view is read-only; torch.from_dlpack(a) could write, and must not.",
+        [
+            _to_jax("torch.from_numpy(a)", "jnp.from_dlpack(a)", dlpack),
+            _to_jax("", "jax.dlpack.from_dlpack(a)", jax.dlpack.from_dlpack),
+            _to_jax("", "jax.device_put(a)", jax.device_put),
+            _to_jax("torch.as_tensor(a)", "jnp.asarray(a)", jnp.asarray),
+            _to_jax("torch.from_numpy(a).clone()", "jnp.array(a)", jnp.array),
+            _to_jax("", "jnp.from_dlpack(a)  a off by 16 bytes", dlpack, unaligned),
+            _to_jax("", "jnp.from_dlpack(a)  a of float64", dlpack, double),
+            _to_numpy("a.numpy()", "np.asarray(a)", np.asarray),
+            _to_numpy("", "np.from_dlpack(a)", np.from_dlpack),
+            _to_numpy("a.clone().numpy()", "np.array(a)", np.array),
+        ],
+        {"3.C5": still_shared()},
+    )
+
+
+def _to_jax(
+    pytorch: str, line: str, convert: Any, owner: np.ndarray | None = None
+) -> Shared:
+    owner = aligned_ones() if owner is None else owner
+    array = convert(owner).block_until_ready()
+    one_memory = address(array) == address(owner)
+    owner[0] = 7
+    return Shared(pytorch, line, one_memory, _seen(array))
+
+
+def _to_numpy(pytorch: str, line: str, convert: Any) -> Shared:
+    owner = jnp.ones(5)
+    array = convert(owner)
+    one_memory = address(array) == address(owner)
+    error = error_of(lambda: array.fill(7))
+    outcome = _seen(owner) if error == "no error" else error
+    return Shared(pytorch, line, one_memory, outcome)
+
+
+def _seen(array: jax.Array) -> str:
+    return "JAX sees it" if np.array(array)[0] == 7 else "not seen"
+
+
+def still_shared() -> dict[str, bool]:
+    """Whether a view still shares memory after it was changed, and after rebinding."""
+    a = np.ones(5)
+    b = a.view()
+    b *= 2
+    in_place = np.shares_memory(a, b)
+    b = b * 2
+    return {"after b *= 2": in_place, "after b = b * 2": np.shares_memory(a, b)}
+
+
+class LateWrite(NamedTuple):
+    """How many copies hold a number that was written after the copying call."""
+
+    jax: str
+    copies: int
+    with_the_later_number: int
+
+
+def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
+    """Write into a NumPy array immediately after the call that copies it."""
+
+    def late(wait: bool) -> int:
+        count = 0
+        for _ in range(tries):
+            source = np.ones(size, np.float32)
+            copy = jnp.array(source)
+            if wait:
+                copy.block_until_ready()
+            source[-1] = 7
+            count += int(copy[-1].item() == 7)
+        return count
+
+    waiting = "b = jnp.array(a).block_until_ready(); a[-1] = 7"
+    return Section(
+        "A copy may still be running",
+        "JAX returns before the work is done. torch.clone() has finished when it "
+        "returns; some versions of JAX still read a large NumPy array after "
+        "jnp.array(a) has returned. A buffer that is filled repeatedly, such as a data "
+        f"loader's, needs block_until_ready. Arrays of {size} numbers:",
+        [
+            LateWrite("b = jnp.array(a); a[-1] = 7", tries, late(wait=False)),
+            LateWrite(waiting, tries, late(wait=True)),
+        ],
+    )
+
+
+class Step(NamedTuple):
+    """What a and b hold after a line of notebook 003; all five entries are equal."""
+
+    pytorch: str
+    one_memory: tuple[float, float]
+    jax_alone: tuple[float, float]
+
+
+LINES = (
+    "a = torch.ones(5); b = a.numpy(); a.add_(1)",
+    "the same with b = a.clone().numpy()",
+    "b = [b[i] * 2 for i in range(5)]",
+    "a.add_(1)",
+    "a = np.ones(5); b = torch.from_numpy(a); np.add(a, 1, out=a)",
+    "a += 1",
+    "a = a + 1",
+    "b = torch.from_numpy(a)",
+    "b += 5",
+    "a = np.zeros(5)",
+)
+
+
+def story() -> Section:
+    """Notebook 003's a and b: shared, cloned and rebound, line by line."""
+    shared = [pair(*state) for state in _with_shared_memory()]
+    alone = [pair(*state) for state in _with_jax_alone()]
+    return Section(
+        "a and b, line by line",
+        "One memory: NumPy owns it, JAX and the other name share it, and every line "
+        "that writes in place writes through the owner (b += 5 too, since JAX cannot). "
+        "JAX alone: each line in the only form that JAX has, a new array and a rebound "
+        "name. The table shows (a, b). A write in place is seen by all who share; "
+        "binding a name to another array ends the sharing, in every library.",
+        [Step(*step) for step in zip(LINES, shared, alone, strict=True)],
+        {
+            "3.12": shared[:2],
+            "3.13": shared[2:4],
+            "3.14": shared[4:7],
+            "3.15": shared[7:],
+        },
+    )
+
+
+def pair(a: Any, b: Any) -> tuple[float, float]:
+    """The value that fills each array.
+
+    Raises:
+        ValueError: If an array holds two different values.
+    """
+    return np.unique(np.asarray(a)).item(), np.unique(np.asarray(b)).item()
+
+
+def _with_shared_memory() -> Iterator[tuple[Any, Any]]:
+    """Yield a and b after each line, where NumPy owns the memory and writes."""
+    memory = aligned_ones()
+    a = jnp.from_dlpack(memory)
+    b = np.asarray(a)
+    memory += 1
+    yield a, b
+    memory[...] = 1
+    b = np.array(a)
+    memory += 1
+    yield a, b
+    b = [b[i] * 2 for i in range(5)]
+    yield a, b
+    memory += 1
+    yield a, b
+    a = aligned_ones()
+    b = jnp.from_dlpack(a)
+    np.add(a, 1, out=a)
+    yield a, b
+    a += 1
+    yield a, b
+    a = aligned(a + 1)  # a new array; aligned, so that JAX can share it next
+    yield a, b
+    b = jnp.from_dlpack(a)
+    yield a, b
+    a += 5
+    yield a, b
+    a = np.zeros(5, np.float32)
+    yield a, b
+
+
+def _with_jax_alone() -> Iterator[tuple[Any, Any]]:
+    """Yield a and b after each line, where every line returns a new array."""
+    a = jnp.ones(5)
+    b = np.asarray(a)
+    a += 1
+    yield a, b
+    a = jnp.ones(5)
+    b = np.array(a)
+    a += 1
+    yield a, b
+    b = [b[i] * 2 for i in range(5)]
+    yield a, b
+    a += 1
+    yield a, b
+    a = jnp.ones(5)
+    b = a
+    a = jnp.add(a, 1)
+    yield a, b
+    a += 1
+    yield a, b
+    a = a + 1
+    yield a, b
+    b = a
+    yield a, b
+    b += 5
+    yield a, b
+    a = jnp.zeros(5)
+    yield a, b

@@ -1,0 +1,264 @@
+"""Arrays as values: creating, drawing, typing and adding them.
+
+A JAX array never changes, is never uninitialised, needs a key to be random, and has
+64 bits only under x64. Everything here that differs from torch follows from that.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments._comparison import Fact, Section, also, error_of, warning_of
+
+
+def matrix(text: str) -> np.ndarray:
+    """Numbers as a notebook prints them, as float32 of shape (5, 3)."""
+    return np.array(text.split(), np.float32).reshape(5, 3)
+
+
+# Notebook 000 printed x = torch.rand(5, 3), then x + y with y = torch.rand(5, 3).
+NOTEBOOK_X = matrix(
+    "0.5246 0.8948 0.8550  0.0660 0.7591 0.6264  0.9002 0.4140 0.1190 "
+    "0.6253 0.7102 0.8339  0.7086 0.9752 0.2164"
+)
+NOTEBOOK_SUM = matrix(
+    "1.2505 1.2449 0.8633  0.4939 1.4918 1.5744  1.2365 1.0999 0.8417 "
+    "1.1553 1.1960 1.3604  1.4752 1.9528 0.4506"
+)
+# The literal of notebook 003.
+LITERAL = matrix(
+    "0.2417 0.2270 0.5315  0.4860 0.9984 0.3871  0.4769 0.8593 0.2609 "
+    "0.0173 0.1879 0.9608  0.1309 0.9766 0.6346"
+)
+DRAWS = 100_000
+LONG = "dtype=torch.long"
+TORCH_NAMES = {
+    "bool": "torch.bool",
+    "uint8": "torch.uint8",
+    "int8": "torch.int8",
+    "int16": "torch.int16, torch.short",
+    "int32": "torch.int32, torch.int",
+    "int64": "torch.int64, torch.long",
+    "float16": "torch.float16, torch.half",
+    "float32": "torch.float32, torch.float",
+    "float64": "torch.float64, torch.double",
+}
+
+
+def creation() -> Section:
+    """The notebooks' ways to create an array."""
+    x, empty, ones = jnp.array(LITERAL), jnp.empty((5, 3)), jnp.ones((2, 2))
+    with jax.enable_x64(True):
+        longs = jnp.zeros((5, 3), jnp.int64)
+        doubles = jnp.ones_like(x, dtype=jnp.float64)
+    zeros, jax_zeros = f"torch.zeros(5, 3, {LONG})", "jnp.zeros((5, 3), jnp.int64)"
+    new_ones = "x.new_ones(5, 3, dtype=torch.double)"
+    ones_like = "jnp.ones_like(x, dtype=jnp.float64)"
+    return Section(
+        "Creating arrays",
+        "torch.empty leaves whatever the memory held; jnp.empty returns zeros. A shape "
+        "is one tuple in JAX, and torch's size() is shape. Lines marked x64 ran inside "
+        "`with jax.enable_x64(True):`; without it there are no 64-bit numbers.",
+        [
+            Fact("torch.empty(5, 3)", "jnp.empty((5, 3))", empty),
+            Fact(zeros, f"x64: {jax_zeros}", longs),
+            Fact("torch.ones(2, 2)", "jnp.ones((2, 2))", ones),
+            Fact("y = x + 2", "y = x + 2", ones + 2),
+            Fact("x = torch.tensor([[0.2417, ...", "x = jnp.array([[0.2417, ...", x),
+            Fact("x.sum()", "x.sum()", x.sum()),
+            Fact("x.size()", "x.shape", x.shape),
+            Fact("x.numel()", "x.size", x.size),
+            Fact(new_ones, f"x64: {ones_like}", doubles),
+            Fact("torch.full_like(x, 7)", "jnp.full_like(x, 7)", jnp.full_like(x, 7)),
+        ],
+        {
+            "0.1": made(empty),
+            "0.7": [ones, ones + 2],
+            "3.1": {"empty": empty.shape},
+            "3.2": {
+                "zeros": made(longs),
+                "bits": 8 * longs.itemsize,
+                "ones": made(doubles),
+            },
+            "3.3": {"dtype": x.dtype.name, "sum": x.sum(), "corners": x[::4, ::2]},
+        },
+    )
+
+
+def made(array: jax.Array) -> dict[str, Any]:
+    """Shape, dtype and range of an array, as the rows of the notebooks want them."""
+    values = np.asarray(array)  # outside x64 JAX would cut 64-bit numbers
+    return {
+        "shape": values.shape,
+        "dtype": values.dtype.name,
+        "smallest": values.min().item(),
+        "largest": values.max().item(),
+    }
+
+
+def drawing(key: jax.Array) -> Section:
+    """The notebooks' random arrays, and the moments of their distributions."""
+    uniform, normal = jax.random.uniform, jax.random.normal
+    draw_key, many_key, like_key, six_key, last_key = jax.random.split(key, 5)
+    first, again = uniform(draw_key, (5, 3)), uniform(draw_key, (5, 3))
+    like, six = normal(like_key, (5, 3)), normal(six_key, (6,))
+    of_uniform = moments(uniform(many_key, (DRAWS,)))
+    of_normal = moments(normal(last_key, (DRAWS,)))
+    return Section(
+        "Drawing random arrays",
+        "torch draws from a hidden global state. jax.random takes a key, and the same "
+        "key always gives the same numbers; split it to get new ones. The notebook "
+        "calls rand a normal distribution: it is uniform on [0, 1); randn is normal.",
+        [
+            Fact("torch.rand(5, 3)", "jax.random.uniform(key, (5, 3))", first),
+            also("equal when drawn with the same key", bool((first == again).all())),
+            also(f"mean, variance of {DRAWS}", of_uniform),
+            Fact("torch.randn_like(x)", "jax.random.normal(key, x.shape)", like),
+            Fact("torch.randn_like(x), x of 6", "jax.random.normal(key, (6,))", six),
+            also(f"mean, variance of {DRAWS}", of_normal),
+        ],
+        {
+            "0.2": {"jax": made(first)},
+            "3.1": {"rand": made(first)},
+            "3.4": {
+                "shapes": [like.shape, six.shape],
+                "dtype": like.dtype.name,
+                "mean": of_normal[0],
+                "variance": of_normal[1],
+            },
+            "3.C2": of_uniform.round(3),
+        },
+    )
+
+
+def moments(numbers: jax.Array) -> np.ndarray:
+    """Mean and variance, summed in float64."""
+    exact = np.asarray(numbers, np.float64)
+    return np.array([exact.mean(), exact.var()])
+
+
+class DType(NamedTuple):
+    """One row of the notebook's table of element types."""
+
+    pytorch: str
+    numpy: str
+    bits: int
+    jax_with_x64: str
+    jax_without: str
+
+
+def dtypes() -> Section:
+    """The nine element types: a NumPy array of each, given to JAX twice."""
+    entries = [_dtype(name, pytorch) for name, pytorch in TORCH_NAMES.items()]
+    return Section(
+        "Element types",
+        "A NumPy array of each type is given to jnp.asarray. Without x64, the default, "
+        "int64 and float64 silently lose half of their bits. torch.from_numpy keeps "
+        "all nine types. The notebook says that NumPy's types for int16, int32 and "
+        "int64 are unsigned: they are signed in all three libraries.",
+        entries,
+        {
+            "3.11": [entry.bits for entry in entries],
+            "3.C3": [
+                e.numpy for e in entries if e.numpy in ("int16", "int32", "int64")
+            ],
+        },
+    )
+
+
+def _dtype(name: str, pytorch: str) -> DType:
+    array = np.zeros(3, name)
+    with jax.enable_x64(True):
+        wide = jnp.asarray(array)
+    with jax.enable_x64(False):
+        narrow = jnp.asarray(array)
+    back = np.asarray(wide).dtype.name
+    return DType(pytorch, back, 8 * wide.itemsize, wide.dtype.name, narrow.dtype.name)
+
+
+def type_choices() -> Section:
+    """The type of an array that was created without one."""
+    numbers, ones = [1, 2, 3, 4, 5, 6], np.ones(5)
+    with jax.enable_x64(True):
+        longs, doubles = jnp.array(numbers), jnp.asarray(ones)
+    floats = jnp.array(numbers, jnp.float32)
+    fractions = jnp.array([float(n) for n in numbers])
+    fetched = np.asarray(jnp.ones(5))
+    asked = warning_of(lambda: jnp.zeros(3, jnp.int64))
+    of_six, jax_of_six = "([1, ..., 6])", "jnp.array([1, ..., 6]"
+    return Section(
+        "The default type of an array",
+        "torch takes 64 bits for Python's integers and keeps NumPy's types. JAX does "
+        "so only under x64 (JAX_ENABLE_X64=1 sets it for a whole program). Without "
+        "it, asking for int64 warns; passing a 64-bit array does not.",
+        [
+            Fact(f"torch.tensor{of_six}", f"x64: {jax_of_six})", longs),
+            also("its sum, outside x64", warning_of(lambda: longs.sum())),
+            also("created without x64", jnp.array(numbers)),
+            Fact(f"torch.FloatTensor{of_six}", f"{jax_of_six}, jnp.float32)", floats),
+            Fact(f"torch.Tensor{of_six}", "jnp.array([1., ..., 6.])", fractions),
+            Fact(
+                "torch.from_numpy(np.ones(5))", "x64: jnp.asarray(np.ones(5))", doubles
+            ),
+            also("without x64, silently", jnp.asarray(ones)),
+            Fact("torch.ones(5).numpy()", "np.asarray(jnp.ones(5))", fetched),
+            also("its Python type", type(fetched).__name__),
+            Fact(f"torch.zeros(3, {LONG})", "jnp.zeros(3, jnp.int64)", asked),
+        ],
+        {
+            "0.6": {
+                "to numpy": fetched,
+                "types": [
+                    fetched.dtype.name,
+                    type(fetched).__name__,
+                    doubles.dtype.name,
+                ],
+                "from numpy": np.asarray(doubles),
+            },
+            "3.5": [array.dtype.name for array in (longs, floats, fractions)],
+        },
+    )
+
+
+def addition(key: jax.Array) -> Section:
+    """The notebook's four ways to add, on the numbers it printed."""
+    x = jnp.asarray(NOTEBOOK_X)
+    y = jnp.asarray(NOTEBOOK_SUM) - x
+    own_y = jnp.copy(y)
+    memory = own_y.unsafe_buffer_pointer()
+    # Donation is XLA's "in place": the result reuses the argument's memory.
+    donated = jax.jit(jnp.add, donate_argnums=0)(own_y, x)
+    reused = donated.unsafe_buffer_pointer() == memory
+    out: Any = {"out": x}  # NumPy's argument, which JAX refuses
+    forms = (x + y, jnp.add(x, y), donated, y.at[:].add(x))
+    equal = sum(bool((form == forms[0]).all()) for form in forms)
+    x_key, y_key = jax.random.split(key)
+    drawn = jax.random.uniform(x_key, (5, 3)) + jax.random.uniform(y_key, (5, 3))
+    refused = error_of(lambda: jnp.add(x, y, **out))
+    return Section(
+        "Four ways to add",
+        "torch can write a sum into an existing array: out=result, y.add_(x). JAX "
+        "arrays are immutable, so every form returns a new array. Memory is reused "
+        "only if an argument is donated; it cannot be used afterwards.",
+        [
+            Fact("x = torch.rand(5, 3)", "the numbers printed in notebook 000", x),
+            Fact("y = torch.rand(5, 3)", "the printed x + y, minus x", y),
+            Fact("x + y", "x + y", forms[0]),
+            Fact("torch.add(x, y)", "jnp.add(x, y)", forms[1]),
+            Fact("torch.add(x, y, out=result)", "jnp.add(x, y, out=result)", refused),
+            also("jax.jit(jnp.add, donate_argnums=0)(y, x)", donated),
+            also("the result has the memory of y", reused),
+            also("y afterwards", error_of(lambda: own_y + 1)),
+            Fact("y.add_(x)", "y = y.at[:].add(x)", forms[3]),
+            also(f"of {len(forms)} results, equal bit for bit", equal),
+            Fact("rand(5, 3) + rand(5, 3)", "the same with JAX's own draws", drawn),
+        ],
+        {
+            "0.2": {"notebook": made(x)},
+            "0.3": {"notebook": made(y), "jax": made(drawn)},
+            "0.4": {"sum": forms[0], "equal forms": equal},
+            "3.6": equal,
+        },
+    )

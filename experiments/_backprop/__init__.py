@@ -1,0 +1,1 @@
+"""The parts of `experiments.backprop`: layers, and one linear layer."""

@@ -1,0 +1,1 @@
+"""The part of `experiments.cross_entropy` about overflow."""

@@ -1,0 +1,1 @@
+"""The parts of `experiments.derivatives`: calculus, and PyTorch's switches."""

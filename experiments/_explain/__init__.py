@@ -1,0 +1,1 @@
+"""The parts of `experiments.explain`: the functions, and two NaNs."""

@@ -1,0 +1,124 @@
+"""PyTorch's tensors and JAX's arrays, line by line.
+
+The tensor parts of notebooks 000 and 003: creating, typing, adding, indexing, reshaping
+and reading arrays, what copies and what shares memory with NumPy, the cost of a
+conversion, devices, and the notebook's exercises. Every section says what torch does
+and shows, measured in this run, what JAX does.
+
+    python -m experiments.arrays
+    python -m experiments.arrays --device cpu:0
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments._arrays import devices, exercises, memory, reading, values
+from experiments._arrays.corrections import corrections
+from experiments._command import run_as_script, section
+from experiments._comparison import Section
+from experiments._frame import Options, at_least, experiment
+from jaxgrad import plots
+
+
+@dataclass(frozen=True)
+class Config(Options):
+    """PyTorch's tensors and JAX's arrays, line by line."""
+
+    device: str | None = None
+    """Device to compute on: cpu, gpu, tpu or, with a number, cpu:0; by default JAX's.
+    What shares memory with NumPy always runs on the CPU."""
+    seed: int = 0
+    """Seed of the random arrays."""
+    repeats: int = 5
+    """Runs of each timed conversion; the fastest counts."""
+    output_dir: Path = Path("results/arrays")
+    """Folder for the picture."""
+
+
+Result = dict[str, Section]  # in the order in which they are printed
+
+
+def run(config: Config) -> Result:
+    """Compute every section. What shares memory with NumPy runs on the CPU."""
+    at_least(config, repeats=1)
+    device, cpu = devices.find_device(config.device), devices.find_device("cpu")
+    draw_key, add_key, name_key = jax.random.split(jax.random.key(config.seed), 3)
+    with jax.enable_x64(False), jax.default_device(device):
+        result = {
+            "creation": values.creation(),
+            "drawing": values.drawing(draw_key),
+            "dtypes": values.dtypes(),
+            "type_choices": values.type_choices(),
+            "addition": values.addition(add_key),
+            "indexing": reading.indexing(),
+            "shapes": reading.shapes(),
+            "names": reading.names(name_key),
+            "items": reading.items(),
+            "detaching": reading.detaching(),
+        }
+    with jax.enable_x64(False), jax.default_device(cpu):
+        result |= {
+            "copies": memory.copies(),
+            "sharing": memory.sharing(),
+            "late_writes": memory.late_writes(),
+            "story": memory.story(),
+            "timings": devices.timings(config.repeats),
+        }
+    with jax.enable_x64(False), jax.default_device(device):
+        result |= {
+            "devices": devices.devices(device),
+            "gpu": devices.gpu(device),
+            "placement": devices.placement(device),
+            "exercises": exercises.exercises(),
+        }
+    return result | {"corrections": corrections(reproduced(result))}
+
+
+def report(result: Result) -> None:
+    """Print the sections."""
+    for part in result.values():
+        section(part.title, part.text())
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """The cost of a conversion against the size of the array."""
+    labels = (
+        "NumPy to JAX, shared: jnp.from_dlpack",
+        "NumPy to JAX, copied: jnp.array",
+        "JAX to NumPy, shared: np.asarray",
+        "JAX to NumPy, copied: np.array",
+    )
+    timings = result["timings"].entries
+    figure = plots.curves(
+        {
+            label: np.array(timing[3:])
+            for label, timing in zip(labels, timings, strict=True)
+        },
+        x=np.array(devices.SIZES),
+        xlabel="float32 numbers in the array",
+        ylabel="microseconds (fastest run)",
+        title="Sharing memory costs the same at any size; a copy does not",
+        log=True,
+    )
+    figure.axes[0].set_xscale("log")
+    return {"conversions": figure}
+
+
+def reproduced(result: Result) -> dict[str, Any]:
+    """The computed value of each row; two sections may share one."""
+    rows: dict[str, Any] = {}
+    for part in result.values():
+        for row, value in part.rows.items():
+            rows[row] = rows[row] | value if row in rows else value
+    return rows
+
+
+main = experiment("arrays", Config, run, report, figures)
+
+if __name__ == "__main__":
+    run_as_script(main)
