@@ -203,7 +203,7 @@ def _softplus(x: Array, beta: Array, threshold: Array) -> Array:
 def _softplus_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     x, beta, threshold = primals
     y, z = _softplus(x, beta, threshold), beta * x
-    # At the threshold PyTorch takes the slope of the bend, but a second derivative of 0.
+    # At the threshold PyTorch takes the slope of the bend, but 0 as second derivative.
     bend = jax.lax.logistic(jnp.where(z == threshold, jax.lax.stop_gradient(z), z))
     tangent = jnp.zeros_like(x)
     if not isinstance(tangents[0], SymbolicZero):

@@ -68,9 +68,9 @@ def adafactor(
         >>> updates
         Array([26.7512, 26.7512], dtype=float32)
 
-    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices with sides of
-    128 and more, does not bound the rate by $1 / \sqrt t$, and decays without the
-    learning rate.
+    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
+    and more, does not bound the rate by $1 / \sqrt t$, and decays without the learning
+    rate.
     """
     eps1, eps2 = eps
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
