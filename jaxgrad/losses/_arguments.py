@@ -49,7 +49,8 @@ def check_broadcast(
     try:
         return jnp.broadcast_shapes(array.shape, shape)
     except ValueError:
-        what = f"{argument} of a shape that broadcasts against the shape {shape} of {other}"
+        theirs = f"the shape {shape} of {other}"
+        what = f"{argument} of a shape that broadcasts against {theirs}"
         raise wrong_value(function, what, f"shape {array.shape}") from None
 
 

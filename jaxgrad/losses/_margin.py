@@ -248,7 +248,8 @@ def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
     """`input` as an array, and widened in the shape (samples, classes)."""
     input = check_floating(function, "input", input)
     if input.ndim > 2 or 0 in input.shape[-1:]:
-        what = "input of shape (batch, classes), (classes,) or () with a class"
+        shapes = "(batch, classes), (classes,) or ()"
+        what = f"input of shape {shapes} with at least one class"
         raise wrong_value(function, what, f"shape {input.shape}")
     samples = input.shape[0] if input.ndim == 2 else 1
     return input, widened(input).reshape(samples, -1 if samples else input.shape[1])

@@ -30,7 +30,7 @@ def reduce(
 
 @jax.jit
 def mean_of_kept(losses: Array, weight: Array, kept: Array) -> Array:
-    """sum(losses) / sum(weight) over the kept samples; a constant NaN if there are none.
+    """sum(losses) / sum(weight) over the kept samples; NaN, a constant, if none are.
 
     0 / 0 would be NaN too, but with a NaN gradient; PyTorch's is 0.
     """
