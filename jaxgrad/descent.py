@@ -269,7 +269,8 @@ def race(
     if not optimizers:
         raise wrong_value("race", "at least one optimizer", "none")
     starts = check_floating("race", "starts", starts)
-    check_shape("race", "starts", starts, (*starts.shape[:1], 2))
+    if starts.ndim != 2 or starts.shape[1] != 2:
+        raise wrong_value("race", "starts of shape (n, 2)", f"shape {starts.shape}")
     lrs = check_floating("race", "lrs", lrs)
     check_shape("race", "lrs", lrs, (lrs.size,))
     check_int("race", "num_steps", num_steps, least=1)

@@ -333,7 +333,7 @@ def test_dirac_convolution_is_the_identity(kernel, groups, flax):
     np.testing.assert_array_equal(y, x)
 
 
-def test_dirac_hands_on_as_many_channels_as_there_are():
+def test_dirac_passes_on_the_channels_that_exist():
     weight = np.asarray(dirac(groups=2)(KEY, (6, 2, 4)))
     expected = np.zeros((6, 2, 4))
     for output, channel in [(0, 0), (1, 1), (3, 0), (4, 1)]:
@@ -354,7 +354,7 @@ def test_sparse_in_flax_layout():
     np.testing.assert_array_equal((kernel == 0).sum(1), [2] * 6)
 
 
-def test_sparse_values_and_places():
+def test_sparse_values_and_positions():
     weight = np.asarray(sparse(0.5, std=3.0)(KEY, (10, 4000)))
     assert_distributed(weight[weight != 0], Normal(3))
     # Every row is hit in half of the columns, and two rows together in 5/10 * 4/9.
@@ -524,7 +524,7 @@ BAD = {
 
 @pytest.mark.message
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name):
+def test_errors_say_what_was_expected(name):
     call, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         call()
@@ -540,7 +540,7 @@ def test_integer_dtype_is_refused(name):
 
 
 @pytest.mark.parity
-def test_every_name_and_default_is_torchs():
+def test_names_and_defaults_equal_torchs():
     import inspect
 
     import torch
@@ -606,7 +606,7 @@ del TORCH["linear_weight"]
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", TORCH)
-def test_distribution_is_torchs(name):
+def test_distribution_equals_torchs(name):
     """Two samples of at least 12000, by Kolmogorov and Smirnov."""
     import torch
 
@@ -620,7 +620,7 @@ def test_distribution_is_torchs(name):
 
 
 @pytest.mark.parity
-def test_linear_is_torchs():
+def test_linear_equals_torchs():
     import torch
 
     with torch.random.fork_rng():

@@ -20,12 +20,12 @@ GOLDEN = {
 REGENERATE = "run `python -m tests.golden.generate_optimizers` if the cases changed"
 
 
-def test_golden_file_belongs_to_the_cases():
+def test_the_golden_file_has_the_same_cases():
     assert list(GOLDEN) == [case.name for case in SCHEDULES], REGENERATE
 
 
 @pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case.name)
-def test_rate_is_torchs_at_every_step(case, x64):
+def test_every_rate_equals_torchs(case, x64):
     steps = jnp.arange(case.steps, dtype=jnp.int32)
     rates = jax.jit(jax.vmap(case.schedule))(steps)
     assert rates.dtype == jnp.float64
@@ -104,7 +104,7 @@ def test_one_cycle_keeps_its_last_rate():
         ),
     ],
 )
-def test_refuses(make, message):
+def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 

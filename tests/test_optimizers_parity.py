@@ -202,7 +202,7 @@ def spoiled(name):
 
 
 @pytest.mark.parametrize("name", TORCH_NAMES)
-def test_refuses_exactly_what_torch_refuses(name):
+def test_exactly_the_options_that_torch_refuses_are_refused(name):
     import torch
 
     def accepted(make):

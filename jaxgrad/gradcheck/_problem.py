@@ -145,7 +145,7 @@ def _attempt(
         return None, fault
     *outputs, names = found
     if wide and set(names) != {"float64"}:
-        return None, f"f always returns {names[0]}"
+        return None, f"f returns {names[0]} for any input"
     if wide and (narrow := _narrowing(jaxpr)):
         return None, f"f computes in {narrow}"
     steps = np.concatenate([_steps(array) for array in arrays])
