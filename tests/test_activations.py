@@ -1,4 +1,4 @@
-"""What is particular to single activations; the properties of all: test_cases.py."""
+"""Tests of single activations; test_cases.py tests the properties of all."""
 
 import jax
 import jax.numpy as jnp

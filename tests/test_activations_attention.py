@@ -77,7 +77,7 @@ def test_dropout_keeps_the_mean_and_needs_a_key():
 
 
 def by_hand(x, heads):
-    """Self-attention of (length, batch, embedding), one head after the other."""
+    """Self-attention of (length, batch, embedding) in a loop over the heads."""
     weights, biases = np.split(W_IN, 3), np.split(B_IN, 3)
     q, k, v = (x @ w.T + b for w, b in zip(weights, biases, strict=True))
     depth = x.shape[-1] // heads

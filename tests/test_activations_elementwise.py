@@ -68,7 +68,7 @@ def test_the_derivative_is_finite_at_finite_numbers(f, dtype, x64):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_forward_over_reverse_over_forward(name, x64):
-    """Four ways to a Hessian of a sum, which is diagonal."""
+    """Four ways to the diagonal Hessian of a sum."""
     f, x = function(name), jnp.array([-2.0, -0.25, 0.75, 2.5])
     expected = np.diag(jax.vmap(jax.grad(jax.grad(f)))(x))
 
@@ -83,7 +83,7 @@ def test_forward_over_reverse_over_forward(name, x64):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_sixteen_bit_floats_are_rounded_once(name, dtype, x64):
-    """At most half a unit in the last place from the float64 value, and a hair."""
+    """The error is at most half a unit in the last place, up to float32's rounding."""
     x = jnp.linspace(-6, 6, 241).astype(dtype)
     exact = np.asarray(function(name)(x.astype(jnp.float64)))
     error = np.abs(np.asarray(function(name)(x), np.float64) - exact)
@@ -92,7 +92,7 @@ def test_sixteen_bit_floats_are_rounded_once(name, dtype, x64):
 
 
 def test_small_derivatives_keep_their_digits():
-    """e^x is not (e^x - 1) + 1: PyTorch has a gradient at -20, and so has jaxgrad."""
+    """(e^x - 1) + 1 would be 0 at -20, where PyTorch and jaxgrad have a gradient."""
     for f in (activations.elu, activations.softplus, activations.celu):
         np.testing.assert_allclose(jax.grad(f)(-20.0), math.exp(-20), rtol=1e-5)
 

@@ -14,7 +14,7 @@ HOW = f"(cases changed? regenerate the golden values: {golden.REGENERATE})"
 TABLE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 GOLDEN = {id: entry for family in FAMILIES for id, entry in golden.load(family).items()}
 
-# Compiling takes all the time; only the float64 values need the optimised program.
+# Almost all of the time is compilation; only float64 needs the optimised program.
 compiled = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )

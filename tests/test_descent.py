@@ -1,4 +1,4 @@
-"""Paths and races: against a written-out loop, and what the table says."""
+"""Paths and races: against a Python loop, and the table of a race."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_path_is_compiled_once():
 
 @pytest.fixture(scope="module")
 def of_two():
-    """SGD on x^2 + y^2, where all is known: every step multiplies by 1 - 2 lr."""
+    """SGD on x^2 + y^2, where every step multiplies the point by 1 - 2 lr."""
     return race(
         {"sgd": optimizers.sgd, "still": lambda lr: optimizers.sgd(0.0 * lr)},
         SPHERE,

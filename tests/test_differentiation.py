@@ -87,7 +87,7 @@ FUNCTIONS = {
         lambda x, n: (-1) ** n * math.factorial(n) * ((x - 1j) ** -(n + 1.0)).imag,
     ),
     "tanh": (jnp.tanh, lambda x, n: TANH(np.tanh(x), n)),
-    # These three have rules of their own (custom_jvp) in JAX.
+    # These three have a custom_jvp in JAX.
     "softplus": (
         jax.nn.softplus,
         lambda x, n: np.log1p(np.exp(x)) if n == 0 else sigmoid(x, n - 1),
@@ -237,12 +237,12 @@ def test_default_steps():
 
 
 def test_the_difference_is_divided_by_the_rounded_step():
-    """1024 + 0.75 is 1025 in float16, 1024 - 0.75 is not 1023.25: divide by that."""
+    """In float16, 1024 + 0.75 rounds to 1025, so the distance is not 2 * 0.75."""
     x, step = jnp.float16(1024), jnp.float16(0.75)
     assert central_difference(lambda t: t, x, step) == 1
 
 
-# --- what f may be --------------------------------------------------------------
+# --- kinds of f -----------------------------------------------------------------
 
 
 def test_a_curve_and_a_pytree_keep_their_structure():
@@ -515,7 +515,7 @@ def test_results_without_a_derivative(make, result, message):
         make(lambda x: result)(2.0)
 
 
-# --- the public face and torch --------------------------------------------------
+# --- the public names and torch -------------------------------------------------
 
 
 def test_the_public_names():

@@ -1,4 +1,4 @@
-"""Right derivatives pass, wrong ones fail, kinks are told apart."""
+"""Correct derivatives pass, wrong ones fail, kinks are reported."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def test_a_correct_gradient_passes_in_float64():
     assert (report.dtype, report.checked, report.kinks) == ("float64", 5, ())
     assert report.modes == ("reverse", "forward") and report.notes == ()
     assert abs(worst_of(report).analytic - worst_of(report).numeric) < 1e-9
-    assert jnp.arange(1.0).dtype == np.float32  # the configuration is as it was
+    assert jnp.arange(1.0).dtype == np.float32  # the configuration has not changed
 
 
 def test_twenty_thousand_numbers_pass_in_bounded_memory(monkeypatch):
@@ -173,7 +173,7 @@ def test_the_mode_that_a_function_refuses_is_named():
 
 
 def test_modes_that_differ_are_found():
-    # A rule whose linear part is not linear: its transpose is that of another map.
+    # A rule with a non-linear tangent map, whose transpose belongs to another map.
     @jax.custom_jvp
     def op(x):
         return jnp.sin(x)
@@ -194,7 +194,7 @@ def test_second_order_is_checked_on_request():
     def op(x):
         return jnp.sin(x)
 
-    # Right to first order; its own derivative is not that of the cosine.
+    # Correct to first order; its second derivative is wrong.
     op.defjvp(
         lambda p, t: (
             op(*p),
@@ -221,7 +221,7 @@ def test_non_finite_derivatives_fail():
     report = check_gradients(lambda x: jnp.sqrt(x).sum())(jnp.array([0.0, 1.0]))
     assert not report.ok and report.failures == 1
     assert np.isinf(worst_of(report).analytic)
-    # Where f itself is not finite, that is what has to be said, and nothing warns.
+    # If f itself is not finite, the report says so, without a warning.
     for x in (0.0, -1.0):
         assert "f is not finite here" in str(check_gradients(jnp.log)(x))
 
@@ -235,7 +235,7 @@ def test_big_jacobians_go_through_forward_mode():
     assert report.ok and report.checked == n * n
 
 
-def test_the_forward_road_of_big_jacobians(monkeypatch):
+def test_big_jacobians_by_forward_mode(monkeypatch):
     monkeypatch.setattr("jaxgrad.gradcheck._evaluate.BATCH_BYTES", 400)
     report = check_gradients(lambda x: jnp.sin(x) * x[0])(jnp.linspace(0, 1, 12))
     assert report.ok and report.modes == ("forward", "reverse")
@@ -256,7 +256,7 @@ def test_functions_that_cannot_be_batched_are_called_one_by_one():
         check_gradients(f)(jnp.ones(2))
 
 
-def test_aux_is_left_out_and_tolerances_can_be_given():
+def test_aux_is_ignored_and_tolerances_can_be_given():
     assert (
         check_gradients(lambda x: (x.sum(), x), has_aux=True)(jnp.ones(2)).checked == 2
     )
@@ -277,7 +277,7 @@ def ctc(log_probs):
 
 
 def test_ctc_loss_whose_gradient_is_torch_s_fails():
-    # torch's rule presumes a log_softmax before it: alone it is no derivative.
+    # torch's rule assumes a log_softmax before it; alone it is not the derivative.
     assert not check_gradients(ctc)(jax.nn.log_softmax(CTC, axis=-1)).ok
 
 

@@ -1,4 +1,4 @@
-"""What is particular to single losses; the properties of all: test_cases.py."""
+"""Tests of single losses; test_cases.py tests the properties of all."""
 
 import jax
 import jax.numpy as jnp
@@ -150,7 +150,7 @@ def test_the_compiled_gradient_has_no_scatter(loss):
     program = jax.jit(jax.value_and_grad(step)).lower(LOGITS, LABELS, WEIGHT)
     assert "scatter" not in program.as_text()
     indexed = jax.jit(jax.grad(lambda x: x[jnp.arange(4), LABELS].sum()))
-    assert "scatter" in indexed.lower(LOGITS).as_text(), "the check sees a scatter"
+    assert "scatter" in indexed.lower(LOGITS).as_text(), "the check finds a scatter"
 
 
 def test_a_wrong_shift_would_lose_every_digit():

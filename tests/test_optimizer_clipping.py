@@ -1,4 +1,4 @@
-"""Clipping: torch's 1e-6, every norm, and what is not finite."""
+"""Clipping: torch's 1e-6, every norm, NaN and infinity."""
 
 import math
 from typing import Any

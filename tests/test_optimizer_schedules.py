@@ -110,6 +110,6 @@ def test_errors(make, message):
 
 
 def test_a_cycle_may_end_at_the_top():
-    """PyTorch refuses only the step past it, as the way down has no length."""
+    """PyTorch refuses only the step after it, as the way down has no length."""
     schedule = optimizers.one_cycle_lr(1.0, 5, pct_start=1.0, anneal_strategy="linear")
     np.testing.assert_allclose(schedule(jnp.arange(5)), [0.04, 0.28, 0.52, 0.76, 1.0])

@@ -1,4 +1,4 @@
-"""The optimizers: torch's golden trajectories, and what Optax expects of each."""
+"""The optimizers: torch's golden trajectories, and Optax's conventions."""
 
 import json
 from pathlib import Path
@@ -75,7 +75,7 @@ def _golden_float32_error(case: Case, scheduled: bool) -> float:
 
 
 def params_for(name, dtype=jnp.float32):
-    """A pytree with every shape the optimizer takes, and with a None."""
+    """A pytree with every shape that the optimizer accepts, and with a None."""
     tree = {"w": jnp.array([[1.0, -2.0], [3.0, 0.5]], dtype), "none": None}
     if name != "muon":
         tree |= {"b": jnp.array([0.1, -0.2], dtype), "s": jnp.asarray(2.0, dtype)}
@@ -307,7 +307,7 @@ def test_options_that_torch_refuses_are_refused(name, options, message):
 
 
 def test_python_does_not_branch_on_traced_hyperparameters():
-    """Momentum 0 that is only known under jit: torch then ignores the dampening."""
+    """With a traced momentum of 0, dampening is ignored, as in torch."""
 
     def update(momentum, dampening):
         optimizer = optimizers.sgd(1.0, momentum, dampening)

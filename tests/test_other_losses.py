@@ -1,4 +1,4 @@
-"""What is particular to the losses of `cases_losses.py`: faults, limits, kinks."""
+"""Tests of single losses of `cases_losses.py`: errors, limits, kinks."""
 
 import warnings
 from typing import Any
@@ -277,7 +277,7 @@ def test_hessians_equal_their_closed_forms(x64):
 
 
 def test_ctc_of_logits_has_the_gradient_of_the_probability(x64):
-    """Below a log-softmax, what PyTorch adds to the gradient cancels."""
+    """The term that PyTorch adds to the gradient cancels in a log-softmax."""
     logits = jnp.asarray(numbers(3, 1, 3), jnp.float64)
 
     def loss(logits):

@@ -1,8 +1,8 @@
 """Side by side with PyTorch: the table of cases, and calls drawn at random.
 
-Both run in float64. The random calls cross what the table lists singly: every
-option with every shape, labels ignored or not, and logits from 1 to 1e300, -inf
-and NaN among them.
+Both run in float64. The random calls combine what the table lists one by one: every
+option with every shape, labels ignored or not, and logits from 1 to 1e300, with -inf
+and NaN.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pictures of a classifier's errors: what stands in them."""
+"""The contents of the figures of a classifier's errors."""
 
 from typing import Any
 
