@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int
 
 from jaxgrad._checks import check_int, check_integer, check_shape
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.mnist._dataset import Split
 from jaxgrad.mnist._sharding import constrained, replicated
