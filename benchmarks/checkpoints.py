@@ -25,9 +25,11 @@ import tyro
 
 from benchmarks._timing import machine
 from experiments._command import run_as_script, section, table
+from experiments.mnist_mlp import mlp
+from jaxgrad import training
+from jaxgrad.datasets import Dataset, load
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import checkpoints, model, training
-from jaxgrad.mnist.data import Dataset, load
+from jaxgrad.training import checkpoints
 
 SIZES = (784, 1024, 512, 10)
 OPTIMIZERS = {"sgd": optax.sgd(0.01), "adam": optax.adam(1e-3)}
@@ -89,7 +91,7 @@ def _costs(
     optimizer: optax.GradientTransformation,
     folder: Path,
 ) -> Costs:
-    apply, params = model.mlp(jax.random.key(0), SIZES)
+    apply, params = mlp(jax.random.key(0), SIZES)
     start = training.Progress(training.init(jax.random.key(1), params, optimizer))
     steps = training.advance(
         apply,
@@ -100,7 +102,7 @@ def _costs(
         epochs=config.epochs + 1,
         batch_size=config.batch_size,
     )
-    checkpoints.make_ready(folder, start, RUN, keep=KEPT)
+    checkpoints.prepare(folder, start, RUN, keep=KEPT)
     return _timed(steps, folder)
 
 

@@ -28,9 +28,10 @@ import tyro
 from benchmarks._timing import machine, ratio, take_turns
 from benchmarks.mnist_notebook import Digits
 from experiments._command import run_as_script, section, table
+from experiments.mnist_mlp import mlp
+from jaxgrad import training
+from jaxgrad.datasets import Dataset, Split, load
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import model, training
-from jaxgrad.mnist.data import Dataset, Split, load
 
 SIZES = (784, 1024, 512, 10)
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -185,7 +186,7 @@ def _side_of(
 
 
 def _jaxgrad_side(config: Config, dataset: Dataset, params: Any) -> Side:
-    apply, _ = model.mlp(jax.random.key(0), SIZES)
+    apply, _ = mlp(jax.random.key(0), SIZES)
     optimizer = optax.sgd(config.lr)
     train, test = jax.tree.map(jnp.asarray, (dataset.train, dataset.test))
     state = training.init(jax.random.key(0), params, optimizer)

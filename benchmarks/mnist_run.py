@@ -3,7 +3,7 @@
     python -m benchmarks.mnist_run --data-dir FOLDER [--epochs 20] [--turns 3]
 
 On one side the notebook's program in PyTorch (`benchmarks.mnist_notebook`), on the
-other `python -m experiments.mnist_mlp --no-lessons`, which also judges the network
+other `python -m experiments.mnist_mlp --no-side-runs`, which also judges the network
 class by class and draws its pictures. Imports, reading the files and compilation count
 on both sides, and they take turns. Measure on an idle machine.
 """
@@ -24,7 +24,7 @@ import tyro
 
 from benchmarks._timing import machine, ratio, take_turns
 from experiments._command import run_as_script, section, table
-from jaxgrad.mnist.data import VARIABLE
+from jaxgrad.datasets import DATA_DIR_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def notebook(options: list[str]) -> float:
 def jaxgrad(options: list[str]) -> float:
     """Run the experiment; the accuracy that it writes."""
     with tempfile.TemporaryDirectory() as folder:
-        options = [*options, "--no-lessons", "--output-dir", folder]
+        options = [*options, "--no-side-runs", "--output-dir", folder]
         _process("experiments.mnist_mlp", "--dataset", "mnist", *options)
         last = (
             Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
@@ -66,9 +66,11 @@ def jaxgrad(options: list[str]) -> float:
 
 def run(config: Config) -> Result:
     """Let both take turns."""
-    folder = config.data_dir or os.environ.get(VARIABLE)
+    folder = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if folder is None:
-        raise ValueError(f"expected --data-dir or {VARIABLE}, the folder of MNIST")
+        raise ValueError(
+            f"expected --data-dir or {DATA_DIR_VARIABLE}, the folder of MNIST"
+        )
     if min(config.epochs, config.turns) < 1:
         raise ValueError("expected --epochs and --turns of at least 1")
     options = ["--data-dir", str(folder), "--epochs", str(config.epochs)]

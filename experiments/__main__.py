@@ -22,7 +22,7 @@ from experiments._reproduction import (
     compare,
     write_rows,
 )
-from jaxgrad.mnist.data import load
+from jaxgrad.datasets import load
 
 EXPERIMENTS = (
     "arrays",

@@ -11,10 +11,11 @@ import pytest
 from experiments import explain as experiment
 from experiments import two_layer_net as network
 from experiments._command import run_as_script
+from experiments._mnist_mlp import network as model
 from experiments.explain import _functions as functions
 from experiments.explain import _hunt as hunts
+from jaxgrad import datasets as data
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import data, model
 
 PAGES = {
     "backprop",

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch")
 
 from benchmarks import mnist_epoch as benchmark  # noqa: E402 (needs torch)
 from benchmarks import mnist_notebook, mnist_run  # noqa: E402
-from jaxgrad import optimizers  # noqa: E402
-from jaxgrad.mnist import model, training  # noqa: E402
-from jaxgrad.mnist.data import load  # noqa: E402
+from experiments.mnist_mlp import mlp  # noqa: E402
+from jaxgrad import optimizers, training  # noqa: E402
+from jaxgrad.datasets import load  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
@@ -62,7 +62,7 @@ def epoch_of_both(dataset, sizes, batch_size, ours, theirs):
         theirs(net.parameters()),
         benchmark.torch_batches(tensors, order, batch_size),
     )
-    apply, _ = model.mlp(jax.random.key(0), sizes)
+    apply, _ = mlp(jax.random.key(0), sizes)
     state, losses = training.train_epoch(
         apply,
         benchmark.example_loss,
@@ -131,7 +131,7 @@ def test_a_torch_linear_layer_starts_within_our_bounds():
     """Uniform with the bound 1/sqrt(inputs), for weight and bias."""
     torch.manual_seed(0)
     layer = torch.nn.Linear(784, 1024)
-    _, params = model.mlp(jax.random.key(0), (784, 1024))
+    _, params = mlp(jax.random.key(0), (784, 1024))
     ours = params["fc1"]
     for theirs, mine in ((layer.weight, ours["kernel"]), (layer.bias, ours["bias"])):
         theirs, mine = theirs.detach().numpy(), np.asarray(mine)
@@ -154,7 +154,7 @@ def test_what_the_notebook_says_of_parameters_that_are_changed():
 
 
 def test_no_grad_without_its_parentheses_is_a_type_error():
-    from experiments.mnist_mlp._lessons import without_parentheses
+    from experiments._mnist_mlp.side_runs import without_parentheses
 
     with pytest.raises((TypeError, AttributeError)) as raised:
         with torch.no_grad:

@@ -27,9 +27,9 @@ from experiments._command import parse, section, table
 from experiments._facts import Fact, Section
 from experiments.explain._functions import backprop, first_batch, two_layer_net
 from experiments.explain._hunt import STEPS, Descent, Hunt, hunt
-from experiments.mnist_mlp import HIDDEN
+from experiments.mnist_mlp import HIDDEN, mlp
+from jaxgrad import datasets
 from jaxgrad.inspection import Explanation, Step
-from jaxgrad.mnist import data, model
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def _check(config: Config) -> None:
 
 def _perceptron(config: Config, key: jax.Array) -> tuple[Explanation, str]:
     """The report of the untrained network on its first batch."""
-    dataset = data.load(config.dataset, config.data_dir)
+    dataset = datasets.load(config.dataset, config.data_dir)
     images, labels = (jnp.asarray(part[: config.batch_size]) for part in dataset.train)
     sizes = (images[0].size, *HIDDEN, dataset.num_classes)
-    _, params = model.mlp(key, sizes)
+    _, params = mlp(key, sizes)
     explained = jaxgrad.explain(first_batch)
     scaled = images.astype(jnp.float32) / dataset.white
     return explained(params, scaled, labels), str(dataset)
