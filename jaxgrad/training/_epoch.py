@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int
 
 from jaxgrad._checks import check_int, check_integer, check_shape
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
 from jaxgrad.training._batches import Batches, make_batches, shuffle
