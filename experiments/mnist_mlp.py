@@ -147,12 +147,7 @@ def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> Result:
     """Train, report, and compare the accuracy with the target."""
     config = parse(Config, argv, "mnist_mlp")
-    processes.join(
-        config.coordinator,
-        config.num_processes,
-        config.process_id,
-        config.distributed,
-    )
+    processes.join(config)
     try:
         result = run(config, train_and_record)
     except processes.Stopped as stopped:

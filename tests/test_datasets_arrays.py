@@ -1,4 +1,4 @@
-"""Own arrays as a data set, and what a data set checks about itself."""
+"""Your own arrays as a data set, and the checks of a data set."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
 @pytest.mark.parametrize(
     ("fraction", "size"), [(0.2, 2), (0.5, 5), (0.01, 1), (0.99, 9)]
 )
-def test_each_image_stands_in_one_split_with_its_label(fraction, size):
+def test_each_image_is_in_one_split_with_its_label(fraction, size):
     dataset = from_arrays(PIXELS, np.arange(10), key=KEY, test_fraction=fraction)
     assert len(dataset.test.labels) == size
     both = [*dataset.train.labels, *dataset.test.labels]
@@ -26,7 +26,7 @@ def test_each_image_stands_in_one_split_with_its_label(fraction, size):
         np.testing.assert_array_equal(split.images, PIXELS[split.labels])
 
 
-def test_the_key_rules_the_shuffle():
+def test_the_key_determines_the_shuffle():
     def order(seed):
         data = from_arrays(PIXELS, np.arange(10), key=jax.random.key(seed))
         return data.train.labels.tolist()
@@ -46,7 +46,7 @@ def test_the_key_rules_the_shuffle():
     ],
     ids=["float32", "float64", "reciprocal", "jax"],
 )
-def test_pixels_that_were_scaled_are_taken_back_exactly(scaled, white):
+def test_scaled_pixels_are_converted_back_exactly(scaled, white):
     labels = np.arange(10, dtype=np.uint8)
     expected = from_arrays(PIXELS, labels, key=KEY, white=white)
     dataset = from_arrays(scaled(PIXELS, white), labels, key=KEY, white=white)
@@ -99,7 +99,7 @@ BAD_ARRAYS = {
 
 @pytest.mark.message
 @pytest.mark.parametrize("case", BAD_ARRAYS)
-def test_arrays_that_make_no_data_set_are_refused(case):
+def test_invalid_arrays_are_refused(case):
     changes, kind, fault = BAD_ARRAYS[case]
     arguments = {"images": PIXELS, "labels": np.arange(10), "key": KEY} | changes
     with pytest.raises(kind, match=fault):
@@ -127,7 +127,7 @@ BAD_SPLITS = {
 
 @pytest.mark.message
 @pytest.mark.parametrize("case", BAD_SPLITS)
-def test_a_data_set_checks_what_it_holds(case):
+def test_a_data_set_checks_its_arrays(case):
     images, labels, kind, fault = BAD_SPLITS[case]
     split = Split(
         PIXELS if images is None else images,
@@ -137,7 +137,7 @@ def test_a_data_set_checks_what_it_holds(case):
         small_dataset(train=split)
 
 
-def test_a_data_set_reads_well():
+def test_a_data_set_prints_its_sizes_and_source():
     text = "small: 10 training and 10 test images of 2 x 3 pixels, 10 classes (a test)"
     assert str(small_dataset()) == text
     assert repr(small_dataset()) == f"<Dataset {text}>"

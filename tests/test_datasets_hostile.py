@@ -1,7 +1,7 @@
-"""A folder with one hostile file: MNIST is refused by that file's name, or it is MNIST.
+"""A folder with one hostile file: `load` names that file, or the file is MNIST.
 
-Seeded mutations of each of the four files of a small MNIST, packed and unpacked. What
-unpacks to the canonical bytes is MNIST, whatever its gzip header says; all else is not.
+Seeded mutations of each of the four files of a small MNIST, packed and unpacked. A file
+that unpacks to the canonical bytes is MNIST, whatever its gzip header says.
 """
 
 import gzip
@@ -67,7 +67,7 @@ def swap(rng, data):
 
 
 def overwrite(rng, data):
-    """A run of bytes becomes noise."""
+    """Replace a run of bytes by noise."""
     at, noise = int(rng.integers(len(data))), rng.bytes(rng.integers(1, 40))
     return data[:at] + noise + data[at + len(noise) :]
 
@@ -86,7 +86,7 @@ MUTATIONS = (
 
 
 def unpacked(data):
-    """What the bytes hold, gunzipped if need be; None if they are no whole gzip."""
+    """The bytes, gunzipped if gzipped; None if the gzip file is incomplete."""
     if data[:2] != b"\x1f\x8b":
         return data
     try:
@@ -116,7 +116,7 @@ MUTATIONS_OF_GZIP = (
 
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
-    """A folder with a small MNIST that counts as MNIST."""
+    """A folder with a small MNIST that `load` accepts as MNIST."""
     accept(monkeypatch, FILES)
     write(tmp_path, FILES, packed=False)
     return tmp_path
@@ -132,7 +132,7 @@ def is_mnist(dataset):
         np.testing.assert_array_equal(read[name], array)
 
 
-def judge(folder, name, data):
+def outcome(folder, name, data):
     """Load with one file replaced: "read" as MNIST, or "refused" by its name."""
     path = folder / name
     path.write_bytes(data)
@@ -158,7 +158,7 @@ def test_a_mutated_file_of_mnist_is_refused_by_name(folder, mutation):
         for i in range(PER_KIND):
             data = mutation(rng, FILES[name])
             packed = gzip.compress(data, mtime=0) if i % 2 else data
-            outcomes.append(judge(folder, name, packed))
+            outcomes.append(outcome(folder, name, packed))
     assert len(outcomes) == 4 * PER_KIND
     assert outcomes.count("refused") >= 4 * PER_KIND - 5  # two flips may cancel out
 
@@ -166,7 +166,7 @@ def test_a_mutated_file_of_mnist_is_refused_by_name(folder, mutation):
 def test_a_corrupt_gzip_is_refused_by_name_unless_it_unpacks_to_mnist(folder):
     rng = np.random.default_rng(2)
     outcomes = [
-        judge(folder, name, corrupt_gzip(rng, FILES[name]))
+        outcome(folder, name, corrupt_gzip(rng, FILES[name]))
         for name in NAMES
         for _ in range(4 * PER_KIND)
     ]
@@ -191,7 +191,7 @@ def as_folder(path):
 
 
 def as_folder_of_itself(path):
-    """What some unpacking programs leave: NAME/NAME."""
+    """NAME/NAME, as some unpacking programs leave it."""
     path.mkdir()
     (path / path.name).write_bytes(FILES[path.name])
 
@@ -232,7 +232,7 @@ def as_link_to_another_file(path):
     ],
     ids=lambda f: f.__name__,
 )
-def test_what_is_no_such_file_is_refused_by_name(folder, name, put):
+def test_anything_but_a_regular_file_is_refused_by_name(folder, name, put):
     path = folder / name
     path.unlink()
     put(path)
@@ -256,7 +256,7 @@ def misnamed(path):
 @pytest.mark.message
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("put", [dangling, circular, misnamed])
-def test_a_file_that_is_not_there_is_named(folder, name, put):
+def test_a_missing_file_is_named(folder, name, put):
     path = folder / name
     path.unlink()
     put(path)
@@ -271,20 +271,20 @@ def test_a_link_to_the_right_file_is_read(folder, tmp_path):
     is_mnist(load("mnist", folder))
 
 
-def test_files_of_each_others_names_are_refused(folder):
-    """Training and test images exchanged: both are whole IDX files."""
+def test_swapped_files_are_refused(folder):
+    """Training and test images swapped: both are valid IDX files."""
     for one, other in ((0, 2), (1, 3), (0, 1)):
-        judge(folder, NAMES[one], FILES[NAMES[other]])
-        judge(folder, NAMES[other], FILES[NAMES[one]])
+        outcome(folder, NAMES[one], FILES[NAMES[other]])
+        outcome(folder, NAMES[other], FILES[NAMES[one]])
 
 
-def test_the_right_shape_with_other_numbers_is_not_mnist(folder):
+def test_other_numbers_of_the_right_shape_are_not_mnist(folder):
     """Fashion-MNIST has MNIST's names and shapes."""
     rng = np.random.default_rng(4)
     for name, array in ARRAYS.items():
         for _ in range(10):
             other = rng.integers(0, 10, array.shape, np.uint8)
-            assert judge(folder, name, idx_bytes(other)) == "refused"
+            assert outcome(folder, name, idx_bytes(other)) == "refused"
 
 
 @pytest.mark.mnist

@@ -1,4 +1,4 @@
-"""read_idx: whatever the bytes, their exact array or an error that names the file."""
+"""read_idx returns the exact array of any file, or an error that names the file."""
 
 import gzip
 import math
@@ -44,13 +44,13 @@ def test_unusual_shapes_are_read(tmp_path, shape):
     )
 
 
-def test_the_content_tells_whether_a_file_is_packed_not_its_name(tmp_path):
+def test_the_content_decides_whether_a_file_is_gzipped(tmp_path):
     raw = written(tmp_path, IMAGES, "raw.gz")
     packed = written(tmp_path, gzip.compress(IMAGES), "packed")
     np.testing.assert_array_equal(read_idx(raw), read_idx(str(packed)))
 
 
-def test_the_array_is_new_and_may_be_written(tmp_path):
+def test_the_array_is_new_and_writable(tmp_path):
     array = read_idx(written(tmp_path, IMAGES))
     array[:] = 0
     assert read_idx(tmp_path / "file").max() == 23
@@ -89,7 +89,7 @@ HOSTILE = {
 
 @pytest.mark.message
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_hostile_file_is_refused_by_name_and_fault(tmp_path, case):
+def test_a_hostile_file_is_refused_with_its_name_and_fault(tmp_path, case):
     data, fault = HOSTILE[case]
     path = written(tmp_path, data)
     with pytest.raises(ValueError, match=fault) as error:
@@ -109,7 +109,7 @@ def peak_of(call):
         tracemalloc.stop()
 
 
-def test_no_memory_is_taken_on_the_word_of_a_header(tmp_path):
+def test_a_header_alone_allocates_no_memory(tmp_path):
     path = written(tmp_path, header(8, 2**30) + bytes(100))
 
     def refuse():
@@ -133,7 +133,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, promised):
 
 
 @pytest.mark.message
-def test_the_limit_may_be_moved(tmp_path):
+def test_the_limit_is_an_option(tmp_path):
     path = written(tmp_path, IMAGES)
     assert read_idx(path, max_bytes=24).size == 24
     with pytest.raises(ValueError, match="hold at most 23 bytes"):
@@ -143,7 +143,7 @@ def test_the_limit_may_be_moved(tmp_path):
 
 
 @pytest.mark.message
-def test_what_is_no_file_is_refused(tmp_path):
+def test_anything_but_a_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=f"{tmp_path} to be a file, got a folder"):
         read_idx(tmp_path)
     with pytest.raises(FileNotFoundError, match="absent to be a file, got nothing"):
@@ -152,7 +152,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         read_idx("/dev/zero")
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError):
         read_idx(tmp_path / "pipe")
@@ -162,7 +162,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 def understood(data):
-    """What the bytes hold, or None; shares no code with the library."""
+    """The array of the bytes, or None; shares no code with the library."""
     if data[:2] == b"\x1f\x8b":
         try:
             data = gzip.decompress(data)
@@ -206,7 +206,7 @@ def mutated(rng, data):
     return bytes(data)
 
 
-def test_no_mutated_file_is_read_wrongly(tmp_path):
+def test_a_mutated_file_is_read_exactly_or_refused(tmp_path):
     rng = np.random.default_rng(2024)
     sources = [
         idx_bytes(rng.integers(0, 100, (5, 2, 3)).astype(kind)) for kind in CODES
@@ -220,7 +220,7 @@ def test_no_mutated_file_is_read_wrongly(tmp_path):
         try:
             result = read_idx(path)
         except ValueError as fault:
-            assert expected is None, f"refused a sound file: {fault}\n{data!r}"
+            assert expected is None, f"refused a valid file: {fault}\n{data!r}"
             assert str(path) in str(fault)
             outcomes["refused"] += 1
         else:

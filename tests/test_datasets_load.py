@@ -27,7 +27,7 @@ IMAGES = "train-images-idx3-ubyte"
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """A small MNIST counts as MNIST; no folder is named, TFDS's own one is empty."""
+    """`load` accepts a small MNIST; no folder is named, the cache of TFDS is empty."""
     accept(monkeypatch, FILES)
     monkeypatch.delenv("JAXGRAD_DATA_DIR", raising=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
@@ -70,7 +70,7 @@ def test_a_folder_is_read(small, tmp_path, name, packed):
     assert dataset.source == f"the files in {tmp_path}"
 
 
-def test_the_variable_names_a_folder_and_the_argument_goes_first(
+def test_the_argument_goes_before_the_environment_variable(
     small, tmp_path, monkeypatch
 ):
     write(tmp_path / "here", FILES)
@@ -80,7 +80,7 @@ def test_the_variable_names_a_folder_and_the_argument_goes_first(
     assert_is_the_small_mnist(load("auto", str(tmp_path / "here")))
 
 
-def test_the_home_is_expanded(small, tmp_path, monkeypatch):
+def test_the_home_directory_is_expanded(small, tmp_path, monkeypatch):
     write(tmp_path / "digits", FILES)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert_is_the_small_mnist(load("mnist", "~/digits"))
@@ -88,7 +88,7 @@ def test_the_home_is_expanded(small, tmp_path, monkeypatch):
 
 @pytest.mark.message
 @pytest.mark.parametrize("name", ["mnist", "auto"])
-def test_a_faulty_folder_is_an_error_and_no_reason_to_look_elsewhere(
+def test_a_faulty_folder_is_an_error_and_nothing_else_is_tried(
     small, tmp_path, name, monkeypatch
 ):
     def unexpected(*_):
@@ -134,9 +134,7 @@ FAULTS = {
 @pytest.mark.message
 @pytest.mark.parametrize("packed", [False, True], ids=["raw", "gz"])
 @pytest.mark.parametrize("case", FAULTS)
-def test_a_file_that_is_not_mnists_is_refused_by_name_and_fault(
-    small, tmp_path, case, packed
-):
+def test_a_wrong_file_is_refused_with_its_name_and_fault(small, tmp_path, case, packed):
     name, data, fault = FAULTS[case]
     write(tmp_path, FILES | {name: data}, packed)
     with pytest.raises(ValueError, match=fault) as error:
@@ -146,7 +144,7 @@ def test_a_file_that_is_not_mnists_is_refused_by_name_and_fault(
 
 
 @pytest.mark.mnist
-def test_the_real_files_take_well_under_a_second():
+def test_the_real_files_load_in_under_a_second():
     start = time.process_time()  # other processes on the machine do not count
     dataset = load("mnist")
     assert time.process_time() - start < 1
@@ -160,7 +158,7 @@ def test_the_real_files_take_well_under_a_second():
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the small MNIST on this machine and does to a request what it is told."""
+    """Serves the small MNIST on this machine, with the fault that a test sets."""
 
     daemon_threads = True
 
@@ -224,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(small, monkeypatch):
-    """TFDS's MNIST builder with the addresses of a server on this machine."""
+    """A server on this machine, whose URLs replace those in the registry of TFDS."""
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
     with Server() as server:
@@ -250,7 +248,7 @@ def test_tfds_downloads_once_and_then_needs_no_network(
     server.fault = "forbidden"
     assert_is_the_small_mnist(load("auto"))
     assert len(server.requests) == 5
-    # What stands there is TFDS's cache indeed: its manager finds it, too.
+    # The folder is a valid cache of TFDS: its own manager finds the files.
     manager = tfds.download.DownloadManager(
         download_dir=folder.parent, dataset_name="mnist", url_infos=server.url_infos
     )
@@ -275,7 +273,7 @@ def test_tfds_downloads_once_and_then_needs_no_network(
         ("trickling", "no answer within 1 s"),
     ],
 )
-def test_a_failed_download_is_one_line_and_leaves_no_half_file(
+def test_a_failed_download_is_one_line_and_leaves_no_partial_file(
     server, tmp_path, fault, reason, monkeypatch
 ):
     monkeypatch.setattr(_tfds, "STALL_SECONDS", 0.5)
@@ -303,7 +301,7 @@ def test_a_forbidding_host_is_not_asked_for_files(server):
 
 
 @pytest.mark.message
-def test_a_silent_host_is_given_up_in_time(server, tmp_path, monkeypatch):
+def test_a_silent_host_is_abandoned_in_time(server, tmp_path, monkeypatch):
     assert _tfds.PROBE_SECONDS <= 3
     monkeypatch.setattr(_tfds, "PROBE_SECONDS", 0.3)
     server.fault = "silent"
@@ -318,7 +316,7 @@ def test_a_silent_host_is_given_up_in_time(server, tmp_path, monkeypatch):
     assert "\n" not in message
 
 
-def test_even_a_name_that_is_looked_up_for_ever_is_given_up(small, monkeypatch):
+def test_an_endless_name_lookup_is_abandoned(small, monkeypatch):
     never = threading.Event()
     monkeypatch.setattr(_tfds, "PROBE_SECONDS", 0.2)
     monkeypatch.setattr(_tfds, "_fault_of_request", lambda *_: str(never.wait(20)))
@@ -345,7 +343,7 @@ def test_a_cache_that_cannot_be_written_is_unavailable(server, tmp_path):
 
 
 @pytest.mark.message
-def test_a_damaged_cache_is_an_error_that_says_what_to_do(server, tmp_path):
+def test_a_damaged_cache_is_an_error_with_its_remedy(server, tmp_path):
     load("mnist")
     folder = tmp_path / "tfds" / "downloads" / "mnist"
     damaged = next(path for path in folder.iterdir() if path.suffix == ".gz")
@@ -370,9 +368,7 @@ def put_into_tfds_cache(tfds, data_dir, folder):
         )
 
 
-def test_tfdss_own_addresses_and_cache_lead_to_the_files(
-    small, offline, tfds, tmp_path
-):
+def test_the_files_are_found_in_the_cache_of_tfds(small, offline, tfds, tmp_path):
     with pytest.raises(ConnectionError):
         load("mnist")
     write(tmp_path / "files", FILES)
@@ -381,7 +377,9 @@ def test_tfdss_own_addresses_and_cache_lead_to_the_files(
 
 
 @pytest.mark.mnist
-def test_the_real_files_in_tfdss_cache_are_mnist(offline, tfds, tmp_path, monkeypatch):
+def test_the_real_files_in_the_cache_of_tfds_are_mnist(
+    offline, tfds, tmp_path, monkeypatch
+):
     folder = Path(os.environ["JAXGRAD_DATA_DIR"])
     expected = load("mnist")
     put_into_tfds_cache(tfds, tmp_path, folder)
@@ -396,7 +394,7 @@ def test_the_real_files_in_tfdss_cache_are_mnist(offline, tfds, tmp_path, monkey
 # --- the digits, and auto ----------------------------------------------------------
 
 
-def test_the_digits_are_all_there_once_and_balanced():
+def test_each_digit_is_there_once_and_classes_are_balanced():
     digits = importlib.import_module("sklearn.datasets").load_digits()
     dataset = load("digits")
     assert (dataset.name, dataset.num_classes, dataset.white) == ("digits", 10, 16)
@@ -413,7 +411,7 @@ def test_the_digits_are_all_there_once_and_balanced():
     assert dataset.test.labels[0] == digits.target[40]
 
 
-def test_auto_takes_the_digits_and_gives_the_reason(small, offline):
+def test_auto_falls_back_to_the_digits_and_gives_the_reason(small, offline):
     dataset = load("auto")
     assert dataset.name == "digits"
     assert dataset.source == (
@@ -445,7 +443,7 @@ def test_a_missing_package_is_named_with_its_remedy(small, monkeypatch):
     assert "tensorflow_datasets" in load("auto").source
 
 
-def test_the_import_of_the_module_brings_no_package_of_the_extra():
+def test_importing_datasets_imports_no_package_of_the_extra():
     code = (
         "import sys, jaxgrad.datasets\n"
         "extras = {'tensorflow_datasets', 'sklearn', 'flax', 'requests', 'tqdm'}\n"

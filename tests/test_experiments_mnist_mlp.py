@@ -1,4 +1,4 @@
-"""The experiment on MNIST: its numbers on the digits, its files, its command line."""
+"""The MNIST experiment: its numbers on the digits, its files, its command line."""
 
 import contextlib
 import io
@@ -65,7 +65,7 @@ def test_the_same_options_give_the_same_parameters_to_the_bit(ran):
     )
 
 
-def test_prints_what_the_brief_reader_looks_for(ran):
+def test_prints_all_sections(ran):
     _, printed = ran
     assert "1,440 training and 357 test images of 8 x 8 pixels" in printed
     assert "23 batches of 64 an epoch, 32 in the last" in printed
@@ -116,13 +116,13 @@ def test_a_row_is_in_the_file_when_its_epoch_ends(tmp_path):
         assert json.loads(lines[-1])["test_loss"] is None  # NaN is no JSON
 
 
-def test_writes_its_pictures(ran, folder):
+def test_writes_the_pictures(ran, folder):
     del ran
     for name in ("losses", "accuracy", "classes", "confusion", "most_wrong"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_doubling_is_exact_and_three_layers_cube_it(ran):
+def test_doubling_three_layers_multiplies_the_logits_by_eight(ran):
     doubling = ran[0].side_runs.doubling
     assert doubling.parameters.tolist() == [2.0, 2.0]
     assert doubling.logits.tolist() == [8.0, 8.0]
@@ -131,7 +131,7 @@ def test_doubling_is_exact_and_three_layers_cube_it(ran):
     assert float(doubling.before.loss) == ran[0].epochs[-1].test_loss
 
 
-def test_doubling_tells_a_factor_that_is_off():
+def test_factors_show_a_deviation():
     values = jnp.array([0.0, 1.0, -2.0])
     assert side_runs._factors(2.0 * values, values).tolist() == [2.0, 2.0]
     assert side_runs._factors(jnp.array([0.0, 2.0, -5.0]), values).tolist() == [
@@ -146,7 +146,7 @@ def test_evaluation_needs_less_memory_than_training(ran):
     assert memory.gradients == 4 * 596_490
 
 
-def test_every_batch_size_gets_its_steps(ran):
+def test_each_batch_size_takes_its_number_of_steps(ran):
     trials = ran[0].side_runs.trials
     assert [(t.batch_size, t.steps) for t in trials] == [(64, 23), (256, 6), (1024, 2)]
     # More steps, more learned; and 64 is the run's own batch size.
@@ -163,13 +163,15 @@ def test_own_arrays_are_split_and_learned(ran):
     assert own.epochs[-1].test_accuracy > 0.95
 
 
-def test_bars_are_where_their_labels_say():
+def test_bars_match_their_labels():
     images, labels = side_runs.bars(jax.random.key(0), 64)
     assert set(labels.tolist()) == {0, 1}
-    lying = images.min(axis=2).max(axis=1) >= 127  # a row that is bright throughout
-    standing = images.min(axis=1).max(axis=1) >= 127
-    np.testing.assert_array_equal(standing, labels == 1)
-    np.testing.assert_array_equal(lying, labels == 0)
+    horizontal = (
+        images.min(axis=2).max(axis=1) >= 127
+    )  # a row that is bright throughout
+    vertical = images.min(axis=1).max(axis=1) >= 127
+    np.testing.assert_array_equal(vertical, labels == 1)
+    np.testing.assert_array_equal(horizontal, labels == 0)
 
 
 def test_the_share_of_averaging():
@@ -177,7 +179,7 @@ def test_the_share_of_averaging():
     assert report.averaging_share(epoch) == pytest.approx(0.3)
 
 
-def test_a_network_that_overfits_is_said_to():
+def test_the_loss_gap_is_explained():
     epoch = training.Epoch(19, 0.001, 0.001, 0.06, 0.98, 1.0)
     assert "does better on the images" in report.loss_gap([epoch])
     epoch = training.Epoch(19, 0.281, 0.278, 0.271, 0.92, 1.0)
@@ -213,10 +215,10 @@ def test_training_reproduces_only_under_the_notebooks_settings(
 ):
     few, (_, params) = blank_mnist(), mlp(jax.random.key(0))
     config = experiment.Config(**options)
-    told = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
+    epochs_ = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
     lr = config.lr or optimizers.OPTIMIZERS[config.optimizer][1]
     result = ran[0]._replace(
-        config=config, lr=lr, dataset=few, params=params, epochs=tuple(told)
+        config=config, lr=lr, dataset=few, params=params, epochs=tuple(epochs_)
     )
     found = plain(experiment.reproduced(result))
     assert set(found) == rows
@@ -225,7 +227,7 @@ def test_training_reproduces_only_under_the_notebooks_settings(
 
 
 def blank_mnist():
-    """A data set that only has MNIST's name and shape."""
+    """A data set with the name and the shape of MNIST only."""
     train, test = (
         Split(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int32))
         for n in (600, 100)
@@ -233,9 +235,9 @@ def blank_mnist():
     return Dataset("mnist", train, test, 10, white=255, source="blank")
 
 
-def test_says_plainly_that_digits_stand_in_for_mnist(ran):
+def test_says_that_digits_replace_mnist(ran):
     result, printed = ran
-    assert "NOT the notebook's data" not in printed  # it was asked for digits
+    assert "NOT the notebook's data" not in printed  # digits were requested
     result = result._replace(config=experiment.Config(dataset="auto", batch_size=64))
     assert "NOT the notebook's data" in report._data(result)
 
@@ -258,7 +260,7 @@ def test_every_optimizer_learns_the_digits(name):
 
 @pytest.mark.parametrize("schedule", optimizers.SCHEDULES)
 def test_a_schedule_spans_the_run_to_its_last_step(schedule):
-    """Of a constant gradient of 1, SGD's updates are the learning rates."""
+    """With a constant gradient of 1, the updates of SGD are the learning rates."""
     sgd: Any
     sgd, lr = optimizers.make_optimizer("sgd", schedule, 0.5, 10)
     assert lr == 0.5
@@ -278,7 +280,7 @@ def test_a_schedule_spans_the_run_to_its_last_step(schedule):
     np.testing.assert_allclose(rates, expected[schedule], rtol=1e-4, atol=1e-5)
 
 
-def test_the_assessment_is_of_the_last_epochs_network(ran):
+def test_the_assessment_is_of_the_final_network(ran):
     result, printed = ran
     assessment = result.assessment
     assert assessment.accuracy == result.epochs[-1].test_accuracy
@@ -310,7 +312,7 @@ def smaller(task):
 @pytest.mark.parametrize(
     ("target", "missed"), [("0.05", False), ("5", False), ("0.999", True), ("99", True)]
 )
-def test_the_target_is_a_share_or_per_cent(ran, target, missed):
+def test_the_target_is_a_share_or_a_percentage(ran, target, missed):
     result, _ = ran
     result = result._replace(config=experiment.Config(target_accuracy=float(target)))
     line = experiment.missed_target(result)
@@ -345,7 +347,7 @@ def test_bad_options_end_in_a_clear_line(options, message, capsys, tmp_path):
     assert not folder.exists()
 
 
-def test_mnist_that_is_not_there_says_what_to_do(capsys, tmp_path):
+def test_a_missing_folder_is_named(capsys, tmp_path):
     options = ["--dataset", "mnist", "--data-dir", str(tmp_path / "no")]
     assert fails(*options, "--output-dir", str(tmp_path)) == 2
     assert str(tmp_path / "no") in capsys.readouterr().err

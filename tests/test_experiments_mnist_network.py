@@ -1,4 +1,4 @@
-"""The perceptron: its start, its function, and what is told about it."""
+"""The perceptron: its initial parameters, its function, its summary."""
 
 import hashlib
 
@@ -38,7 +38,7 @@ def test_the_net_of_the_notebook_has_1333770_parameters():
     assert network.parameter_count(params) == 1_333_770
 
 
-def test_starts_as_a_torch_linear_layer():
+def test_is_initialized_like_a_torch_linear_layer():
     _, params = network.mlp(jax.random.key(0))
     for name, inputs in {"fc1": 784, "fc2": 1024, "fc3": 512}.items():
         bound = inputs**-0.5
@@ -59,7 +59,7 @@ def test_no_two_layers_share_their_random_numbers():
     assert len({kernel.tobytes() for kernel in kernels}) == 3
 
 
-def test_is_the_function_of_its_docstring(net):
+def test_computes_the_formula_of_its_docstring(net):
     apply, params = net
     images = jax.random.uniform(jax.random.key(2), (5, 4, 3))
     assert_close(apply(params, images), by_hand(params, images), "float32")
@@ -75,7 +75,7 @@ def test_parameters_are_plain_dictionaries_of_arrays(net):
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
 
 
-def test_differentiates_jits_and_maps(net):
+def test_works_under_grad_jit_and_vmap(net):
     apply, params = net
     images = jax.random.uniform(jax.random.key(2), (5, 12))
     gradients = jax.grad(lambda p: apply(p, images).sum())(params)
@@ -100,7 +100,7 @@ def test_an_empty_batch_has_no_logits(net):
     assert apply(params, jnp.zeros((0, 4, 3))).shape == (0, 3)
 
 
-def test_equal_sizes_share_one_function_and_so_one_compilation():
+def test_equal_sizes_share_one_function():
     first, _ = network.mlp(jax.random.key(0), SIZES)
     again, _ = network.mlp(jax.random.key(5), SIZES)
     other, _ = network.mlp(jax.random.key(0), (12, 3))
@@ -108,7 +108,7 @@ def test_equal_sizes_share_one_function_and_so_one_compilation():
     assert first is not other
 
 
-def test_the_key_decides(net):
+def test_the_key_determines_the_parameters(net):
     _, params = net
     assert training.sha256(params) == training.sha256(
         network.mlp(jax.random.key(1), SIZES)[1]
@@ -118,7 +118,7 @@ def test_the_key_decides(net):
     )
 
 
-def test_sha256_is_that_of_the_bytes_in_the_order_of_the_tree():
+def test_sha256_hashes_the_leaves_in_the_order_of_the_tree():
     params = {"b": jnp.arange(3), "a": {"x": jnp.float32(2)}}
     expected = hashlib.sha256(
         np.float32(2).tobytes() + np.arange(3, dtype=np.int32).tobytes()

@@ -43,13 +43,13 @@ def config(folder, **options: Any):
 
 
 def learned(options):
-    """The digest of the parameters in which a run ends."""
+    """Run to the end; the digest of the parameters."""
     state, _ = learning.train_and_record(learning.prepare(options), options)
     return training.sha256(state.params)
 
 
 def rows(folder):
-    """What metrics.jsonl tells, but the seconds."""
+    """The rows of metrics.jsonl without the seconds."""
     found = [json.loads(line) for line in text(folder).splitlines()]
     return [{k: v for k, v in row.items() if k != "seconds"} for row in found]
 
@@ -64,7 +64,7 @@ def steps_saved(folder):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The digest and the rows of a run that nobody disturbs, and that is not saved."""
+    """The digest and the rows of an uninterrupted run without checkpoints."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "HIDDEN", (16,))
@@ -74,11 +74,11 @@ def whole(tmp_path_factory):
 
 
 class Killed(BaseException):
-    """Nothing catches it: a process that is no more."""
+    """The end of a process: no code catches this exception."""
 
 
 def killing(function, at, before=True):
-    """The function, which kills at its `at`-th call, before or after its work."""
+    """The function, but its call number `at` kills the run before or after its work."""
     calls = 0
 
     def deadly(*args, **options):
@@ -100,7 +100,7 @@ def half_a_row(path, epoch):
     raise Killed
 
 
-# Each kills a run at one moment; where it then goes on, in steps.
+# Each kills a run at one moment; the number is the step where it continues.
 MOMENTS = {
     "before anything is saved": ((checkpoints, "save", 1, True), 0),
     "before the first step": ((checkpoints, "save", 1, False), 0),
@@ -114,7 +114,7 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_goes_on_to_the_same_bits(tmp_path, whole, moment, monkeypatch, capsys):
+def test_continues_to_the_same_bits(tmp_path, whole, moment, monkeypatch, capsys):
     (module, name, at, before), step = MOMENTS[moment]
     with monkeypatch.context() as patch:
         patch.setattr(module, name, killing(getattr(module, name), at, before))
@@ -125,7 +125,7 @@ def test_goes_on_to_the_same_bits(tmp_path, whole, moment, monkeypatch, capsys):
     assert ("from scratch" if not step and before else f"{step} steps are done") in said
 
 
-def test_half_a_row_is_mended(tmp_path, whole, monkeypatch):
+def test_half_a_row_is_replaced(tmp_path, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(metrics, "append", half_a_row)
         with pytest.raises(Killed):
@@ -134,7 +134,7 @@ def test_half_a_row_is_mended(tmp_path, whole, monkeypatch):
     assert (learned(config(tmp_path, resume=True)), rows(tmp_path)) == whole
 
 
-def test_goes_on_in_chunks_of_another_size(tmp_path, whole, monkeypatch):
+def test_continues_with_another_chunk_size(tmp_path, whole, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save", killing(checkpoints.save, 3, False))
         with pytest.raises(Killed):
@@ -209,7 +209,7 @@ def test_a_schedule_needs_the_same_epochs(tmp_path):
         ({"resume": False}, "a folder without checkpoints, got .*--resume"),
     ],
 )
-def test_refuses_what_would_be_another_run(tmp_path, changed, message):
+def test_refuses_to_continue_another_run(tmp_path, changed, message):
     learned(config(tmp_path))
     before = text(tmp_path)
     with pytest.raises(ValueError, match=message):
@@ -235,7 +235,7 @@ def test_refuses_another_network_and_other_data(tmp_path, monkeypatch):
         learning.train_and_record(task, again)
 
 
-def test_says_that_another_machine_is_not_the_same_to_the_bit(
+def test_warns_that_another_machine_changes_the_last_bits(
     tmp_path, monkeypatch, capsys
 ):
     with monkeypatch.context() as patch:
@@ -276,7 +276,7 @@ def test_bad_options_end_in_a_clear_line(options, message, capsys, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-def test_a_disk_that_fills_up_leaves_the_last_checkpoint(tmp_path, whole, monkeypatch):
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, whole, monkeypatch):
     save = checkpoints.save
 
     def full(folder, progress, run, **options):
@@ -296,7 +296,7 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(tmp_path, whole, monkey
 
 
 @pytest.mark.parametrize("number", resuming.SIGNALS)
-def test_a_signal_lets_the_chunk_be_finished(
+def test_after_a_signal_the_chunk_is_finished(
     tmp_path, whole, number, monkeypatch, capsys
 ):
     before = [signal.getsignal(number) for number in resuming.SIGNALS]
@@ -318,13 +318,13 @@ def test_a_signal_lets_the_chunk_be_finished(
 
 @pytest.fixture
 def interruptible():
-    """Ctrl-C as on a terminal: in the background of a shell Python ignores it."""
+    """Ctrl-C as on a terminal; in the background of a shell Python ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_a_second_signal_does_what_it_always_does(interruptible):
+def test_a_second_signal_has_its_usual_effect(interruptible):
     with resuming.noted_signals() as noted:
         signal.raise_signal(signal.SIGINT)
         assert noted == [signal.SIGINT]
@@ -332,7 +332,7 @@ def test_a_second_signal_does_what_it_always_does(interruptible):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_the_bar_shows_the_loss_and_starts_where_the_run_does(tmp_path):
+def test_the_bar_shows_the_loss_and_starts_with_the_run(tmp_path):
     state = learning.prepare(config(tmp_path)).start
     state = state._replace(step=state.step + 10)
     bar = metrics.progress_bar(training.Progress(state), 24, hidden=True)
@@ -363,23 +363,23 @@ class KilledRun:
         self.process.start()
         other.close()
 
-    def hear(self):
-        """What it says next: the steps that it has reached, or the digest."""
-        assert self.pipe.poll(120), "it is silent"
+    def receive(self):
+        """The next message: the number of steps reached, or the digest."""
+        assert self.pipe.poll(120), "no message"
         return self.pipe.recv()
 
     def end(self):
-        """The digest, once the run has come to its end."""
-        while isinstance(digest := self.hear(), int):
+        """Wait for the end of the run; its digest."""
+        while isinstance(digest := self.receive(), int):
             pass
         self.process.join(60)
         assert self.process.exitcode == 0
         return digest
 
     def signalled(self, number, after, seconds):
-        """The exit code after a signal some seconds after a number of results."""
+        """Send a signal some seconds after a number of results; the exit code."""
         for _ in range(after):
-            self.hear()
+            self.receive()
         time.sleep(seconds)
         pid = self.process.pid
         assert pid is not None
@@ -389,13 +389,13 @@ class KilledRun:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A cache of programs, and the digest, the rows and the mean seconds of a chunk."""
+def uninterrupted(tmp_path_factory):
+    """Compilation cache, digest, rows and mean seconds per chunk of a whole run."""
     cache = tmp_path_factory.mktemp("cache")
     for name in ("compiles", "runs"):
         folder = tmp_path_factory.mktemp(name)
         run = KilledRun(folder, cache)
-        assert (run.hear(), run.hear()) == (0, killed_run.SAVE_EVERY)
+        assert (run.receive(), run.receive()) == (0, killed_run.SAVE_EVERY)
         second = time.perf_counter()
         digest = run.end()
     return cache, digest, rows(folder), (time.perf_counter() - second) / (CHUNKS - 1)
@@ -405,38 +405,38 @@ CHUNKS = killed_run.EPOCHS * -(-killed_run.STEPS // killed_run.SAVE_EVERY)
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments(tmp_path, undisturbed):
-    cache, digest, expected, seconds = undisturbed
+def test_twenty_kills_at_random_moments(tmp_path, uninterrupted):
+    cache, digest, expected, seconds = uninterrupted
     random = np.random.default_rng(0)
     kills, reached = 0, set()
     for run in range(12):
         folder = tmp_path / str(run)
         for _ in range(3):
-            # 0: while it starts; 1: in its first chunk; and so on.
+            # 0: during start-up; 1: in the first chunk; and so on.
             after, wait = random.integers(0, CHUNKS // 4), random.uniform(0, 2)
             target = KilledRun(folder, cache)
             if target.signalled(signal.SIGKILL, after, wait * seconds) == 0:
-                break  # it was faster than the kill
+                break  # it finished before the kill
             assert target.process.exitcode == -signal.SIGKILL
             kills += 1
             step = max(steps_saved(folder), default=0)
             reached.add(step)
-            # What a row has told is never lost.
-            told = (
+            # Every row in the file is covered by a checkpoint.
+            written = (
                 text(folder).count("\n") if (folder / "metrics.jsonl").exists() else 0
             )
-            assert told * killed_run.STEPS <= step
+            assert written * killed_run.STEPS <= step
         assert KilledRun(folder, cache).end() == digest
         assert rows(folder) == expected
         if kills >= 20:
             break
     assert kills >= 20
-    assert len(reached) > 5  # else they would all have come at the same moment
+    assert len(reached) > 5  # the kills came at different moments
 
 
 @pytest.mark.slow
-def test_a_terminated_process_goes_on(tmp_path, undisturbed):
-    cache, digest, expected, seconds = undisturbed
+def test_a_terminated_process_can_be_resumed(tmp_path, uninterrupted):
+    cache, digest, expected, seconds = uninterrupted
     code = KilledRun(tmp_path, cache, resume=False).signalled(
         signal.SIGTERM, 4, seconds
     )

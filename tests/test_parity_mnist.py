@@ -1,4 +1,4 @@
-"""PyTorch and jaxgrad, from the same parameters over the same batches."""
+"""PyTorch and jaxgrad train from the same parameters on the same batches."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parity
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """PyTorch's threads wait for each other, on a busy machine for minutes."""
+    """On a busy machine PyTorch's threads wait for each other, for minutes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -26,7 +26,7 @@ def one_thread():
 
 
 @pytest.mark.mnist
-def test_235_steps_on_mnist_have_torchs_losses(capsys):
+def test_235_steps_on_mnist_have_the_losses_of_torch(capsys):
     result = benchmark.main(["--epochs", "1", "--no-dataloader"])
     ours, theirs = result.jaxgrad, result.torch
     assert ours.losses.shape == (1, 235)
@@ -37,8 +37,8 @@ def test_235_steps_on_mnist_have_torchs_losses(capsys):
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_20_epochs_on_mnist_reach_torchs_accuracy():
-    """The notebook's setting, from the same parameters over the same batches."""
+def test_20_epochs_on_mnist_reach_the_accuracy_of_torch():
+    """The notebook's settings, the same parameters and the same batches."""
     result = benchmark.run(benchmark.Config(epochs=20, dataloader=False))
     ours, theirs = result.jaxgrad, result.torch
     assert abs(ours.accuracy - theirs.accuracy) <= 2e-3
@@ -77,7 +77,7 @@ def epoch_of_both(dataset, sizes, batch_size, ours, theirs):
 
 
 @pytest.mark.mnist
-def test_235_steps_of_adam_in_double_precision_have_torchs_losses(x64):
+def test_235_steps_of_adam_in_double_precision_have_the_losses_of_torch(x64):
     """In single precision Adam is chaotic: it divides by the root of tiny numbers."""
     del x64
     ours, theirs, _, _ = epoch_of_both(
@@ -87,8 +87,8 @@ def test_235_steps_of_adam_in_double_precision_have_torchs_losses(x64):
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
-def test_an_epoch_of_digits_in_double_precision_is_torchs(x64):
-    """Value, gradient, update, order, the smaller last batch: nothing is left out."""
+def test_an_epoch_of_digits_in_double_precision_equals_that_of_torch(x64):
+    """Covers value, gradient, update, order and the smaller last batch."""
     del x64
     ours, theirs, params, net = epoch_of_both(
         load("digits"),
@@ -141,7 +141,7 @@ def test_a_torch_linear_layer_starts_within_our_bounds():
         np.testing.assert_allclose(mine.std(), theirs.std(), rtol=0, atol=error)
 
 
-def test_what_the_notebook_says_of_parameters_that_are_changed():
+def test_what_the_notebook_says_about_changing_parameters():
     """`.data` records nothing; the parameter itself may not be changed in place."""
     net = torch.nn.Linear(3, 2)
     start = net.weight.detach().clone()

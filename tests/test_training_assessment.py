@@ -1,4 +1,4 @@
-"""Class by class and image by image: what a network's logits say."""
+"""Class by class and image by image: what follows from a network's logits."""
 
 import jax
 import jax.numpy as jnp
@@ -64,14 +64,14 @@ def test_mistakes_come_with_the_largest_loss_first():
     assert assessment.mistakes(predictions, IMAGES, 0).images.shape == (0, 2, 2)
 
 
-def test_a_loss_that_is_no_number_is_the_worst():
+def test_a_nan_loss_is_the_worst_mistake():
     logits = LOGITS.copy()
     logits[6] = np.nan
     predictions = assessment.predictions(logits, LABELS)
     assert assessment.mistakes(predictions, IMAGES).indices[0] == 6
 
 
-def test_without_a_mistake_there_is_none():
+def test_a_perfect_network_has_no_mistakes():
     predictions = assessment.predictions(LOGITS, LOGITS.argmax(1).astype(np.int32))
     assert assessment.mistakes(predictions, IMAGES).indices.shape == (0,)
 
@@ -96,7 +96,7 @@ def network():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
-def test_predict_scales_and_cuts_without_a_trace(network, batch_size):
+def test_predict_scales_and_batches_without_changing_the_result(network, batch_size):
     apply, params = network
     logits = assessment.predict(apply, params, IMAGES, white=32, batch_size=batch_size)
     expected = apply(params, jnp.asarray(IMAGES, jnp.float32) / 32)
@@ -143,7 +143,7 @@ def test_assess_agrees_with_evaluate(network):
     assert len(found.mistakes.indices) <= 2
 
 
-def test_learning_curves_are_the_epochs_columns():
+def test_learning_curves_are_columns_of_the_epochs():
     epochs = [training.Epoch(i, 2.0 - i, None, 1.5 - i, i / 4, 0.1) for i in range(3)]
     epochs[1] = epochs[1]._replace(train_loss_after=0.5)
     curves = assessment.learning_curves(epochs)

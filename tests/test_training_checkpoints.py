@@ -1,4 +1,4 @@
-"""A run that stops between any two steps goes on to the same bits, or is refused."""
+"""A run that stops between any two steps continues to the same bits, or is refused."""
 
 import errno
 import json
@@ -83,8 +83,8 @@ advance = partial(
 )
 
 
-def told(progress):
-    """Everything that must not depend on when and where it was computed."""
+def reproducible(progress):
+    """Everything in a run that is reproducible: all but the seconds."""
     rows = [epoch._replace(seconds=0.0) for epoch in progress.completed]
     state = progress.state._replace(key=jax.random.key_data(progress.state.key))
     return training.sha256(state), rows
@@ -92,9 +92,9 @@ def told(progress):
 
 @pytest.fixture(scope="module")
 def whole():
-    """What an uninterrupted run ends in."""
+    """The end of an uninterrupted run."""
     *_, last = advance(first())
-    return told(last)
+    return reproducible(last)
 
 
 def at_step(step):
@@ -107,18 +107,18 @@ def halfway():
     return at_step(STEPS + 2)
 
 
-# Stopping and going on
+# Stopping and continuing
 
 
 @pytest.mark.parametrize("save_every", [1, 2, 3, 100])
-def test_in_how_many_chunks_makes_no_difference(whole, save_every):
+def test_chunking_does_not_change_the_result(whole, save_every):
     *_, last = advance(first(), save_every=save_every)
-    assert told(last) == whole
+    assert reproducible(last) == whole
     assert int(last.state.epoch) == EPOCHS
     assert int(last.state.step) == EPOCHS * STEPS
 
 
-def test_a_run_tells_of_every_chunk():
+def test_advance_returns_after_every_chunk():
     seen = [
         (int(p.state.step), len(p.losses), len(p.completed))
         for p in advance(first(), epochs=2, save_every=3)
@@ -127,17 +127,17 @@ def test_a_run_tells_of_every_chunk():
 
 
 @pytest.mark.parametrize("step", range(EPOCHS * STEPS + 1))
-def test_going_on_from_a_file_ends_in_the_same_bits(tmp_path, whole, step):
+def test_continuing_from_a_file_ends_in_the_same_bits(tmp_path, whole, step):
     progress = at_step(step) if step else first()
     checkpoints.save(tmp_path, progress, RUN)
     restored = checkpoints.restore(tmp_path, first(), RUN)
     assert restored is not None
     assert restored.path == tmp_path / f"step-{step:09d}.npz"
     *_, last = (restored.progress, *advance(restored.progress, save_every=2))
-    assert told(last) == whole
+    assert reproducible(last) == whole
 
 
-def test_the_steps_of_an_epoch_in_two_calls(whole):
+def test_an_epoch_in_two_calls_of_train_epoch(whole):
     state = first().state
     run = partial(
         training.train_epoch,
@@ -167,7 +167,7 @@ def test_the_steps_of_an_epoch_in_two_calls(whole):
         ({"steps": 0}, "steps >= 1, got 0"),
     ],
 )
-def test_an_epoch_refuses_steps_that_it_has_not(options, message):
+def test_train_epoch_refuses_steps_outside_the_epoch(options, message):
     with pytest.raises(ValueError, match=f"train_epoch: expected .*{message}"):
         training.train_epoch(
             NET, LOSS, ADAM, first().state, TRAIN, batch_size=BATCH, **options
@@ -176,7 +176,7 @@ def test_an_epoch_refuses_steps_that_it_has_not(options, message):
 
 @pytest.mark.message
 @pytest.mark.parametrize("option", ["epochs", "batch_size", "save_every"])
-def test_a_run_refuses_before_it_starts(option):
+def test_advance_checks_its_options_at_once(option):
     none: dict[str, Any] = {option: 0}
     with pytest.raises(ValueError, match=f"advance: expected {option} >= 1, got 0"):
         advance(first(), **none)
@@ -195,7 +195,7 @@ def assert_same(actual, expected):
         assert np.asarray(found).tobytes() == np.asarray(wanted).tobytes()
 
 
-def test_every_bit_comes_back(tmp_path, halfway):
+def test_every_bit_is_restored(tmp_path, halfway):
     odd = {
         "bfloat16": jnp.array([[1.5, -0.0]], "bfloat16"),
         "nan": jnp.array([np.nan, np.inf, -0.0], "float32"),
@@ -225,7 +225,7 @@ def test_every_bit_comes_back(tmp_path, halfway):
     assert restored.damaged == ()
 
 
-def test_numpy_opens_it(tmp_path, halfway):
+def test_numpy_can_open_a_checkpoint(tmp_path, halfway):
     path = checkpoints.save(tmp_path, halfway, RUN)
     with np.load(path, allow_pickle=False) as archive:
         assert json.loads(archive["header"].item())["run"] == RUN
@@ -236,7 +236,7 @@ def test_numpy_opens_it(tmp_path, halfway):
 # The folder
 
 
-def test_the_last_are_kept(tmp_path):
+def test_only_the_last_checkpoints_are_kept(tmp_path):
     for progress in advance(first(), save_every=1):
         checkpoints.save(tmp_path, progress, RUN, keep=2)
     names = [path.name for path in checkpoints.paths(tmp_path)]
@@ -253,20 +253,20 @@ def test_a_folder_may_be_a_string(tmp_path):
 
 
 @pytest.mark.message
-def test_a_state_is_not_taken_for_a_progress(tmp_path):
+def test_a_state_is_not_accepted_as_a_progress(tmp_path):
     state: Any = started()
     for use in (checkpoints.save, checkpoints.restore):
         with pytest.raises(TypeError, match=r"TrainState instead; Progress\(state\)"):
             use(tmp_path, state, RUN)
 
 
-def test_no_checkpoint_yet(tmp_path):
+def test_a_folder_without_checkpoints_restores_nothing(tmp_path):
     assert checkpoints.restore(tmp_path / "missing", first(), RUN) is None
     (tmp_path / "step-1.npz").write_text("a file of somebody else's")
     assert checkpoints.restore(tmp_path, first(), RUN) is None
 
 
-def test_the_folder_is_made_and_swept(tmp_path, halfway):
+def test_prepare_creates_the_folder_and_removes_drafts(tmp_path, halfway):
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
     draft = folder / f".step-000000004.npz.12345{_archive.DRAFT}"
@@ -280,7 +280,7 @@ def test_the_folder_is_made_and_swept(tmp_path, halfway):
 
 @pytest.mark.message
 @pytest.mark.parametrize("below", ["", "folder"])
-def test_a_file_in_the_way(tmp_path, below):
+def test_prepare_refuses_a_file_as_folder(tmp_path, below):
     way = tmp_path / "file"
     way.write_text("")
     with pytest.raises(NotADirectoryError, match=str(way)):
@@ -288,7 +288,7 @@ def test_a_file_in_the_way(tmp_path, below):
 
 
 @pytest.mark.message
-def test_a_disk_that_is_too_full_for_those_to_come(tmp_path, monkeypatch):
+def test_prepare_refuses_a_disk_without_room(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=4000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OSError, match=r"room for 4 checkpoints of .* MB free"):
@@ -300,7 +300,7 @@ def full(number):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_leaves_the_previous_one(tmp_path, halfway, monkeypatch):
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, halfway, monkeypatch):
     path = checkpoints.save(tmp_path, at_step(2), RUN, keep=1)
     before = path.read_bytes()
     with monkeypatch.context() as patch:
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_the_previous_one(tmp_path, halfway, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_a_file_that_must_not_grow_leaves_the_previous_one(tmp_path, halfway):
+def test_a_file_size_limit_leaves_the_previous_checkpoint(tmp_path, halfway):
     path = checkpoints.save(tmp_path, halfway, RUN)
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -342,7 +342,7 @@ def test_a_file_that_must_not_grow_leaves_the_previous_one(tmp_path, halfway):
         ({"network": "12-8-3", "lr": 0.1}, "no batch_size", "batch_size 16"),
     ],
 )
-def test_another_run_is_refused_with_both_sides(tmp_path, halfway, run, expected, got):
+def test_another_run_is_refused_showing_both(tmp_path, halfway, run, expected, got):
     path = checkpoints.save(tmp_path, halfway, RUN)
     message = f"expected a checkpoint of .*{expected}, got {path} of .*{got} instead"
     with pytest.raises(ValueError, match=message):
@@ -360,7 +360,7 @@ def test_another_run_is_refused_with_both_sides(tmp_path, halfway, run, expected
     ],
     ids=["shape", "optimizer", "key", "state"],
 )
-def test_another_structure_is_refused_with_both_sides(
+def test_another_structure_is_refused_showing_both(
     tmp_path, halfway, other, expected, got
 ):
     path = checkpoints.save(tmp_path, halfway, RUN)
@@ -421,7 +421,7 @@ def test_no_mutated_checkpoint_is_read(tmp_path, halfway):
     assert checkpoints.restore(tmp_path, first(), RUN) is not None
 
 
-def test_an_older_one_takes_the_place_of_a_damaged_one(tmp_path, whole):
+def test_an_older_checkpoint_replaces_a_damaged_one(tmp_path, whole):
     for progress in advance(first(), epochs=2, save_every=2):
         checkpoints.save(tmp_path, progress, RUN, keep=3)
     newest, middle, oldest = checkpoints.paths(tmp_path)
@@ -431,18 +431,18 @@ def test_an_older_one_takes_the_place_of_a_damaged_one(tmp_path, whole):
     assert restored is not None
     assert restored.path == oldest
     assert [line.split()[0] for line in restored.damaged] == [str(newest), str(middle)]
-    # The damaged ones are newer: they must not push out those that are written now.
+    # The damaged files are newer, and must not displace those written from now on.
     last = restored.progress
     for last in advance(restored.progress, save_every=1):
         checkpoints.save(tmp_path, last, RUN, keep=2)
         again = checkpoints.restore(tmp_path, first(), RUN)
         assert again is not None
         assert again.progress.state.step == last.state.step
-    assert told(last) == whole
+    assert reproducible(last) == whole
 
 
 @pytest.mark.message
-def test_when_all_are_damaged_each_is_named(tmp_path, halfway):
+def test_if_all_are_damaged_each_is_named(tmp_path, halfway):
     paths = [checkpoints.save(tmp_path, p, RUN) for p in (at_step(1), halfway)]
     for path in paths:
         path.write_bytes(b"nothing of it")
@@ -452,7 +452,7 @@ def test_when_all_are_damaged_each_is_named(tmp_path, halfway):
 
 
 @pytest.mark.message
-def test_a_file_under_another_name(tmp_path, halfway):
+def test_a_renamed_checkpoint_is_damaged(tmp_path, halfway):
     path = checkpoints.save(tmp_path, halfway, RUN)
     path.rename(tmp_path / "step-000000099.npz")
     with pytest.raises(checkpoints.Damaged, match=f"099.npz.*step {STEPS + 2}"):
@@ -460,7 +460,7 @@ def test_a_file_under_another_name(tmp_path, halfway):
 
 
 @pytest.mark.message
-def test_an_archive_that_is_whole_but_no_checkpoint(tmp_path):
+def test_an_intact_archive_that_is_not_a_checkpoint(tmp_path):
     path = tmp_path / "step-000000001.npz"
     _archive.write(path, {"a": np.zeros(3)})
     with pytest.raises(checkpoints.Damaged, match=f"{path} is not a checkpoint"):

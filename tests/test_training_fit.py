@@ -1,4 +1,4 @@
-"""Training: one step, one epoch, the evaluation, and the loop around them."""
+"""Training: one step, one epoch, the evaluation, and the loop over epochs."""
 
 from functools import partial
 from typing import Any
@@ -56,7 +56,7 @@ def assert_trees_close(actual, expected):
 
 @pytest.fixture
 def compiled(caplog):
-    """The names of the programs that are compiled in a test, in order."""
+    """The names of the programs that a test compiles, in order."""
     with jax.log_compiles():
         yield lambda: [
             record.getMessage().split()[1]
@@ -68,7 +68,7 @@ def compiled(caplog):
 # One step
 
 
-def test_a_step_goes_down_the_gradient_of_the_mean_loss():
+def test_a_step_descends_the_gradient_of_the_mean_loss():
     images, labels = scaled(TRAIN)
     state, loss = STEP(start(), images, labels)
     value, gradients = jax.value_and_grad(mean_loss)(PARAMS, images, labels)
@@ -79,7 +79,7 @@ def test_a_step_goes_down_the_gradient_of_the_mean_loss():
     assert (int(state.epoch), int(state.step)) == (0, 1)
 
 
-def test_a_masked_example_has_no_part_in_a_step():
+def test_a_masked_example_does_not_affect_a_step():
     images, labels = scaled(TRAIN, slice(0, 5))
     mask = jnp.array([True, True, True, False, False])
     masked, loss = STEP(start(), images, labels, mask)
@@ -89,7 +89,7 @@ def test_a_masked_example_has_no_part_in_a_step():
 
 
 @pytest.mark.message
-def test_a_step_refuses_a_loss_that_is_reduced():
+def test_a_step_refuses_a_reduced_loss():
     images, labels = scaled(TRAIN)
     with pytest.raises(ValueError, match=r"one for each example.*got shape \(\)"):
         training.train_step(apply, cross_entropy, SGD, start(), images, labels)
@@ -118,8 +118,8 @@ def label_as_loss(logits, labels):
     return labels.astype("float32") + 0 * logits.sum(-1)
 
 
-def visited(state):
-    """The examples in the order of their visits; each is a batch, its number a loss."""
+def order_of(state):
+    """The order of the examples in an epoch: batches of one, labels as losses."""
     split = Split(TRAIN.images, np.arange(N, dtype=np.int32))
     _, losses = training.train_epoch(
         apply, label_as_loss, SGD, state, split, batch_size=1
@@ -127,23 +127,23 @@ def visited(state):
     return np.asarray(losses).astype(int).tolist()
 
 
-def test_an_epoch_visits_every_example_once_in_an_order_of_its_own():
-    first = visited(start())
+def test_an_epoch_uses_every_example_once_in_its_own_order():
+    first = order_of(start())
     assert sorted(first) == list(range(N))
-    assert first == visited(start())
+    assert first == order_of(start())
     other_key, other_epoch = start(key=1), start()._replace(epoch=jnp.int32(1))
-    orders = [first, visited(other_key), visited(other_epoch), list(range(N))]
+    orders = [first, order_of(other_key), order_of(other_epoch), list(range(N))]
     assert len({tuple(order) for order in orders}) == 4
 
 
-def test_an_order_may_leave_out_and_repeat():
+def test_an_order_may_omit_and_repeat_examples():
     order = np.array([4, 4, 7])
     _, losses = STEPS(SGD, start(), TRAIN, order=order)
     assert_close(losses, [mean_loss(PARAMS, *scaled(TRAIN, order))], "float32")
 
 
 def test_the_second_epoch_compiles_nothing(compiled):
-    # Functions of this test's own: nothing that ran before has compiled them.
+    # New functions, which no earlier test has compiled.
     loss = partial(cross_entropy, reduction="none")
     optimizer = optax.sgd(0.1, momentum=0.9)
     state = start(optimizer)
@@ -157,14 +157,14 @@ def test_the_second_epoch_compiles_nothing(compiled):
     assert compiled()[before:] == []
 
 
-def test_an_epoch_takes_the_buffers_of_its_state_only():
+def test_an_epoch_donates_only_its_state():
     state = start()
     after, _ = STEPS(SGD, state, TRAIN)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((after, PARAMS)))
 
 
-def test_a_label_out_of_range_is_no_silent_number():
+def test_a_label_out_of_range_gives_nan():
     labels = TRAIN.labels.copy()
     labels[7] = 3
     state, losses = STEPS(SGD, start(), Split(TRAIN.images, labels))
@@ -182,8 +182,8 @@ def test_in_double_precision(x64):
     assert_close(losses[0], cross_entropy(apply(params, images), TRAIN.labels))
 
 
-def test_half_precision_counts_a_batch_in_single():
-    n = 999  # no number of bfloat16
+def test_half_precision_sums_a_batch_in_single():
+    n = 999  # bfloat16 cannot represent it
     split = Split(np.ones((n, 2, 1), np.uint8), np.zeros(n, np.int32))
     params = mlp(jax.random.key(1), (2, 3), "bfloat16")
     state = training.init(jax.random.key(0), params, SGD)
@@ -208,7 +208,7 @@ def test_evaluation_is_the_mean_over_all_examples(batch_size):
     assert_close(result.loss, mean_loss(PARAMS, images, labels), "float32")
     assert int(result.correct) == right.sum()
     assert_close(result.accuracy, right.mean(), "float32")
-    assert 0 < right.sum() < len(labels)  # else it would tell nothing
+    assert 0 < right.sum() < len(labels)  # otherwise the test would show nothing
 
 
 def test_evaluation_works_under_vmap_over_networks():
@@ -231,14 +231,14 @@ def fitted(
     epochs=3,
     **options: Any,
 ):
-    """The state after the last epoch, and what was told about each."""
+    """The state after the last epoch, and the measurements of each epoch."""
     first = state or training.init(jax.random.key(key), params, optimizer)
     fit = partial(training.fit, network, LOSS, optimizer, first, DATASET)
     *_, last = run = list(fit(epochs=epochs, batch_size=BATCH, **options))
     return last[0], [epoch for _, epoch in run]
 
 
-def test_fit_tells_what_an_epoch_did():
+def test_fit_measures_each_epoch():
     epochs = []
     run = training.fit(
         apply,
@@ -259,13 +259,13 @@ def test_fit_tells_what_an_epoch_did():
         assert int(state.epoch) == epoch.epoch + 1
         epochs.append(epoch)
     assert [epoch.epoch for epoch in epochs] == [0, 1]
-    # As the notebook computes it: the last batch of 2 counts as a full one.
+    # As in the notebook, the last batch of 2 counts as much as a full one.
     _, losses = STEPS(SGD, start(), TRAIN)
     assert len(losses) == 4
     assert_close(epochs[0].train_loss, np.asarray(losses, np.float64).mean(), "float32")
 
 
-def test_fit_leaves_out_the_training_set_by_default():
+def test_fit_does_not_evaluate_the_training_set_by_default():
     assert fitted(epochs=1)[1][0].train_loss_after is None
 
 
@@ -284,7 +284,7 @@ def test_a_run_is_a_function_of_its_first_state():
     assert len(epochs) == 3
 
 
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been():
+def test_an_interrupted_run_continues_to_the_same_end():
     whole, expected = fitted(MOMENTUM, epochs=4)
     half, first = fitted(MOMENTUM, epochs=2)
     end, rest = fitted(MOMENTUM, epochs=4, state=half)
@@ -293,7 +293,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been():
     assert untimed == [epoch._replace(seconds=0.0) for epoch in expected]
 
 
-def test_fit_leaves_its_state_valid_and_a_finished_run_alone():
+def test_fit_does_not_donate_its_state_or_extend_a_finished_run():
     state = start()
     next(training.fit(apply, LOSS, SGD, state, DATASET, epochs=1))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))
@@ -301,7 +301,7 @@ def test_fit_leaves_its_state_valid_and_a_finished_run_alone():
     assert list(training.fit(apply, LOSS, SGD, done, DATASET, epochs=3)) == []
 
 
-def test_parameters_may_be_changed_between_epochs():
+def test_parameters_can_be_changed_between_epochs():
     state, _ = fitted(epochs=1)
     doubled = state._replace(params=jax.tree.map(lambda p: 2 * p, state.params))
     assert_trees_equal(doubled.params, jax.tree.map(lambda p: p + p, state.params))
@@ -327,7 +327,7 @@ def test_any_optax_optimizer_trains(name):
     assert int(state.step) == 12
 
 
-# Networks of one's own
+# Your own networks
 
 
 def test_a_plain_function_of_two_arguments_trains():
@@ -349,7 +349,7 @@ def dropout(key, x, rate=0.5):
     return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x / (1 - rate), 0)
 
 
-def test_dropout_takes_the_key_in_training_only():
+def test_dropout_uses_the_key_in_training_only():
     keys = []
 
     def noisy(params, state, images, key):
@@ -369,8 +369,8 @@ def test_dropout_takes_the_key_in_training_only():
     assert training.sha256(state.params) == training.sha256(again.params)
 
 
-def test_a_state_that_is_not_learned_is_passed_on():
-    """Batch normalisation in small: a running mean, used by the evaluation."""
+def test_a_model_state_is_passed_on():
+    """A small batch normalisation: evaluation uses the running mean."""
 
     def train(params, mean, images, key):
         del key
@@ -416,14 +416,14 @@ def test_a_state_that_is_not_learned_is_passed_on():
         ({"order": np.zeros(3)}, TypeError, "order of an integer dtype"),
     ],
 )
-def test_an_epoch_refuses(options, error, message):
+def test_train_epoch_refuses(options, error, message):
     with pytest.raises(error, match=f"train_epoch: expected .*{message}"):
         STEPS(SGD, start(), TRAIN, **options)
 
 
 @pytest.mark.message
 @pytest.mark.parametrize("kept", [(50, 49), (0, 0)])
-def test_a_split_has_one_label_for_each_image(kept):
+def test_a_split_needs_one_label_per_image(kept):
     images, labels = kept
     split = Split(TRAIN.images[:images], TRAIN.labels[:labels])
     counts = f"got {images} images and {labels} labels"
@@ -434,7 +434,7 @@ def test_a_split_has_one_label_for_each_image(kept):
 
 
 @pytest.mark.message
-def test_fit_refuses_before_it_starts():
+def test_fit_checks_its_options_at_once():
     run = partial(training.fit, apply, LOSS, SGD, start(), DATASET)
     with pytest.raises(ValueError, match="fit: expected epochs >= 1, got 0"):
         run(epochs=0)

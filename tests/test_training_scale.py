@@ -1,4 +1,4 @@
-"""The same run on one device, on eight, and in two processes."""
+"""One run on one device, on eight devices, and in two processes."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_an_epoch_and_an_evaluation_over_a_mesh():
     assert judge() == judge(mesh=ONE)
 
 
-def test_a_state_lies_whole_on_every_device():
+def test_a_state_is_replicated_to_every_device():
     state = training.replicated(started(), ONE)
     for leaf in jax.tree.leaves(state):
         assert leaf.sharding.is_fully_replicated
@@ -67,7 +67,7 @@ def test_a_state_lies_whole_on_every_device():
 
 
 def start_script(folder, *options, devices=1, lines=()):
-    """Start Python on the experiment, or on these lines of a program."""
+    """Start the experiment, or a program of these lines, in a new process."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
     fixed = "--dataset digits --epochs 5 --batch-size 100 --no-side-runs".split()
     program = ["-c", "\n".join(lines)] if lines else ["-m", "experiments.mnist_mlp"]
@@ -83,7 +83,7 @@ def start_script(folder, *options, devices=1, lines=()):
 
 
 def ended(*processes, seconds=240):
-    """Output, errors and exit code of each; none outlives the time limit."""
+    """Output, errors and exit code of each process; kills all after the time limit."""
     try:
         said = [process.communicate(timeout=seconds) for process in processes]
     finally:
@@ -121,7 +121,7 @@ def start_two(folders, *options):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """The curve of one device. 100 examples divide neither by 8 nor the 1440."""
+    """The curve of one device; 8 does not divide the batch size of 100."""
     folder = tmp_path_factory.mktemp("alone")
     ((_, error, code),) = ended(start_script(folder))
     assert code == 0, error
@@ -137,10 +137,10 @@ def test_eight_devices_learn_the_same(tmp_path, alone):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_the_same_and_go_on(tmp_path, alone):
+def test_two_processes_learn_the_same_and_resume(tmp_path, alone):
     folders = tmp_path / "first", tmp_path / "second"
     saved = ("--checkpoint-dir", str(tmp_path / "c"), "--save-every", "7")
-    # Both are asked to stop, as Slurm would; whenever it comes they stop together.
+    # Signal both, as Slurm would; they stop at the same step.
     processes = start_two(folders, *saved)
     metrics = folders[0] / "metrics.jsonl"
     wait_until(lambda: metrics.exists() and metrics.read_text())
@@ -149,7 +149,7 @@ def test_two_processes_learn_the_same_and_go_on(tmp_path, alone):
     stopped = ended(*processes)
     assert [code for *_, code in stopped] == [143, 143], stopped
     assert "stopped by SIGTERM after step" in stopped[0][1]
-    # A signal to both, but what is printed and written is the first one's.
+    # Only the first process prints and writes.
     first, second = ended(*start_two(folders, *saved, "--resume"))
     assert (first[2], second[2]) == (0, 0), (first, second)
     np.testing.assert_allclose(curve(folders[0]), alone, rtol=1e-5)
@@ -199,7 +199,7 @@ print("parts hold")
 
 
 @pytest.mark.slow
-def test_each_device_holds_its_part_of_the_batch_only(tmp_path):
+def test_each_device_holds_only_its_part_of_the_batch(tmp_path):
     ((said, error, code),) = ended(
         start_script(tmp_path, devices=8, lines=EACH_HOLDS_ITS_PART)
     )

@@ -12,6 +12,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from experiments._mnist_mlp.config import Config
+
 
 class Stopped(Exception):
     """Training has stopped in this process; `code` is its exit code."""
@@ -21,33 +23,22 @@ class Stopped(Exception):
         self.code = code
 
 
-def join(
-    coordinator: str | None,
-    num_processes: int | None,
-    process_id: int | None,
-    distributed: bool,
-) -> None:
+def join(config: Config) -> None:
     """Connect to the other processes, if the options name any.
-
-    Args:
-        coordinator: HOST:PORT on which the first process listens.
-        num_processes: The number of processes.
-        process_id: The number of this process; 0 is the first.
-        distributed: Read all three from the cluster's environment (Slurm, GKE, TPU).
 
     Raises:
         ValueError: If options are missing or inconsistent, or there is no cluster.
     """
-    named = (coordinator, num_processes, process_id)
-    if distributed and named != (None, None, None):
+    named = (config.coordinator, config.num_processes, config.process_id)
+    if config.distributed and named != (None, None, None):
         raise ValueError(
             "--distributed: expected the cluster to number the processes, got "
             "--coordinator, --num-processes or --process-id as well."
         )
-    if not distributed and named == (None, None, None):
-        return
-    if not distributed:
-        _check(coordinator, num_processes, process_id)
+    if not config.distributed:
+        if named == (None, None, None):
+            return
+        _check(*named)
     try:
         jax.distributed.initialize(*named)
     except (RuntimeError, ValueError) as fault:

@@ -130,14 +130,8 @@ def loss_after(epoch: training.Epoch) -> float:
 def _classes(assessment: Assessment) -> str:
     scores = assessment.classes
     rows = [
-        (
-            digit,
-            int(images),
-            int(images - correct),
-            f"{recall:8.2%}",
-            f"{precision:9.2%}",
-        )
-        for digit, (images, _, correct, recall, precision) in enumerate(
+        (digit, int(n), int(n - correct), f"{recall:8.2%}", f"{precision:9.2%}")
+        for digit, (n, _, correct, recall, precision) in enumerate(
             zip(*scores, strict=True)
         )
     ]
@@ -171,15 +165,8 @@ def _confusion(matrix: np.ndarray) -> str:
 def _mistakes(mistakes: Mistakes) -> str:
     predictions = zip(mistakes.indices, *mistakes.predictions, strict=True)
     rows = [
-        (
-            int(i),
-            int(label),
-            int(guess),
-            f"{p:11.2%}",
-            f"{of_label:8.2%}",
-            f"{loss:.2f}",
-        )
-        for i, label, guess, p, of_label, loss in predictions
+        (*map(int, classes), f"{p:11.2%}", f"{of_label:8.2%}", f"{loss:.2f}")
+        for *classes, p, of_label, loss in predictions
     ][:MISTAKES_IN_TABLE]
     if not rows:
         return "There is none."

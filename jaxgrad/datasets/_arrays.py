@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from jaxtyping import Shaped
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_int, wrong_type, wrong_value
 from jaxgrad._types import ArrayLike, PRNGKey
 from jaxgrad.datasets._dataset import Dataset, Split
 
@@ -52,11 +52,8 @@ def from_arrays(
     classes = _as_labels(np.asarray(labels), len(pixels))
     test_size = _test_size(test_fraction, len(pixels))
     if not isinstance(key, jax.Array):
-        raise _refusal(
-            "key to be a random key such as jax.random.key(0)",
-            type(key).__name__,
-            TypeError,
-        )
+        expected = "key to be a random key such as jax.random.key(0)"
+        raise wrong_type("from_arrays", expected, type(key).__name__)
     order = np.asarray(jax.random.permutation(key, len(pixels)))
     test, train = np.split(order, [test_size])
     return Dataset(
@@ -71,51 +68,45 @@ def from_arrays(
 
 def _as_pixels(images: np.ndarray, white: int) -> np.ndarray:
     if images.ndim != 3:
-        raise _refusal("images of shape (n, height, width)", f"shape {images.shape}")
+        expected = "images of shape (n, height, width)"
+        raise wrong_value("from_arrays", expected, f"shape {images.shape}")
     if images.dtype == np.uint8:
         return images
     if images.dtype not in (np.float32, np.float64):
-        raise _refusal(
-            "images of dtype uint8, float32 or float64", str(images.dtype), TypeError
-        )
+        expected = "images of dtype uint8, float32 or float64"
+        raise wrong_type("from_arrays", expected, images.dtype)
     wrong = images[~((images >= 0) & (images <= 1))]  # NaN is outside, too
     if wrong.size:
-        raise _refusal("float images in [0, 1]", str(wrong[0]))
+        raise wrong_value("from_arrays", "float images in [0, 1]", wrong[0])
     scaled = images.astype(np.float64) * white
     pixels = np.rint(scaled)
     # Allow a few roundings of this dtype: the division may multiply by a reciprocal.
     near = np.isclose(scaled, pixels, rtol=4 * np.finfo(images.dtype).eps, atol=0)
     wrong = images[~near]
     if wrong.size:
-        raise ValueError(
-            f"from_arrays: expected float images to hold pixels divided by {white} "
-            f"(white), got {wrong[0]} instead; to round the values pass "
-            f"np.rint(images * {white}).astype(np.uint8)."
-        )
+        expected = f"float images to hold pixels divided by {white} (white)"
+        hint = f"to round them pass np.rint(images * {white}).astype(np.uint8)"
+        raise wrong_value("from_arrays", expected, wrong[0], hint)
     return pixels.astype(np.uint8)
 
 
 def _as_labels(labels: np.ndarray, count: int) -> np.ndarray:
     if not np.issubdtype(labels.dtype, np.integer):
-        raise _refusal("labels of an integer dtype", str(labels.dtype), TypeError)
+        raise wrong_type("from_arrays", "labels of an integer dtype", labels.dtype)
     if labels.shape != (count,):
-        raise _refusal(
-            f"labels of shape {(count,)}, one for each image", f"shape {labels.shape}"
-        )
+        expected = f"labels of shape {(count,)}, one for each image"
+        raise wrong_value("from_arrays", expected, f"shape {labels.shape}")
     most = np.iinfo(np.int32).max
     wrong = labels[(labels < 0) | (labels > most)]
     if wrong.size:
-        raise _refusal(f"labels in [0, {most}]", str(wrong[0]))
+        raise wrong_value("from_arrays", f"labels in [0, {most}]", wrong[0])
     return labels.astype(np.int32)
 
 
 def _test_size(test_fraction: float, count: int) -> int:
     if not 0 < test_fraction < 1:
-        raise _refusal("test_fraction between 0 and 1", str(test_fraction))
+        expected = "test_fraction between 0 and 1"
+        raise wrong_value("from_arrays", expected, test_fraction)
     if count < 2:
-        raise _refusal("at least 2 images to split", str(count))
+        raise wrong_value("from_arrays", "at least 2 images to split", count)
     return min(max(round(test_fraction * count), 1), count - 1)
-
-
-def _refusal(expected: str, got: str, error: type[Exception] = ValueError) -> Exception:
-    return error(f"from_arrays: expected {expected}, got {got} instead.")

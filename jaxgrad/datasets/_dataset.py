@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_int, check_range, wrong_type, wrong_value
 
 
 class Split(NamedTuple):
@@ -45,14 +45,14 @@ class Dataset:
     def __post_init__(self):
         check_int("Dataset", "num_classes", self.num_classes, least=1)
         check_int("Dataset", "white", self.white, least=1)
-        if self.white > 255:
-            raise _refusal("white <= 255", str(self.white))
+        check_range("Dataset", "white", self.white, most=255)
         for part, split in (("train", self.train), ("test", self.test)):
             _check_array(f"{part}.images", split.images, np.dtype(np.uint8), 3)
             _check_array(f"{part}.labels", split.labels, np.dtype(np.int32), 1)
             _check_values(part, split, self.num_classes, self.white)
         if self.test.images.shape[1:] != self.train.images.shape[1:]:
-            raise _refusal(
+            raise wrong_value(
+                "Dataset",
                 f"test.images of {_size(self.train)} pixels as train.images",
                 f"{_size(self.test)} pixels",
             )
@@ -78,38 +78,34 @@ class Dataset:
 
 def _check_array(argument: str, array: np.ndarray, dtype: np.dtype, ndim: int) -> None:
     if not isinstance(array, np.ndarray):
-        raise TypeError(
-            f"Dataset: expected {argument} to be a NumPy array, "
-            f"got {type(array).__name__} instead."
-        )
+        expected = f"{argument} to be a NumPy array"
+        raise wrong_type("Dataset", expected, type(array).__name__)
     if array.dtype != dtype:
-        raise TypeError(
-            f"Dataset: expected {argument} of dtype {dtype}, got {array.dtype} instead."
-        )
+        raise wrong_type("Dataset", f"{argument} of dtype {dtype}", array.dtype)
     if array.ndim != ndim or not array.size:
         axes = "(n, height, width)" if ndim == 3 else "(n,)"
-        raise _refusal(f"{argument} of shape {axes}, not empty", f"shape {array.shape}")
+        expected = f"{argument} of shape {axes}, not empty"
+        raise wrong_value("Dataset", expected, f"shape {array.shape}")
 
 
 def _check_values(part: str, split: Split, num_classes: int, white: int) -> None:
     images, labels = split
     if len(images) != len(labels):
-        raise _refusal(
+        raise wrong_value(
+            "Dataset",
             f"one label for each of the {len(images)} {part}.images",
             f"{len(labels)} {part}.labels",
         )
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
-        raise _refusal(f"{part}.labels in [0, {num_classes - 1}]", str(wrong[0]))
+        expected = f"{part}.labels in [0, {num_classes - 1}]"
+        raise wrong_value("Dataset", expected, wrong[0])
     brightest = images.max()
     if brightest > white:
-        raise _refusal(f"{part}.images in [0, {white}] (white)", str(brightest))
+        expected = f"{part}.images in [0, {white}] (white)"
+        raise wrong_value("Dataset", expected, brightest)
 
 
 def _size(split: Split) -> str:
     height, width = split.images.shape[1:]
     return f"{height} x {width}"
-
-
-def _refusal(expected: str, got: str) -> ValueError:
-    return ValueError(f"Dataset: expected {expected}, got {got} instead.")

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_int, wrong_value
 
 TYPES = {
     0x08: np.dtype("u1"),
@@ -164,4 +164,4 @@ def _abridged(shape: tuple[int, ...]) -> str:
 
 
 def _refusal(path: Path, expected: str, got: str) -> ValueError:
-    return ValueError(f"read_idx: expected {path} to {expected}, got {got} instead.")
+    return wrong_value("read_idx", f"{path} to {expected}", got)

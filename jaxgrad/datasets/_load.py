@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxgrad._checks import check_choice
+from jaxgrad._checks import check_choice, wrong_value
 from jaxgrad.datasets import _tfds
 from jaxgrad.datasets._dataset import Dataset, Split
 from jaxgrad.datasets._extras import require
@@ -60,10 +60,8 @@ def load(
     check_choice("load", "name", name, NAMES)
     if name == "digits":
         if data_dir is not None:
-            raise ValueError(
-                "load: expected data_dir with MNIST only (the digits come with "
-                f"scikit-learn), got {os.fspath(data_dir)} instead."
-            )
+            expected = "data_dir with MNIST only (the digits come with scikit-learn)"
+            raise wrong_value("load", expected, os.fspath(data_dir))
         return _digits()
     if data_dir is not None:
         return _mnist_from_folder(data_dir, "data_dir")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgrad._checks import wrong_value
 from jaxgrad.datasets._dataset import Split
 from jaxgrad.datasets._idx import read_idx
 
@@ -103,21 +104,16 @@ def read_mnist(files: Mapping[str, Path]) -> tuple[Split, Split]:
 def _read(path: Path, known: Canonical) -> np.ndarray:
     array = read_idx(path, max_bytes=_MOST_BYTES)
     if array.dtype != np.uint8 or array.shape != known.shape:
-        raise _refusal(
-            path,
-            f"of type uint8 and shape {known.shape}",
-            f"{array.dtype} and {array.shape}",
-        )
-    if array.ndim == 1 and array.max() >= CLASSES:
-        raise _refusal(path, f"in [0, {CLASSES - 1}]", f"a label {array.max()}")
-    digest = _sha256(array)
-    if digest != known.sha256:
-        raise _refusal(
-            path,
-            f"of SHA-256 {known.sha256[:16]}... when unpacked",
-            f"{digest[:16]}...",
-        )
-    return array
+        expected = f"of type uint8 and shape {known.shape}"
+        got = f"{array.dtype} and {array.shape}"
+    elif array.ndim == 1 and array.max() >= CLASSES:
+        expected, got = f"in [0, {CLASSES - 1}]", f"a label {array.max()}"
+    elif (digest := _sha256(array)) != known.sha256:
+        expected = f"of SHA-256 {known.sha256[:16]}... when unpacked"
+        got = f"{digest[:16]}..."
+    else:
+        return array
+    raise wrong_value("load", f"{path} to hold MNIST's entries {expected}", got)
 
 
 def _sha256(array: np.ndarray) -> str:
@@ -126,9 +122,3 @@ def _sha256(array: np.ndarray) -> str:
     digest = hashlib.sha256(header)
     digest.update(array.data)
     return digest.hexdigest()
-
-
-def _refusal(path: Path, expected: str, got: str) -> ValueError:
-    return ValueError(
-        f"load: expected {path} to hold MNIST's entries {expected}, got {got} instead."
-    )

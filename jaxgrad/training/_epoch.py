@@ -14,7 +14,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int
 
-from jaxgrad._checks import check_int, check_integer, check_shape
+from jaxgrad._checks import check_int, check_integer, check_shape, wrong_value
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
@@ -282,10 +282,9 @@ def _mean(losses: Array, mask: Array | None) -> Array:
 def _check_split(function: str, split: Split, batch_size: int, white: int) -> None:
     images, labels = split
     if len(images) != len(labels) or not len(labels):
-        raise ValueError(
-            f"{function}: expected split to have one label for each image and at least "
-            f"one, got {len(images)} images and {len(labels)} labels instead."
-        )
+        expected = "split to have one label for each image and at least one"
+        got = f"{len(images)} images and {len(labels)} labels"
+        raise wrong_value(function, expected, got)
     check_int(function, "batch_size", batch_size, least=1)
     check_int(function, "white", white, least=1)
 
@@ -295,10 +294,8 @@ def _checked_order(order: ArrayLike, n: int) -> Array:
     wrong = indices[(indices < 0) | (indices >= n)]
     if indices.ndim != 1 or not indices.size or wrong.size:
         got = f"the index {wrong[0]}" if wrong.size else f"shape {indices.shape}"
-        raise ValueError(
-            f"train_epoch: expected order to be a list of indices below {n}, "
-            f"got {got} instead."
-        )
+        expected = f"order to be a list of indices below {n}"
+        raise wrong_value("train_epoch", expected, got)
     return jnp.asarray(indices, jnp.int32)
 
 
@@ -309,8 +306,6 @@ def _checked_stop(first: int, steps: int | None, total: int) -> int:
         check_int("train_epoch", "steps", steps, least=1)
         stop = first + steps
     if not first < stop <= total:
-        raise ValueError(
-            f"train_epoch: expected first and steps within the {total} steps of the "
-            f"epoch, got first {first} and steps {steps} instead."
-        )
+        expected = f"first and steps within the {total} steps of the epoch"
+        raise wrong_value("train_epoch", expected, f"first {first} and steps {steps}")
     return stop

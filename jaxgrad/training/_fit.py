@@ -111,19 +111,9 @@ def advance(
     """`fit` for runs that are saved: from one `Progress` to the next.
 
     Continuing from any of them, in this process or another, ends in the same bits;
-    only the seconds differ.
-
-    Args:
-        apply: The network, `(params, images) -> logits`, or a `Model`.
-        loss: As in `train_step`.
-        optimizer: Any `optax.GradientTransformation`.
-        progress: Where to continue; `Progress(state)` at the start. It is not donated.
-        dataset: The images to train on and to test with.
-        epochs: The number of completed epochs to reach, at least 1.
-        batch_size: As in `fit`; the same throughout a run.
-        save_every: The number of steps between two results; by default an epoch.
-        evaluate_training: As in `fit`.
-        mesh: As in `fit`.
+    only the seconds differ. The arguments are those of `fit`, with two exceptions:
+    `progress` is where to continue, `Progress(state)` at the start (not donated), and
+    `save_every` is the number of steps between two results, by default an epoch.
 
     Returns:
         An iterator over the progress after every `save_every` steps, counted from the

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_int, wrong_value
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
 from jaxgrad.losses import cross_entropy
@@ -192,10 +192,8 @@ def confusion_matrix(
     for argument, values in (("labels", rows), ("predictions", columns)):
         wrong = values[(values < 0) | (values >= num_classes)]
         if wrong.size:
-            raise ValueError(
-                f"confusion_matrix: expected {argument} in [0, {num_classes - 1}], "
-                f"got {wrong[0]} instead."
-            )
+            expected = f"{argument} in [0, {num_classes - 1}]"
+            raise wrong_value("confusion_matrix", expected, wrong[0])
     matrix = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(matrix, (rows, columns), 1)
     return matrix

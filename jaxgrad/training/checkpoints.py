@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_int, wrong_type, wrong_value
 from jaxgrad._types import Array
 from jaxgrad.training import _archive
 from jaxgrad.training._archive import Damaged as Damaged
@@ -133,18 +133,9 @@ def prepare(
 ) -> Path:
     """Save once before training, so that a fault of the disk surfaces now.
 
-    Creates the folder, removes the unfinished files of killed runs, writes a
-    checkpoint and checks that there is room for those to come.
-
-    Args:
-        folder: The folder; it and its parents are created.
-        progress: Where the run starts or continues.
-        run: As in `save`.
-        keep: As in `save`.
-        environment: As in `save`.
-
-    Returns:
-        The path of the checkpoint.
+    Creates the folder and its parents, removes the unfinished files of killed runs,
+    calls `save` with these arguments and checks that there is room for the checkpoints
+    to come. Returns the path of the checkpoint.
 
     Raises:
         OSError: If `folder` is a file, is not writable or lacks space.
@@ -174,10 +165,8 @@ def prepare(
 
 def _check_progress(function: str, progress: Progress) -> None:
     if not isinstance(progress, Progress):
-        raise TypeError(
-            f"{function}: expected a Progress, got {type(progress).__name__} instead; "
-            "Progress(state) is the start of a run."
-        )
+        hint = "Progress(state) is the start of a run"
+        raise wrong_type(function, "a Progress", type(progress).__name__, hint)
 
 
 def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndarray]:
@@ -213,10 +202,8 @@ def _header(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         raise Damaged(f"{path} is not a checkpoint: it has no {_HEADER}.")
     header = json.loads(arrays[_HEADER].item())
     if header["format"] != _FORMAT:
-        raise ValueError(
-            f"restore: expected {path} of format {_FORMAT}, "
-            f"got format {header['format']} instead."
-        )
+        expected = f"{path} of format {_FORMAT}"
+        raise wrong_value("restore", expected, f"format {header['format']}")
     return header
 
 
@@ -226,9 +213,10 @@ def _compare(path: Path, what: str, got: Run, expected: Run) -> None:
     names = [*expected, *(name for name in got if name not in expected)]
     differ = [n for n in names if got.get(n, absent) != expected.get(n, absent)]
     if differ:
-        raise ValueError(
-            f"restore: expected a checkpoint of {what} {_listed(expected, differ)}, "
-            f"got {path} of {what} {_listed(got, differ)} instead."
+        raise wrong_value(
+            "restore",
+            f"a checkpoint of {what} {_listed(expected, differ)}",
+            f"{path} of {what} {_listed(got, differ)}",
         )
 
 
