@@ -1,0 +1,71 @@
+"""pyproject.toml declares what is imported, and nothing else."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
+EXTRAS = PROJECT["optional-dependencies"]
+OURS = {"jaxgrad", "experiments", "tests", "benchmarks", "docs"}
+# The import names of distributions that are named otherwise.
+MODULES = {
+    "scikit-learn": "sklearn",
+    "tensorflow-datasets": "tensorflow_datasets",
+    "pillow": "PIL",
+}
+# Needed without an import in this repository, and why.
+NOT_IMPORTED = {
+    "jaxlib": "jax runs on it",
+    "importlib-resources": "tensorflow-datasets imports it without declaring it",
+    "expecttest": "torch.testing imports it without declaring it",
+    "pytest-xdist": "the tests run in parallel",
+    "beartype": "the tests check signatures with it at run time",
+}
+
+
+def imported(*folders):
+    """The top-level modules that folders import, except Python's and our own."""
+    found = set()
+    for path in (p for folder in folders for p in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "require":
+                found.add(ast.literal_eval(node.args[1]).split(".")[0])
+    return found - OURS - sys.stdlib_module_names
+
+
+def declared(*extras):
+    """The import names of the core's dependencies and those of some extras."""
+    listed = [*PROJECT["dependencies"], *(d for e in extras for d in EXTRAS[e])]
+    names = {re.split(r"[\[<>=]", line)[0] for line in listed} - {"jaxgrad"}
+    assert names >= {"jax", "numpy"}
+    return {MODULES.get(name, name) for name in names - NOT_IMPORTED.keys()}
+
+
+@pytest.mark.parametrize(
+    "folders, extras",
+    [
+        (["jaxgrad", "experiments"], ["experiments"]),
+        (
+            ["jaxgrad", "experiments", "tests"],
+            ["experiments", "test", "parity", "browser"],
+        ),
+    ],
+)
+def test_what_is_imported_is_declared_and_the_other_way_round(folders, extras):
+    assert imported(*folders) == declared(*extras)
+
+
+def test_the_extras_that_are_only_commands_are_few():
+    commands = {re.split(r"[\[<>=]", line)[0] for line in EXTRAS["dev"]} - {"jaxgrad"}
+    assert commands == {"ruff", "pyright", "pre-commit", "build"}
