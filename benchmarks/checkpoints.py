@@ -3,10 +3,10 @@
     python -m benchmarks.checkpoints --data-dir FOLDER [--epochs 20]
 
 784-1024-512-10 on MNIST, batches of 256, with SGD and with Adam, whose state is three
-times as large. An epoch is trained and the test set evaluated, as `fit` does; then the
-state is saved. Both are timed one after the other, so that the ratio has no noise of
-two runs in it. Claim: with SGD, the notebook's optimizer, saving takes under 3 % of the
-rest. Exit code 1 if not. Measure on an idle machine, on the disk that is meant.
+times as large. Each turn trains an epoch and evaluates the test set, as `fit` does, and
+saves the state. Both are timed in the same run, which removes the noise between runs.
+Claim: with SGD, the notebook's optimizer, saving takes under 3 % of the rest; exit code
+1 if not. Measure on an idle machine, on the disk in question.
 """
 
 import statistics
@@ -25,9 +25,11 @@ import tyro
 
 from benchmarks._timing import machine
 from experiments._command import run_as_script, section, table
+from experiments.mnist_mlp import mlp
+from jaxgrad import training
+from jaxgrad.datasets import Dataset, load
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import checkpoints, model, training
-from jaxgrad.mnist.data import Dataset, load
+from jaxgrad.training import checkpoints
 
 SIZES = (784, 1024, 512, 10)
 OPTIMIZERS = {"sgd": optax.sgd(0.01), "adam": optax.adam(1e-3)}
@@ -44,15 +46,15 @@ class Config:
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR or the cache."""
     folder: Path | None = None
-    """Where to save, an empty folder; by default a temporary one."""
+    """An empty folder to save in; by default a temporary one."""
     epochs: int = 20
-    """Epochs that are timed, after one that compiles."""
+    """Epochs to time, after one that compiles."""
     batch_size: int = 256
     """Examples per step."""
 
 
 class Costs(NamedTuple):
-    """Of each epoch the seconds of training and evaluation, and those of saving."""
+    """The seconds of training and evaluation, and those of saving, per epoch."""
 
     epochs: list[float]
     saves: list[float]
@@ -60,7 +62,7 @@ class Costs(NamedTuple):
 
     @property
     def share(self) -> float:
-        """What all saving took of the time without it."""
+        """The time of all saving, relative to the time without it."""
         return sum(self.saves) / sum(self.epochs)
 
 
@@ -89,7 +91,7 @@ def _costs(
     optimizer: optax.GradientTransformation,
     folder: Path,
 ) -> Costs:
-    apply, params = model.mlp(jax.random.key(0), SIZES)
+    apply, params = mlp(jax.random.key(0), SIZES)
     start = training.Progress(training.init(jax.random.key(1), params, optimizer))
     steps = training.advance(
         apply,
@@ -100,7 +102,7 @@ def _costs(
         epochs=config.epochs + 1,
         batch_size=config.batch_size,
     )
-    checkpoints.make_ready(folder, start, RUN, keep=KEPT)
+    checkpoints.prepare(folder, start, RUN, keep=KEPT)
     return _timed(steps, folder)
 
 

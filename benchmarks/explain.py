@@ -22,9 +22,9 @@ import tyro
 
 from benchmarks._timing import machine, ratio, take_turns
 from experiments._command import run_as_script, section, table
+from experiments.mnist_mlp import mlp
 from jaxgrad import checked_value_and_grad, explain
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist.model import mlp
 
 PLAIN = "jit(value_and_grad)"
 CHECKED = "checked_value_and_grad"

@@ -1,11 +1,11 @@
-"""An epoch of the MNIST perceptron, beside PyTorch in the same run.
+"""An epoch of the MNIST perceptron, compared with PyTorch in the same run.
 
     python -m benchmarks.mnist_epoch --data-dir FOLDER [--epochs 20]
 
-784-1024-512-10, SGD, batches of 256. All start from the same parameters and see the
-same batches in the same order, epoch by epoch in turns. PyTorch comes twice: with its
-tensors in memory, as floats and without a DataLoader, the fastest form of the loop; and
-with the notebook's own DataLoader, which converts image by image.
+784-1024-512-10, SGD, batches of 256. All start from the same parameters and use the
+same batches in the same order, taking turns epoch by epoch. PyTorch runs twice: with
+float tensors in memory and no DataLoader, the fastest form of the loop; and with the
+notebook's own DataLoader, which converts image by image.
 Measure on an idle machine: on a busy one PyTorch's threads wait for each other, and an
 epoch takes many times as long.
 """
@@ -28,9 +28,10 @@ import tyro
 from benchmarks._timing import machine, ratio, take_turns
 from benchmarks.mnist_notebook import Digits
 from experiments._command import run_as_script, section, table
+from experiments.mnist_mlp import mlp
+from jaxgrad import training
+from jaxgrad.datasets import Dataset, Split, load
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import model, training
-from jaxgrad.mnist.data import Dataset, Split, load
 
 SIZES = (784, 1024, 512, 10)
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -39,7 +40,7 @@ example_loss = partial(cross_entropy, reduction="none")
 
 @dataclass(frozen=True)
 class Config:
-    """An epoch of the MNIST perceptron, beside PyTorch in the same run."""
+    """An epoch of the MNIST perceptron, compared with PyTorch in the same run."""
 
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR or the cache."""
@@ -50,13 +51,13 @@ class Config:
     lr: float = 0.01
     """The learning rate of SGD."""
     seed: int = 0
-    """Of the parameters and of the order of the examples."""
+    """Seed of the parameters and of the order of the examples."""
     dataloader: bool = True
-    """Whether the notebook's DataLoader takes its turns, too; it takes the longest."""
+    """Whether to also run the notebook's DataLoader, which takes the longest."""
 
 
 class Trained(NamedTuple):
-    """What one framework did."""
+    """The training of one framework."""
 
     losses: np.ndarray  # (epochs, steps)
     seconds: list[float]  # of each epoch, the evaluation left out
@@ -64,7 +65,7 @@ class Trained(NamedTuple):
 
 
 class Result(NamedTuple):
-    """All of them, trained side by side."""
+    """The trainings of all frameworks."""
 
     config: Config
     torch: Trained
@@ -73,7 +74,7 @@ class Result(NamedTuple):
 
 
 def start(generator: np.random.Generator, sizes: Sequence[int] = SIZES) -> Any:
-    """First parameters for both, in jaxgrad's form: uniform in +-1/sqrt(inputs)."""
+    """Initial parameters in jaxgrad's form: uniform in +-1/sqrt(inputs)."""
 
     def uniform(inputs: int, *shape: int) -> np.ndarray:
         bound = inputs**-0.5
@@ -89,7 +90,7 @@ def start(generator: np.random.Generator, sizes: Sequence[int] = SIZES) -> Any:
 
 
 def torch_net(params: Any) -> torch.nn.Sequential:
-    """The same network in PyTorch, whose weights are the kernels' transposes."""
+    """The same network in PyTorch, whose weights are the transposed kernels."""
     net = torch.nn.Sequential()
     for number in range(1, len(params) + 1):
         kernel, bias = (np.array(params[f"fc{number}"][k]) for k in ("kernel", "bias"))
@@ -105,7 +106,7 @@ def torch_net(params: Any) -> torch.nn.Sequential:
 
 
 def torch_tensors(split: Split, white: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of floats in [0, 1] and labels, as torchvision's ToTensor makes them."""
+    """Rows of floats in [0, 1] and labels, as from torchvision's ToTensor."""
     images = torch.from_numpy(np.array(split.images)).float().div(white)
     return images.flatten(1), torch.from_numpy(np.array(split.labels)).long()
 
@@ -113,7 +114,7 @@ def torch_tensors(split: Split, white: int) -> tuple[torch.Tensor, torch.Tensor]
 def torch_batches(
     tensors: Batch, order: np.ndarray, batch_size: int
 ) -> Iterable[Batch]:
-    """Batches of tensors that are in memory."""
+    """Batches of tensors in memory."""
     images, labels = tensors
     for indices in torch.from_numpy(order).split(batch_size):
         yield images[indices], labels[indices]
@@ -136,7 +137,7 @@ def torch_epoch(
 def torch_accuracy(
     net: torch.nn.Module, tensors: tuple[torch.Tensor, torch.Tensor]
 ) -> float:
-    """The share of examples whose largest logit is their label's."""
+    """The share of examples whose largest logit is that of their label."""
     images, labels = tensors
     with torch.no_grad():
         return (net(images).argmax(1) == labels).double().mean().item()
@@ -145,7 +146,7 @@ def torch_accuracy(
 class Side(NamedTuple):
     """One framework, ready to train."""
 
-    epoch: Callable[[np.ndarray], np.ndarray]  # order -> losses, state kept within
+    epoch: Callable[[np.ndarray], np.ndarray]  # order -> losses; keeps the state
     accuracy: Callable[[], float]
 
 
@@ -185,7 +186,7 @@ def _side_of(
 
 
 def _jaxgrad_side(config: Config, dataset: Dataset, params: Any) -> Side:
-    apply, _ = model.mlp(jax.random.key(0), SIZES)
+    apply, _ = mlp(jax.random.key(0), SIZES)
     optimizer = optax.sgd(config.lr)
     train, test = jax.tree.map(jnp.asarray, (dataset.train, dataset.test))
     state = training.init(jax.random.key(0), params, optimizer)
@@ -208,7 +209,7 @@ def _jaxgrad_side(config: Config, dataset: Dataset, params: Any) -> Side:
 
 
 def run(config: Config) -> Result:
-    """Train all, epoch by epoch in turns."""
+    """Train all frameworks, taking turns epoch by epoch."""
     if min(config.epochs, config.batch_size) < 1:
         raise ValueError("expected --epochs and --batch-size of at least 1")
     dataset = load("mnist", config.data_dir)
@@ -237,7 +238,7 @@ def run(config: Config) -> Result:
 
 
 def report(result: Result) -> None:
-    """Print the machine, the times with their ratio, and how far both agree."""
+    """Print the machine, the times with their ratio, and the agreement."""
     config = result.config
     section(
         f"MNIST perceptron 784-1024-512-10, SGD, float32, n = {config.epochs} epochs",

@@ -1,11 +1,10 @@
-"""The notebook's program in PyTorch, against which a whole run is measured.
+"""The notebook's program in PyTorch, the baseline of a whole run.
 
     python -m benchmarks.mnist_notebook --data-dir FOLDER [--epochs 20]
 
 torchvision's data set and its ToTensor, image by image, a DataLoader without workers,
-SGD, the test loss after every epoch and the accuracy at the end: what the notebook
-does, on the CPU. torchvision itself is left out, which spares this program its import.
-Nothing here imports JAX.
+SGD, the test loss after every epoch and the accuracy at the end, as in the notebook, on
+the CPU. The program neither imports torchvision, which saves time, nor JAX.
 """
 
 import argparse
@@ -59,7 +58,7 @@ class Net(nn.Module):
 
 
 def read(folder: Path, part: str) -> Digits:
-    """The images of MNIST in a folder, packed or not, without any check."""
+    """The MNIST images in a folder, gzipped or not, without checks."""
     arrays = []
     for kind, start, shape in (
         ("images-idx3", 16, (-1, 28, 28)),
@@ -75,7 +74,7 @@ def read(folder: Path, part: str) -> Digits:
 
 
 def main() -> None:
-    """Train, tell the losses of every epoch, and the accuracy at the end."""
+    """Train, print the losses of every epoch and the accuracy at the end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=20)

@@ -3,9 +3,9 @@
     python -m benchmarks.mnist_run --data-dir FOLDER [--epochs 20] [--turns 3]
 
 On one side the notebook's program in PyTorch (`benchmarks.mnist_notebook`), on the
-other `python -m experiments.mnist_mlp --no-lessons`, which also judges the network
-class by class and draws its pictures. Imports, reading the files and compilation count
-on both sides, and they take turns. Measure on an idle machine.
+other `python -m experiments.mnist_mlp --no-side-runs`, which also assesses the network
+class by class and draws its pictures. Both take turns, and their times include imports,
+reading the files and compilation. Measure on an idle machine.
 """
 
 import json
@@ -24,7 +24,7 @@ import tyro
 
 from benchmarks._timing import machine, ratio, take_turns
 from experiments._command import run_as_script, section, table
-from jaxgrad.mnist.data import VARIABLE
+from jaxgrad.datasets import DATA_DIR_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Config:
     epochs: int = 20
     """Epochs of each."""
     turns: int = 3
-    """How often each runs."""
+    """Number of runs of each."""
 
 
 class Result(NamedTuple):
@@ -56,7 +56,7 @@ def notebook(options: list[str]) -> float:
 def jaxgrad(options: list[str]) -> float:
     """Run the experiment; the accuracy that it writes."""
     with tempfile.TemporaryDirectory() as folder:
-        options = [*options, "--no-lessons", "--output-dir", folder]
+        options = [*options, "--no-side-runs", "--output-dir", folder]
         _process("experiments.mnist_mlp", "--dataset", "mnist", *options)
         last = (
             Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
@@ -65,10 +65,12 @@ def jaxgrad(options: list[str]) -> float:
 
 
 def run(config: Config) -> Result:
-    """Let both take turns."""
-    folder = config.data_dir or os.environ.get(VARIABLE)
+    """Run both in turns."""
+    folder = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if folder is None:
-        raise ValueError(f"expected --data-dir or {VARIABLE}, the folder of MNIST")
+        raise ValueError(
+            f"expected --data-dir or {DATA_DIR_VARIABLE}, the folder of MNIST"
+        )
     if min(config.epochs, config.turns) < 1:
         raise ValueError("expected --epochs and --turns of at least 1")
     options = ["--data-dir", str(folder), "--epochs", str(config.epochs)]
@@ -112,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> Result:
 
 
 def _process(module: str, *options: str) -> str:
-    """What a module run as a program prints; its error ends this program, too."""
+    """The output of a module that runs as a program; its failure is a ValueError."""
     done = subprocess.run(
         [sys.executable, "-m", module, *options],
         cwd=Path(__file__).parents[1],

@@ -23,7 +23,7 @@ from experiments._reproduction import (
     compare,
     write_rows,
 )
-from jaxgrad.mnist.data import load
+from jaxgrad.datasets import load
 
 EXPERIMENTS = (
     "arrays derivatives backprop activations optimizers cross_entropy two_layer_net "

@@ -26,9 +26,9 @@ from experiments._comparison import Fact, Section
 from experiments._explain.functions import backprop, first_batch, two_layer_net
 from experiments._explain.nan_examples import STEPS, Descent, NaNExamples, nan_examples
 from experiments._frame import Options, at_least, experiment
-from experiments.mnist_mlp import HIDDEN
+from experiments.mnist_mlp import HIDDEN, mlp
+from jaxgrad import datasets
 from jaxgrad.inspection import Explanation, Step
-from jaxgrad.mnist import data, model
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def run(config: Config) -> Result:
 
 def explain_perceptron(config: Config, key: jax.Array) -> tuple[Explanation, str]:
     """The report of the untrained network on its first batch."""
-    dataset = data.load(config.dataset, config.data_dir)
+    dataset = datasets.load(config.dataset, config.data_dir)
     images, labels = (jnp.asarray(part[: config.batch_size]) for part in dataset.train)
     sizes = (images[0].size, *HIDDEN, dataset.num_classes)
-    _, params = model.mlp(key, sizes)
+    _, params = mlp(key, sizes)
     explained = jaxgrad.explain(first_batch)
     scaled = images.astype(jnp.float32) / dataset.white
     return explained(params, scaled, labels), str(dataset)

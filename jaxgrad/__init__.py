@@ -2,8 +2,9 @@
 
 The families that mirror PyTorch stay in their submodules
 (`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), so that a PyTorch
-line and a jaxgrad line can be compared word for word. `jaxgrad.mnist` and
-`jaxgrad.plots` need the `experiments` extra and are imported on demand.
+line and a jaxgrad line can be compared word for word. `jaxgrad.datasets`,
+`jaxgrad.training` and `jaxgrad.plots` are imported on demand; the plots and the
+downloaded data sets need the `experiments` extra.
 """
 
 from jaxgrad import activations as activations

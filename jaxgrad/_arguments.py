@@ -1,4 +1,4 @@
-"""The arguments of a call as leaves with the paths that the user would write."""
+"""The leaves of a call's arguments, each with the path that the user would write."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,8 @@ class NamedLeaf(NamedTuple):
     """A leaf of the arguments.
 
     Attributes:
-        path: How the user reaches it: `params['w1']`.
-        argument: The position of its argument, or the keyword.
+        path: What the user writes for it: `params['w1']`.
+        argument: The position of its argument, or its keyword.
         value: The leaf.
     """
 

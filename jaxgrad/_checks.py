@@ -1,8 +1,8 @@
-"""Checks of arguments, all with one form of message.
+"""Checks of arguments, and the one form of their messages.
 
-"<function>: expected <argument> <what>, got <what> instead." A fault in the
-structure of an argument (dtype, shape, choice) raises when the function is
-traced: TypeError for the wrong type or dtype, ValueError for the rest.
+"<function>: expected <what>, got <what> instead." A fault in the structure of an
+argument (dtype, shape, choice) raises when the function is traced: TypeError for the
+wrong type or dtype, ValueError for the rest.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,17 +12,31 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from jaxgrad._types import Array, ArrayLike
+from jaxgrad._types import Array, ArrayLike, DTypeLike
+
+
+def wrong_value(
+    function: str, expected: str, got: object, hint: str = ""
+) -> ValueError:
+    """ValueError("function: expected ..., got ... instead; hint.")."""
+    return ValueError(_message(function, expected, got, hint))
+
+
+def wrong_type(function: str, expected: str, got: object, hint: str = "") -> TypeError:
+    """TypeError("function: expected ..., got ... instead; hint.")."""
+    return TypeError(_message(function, expected, got, hint))
+
+
+def _message(function: str, expected: str, got: object, hint: str) -> str:
+    ending = f"; {hint}." if hint else "."
+    return f"{function}: expected {expected}, got {got} instead{ending}"
 
 
 def check_floating(function: str, argument: str, value: ArrayLike) -> Array:
     """Return `value` as an array; TypeError unless its dtype is floating."""
     array = as_array(function, argument, value)
     if not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(
-            f"{function}: expected {argument} of a floating dtype, "
-            f"got {array.dtype} instead."
-        )
+        raise wrong_type(function, f"{argument} of a floating dtype", array.dtype)
     return array
 
 
@@ -30,43 +44,41 @@ def check_integer(function: str, argument: str, value: ArrayLike) -> Array:
     """Return `value` as an array; TypeError unless its dtype is integer."""
     array = as_array(function, argument, value)
     if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(
-            f"{function}: expected {argument} of an integer dtype, "
-            f"got {array.dtype} instead."
-        )
+        raise wrong_type(function, f"{argument} of an integer dtype", array.dtype)
     return array
 
 
+def check_floating_dtype(function: str, dtype: DTypeLike) -> jnp.dtype:
+    """Return the argument `dtype`; TypeError unless it is floating."""
+    dtype = jnp.dtype(dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise wrong_type(function, "dtype to be floating", dtype)
+    return dtype
+
+
 def as_array(function: str, argument: str, value: ArrayLike) -> Array:
-    """Return `value` as an array; TypeError if it is no array or number."""
+    """Return `value` as an array; TypeError unless it is an array or a number."""
     if not isinstance(value, (jax.Array, bool, int, float, complex)) and not hasattr(
         value, "__array__"
     ):
-        raise TypeError(
-            f"{function}: expected {argument} to be an array or a number, "
-            f"got {type(value).__name__} instead."
-        )
+        kind = type(value).__name__
+        raise wrong_type(function, f"{argument} to be an array or a number", kind)
     return jnp.asarray(value)
 
 
 def check_number(function: str, argument: str, value: object) -> None:
-    """TypeError unless `value` is a number, or an array of them."""
+    """TypeError unless `value` is a number, or an array of numbers."""
     if not isinstance(value, (int, float, jax.Array)) and not hasattr(
         value, "__array__"
     ):
-        raise TypeError(
-            f"{function}: expected {argument} to be a number, "
-            f"got {type(value).__name__} instead."
-        )
+        kind = type(value).__name__
+        raise wrong_type(function, f"{argument} to be a number", kind)
 
 
 def check_flag(function: str, argument: str, value: object) -> None:
     """TypeError unless `value` is True or False."""
     if not isinstance(value, bool):
-        raise TypeError(
-            f"{function}: expected {argument} to be True or False, "
-            f"got {value!r} instead."
-        )
+        raise wrong_type(function, f"{argument} to be True or False", repr(value))
 
 
 def check_shape(
@@ -75,29 +87,25 @@ def check_shape(
     """ValueError unless `array.shape == expected`; `why` names the reason."""
     if array.shape != expected:
         reason = f" ({why})" if why else ""
-        raise ValueError(
-            f"{function}: expected {argument} of shape {expected}{reason}, "
-            f"got shape {array.shape} instead."
+        raise wrong_value(
+            function, f"{argument} of shape {expected}{reason}", f"shape {array.shape}"
         )
 
 
 def check_ndim(function: str, argument: str, array: Array, least: int) -> None:
     """ValueError unless `array` has at least `least` axes."""
     if array.ndim < least:
-        raise ValueError(
-            f"{function}: expected {argument} with at least {least} "
-            f"{'axis' if least == 1 else 'axes'}, got shape {array.shape} instead."
-        )
+        axes = "axis" if least == 1 else "axes"
+        what = f"{argument} with at least {least} {axes}"
+        raise wrong_value(function, what, f"shape {array.shape}")
 
 
 def check_axis(function: str, value: int, ndim: int) -> int:
-    """Return `value` in [0, ndim); a 0-d array has, as in torch, axes -1 and 0."""
+    """Return `value` in [0, ndim); as in torch, a 0-d array has the axes -1 and 0."""
     check_int(function, "axis", value)
     axes = max(ndim, 1)
     if not -axes <= value < axes:
-        raise ValueError(
-            f"{function}: expected axis in [{-axes}, {axes - 1}], got {value} instead."
-        )
+        raise wrong_value(function, f"axis in [{-axes}, {axes - 1}]", value)
     return value % axes
 
 
@@ -106,32 +114,23 @@ def check_int(
 ) -> None:
     """TypeError unless `value` is an int, ValueError if it is below `least`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(
-            f"{function}: expected {argument} to be an int, "
-            f"got {type(value).__name__} instead."
-        )
+        raise wrong_type(function, f"{argument} to be an int", type(value).__name__)
     if least is not None and value < least:
-        raise ValueError(
-            f"{function}: expected {argument} >= {least}, got {value} instead."
-        )
+        raise wrong_value(function, f"{argument} >= {least}", value)
 
 
 def check_callable(function: str, argument: str, value: Callable[..., Any]) -> None:
     """TypeError unless `value` can be called."""
     if not callable(value):
-        raise TypeError(
-            f"{function}: expected {argument} to be a function, "
-            f"got {type(value).__name__} instead."
-        )
+        kind = type(value).__name__
+        raise wrong_type(function, f"{argument} to be a function", kind)
 
 
-def check_not_traced(function: str, leaves: Iterable[Any], instead: str = "") -> None:
-    """TypeError if a leaf is traced: what needs values runs under no transformation."""
+def check_not_traced(function: str, leaves: Iterable[Any], hint: str = "") -> None:
+    """TypeError if a leaf is traced, where its value is needed."""
     if any(isinstance(leaf, Tracer) for leaf in leaves):
-        raise TypeError(
-            f"{function}: expected to be called from Python, got a call under a "
-            f"transformation (jit, grad, vmap) instead{instead}."
-        )
+        call = "a call under a transformation (jit, grad, vmap)"
+        raise wrong_type(function, "to be called from Python", call, hint)
 
 
 def check_choice(
@@ -140,10 +139,7 @@ def check_choice(
     """ValueError unless `value` is one of `choices`."""
     if value not in choices:
         names = ", ".join(repr(c) for c in choices)
-        raise ValueError(
-            f"{function}: expected {argument} to be one of {names}, "
-            f"got {value!r} instead."
-        )
+        raise wrong_value(function, f"{argument} to be one of {names}", repr(value))
 
 
 def check_range(
@@ -157,11 +153,16 @@ def check_range(
     check_number(function, argument, value)
     if not least <= value <= most:
         if most == float("inf"):
-            expected = f">= {least}"
+            bounds = f">= {least}"
         elif least == -float("inf"):
-            expected = f"<= {most}"
+            bounds = f"<= {most}"
         else:
-            expected = f"in [{least}, {most}]"
-        raise ValueError(
-            f"{function}: expected {argument} {expected}, got {value} instead."
-        )
+            bounds = f"in [{least}, {most}]"
+        raise wrong_value(function, f"{argument} {bounds}", value)
+
+
+def check_positive(function: str, argument: str, value: int | float) -> None:
+    """ValueError unless `value > 0`."""
+    check_number(function, argument, value)
+    if not value > 0:
+        raise wrong_value(function, f"{argument} > 0", value)

@@ -17,7 +17,7 @@ from jax.core import Tracer
 from jaxtyping import Float
 
 from jaxgrad._checks import as_array, check_floating, check_int
-from jaxgrad._differences import central_difference, coarsest, default_step
+from jaxgrad._numerics import central_difference, coarsest, default_step
 from jaxgrad._types import Array, ArrayLike
 
 Result = TypeVar("Result")  # an array, or a pytree of arrays

@@ -1,4 +1,4 @@
-"""Small IDX files and a small MNIST made of them, since the real one is not here."""
+"""Small IDX files, and a small MNIST made of them for tests without the real one."""
 
 import gzip
 import hashlib
@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from jaxgrad.mnist import _files
+from jaxgrad.datasets import _mnist
 
 CODES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 SHAPES = {
@@ -44,12 +44,12 @@ def arrays_of(files):
 
 
 def accept(monkeypatch, files):
-    """Let these files count as MNIST's."""
+    """Let `load` accept these files as MNIST."""
     known = {
-        name: _files.Canonical(SHAPES[name], hashlib.sha256(data).hexdigest())
+        name: _mnist.Canonical(SHAPES[name], hashlib.sha256(data).hexdigest())
         for name, data in files.items()
     }
-    monkeypatch.setattr(_files, "FILES", known)
+    monkeypatch.setattr(_mnist, "FILES", known)
 
 
 def write(folder, files, packed=True):

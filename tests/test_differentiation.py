@@ -14,7 +14,7 @@ from numpy.polynomial import Polynomial, hermite
 from scipy.special import expit, ndtr
 
 import jaxgrad
-from jaxgrad._differences import central_difference, coarsest, default_step
+from jaxgrad._numerics import central_difference, coarsest, default_step
 from jaxgrad.differentiation import derivative, derivatives, numerical_derivative
 from tests.tolerances import ATOL, DTYPES, RTOL, assert_close
 

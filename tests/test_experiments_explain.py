@@ -12,8 +12,9 @@ from experiments import explain as experiment
 from experiments import two_layer_net as network
 from experiments._command import run_as_script
 from experiments._explain import functions, nan_examples
+from experiments._mnist_mlp import network as model
+from jaxgrad import datasets as data
 from jaxgrad.losses import cross_entropy
-from jaxgrad.mnist import data, model
 
 PAGES = {
     "backprop",

@@ -14,8 +14,8 @@ import pytest
 from flax import nnx
 
 import jaxgrad
+from experiments.mnist_mlp import mlp
 from jaxgrad import checked_value_and_grad, explain
-from jaxgrad.mnist.model import mlp
 
 
 @pytest.fixture(autouse=True)

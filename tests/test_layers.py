@@ -9,15 +9,7 @@ LIBRARY = Path(__file__).parents[1] / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 # The map of ARCHITECTURE: a module may import what stands in a lower layer.
-L0 = {
-    "_types",
-    "_checks",
-    "_differences",
-    "_dtypes",
-    "_arguments",
-    "_extremes",
-    "_sign",
-}
+L0 = {"_types", "_checks", "_arguments", "_numerics"}
 L1 = {
     "differentiation",
     "gradcheck",

@@ -1,4 +1,4 @@
-"""PyTorch and jaxgrad, from the same parameters over the same batches."""
+"""PyTorch and jaxgrad train from the same parameters on the same batches."""
 
 import jax
 import numpy as np
@@ -9,16 +9,16 @@ torch = pytest.importorskip("torch")
 
 from benchmarks import mnist_epoch as benchmark  # noqa: E402 (needs torch)
 from benchmarks import mnist_notebook, mnist_run  # noqa: E402
-from jaxgrad import optimizers  # noqa: E402
-from jaxgrad.mnist import model, training  # noqa: E402
-from jaxgrad.mnist.data import load  # noqa: E402
+from experiments.mnist_mlp import mlp  # noqa: E402
+from jaxgrad import optimizers, training  # noqa: E402
+from jaxgrad.datasets import load  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """PyTorch's threads wait for each other, on a busy machine for minutes."""
+    """On a busy machine PyTorch's threads wait for each other, for minutes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -26,7 +26,7 @@ def one_thread():
 
 
 @pytest.mark.mnist
-def test_235_steps_on_mnist_have_torchs_losses(capsys):
+def test_235_steps_on_mnist_have_the_losses_of_torch(capsys):
     result = benchmark.main(["--epochs", "1", "--no-dataloader"])
     ours, theirs = result.jaxgrad, result.torch
     assert ours.losses.shape == (1, 235)
@@ -37,8 +37,8 @@ def test_235_steps_on_mnist_have_torchs_losses(capsys):
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_20_epochs_on_mnist_reach_torchs_accuracy():
-    """The notebook's setting, from the same parameters over the same batches."""
+def test_20_epochs_on_mnist_reach_the_accuracy_of_torch():
+    """The notebook's settings, the same parameters and the same batches."""
     result = benchmark.run(benchmark.Config(epochs=20, dataloader=False))
     ours, theirs = result.jaxgrad, result.torch
     assert abs(ours.accuracy - theirs.accuracy) <= 2e-3
@@ -62,7 +62,7 @@ def epoch_of_both(dataset, sizes, batch_size, ours, theirs):
         theirs(net.parameters()),
         benchmark.torch_batches(tensors, order, batch_size),
     )
-    apply, _ = model.mlp(jax.random.key(0), sizes)
+    apply, _ = mlp(jax.random.key(0), sizes)
     state, losses = training.train_epoch(
         apply,
         benchmark.example_loss,
@@ -77,7 +77,7 @@ def epoch_of_both(dataset, sizes, batch_size, ours, theirs):
 
 
 @pytest.mark.mnist
-def test_235_steps_of_adam_in_double_precision_have_torchs_losses(x64):
+def test_235_steps_of_adam_in_double_precision_have_the_losses_of_torch(x64):
     """In single precision Adam is chaotic: it divides by the root of tiny numbers."""
     del x64
     ours, theirs, _, _ = epoch_of_both(
@@ -87,8 +87,8 @@ def test_235_steps_of_adam_in_double_precision_have_torchs_losses(x64):
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
-def test_an_epoch_of_digits_in_double_precision_is_torchs(x64):
-    """Value, gradient, update, order, the smaller last batch: nothing is left out."""
+def test_an_epoch_of_digits_in_double_precision_equals_that_of_torch(x64):
+    """Covers value, gradient, update, order and the smaller last batch."""
     del x64
     ours, theirs, params, net = epoch_of_both(
         load("digits"),
@@ -131,7 +131,7 @@ def test_a_torch_linear_layer_starts_within_our_bounds():
     """Uniform with the bound 1/sqrt(inputs), for weight and bias."""
     torch.manual_seed(0)
     layer = torch.nn.Linear(784, 1024)
-    _, params = model.mlp(jax.random.key(0), (784, 1024))
+    _, params = mlp(jax.random.key(0), (784, 1024))
     ours = params["fc1"]
     for theirs, mine in ((layer.weight, ours["kernel"]), (layer.bias, ours["bias"])):
         theirs, mine = theirs.detach().numpy(), np.asarray(mine)
@@ -141,7 +141,7 @@ def test_a_torch_linear_layer_starts_within_our_bounds():
         np.testing.assert_allclose(mine.std(), theirs.std(), rtol=0, atol=error)
 
 
-def test_what_the_notebook_says_of_parameters_that_are_changed():
+def test_what_the_notebook_says_about_changing_parameters():
     """`.data` records nothing; the parameter itself may not be changed in place."""
     net = torch.nn.Linear(3, 2)
     start = net.weight.detach().clone()
@@ -154,7 +154,7 @@ def test_what_the_notebook_says_of_parameters_that_are_changed():
 
 
 def test_no_grad_without_its_parentheses_is_a_type_error():
-    from experiments.mnist_mlp._lessons import without_parentheses
+    from experiments._mnist_mlp.side_runs import without_parentheses
 
     with pytest.raises((TypeError, AttributeError)) as raised:
         with torch.no_grad:

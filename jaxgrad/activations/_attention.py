@@ -22,7 +22,7 @@ from jaxgrad._checks import (
     check_range,
     check_shape,
 )
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, PRNGKey
 from jaxgrad.activations._softmax import softmax
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgrad._checks import check_floating, check_number
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike
 
 # Beyond it every exponential is 0 or infinite, whatever the dtype.

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgrad._checks import check_floating, check_number, check_range, check_shape
-from jaxgrad._dtypes import promoted, widened
+from jaxgrad._numerics import promoted, widened
 from jaxgrad._types import Array, ArrayLike, PRNGKey
 from jaxgrad.activations._elementwise import elementwise, with_slope
 

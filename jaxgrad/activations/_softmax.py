@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Real
 
 from jaxgrad._checks import as_array, check_axis, check_floating
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PRNGKey
 
 

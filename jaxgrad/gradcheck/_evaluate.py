@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad._differences import slopes
+from jaxgrad._numerics import slopes
 from jaxgrad._types import Array
 from jaxgrad.gradcheck._problem import Problem
 

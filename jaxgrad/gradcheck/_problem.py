@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgrad._arguments import NamedLeaf, is_floating, named_leaves
 from jaxgrad._checks import check_not_traced
-from jaxgrad._differences import default_step
+from jaxgrad._numerics import default_step
 from jaxgrad._types import Array
 
 

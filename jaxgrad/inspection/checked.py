@@ -83,7 +83,7 @@ def checked_value_and_grad(
         with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
         check_not_traced(
-            "checked_value_and_grad", [finite], "; use jax.value_and_grad there"
+            "checked_value_and_grad", [finite], "use jax.value_and_grad there"
         )
         if not finite:
             raise _error(f, has_aux, argnums, args, kwargs)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._checks import as_array, check_floating
-from jaxgrad._dtypes import promoted, widened
+from jaxgrad._numerics import promoted, widened
 from jaxgrad._types import Array, ArrayLike
 
 

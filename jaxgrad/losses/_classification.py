@@ -20,7 +20,7 @@ from jaxgrad._checks import (
     check_range,
     check_shape,
 )
-from jaxgrad._dtypes import promoted, widened
+from jaxgrad._numerics import promoted, widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.activations import log_softmax, softmax
 from jaxgrad.losses._labels import (

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._extremes import largest, smallest
-from jaxgrad._sign import sign
+from jaxgrad._numerics import largest, sign, smallest
 from jaxgrad._types import Array, ArrayLike
 
 

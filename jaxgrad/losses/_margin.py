@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
 
 from jaxgrad._checks import check_floating, check_integer, check_number
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
     check_broadcast,

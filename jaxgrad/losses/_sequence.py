@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Integer
 
 from jaxgrad._checks import check_flag, check_floating, check_int, check_integer
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import poison, readable
 from jaxgrad.losses._labels import signed

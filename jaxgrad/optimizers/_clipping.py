@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_floating
-from jaxgrad._dtypes import widened
-from jaxgrad._extremes import largest, smallest
+from jaxgrad._numerics import largest, smallest, widened
 from jaxgrad._types import Array, PyTree, Scalar
 from jaxgrad.optimizers._common import transformation
 

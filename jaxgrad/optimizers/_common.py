@@ -18,7 +18,7 @@ import optax
 from jax.core import Tracer
 
 from jaxgrad._checks import check_range
-from jaxgrad._dtypes import widened
+from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PyTree, Scalar, ScalarOrSchedule
 
 Betas: TypeAlias = tuple[Scalar, Scalar]

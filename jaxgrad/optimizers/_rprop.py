@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._sign import sign
+from jaxgrad._numerics import sign
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     assemble,

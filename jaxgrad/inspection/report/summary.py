@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, Shaped
 
-from jaxgrad._extremes import largest, smallest
+from jaxgrad._numerics import largest, smallest
 from jaxgrad._types import Array
 
 MEASURES = 8

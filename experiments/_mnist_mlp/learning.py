@@ -1,0 +1,143 @@
+"""Prepare the training and run it: silently, or recorded and saved on the way."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from experiments._mnist_mlp import metrics, processes
+from experiments._mnist_mlp.config import IDENTIFYING, Config, check
+from experiments._mnist_mlp.network import Apply, mlp
+from experiments._mnist_mlp.optimizers import make_optimizer
+from experiments._mnist_mlp.resuming import Saver
+from experiments._mnist_mlp.side_runs import example_loss
+from jaxgrad import training
+from jaxgrad.datasets import Dataset, load
+
+HIDDEN = (1024, 512)
+
+Run = Iterator[training.Progress]
+Learned = tuple[training.TrainState, tuple[training.Epoch, ...]]
+
+
+class Task(NamedTuple):
+    """Everything that the options determine before the first step."""
+
+    dataset: Dataset
+    apply: Apply
+    optimizer: optax.GradientTransformation
+    lr: float
+    start: training.TrainState
+    steps: int  # of an epoch
+
+
+def prepare(config: Config) -> Task:
+    """Load the data, initialize the network and create the optimizer."""
+    check(config)
+    dataset = load(config.dataset, config.data_dir)
+    n = len(dataset.train.labels)
+    if config.batch_size > n:
+        raise ValueError(
+            f"--batch-size: expected at most {n}, the training images of "
+            f"{dataset.name}, got {config.batch_size} instead."
+        )
+    steps = training.count_batches(n, config.batch_size).steps
+    optimizer, lr = make_optimizer(
+        config.optimizer, config.schedule, config.lr, config.epochs * steps
+    )
+    start_key, train_key = jax.random.split(jax.random.key(config.seed))
+    apply, params = mlp(start_key, _sizes(dataset))
+    start = training.init(train_key, params, optimizer)
+    return Task(dataset, apply, optimizer, lr, start, steps)
+
+
+def learn(
+    task: Task,
+    config: Config,
+    start: training.Progress | None = None,
+    follow: Callable[[Run], Run] = iter,
+) -> Learned:
+    """Train all epochs; the last state, and the measurements of each epoch.
+
+    Args:
+        task: What to train.
+        config: The options.
+        start: Where to continue; by default the first step.
+        follow: Wraps the iterator over the run, to act on each result.
+    """
+    last = training.Progress(task.start) if start is None else start
+    run = training.advance(
+        task.apply,
+        example_loss,
+        task.optimizer,
+        last,
+        task.dataset,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        save_every=config.save_every,
+        evaluate_training=config.side_runs,
+        mesh=training.data_mesh() if jax.device_count() > 1 else None,
+    )
+    for reached in follow(run):
+        last = reached
+    return processes.local(last.state), last.completed
+
+
+def train_and_record(task: Task, config: Config) -> Learned:
+    """`learn` with a progress bar, metrics.jsonl and checkpoints.
+
+    Raises:
+        Stopped: After a signal; and after the training in all processes but the first.
+    """
+    run_identity = identity(task, config)
+    if jax.process_count() > 1:
+        options = {"epochs": config.epochs, "save_every": config.save_every}
+        processes.check_same("options", str(run_identity | options))
+    start, saver = training.Progress(task.start), None
+    if config.checkpoint_dir is not None:
+        # Absolute, because the working directory may change during the run.
+        folder = config.checkpoint_dir.expanduser().absolute()
+        saver = Saver(folder, run_identity, config.keep)
+        start = saver.begin(start, resume=config.resume)
+    _check_epochs(config.epochs, int(start.state.epoch))
+    first, path = processes.is_first(), config.output_dir / "metrics.jsonl"
+    if first:
+        metrics.begin(path, start.completed)
+    total = config.epochs * task.steps
+    with metrics.progress_bar(start, total, hidden=not first) as bar:
+
+        def follow(run: Run) -> Run:
+            run = run if saver is None else saver.saved(run)
+            return metrics.recorded(run, path, bar) if first else run
+
+        learned = learn(task, config, start, follow)
+    if not first:
+        raise processes.Stopped(0)
+    return learned
+
+
+def identity(task: Task, config: Config) -> dict[str, Any]:
+    """What identifies the run: a checkpoint that differs in any of it is refused."""
+    options = {name: getattr(config, name) for name in IDENTIFYING}
+    if config.schedule != "constant":
+        options["epochs"] = config.epochs
+    return options | {
+        "lr": task.lr,
+        "network": "-".join(map(str, _sizes(task.dataset))),
+        "data": f"{task.dataset.name}, SHA-256 {task.dataset.sha256()[:16]}",
+    }
+
+
+def _sizes(dataset: Dataset) -> tuple[int, ...]:
+    pixels = math.prod(dataset.train.images.shape[1:])
+    return pixels, *HIDDEN, dataset.num_classes
+
+
+def _check_epochs(epochs: int, done: int) -> None:
+    if done > epochs:
+        raise ValueError(
+            f"--epochs: expected at least {done}, which the checkpoint has completed, "
+            f"got {epochs} instead."
+        )

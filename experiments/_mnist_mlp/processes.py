@@ -1,0 +1,93 @@
+"""Training over several processes: how they connect, and how they agree.
+
+Every process runs the same program on its own devices and its own part of each batch.
+Collective operations must run in all processes in the same order, so a process that
+has to stop tells the others first.
+"""
+
+import hashlib
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from experiments._mnist_mlp.config import Config
+
+
+class Stopped(Exception):
+    """Training has stopped in this process; `code` is its exit code."""
+
+    def __init__(self, code: int):
+        super().__init__(f"stopped with exit code {code}")
+        self.code = code
+
+
+def join(config: Config) -> None:
+    """Connect to the other processes, if the options name any.
+
+    Raises:
+        ValueError: If options are missing or inconsistent, or there is no cluster.
+    """
+    named = (config.coordinator, config.num_processes, config.process_id)
+    if config.distributed and named != (None, None, None):
+        raise ValueError(
+            "--distributed: expected the cluster to number the processes, got "
+            "--coordinator, --num-processes or --process-id as well."
+        )
+    if not config.distributed:
+        if named == (None, None, None):
+            return
+        _check(*named)
+    try:
+        jax.distributed.initialize(*named)
+    except (RuntimeError, ValueError) as fault:
+        raise ValueError(f"the processes could not connect: {fault}") from fault
+
+
+def _check(
+    coordinator: str | None, num_processes: int | None, process_id: int | None
+) -> None:
+    if coordinator is None or num_processes is None or process_id is None:
+        raise ValueError(
+            "--coordinator, --num-processes and --process-id: expected all three or "
+            f"none, got {coordinator}, {num_processes}, {process_id} instead."
+        )
+    _, colon, port = coordinator.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ValueError(
+            f"--coordinator: expected HOST:PORT, got {coordinator} instead."
+        )
+    if not 0 <= process_id < num_processes:
+        raise ValueError(
+            f"--process-id: expected 0 to {num_processes - 1} with --num-processes "
+            f"{num_processes}, got {process_id} instead."
+        )
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and prints."""
+    return jax.process_index() == 0
+
+
+def gather(number: int) -> list[int]:
+    """The number that each process passed, in the order of the processes."""
+    if jax.process_count() == 1:
+        return [number]
+    gathered = multihost_utils.process_allgather(np.array(number, np.int32))
+    return gathered.reshape(-1).tolist()
+
+
+def check_same(what: str, text: str) -> None:
+    """ValueError unless `text` is the same in every process."""
+    digest = hashlib.sha256(text.encode()).digest()
+    if len(set(gather(int.from_bytes(digest[:3], "big")))) > 1:
+        raise ValueError(
+            f"expected all processes to have the same {what}; process "
+            f"{jax.process_index()} has {text}."
+        )
+
+
+def local(tree: Any) -> Any:
+    """This process's first copy of replicated arrays."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)

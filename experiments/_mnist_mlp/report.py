@@ -1,0 +1,226 @@
+"""The result of a run, its tables and its pictures.
+
+Class scores, confusion matrix and mistakes come from `jaxgrad.training.assessment`.
+Torch: scikit-learn's `classification_report` and `ConfusionMatrixDisplay`.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments._command import section, table
+from experiments._mnist_mlp.config import Config
+from experiments._mnist_mlp.network import summary
+from experiments._mnist_mlp.side_runs import SideRuns, report_side_runs
+from jaxgrad import plots, training
+from jaxgrad.datasets import Dataset
+from jaxgrad.training.assessment import Assessment, Mistakes, learning_curves
+
+MISTAKES_IN_TABLE = 10
+
+
+class Result(NamedTuple):
+    """What a run has learned and measured."""
+
+    config: Config
+    lr: float
+    dataset: Dataset
+    params: Any
+    epochs: tuple[training.Epoch, ...]
+    assessment: Assessment  # on the test set, after the last epoch
+    side_runs: SideRuns | None
+
+
+def report(result: Result) -> None:
+    """Print the data, the network, the epochs, the assessment and the side runs."""
+    section("The data", _data(result))
+    section("The network", summary(result.params))
+    settings = f"{result.config.optimizer}, lr {result.lr:g}, {result.config.schedule}"
+    section(f"Training: {settings}", _epochs(result.epochs))
+    name, assessment = result.dataset.name, result.assessment
+    section(f"Class by class, on the test images of {name}", _classes(assessment))
+    section(
+        "Confusion matrix: rows are labels, columns predictions",
+        _confusion(assessment.confusion),
+    )
+    section("The worst mistakes: the largest losses", _mistakes(assessment.mistakes))
+    if result.side_runs is not None:
+        report_side_runs(result.side_runs)
+
+
+def _data(result: Result) -> str:
+    dataset, size = result.dataset, result.config.batch_size
+    steps, last = training.count_batches(len(dataset.train.labels), size)
+    lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
+    if result.config.dataset == "auto" and dataset.name == "digits":
+        lines.append(
+            "These are NOT the notebook's data, because MNIST was not available. The "
+            "set is\nsmall: a smaller --batch-size gives more steps. The notebook's "
+            "results on MNIST\nare not reproduced."
+        )
+    return "\n".join(lines)
+
+
+def _epochs(epochs: Sequence[training.Epoch]) -> str:
+    rows = [
+        (
+            epoch.epoch,
+            f"{epoch.train_loss:.5f}",
+            "-" if after is None else f"{after:.5f}",
+            f"{epoch.test_loss:.5f}",
+            f"{epoch.test_accuracy:8.2%}",
+            f"{epoch.seconds:7.2f}",
+        )
+        for epoch in epochs
+        for after in [epoch.train_loss_after]
+    ]
+    header = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
+    return f"{table(header, rows)}\n\n{loss_gap(epochs)}"
+
+
+def loss_gap(epochs: Sequence[training.Epoch]) -> str:
+    """Why the train loss lies above the test loss, in words and numbers."""
+    last = epochs[-1]
+    if not math.isfinite(last.train_loss):
+        return "The loss is not finite: the learning rate is too large."
+    gap = last.train_loss - last.test_loss
+    if gap <= 0:
+        return (
+            f"After the last epoch the train loss is {last.train_loss:.5f}, the test "
+            f"loss {last.test_loss:.5f}:\nthe network does better on the images it was "
+            "trained on."
+        )
+    above = sum(epoch.train_loss > epoch.test_loss for epoch in epochs)
+    text = (
+        '"train loss" is the mean of the batches\' losses, as in the notebook;\n'
+        '"after epoch" is the loss on the training set at the end of the epoch.\n'
+        f"The train loss lies above the test loss in {above} of {len(epochs)} epochs. "
+        "The\nnotebook explains that by averaging over an epoch of learning. The last "
+        f"gap is\n{gap:.5f}"
+    )
+    if last.train_loss_after is None:
+        return f"{text}; --side-runs measures how much of it averaging explains."
+    return (
+        f"{text}, or {last.train_loss_after - last.test_loss:.5f} with the same "
+        f"parameters for both: averaging explains\n{averaging_share(last):.0%} of it. "
+        "The rest is a difference between the images of the two sets."
+    )
+
+
+def averaging_share(epoch: training.Epoch) -> float:
+    """The share of the gap between the two losses that averaging explains.
+
+    The notebook's train loss is a mean over batches, and the network had learned less
+    when it saw the early ones. Measured after the epoch the loss is smaller: by this
+    share of its distance to the test loss.
+    """
+    averaging = epoch.train_loss - loss_after(epoch)
+    return averaging / (epoch.train_loss - epoch.test_loss)
+
+
+def loss_after(epoch: training.Epoch) -> float:
+    """The loss on the training set after the epoch, in a run that measured it."""
+    assert epoch.train_loss_after is not None
+    return epoch.train_loss_after
+
+
+def _classes(assessment: Assessment) -> str:
+    scores = assessment.classes
+    rows = [
+        (digit, int(n), int(n - correct), f"{recall:8.2%}", f"{precision:9.2%}")
+        for digit, (n, _, correct, recall, precision) in enumerate(
+            zip(*scores, strict=True)
+        )
+    ]
+    header = ("class", "images", "errors", "accuracy", "precision")
+    best, worst = np.nanargmax(scores.recall), np.nanargmin(scores.recall)
+    return (
+        f"{table(header, rows)}\n"
+        f"Overall {assessment.accuracy:.2%}; the network knows the {best} best and the "
+        f"{worst} worst.\n"
+        "accuracy: of the images of the class, the share predicted to be;\n"
+        "precision: of the images predicted to be of the class, the share that are."
+    )
+
+
+def _confusion(matrix: np.ndarray) -> str:
+    rows = [
+        ["", *range(len(matrix))],
+        *([label, *(int(n) or "." for n in row)] for label, row in enumerate(matrix)),
+    ]
+    width = max(3, len(str(matrix.max())))
+    lines = ["  ".join(str(entry).rjust(width) for entry in row) for row in rows]
+    errors = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
+    label, prediction = np.unravel_index(errors.argmax(), errors.shape)
+    most = (
+        f"The most frequent error: a {label} was predicted to be a {prediction} "
+        f"{errors.max()} times."
+    )
+    return "\n".join([*lines, most if errors.max() else "There is no error."])
+
+
+def _mistakes(mistakes: Mistakes) -> str:
+    predictions = zip(mistakes.indices, *mistakes.predictions, strict=True)
+    rows = [
+        (*map(int, classes), f"{p:11.2%}", f"{of_label:8.2%}", f"{loss:.2f}")
+        for *classes, p, of_label, loss in predictions
+    ][:MISTAKES_IN_TABLE]
+    if not rows:
+        return "There is none."
+    header = ("image", "label", "prediction", "probability", "of label", "loss")
+    return f"{table(header, rows)}\nThe picture shows {len(mistakes.indices)} of them."
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """The losses and the accuracy over the epochs, and the assessment as pictures."""
+    name = result.dataset.name.replace("mnist", "MNIST")
+    return _curves(result.epochs, name) | _assessment_figures(result.assessment, name)
+
+
+def _curves(epochs: Sequence[training.Epoch], name: str) -> dict[str, Figure]:
+    curves = learning_curves(epochs)
+    losses = {
+        "train, mean over the epoch": curves.train_loss,
+        "train, after the epoch": curves.train_loss_after,
+        "test": curves.test_loss,
+    }
+    if np.isnan(curves.train_loss_after).all():  # not measured
+        del losses["train, after the epoch"]
+    accuracy = 100 * curves.test_accuracy
+    return {
+        "losses": plots.curves(
+            losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
+        ),
+        "accuracy": plots.curves(
+            {"test": accuracy},
+            title=f"Accuracy on {name}: {accuracy[-1]:.2f} % at the end, "
+            f"{accuracy.max():.2f} % at best",
+            ylabel="test accuracy, %",
+        ),
+    }
+
+
+def _assessment_figures(assessment: Assessment, name: str) -> dict[str, Figure]:
+    classes, mistakes = assessment.classes, assessment.mistakes
+    captions = [
+        f"{label} predicted as {prediction}\n{probability:.1%}, loss {loss:.1f}"
+        for label, prediction, probability, _, loss in zip(
+            *mistakes.predictions, strict=True
+        )
+    ]
+    return {
+        "classes": plots.class_accuracy(
+            classes.recall, classes.precision, title=f"Class by class on {name}"
+        ),
+        "confusion": plots.confusion(
+            assessment.confusion, title=f"Confusion matrix, test images of {name}"
+        ),
+        "most_wrong": plots.gallery(
+            mistakes.images,
+            captions,
+            title=f"The largest losses on the test images of {name}",
+        ),
+    }

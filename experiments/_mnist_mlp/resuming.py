@@ -1,0 +1,164 @@
+"""A killed run continues from its last checkpoint, to the same bits.
+
+    python -m experiments.mnist_mlp --checkpoint-dir FOLDER [--save-every 50]
+    python -m experiments.mnist_mlp --checkpoint-dir FOLDER [--save-every 50] --resume
+
+After SIGTERM or Ctrl-C the run trains up to its next save, saves, and stops with exit
+code 143 or 130; a second signal ends it at once. `kill -9` and a power cut lose the
+steps since the last save.
+"""
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import jax
+
+from experiments._mnist_mlp import processes
+from jaxgrad.training import Progress, checkpoints
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_FAILED = 999  # what a process sends to the others if it could not write a checkpoint
+
+
+@dataclass(frozen=True)
+class Saver:
+    """Saves and restores one run in one folder."""
+
+    folder: Path
+    run: Mapping[str, Any]  # identifies the run
+    keep: int
+
+    def begin(self, first: Progress, *, resume: bool) -> Progress:
+        """Where to start or continue, after checking that the disk is ready.
+
+        Raises:
+            ValueError: If a checkpoint belongs to another run, all are damaged, or
+                there are some and `resume` is False.
+            OSError: If the folder cannot be used.
+        """
+        if not resume and checkpoints.paths(self.folder):
+            raise ValueError(
+                "--checkpoint-dir: expected a folder without checkpoints, got "
+                f"{self.folder}; continue from them with --resume, or choose another."
+            )
+        restored = checkpoints.restore(self.folder, first, self.run) if resume else None
+        start = restored.progress if restored else first
+        self._check_shared(start)
+        if resume:
+            self._announce(restored)
+        if processes.is_first():
+            checkpoints.prepare(self.folder, start, self.run, **self._options())
+        return start
+
+    def saved(self, run: Iterator[Progress]) -> Iterator[Progress]:
+        """The same run, with a checkpoint of each result before it is passed on.
+
+        Raises:
+            Stopped: After a signal, once the progress is saved.
+            OSError: If a checkpoint cannot be written.
+        """
+        with noted_signals() as noted:
+            for progress in run:
+                fault = self._save(progress)
+                yield progress
+                number = max(noted, default=0) if fault is None else _FAILED
+                number = max(processes.gather(number))
+                if fault is not None:
+                    raise self._explained(fault, progress)
+                if number:
+                    raise self._stopped(number, progress)
+
+    def _options(self) -> dict[str, Any]:
+        return {"keep": self.keep, "environment": environment()}
+
+    def _save(self, progress: Progress) -> OSError | None:
+        """Save in the first process; return the fault if it fails."""
+        if processes.is_first():
+            try:
+                checkpoints.save(self.folder, progress, self.run, **self._options())
+            except OSError as fault:
+                return fault
+        return None
+
+    def _explained(self, fault: OSError, progress: Progress) -> OSError:
+        last = checkpoints.paths(self.folder)
+        intact = f"{last[0].name} is intact: --resume continues from it" if last else ""
+        step = int(progress.state.step)
+        return OSError(
+            f"step {step} could not be saved in {self.folder}: {fault}. {intact}"
+        )
+
+    def _stopped(self, number: int, progress: Progress) -> processes.Stopped:
+        if number == _FAILED:
+            return processes.Stopped(2)  # the first process prints the reason
+        notify(
+            f"stopped by {signal.Signals(number).name} after step "
+            f"{int(progress.state.step)}, saved in {self.folder}; continue with "
+            "--resume"
+        )
+        return processes.Stopped(128 + number)
+
+    def _check_shared(self, start: Progress) -> None:
+        steps = processes.gather(int(start.state.step))
+        if len(set(steps)) > 1:
+            raise ValueError(
+                "--checkpoint-dir: expected a folder that all processes share, got "
+                f"checkpoints of steps {', '.join(map(str, steps))} in theirs."
+            )
+
+    def _announce(self, restored: checkpoints.Restored | None) -> None:
+        if restored is None:
+            notify(f"no checkpoint in {self.folder} yet: starting from scratch")
+            return
+        for line in restored.damaged:
+            notify(f"warning: {line} An older one is used instead.")
+        state = restored.progress.state
+        notify(
+            f"continuing from {restored.path}: {int(state.epoch)} epochs and "
+            f"{int(state.step)} steps are done"
+        )
+        if restored.environment != environment():
+            notify(
+                f"note: saved with {restored.environment}, continuing with "
+                f"{environment()}: the rest agrees up to rounding, not to the bit"
+            )
+
+
+def notify(line: str) -> None:
+    """Print a line to stderr, in the first process only."""
+    if processes.is_first():
+        print(line, file=sys.stderr, flush=True)
+
+
+def environment() -> dict[str, Any]:
+    """What may change when a run continues, but changes its last bits."""
+    return {
+        "jax": jax.__version__,
+        "platform": jax.default_backend(),
+        "devices": jax.device_count(),
+        "processes": jax.process_count(),
+    }
+
+
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """A list that collects signals; the second of a kind has its usual effect."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        del frame
+        noted.append(number)
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

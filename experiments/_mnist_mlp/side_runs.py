@@ -1,0 +1,294 @@
+"""What the MNIST notebook shows besides the training, one small function each.
+
+Other batch sizes; your own arrays as a data set; all parameters doubled between two
+epochs; the memory that evaluation needs. In PyTorch: a DataLoader, a TensorDataset and
+two uses of `torch.no_grad`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments._command import section, table
+from experiments._mnist_mlp.network import Apply, mlp
+from jaxgrad import training
+from jaxgrad.datasets import Dataset, from_arrays
+from jaxgrad.losses import cross_entropy
+
+BATCH_SIZES = (64, 256, 1024)
+
+example_loss = partial(cross_entropy, reduction="none")
+"""One loss per example: the training takes the mean itself."""
+
+
+class Trial(NamedTuple):
+    """The first epoch of a network with another batch size."""
+
+    batch_size: int
+    steps: int
+    epoch: training.Epoch
+    seconds: float  # of the second epoch: the first one compiles
+
+
+class OwnArrays(NamedTuple):
+    """A data set made of arrays, and the training of a network on it."""
+
+    dataset: Dataset
+    epochs: tuple[training.Epoch, ...]
+
+
+class Doubling(NamedTuple):
+    """The effect of doubling all parameters between two epochs."""
+
+    parameters: jax.Array  # (2,): smallest and largest factor over all parameters
+    logits: jax.Array  # (2,): the same over the logits, without biases
+    before: training.Evaluation
+    after: training.Evaluation
+    losses: jax.Array  # (steps,): of the next epoch
+
+
+class Memory(NamedTuple):
+    """Bytes that the compiler reserves for one batch, besides arguments and results."""
+
+    batch_size: int
+    training: int  # value and gradient
+    evaluation: int  # value only
+    gradients: int  # the gradients themselves, a result of the training
+
+
+class SideRuns(NamedTuple):
+    """The results of all side runs."""
+
+    trials: tuple[Trial, ...]
+    doubling: Doubling
+    memory: Memory
+    own: OwnArrays
+    missing_parentheses: str  # the error of `with no_grad:`
+
+
+def side_runs(
+    apply: Apply,
+    optimizer: optax.GradientTransformation,
+    start: training.TrainState,
+    last: training.TrainState,
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    key: jax.Array,
+) -> SideRuns:
+    """All side runs for a network that was trained from `start` to `last`."""
+    fit = partial(training.fit, apply, example_loss, optimizer, start, dataset)
+    return SideRuns(
+        trials=tuple(trial(fit, size, dataset) for size in BATCH_SIZES),
+        doubling=doubling(apply, optimizer, last, dataset, batch_size),
+        memory=memory(apply, last.params, dataset, batch_size),
+        own=own_arrays(key),
+        missing_parentheses=without_parentheses(),
+    )
+
+
+def trial(fit: Callable[..., Any], batch_size: int, dataset: Dataset) -> Trial:
+    """Measure `fit` with another batch size."""
+    (_, epoch), (_, second) = fit(epochs=2, batch_size=batch_size)
+    steps = training.count_batches(len(dataset.train.labels), batch_size).steps
+    return Trial(batch_size, steps, epoch, second.seconds)
+
+
+def bars(key: jax.Array, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images of 8 x 8 pixels with a bright bar: 0 is horizontal, 1 vertical."""
+    position_key, label_key, noise_key = jax.random.split(key, 3)
+    position = jax.random.randint(position_key, (n, 1, 1), 0, 8)
+    vertical = jax.random.bernoulli(label_key, shape=(n, 1, 1))
+    row, column = jnp.arange(8)[:, None] == position, jnp.arange(8) == position
+    images = jax.random.randint(noise_key, (n, 8, 8), 0, 128)
+    images = jnp.where(jnp.where(vertical, column, row), images + 127, images)
+    return np.asarray(images, np.uint8), np.asarray(vertical[:, 0, 0], np.int32)
+
+
+def own_arrays(key: jax.Array) -> OwnArrays:
+    """Make a data set of two arrays, split it, and train a network on it.
+
+    Torch: `TensorDataset(x, y)`, `random_split`, two `DataLoader`s.
+    """
+    bars_key, split_key, params_key, train_key = jax.random.split(key, 4)
+    images, labels = bars(bars_key, 1000)
+    dataset = from_arrays(
+        images, labels, key=split_key, test_fraction=0.25, name="bars"
+    )
+    apply, params = mlp(params_key, sizes=(8 * 8, 32, dataset.num_classes))
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    state = training.init(train_key, params, optimizer)
+    run = training.fit(
+        apply, example_loss, optimizer, state, dataset, epochs=8, batch_size=32
+    )
+    return OwnArrays(dataset, tuple(epoch for _, epoch in run))
+
+
+def doubling(
+    apply: Apply,
+    optimizer: optax.GradientTransformation,
+    state: training.TrainState,
+    dataset: Dataset,
+    batch_size: int,
+) -> Doubling:
+    """Double all parameters, evaluate the network, and train another epoch.
+
+    `state` is not donated: the doubled network trains on a copy.
+
+    Torch: `with torch.no_grad(): for p in net.parameters(): p *= 2.0`. JAX records
+    nothing unless a gradient is taken, and changes nothing in place.
+    """
+    doubled = partial(jax.tree.map, lambda parameter: 2.0 * parameter)
+    evaluate = partial(training.evaluate, apply, example_loss, white=dataset.white)
+    images = jnp.asarray(dataset.test.images[:100], jnp.float32) / dataset.white
+    big, bare = doubled(state.params), _without_biases(state.params)
+    factors = jax.tree.leaves(jax.tree.map(_factors, big, state.params))
+    _, losses = training.train_epoch(
+        apply,
+        example_loss,
+        optimizer,
+        jax.tree.map(jnp.copy, state._replace(params=big)),
+        dataset.train,
+        batch_size=batch_size,
+        white=dataset.white,
+    )
+    return Doubling(
+        parameters=_extremes(jnp.stack(factors)),
+        logits=_factors(apply(doubled(bare), images), apply(bare, images)),
+        before=evaluate(state.params, dataset.test),
+        after=evaluate(big, dataset.test),
+        losses=losses,
+    )
+
+
+def memory(apply: Apply, params: Any, dataset: Dataset, batch_size: int) -> Memory:
+    """What the compiler reserves for a batch, with and without a gradient."""
+    images = jnp.asarray(dataset.train.images[:batch_size], jnp.float32)
+    labels = jnp.asarray(dataset.train.labels[:batch_size])
+
+    def loss(params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
+        return cross_entropy(apply(params, images), labels)
+
+    def reserved(f: Callable[..., Any]) -> int:
+        compiled = jax.jit(f).lower(params, images, labels).compile()
+        statistics: Any = compiled.memory_analysis()
+        return statistics.temp_size_in_bytes
+
+    return Memory(
+        batch_size=batch_size,
+        training=reserved(jax.value_and_grad(loss)),
+        evaluation=reserved(loss),
+        gradients=sum(leaf.nbytes for leaf in jax.tree.leaves(params)),
+    )
+
+
+def without_parentheses() -> str:
+    """The error of `with manager:` where `with manager():` is meant.
+
+    Torch: `with torch.no_grad:` is the same TypeError.
+    """
+
+    @contextmanager
+    def manager() -> Iterator[None]:
+        yield
+
+    not_called: Any = manager
+    try:
+        with not_called:
+            return "no error"
+    except TypeError as error:
+        return f"TypeError: {error}"
+
+
+def _without_biases(params: Any) -> Any:
+    return {
+        name: layer | {"bias": jnp.zeros_like(layer["bias"])}
+        for name, layer in params.items()
+    }
+
+
+def _factors(big: jax.Array, small: jax.Array) -> jax.Array:
+    """The smallest and the largest quotient of two arrays, ignoring zeros; (2,)."""
+    return _extremes(jnp.where(small == 0, jnp.nan, big / small))
+
+
+def _extremes(values: jax.Array) -> jax.Array:
+    return jnp.stack([jnp.nanmin(values), jnp.nanmax(values)])
+
+
+def report_side_runs(result: SideRuns) -> None:
+    """Print the results of all side runs."""
+    _report_batch_sizes(result.trials)
+    _report_doubling(result.doubling)
+    _report_memory(result.memory, result.missing_parentheses)
+    own = result.own
+    section(
+        "Arrays of your own",
+        f"from_arrays(images, labels, key=key, test_fraction=0.25)\n{own.dataset}\n"
+        f"Accuracy after {len(own.epochs)} epochs: {own.epochs[-1].test_accuracy:.1%}",
+    )
+
+
+def _report_batch_sizes(trials: tuple[Trial, ...]) -> None:
+    rows = [
+        (
+            trial.batch_size,
+            trial.steps,
+            f"{trial.seconds:7.2f}",
+            f"{trial.epoch.train_loss:.5f}",
+            f"{trial.epoch.test_loss:.5f}",
+            f"{trial.epoch.test_accuracy:8.2%}",
+        )
+        for trial in trials
+    ]
+    header = ("batch size", "steps", "seconds", "train loss", "test loss", "accuracy")
+    section(
+        "One epoch with other batch sizes",
+        f"{table(header, rows)}\n(seconds: of a second epoch, as the first compiles)",
+    )
+
+
+def _report_doubling(doubling: Doubling) -> None:
+    finite = int(np.isfinite(doubling.losses).sum())
+    section(
+        "All parameters doubled between two epochs",
+        "params = jax.tree.map(lambda p: 2.0 * p, params)\n"
+        f"Factor of every parameter:            {_span(doubling.parameters)}\n"
+        f"Factor of every logit without biases: {_span(doubling.logits)}\n"
+        f"Test loss {doubling.before.loss:.4f} -> {doubling.after.loss:.4f}, accuracy "
+        f"{doubling.before.accuracy:.2%} -> {doubling.after.accuracy:.2%}\n"
+        f"In the next epoch {finite} of {len(doubling.losses)} losses are finite; the "
+        f"first is {doubling.losses[0]:.4f}, the last {doubling.losses[-1]:.4f}.\n"
+        "PyTorch needs no_grad or .data for this, because it records operations on a\n"
+        "parameter; JAX differentiates a function, and records nothing else.",
+    )
+
+
+def _report_memory(memory: Memory, missing_parentheses: str) -> None:
+    rows = [
+        ("value and gradient, temporary", round(memory.training / 1e6, 2)),
+        ("value only, temporary", round(memory.evaluation / 1e6, 2)),
+        ("the gradients, a result", round(memory.gradients / 1e6, 2)),
+    ]
+    share = memory.evaluation / memory.training
+    whole = memory.evaluation / (memory.training + memory.gradients)
+    section(
+        f"Memory for a batch of {memory.batch_size}, by the compiler",
+        f"{table(('what', 'MB'), rows)}\n"
+        f"Evaluation needs {share:.0%} of the training's temporary memory, or "
+        f"{whole:.0%} counting the\ngradients. The notebook says about 1/5 for "
+        "no_grad: that depends on the network.\n"
+        "The notebook's `with no_grad:` lacks its parentheses:\n"
+        f"{missing_parentheses}",
+    )
+
+
+def _span(factors: jax.Array) -> str:
+    least, most = (f"{factor:.9g}" for factor in factors)
+    return least if least == most else f"{least} to {most}"

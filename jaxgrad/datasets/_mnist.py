@@ -1,0 +1,124 @@
+"""The four MNIST files: their names, shapes and checksums; find them and read them.
+
+The checksum is that of the unpacked file, so a gzipped file, an unpacked one and one
+that was gzipped again are all accepted, and no other file is.
+"""
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgrad._checks import wrong_value
+from jaxgrad.datasets._dataset import Split
+from jaxgrad.datasets._idx import read_idx
+
+
+class Canonical(NamedTuple):
+    """The known contents of one MNIST file; all entries are uint8."""
+
+    shape: tuple[int, ...]
+    sha256: str  # of the unpacked file: gunzip -c FILE.gz | sha256sum
+
+
+FILES = {
+    "train-images-idx3-ubyte": Canonical(
+        (60000, 28, 28),
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    "train-labels-idx1-ubyte": Canonical(
+        (60000,),
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    "t10k-images-idx3-ubyte": Canonical(
+        (10000, 28, 28),
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    "t10k-labels-idx1-ubyte": Canonical(
+        (10000,),
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+CLASSES = 10
+_MOST_BYTES = 2**26  # the largest file unpacks to 47 MB
+
+
+def files_in(folder: Path, origin: str) -> dict[str, Path]:
+    """The path of each MNIST file in `folder`; unpacked files go before gzipped ones.
+
+    Args:
+        folder: Where to look.
+        origin: The argument or variable that named the folder, for the message.
+
+    Raises:
+        FileNotFoundError: If the folder or a file is missing.
+        NotADirectoryError: If `folder` is a file.
+    """
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"load: expected {origin} to be a folder, got {folder} instead, "
+            "which does not exist."
+        )
+    if not folder.is_dir():
+        raise NotADirectoryError(
+            f"load: expected {origin} to be a folder, got the file {folder} instead."
+        )
+    candidates = {name: (folder / name, folder / f"{name}.gz") for name in FILES}
+    found = {
+        name: next(path for path in paths if path.exists())
+        for name, paths in candidates.items()
+        if any(path.exists() for path in paths)
+    }
+    missing = [name for name in FILES if name not in found]
+    if missing:
+        raise FileNotFoundError(
+            f"load: expected the four MNIST files in {origin}, got {folder} "
+            f"without {', '.join(missing)} (.gz or unpacked) instead."
+        )
+    return found
+
+
+def read_mnist(files: Mapping[str, Path]) -> tuple[Split, Split]:
+    """The training and the test split; every file is checked against `FILES`.
+
+    Args:
+        files: The path of each name in `FILES`.
+
+    Raises:
+        ValueError: If a file is not the expected one; the message says which and why.
+    """
+    arrays = {name: _read(files[name], known) for name, known in FILES.items()}
+    train, test = (
+        Split(
+            arrays[f"{part}-images-idx3-ubyte"],
+            arrays[f"{part}-labels-idx1-ubyte"].astype(np.int32),
+        )
+        for part in ("train", "t10k")
+    )
+    return train, test
+
+
+def _read(path: Path, known: Canonical) -> np.ndarray:
+    array = read_idx(path, max_bytes=_MOST_BYTES)
+    if array.dtype != np.uint8 or array.shape != known.shape:
+        expected = f"of type uint8 and shape {known.shape}"
+        got = f"{array.dtype} and {array.shape}"
+    elif array.ndim == 1 and array.max() >= CLASSES:
+        expected, got = f"in [0, {CLASSES - 1}]", f"a label {array.max()}"
+    elif (digest := _sha256(array)) != known.sha256:
+        expected = f"of SHA-256 {known.sha256[:16]}... when unpacked"
+        got = f"{digest[:16]}..."
+    else:
+        return array
+    raise wrong_value("load", f"{path} to hold MNIST's entries {expected}", got)
+
+
+def _sha256(array: np.ndarray) -> str:
+    """The checksum of the IDX file that holds this array of uint8."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape)
+    digest = hashlib.sha256(header)
+    digest.update(array.data)
+    return digest.hexdigest()

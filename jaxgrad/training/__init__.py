@@ -1,0 +1,33 @@
+"""Mini-batch training as pure functions of a state.
+
+An epoch is one compiled loop: the images stay on the device as bytes, where they are
+shuffled, cut into batches and scaled; the result is a new state and the losses. All
+randomness follows from the state's key and its two counters, so a run is a function of
+its first state, and every state, or `Progress` within an epoch, can start the rest of
+the run. `_epoch` holds the loop of an epoch and `_fit` the loop over epochs;
+`checkpoints` saves a run, and `assessment` examines its result.
+
+Every function takes the network, the loss and the optimizer as functions. `jax.jit`
+recognises functions by identity: create each once, not once per call. With
+`mesh=data_mesh()` the same functions spread each batch over all devices of all
+processes.
+"""
+
+from jaxgrad.training._batches import BatchCount as BatchCount
+from jaxgrad.training._batches import count_batches as count_batches
+from jaxgrad.training._epoch import evaluate as evaluate
+from jaxgrad.training._epoch import train_epoch as train_epoch
+from jaxgrad.training._epoch import train_step as train_step
+from jaxgrad.training._fit import Progress as Progress
+from jaxgrad.training._fit import advance as advance
+from jaxgrad.training._fit import fit as fit
+from jaxgrad.training._sharding import data_mesh as data_mesh
+from jaxgrad.training._sharding import replicated as replicated
+from jaxgrad.training._state import Epoch as Epoch
+from jaxgrad.training._state import Evaluation as Evaluation
+from jaxgrad.training._state import Loss as Loss
+from jaxgrad.training._state import Model as Model
+from jaxgrad.training._state import Network as Network
+from jaxgrad.training._state import TrainState as TrainState
+from jaxgrad.training._state import init as init
+from jaxgrad.training._state import sha256 as sha256

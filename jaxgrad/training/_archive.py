@@ -1,0 +1,86 @@
+"""A file of arrays that is read whole or refused.
+
+It is an npz archive, so `numpy.load` opens it; its comment is the SHA-256 of everything
+before it. The digest is compared before a byte of the archive is interpreted: no
+damaged length, name or shape is ever used, and nothing is unpickled.
+
+A file receives its name only when it is complete: it is written under another name,
+flushed to the disk, then renamed. A process killed in between leaves the old file.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+DRAFT = ".draft"  # suffix of an unfinished file
+_DIGITS = 64  # of a SHA-256
+
+
+class Damaged(ValueError):
+    """A file differs from what was written; the message names it and the fault."""
+
+
+def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write the arrays, or leave the file that was at `path`.
+
+    Raises:
+        OSError: If the disk is full or the folder is not writable.
+    """
+    body = _packed(arrays)
+    digest = hashlib.sha256(body).hexdigest().encode()
+    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
+    try:
+        with draft.open("wb") as file:
+            file.write(body)
+            file.write(digest)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as fault:
+        draft.unlink(missing_ok=True)
+        fault.filename = str(path)  # the error of a full disk names no file
+        raise
+    _flush_folder(path.parent)
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that `write` has written.
+
+    Raises:
+        Damaged: If a bit of the file has changed.
+        OSError: If the file cannot be read.
+    """
+    data = path.read_bytes()
+    body, digest = data[:-_DIGITS], data[-_DIGITS:]
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise Damaged(
+            f"{path} is damaged: expected it to end with the SHA-256 of its "
+            f"{len(body):,} bytes, got another."
+        )
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """The archive up to its comment."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore (the names are not options)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = b"0" * _DIGITS  # the digest covers the comment's length
+    return buffer.getbuffer()[:-_DIGITS]
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush the new name to the disk, on systems that can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,311 @@
+"""An epoch: shuffle, loop, step, update; and the evaluation that follows it.
+
+The first three functions are the whole loop. An epoch is shuffled into batches, one
+compiled loop runs over them, and each step takes a gradient and updates the state.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Bool, Float, Int
+
+from jaxgrad._checks import check_int, check_integer, check_shape, wrong_value
+from jaxgrad._numerics import widened
+from jaxgrad._types import Array, ArrayLike, PyTree
+from jaxgrad.datasets import Split
+from jaxgrad.training._batches import Batches, make_batches, shuffle
+from jaxgrad.training._sharding import constrained, replicated
+from jaxgrad.training._state import Evaluation, Loss, Network, TrainState, as_model
+
+
+def shuffled_batches(
+    state: TrainState, split: Split, batch_size: int, mesh: Mesh | None
+) -> Batches:
+    """The batches of the epoch that `state` is in."""
+    order = shuffle(state.key, state.epoch, n=len(split.labels))
+    return make_batches(split, batch_size, mesh, order)
+
+
+@partial(
+    jax.jit,
+    static_argnames=("apply", "loss", "optimizer", "white", "mesh"),
+    donate_argnames="state",
+)
+def train_steps(
+    apply: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    batches: Batches,
+    first: ArrayLike,
+    stop: ArrayLike,
+    *,
+    white: int,
+    mesh: Mesh | None = None,
+) -> tuple[TrainState, Float[Array, "steps"]]:
+    """Steps `first` to `stop - 1` of an epoch; the losses of all other steps are zero.
+
+    The bounds are traced. XLA compiles a loop of known length for that length, which
+    may change the last bit of the result.
+    """
+
+    def step(i: Array | int, state: TrainState) -> tuple[TrainState, Array]:
+        images, labels, mask = batches.batch(i)
+        images = scaled(images, white, state.params)
+        return train_step(apply, loss, optimizer, state, images, labels, mask)
+
+    def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+        state, losses = carry
+        state, value = step(i, state)
+        return constrained((state, losses.at[i].set(value)), mesh)
+
+    total = len(batches.mask)
+    losses = jnp.zeros(total, jax.eval_shape(step, 0, state)[1].dtype)
+    first, stop = (jnp.asarray(bound, jnp.int32) for bound in (first, stop))
+    state, losses = jax.lax.fori_loop(first, stop, body, (state, losses))
+    ended = (stop == total).astype(jnp.int32)
+    return state._replace(epoch=state.epoch + ended), losses
+
+
+def train_step(
+    apply: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    images: Float[Array, "batch *pixels"],
+    labels: Int[Array, "batch"],
+    mask: Bool[Array, "batch"] | None = None,
+) -> tuple[TrainState, Float[Array, ""]]:
+    """Update the parameters once, from one batch.
+
+    Args:
+        apply: The network, `(params, images) -> logits`, or a `Model`.
+        loss: `(logits, labels) -> losses`, one per example, such as
+            `partial(cross_entropy, reduction="none")`.
+        optimizer: Any `optax.GradientTransformation`.
+        state: The state before the step.
+        images: The batch, scaled as the network expects it.
+        labels: The labels of the batch.
+        mask: Which examples count, by default all. The network sees the others too,
+            but they contribute nothing to the loss or its gradient.
+
+    Returns:
+        The state after the step, and the mean loss before it.
+
+    Raises:
+        ValueError: If `loss` does not return one loss per example.
+
+    Torch: `optimizer.zero_grad(); loss.backward(); optimizer.step()`. No gradient has
+    to be zeroed: it is a value, not a field of the parameters.
+    """
+    _, noise_key = jax.random.split(state.key)
+    key = jax.random.fold_in(noise_key, state.step)
+
+    def mean_loss(params: PyTree) -> tuple[Array, PyTree]:
+        model = as_model(apply)
+        logits, model_state = model.train(params, state.model_state, images, key)
+        losses = _per_example("train_step", loss, logits, labels)
+        return _mean(losses, mask), model_state
+
+    value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
+    (value, model_state), gradients = value_and_grad(state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    state = state._replace(
+        params=optax.apply_updates(state.params, updates),
+        opt_state=opt_state,
+        step=state.step + 1,
+        model_state=model_state,
+    )
+    return state, value
+
+
+@partial(jax.jit, static_argnames=("apply", "loss", "n", "white", "mesh"))
+def evaluate_batches(
+    apply: Network,
+    loss: Loss,
+    params: PyTree,
+    model_state: PyTree,
+    batches: Batches,
+    *,
+    n: int,
+    white: int,
+    mesh: Mesh | None = None,
+) -> Evaluation:
+    """Evaluate the `n` examples of `batches` that are not masked."""
+
+    def batch_sums(step: Array) -> tuple[Array, Array]:
+        images, labels, mask = batches.batch(step)
+        images = scaled(images, white, params)
+        logits = as_model(apply).evaluate(params, model_state, images)
+        losses = _per_example("evaluate", loss, logits, labels)
+        correct = mask & (jnp.argmax(logits, axis=-1) == labels)
+        return jnp.sum(jnp.where(mask, losses, 0)), jnp.sum(correct, dtype=jnp.int32)
+
+    steps = jnp.arange(len(batches.mask), dtype=jnp.int32)
+    losses, counts = jax.lax.map(batch_sums, steps)
+    loss_sum, correct = jnp.sum(losses), jnp.sum(counts, dtype=jnp.int32)
+    result = Evaluation(loss_sum / n, correct.astype(loss_sum.dtype) / n, correct)
+    return constrained(result, mesh)
+
+
+def train_epoch(
+    apply: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    split: Split,
+    *,
+    batch_size: int = 256,
+    white: int = 255,
+    order: Int[ArrayLike, "n"] | None = None,
+    first: int = 0,
+    steps: int | None = None,
+    mesh: Mesh | None = None,
+) -> tuple[TrainState, Float[Array, "steps"]]:
+    """One pass over a split, or a chunk of its steps, as one compiled program.
+
+    The last batch may be smaller. It is padded with masked examples from the start of
+    the epoch, so its loss is the mean over its own examples. Chunking does not change
+    a bit of the result: every chunk runs the same program with other bounds.
+
+    Args:
+        apply: The network, `(params, images) -> logits`, or a `Model`. It receives the
+            images divided by `white`, in the dtype of the parameters.
+        loss: As in `train_step`.
+        optimizer: Any `optax.GradientTransformation`.
+        state: The state before the first of these steps. Donated: do not reuse it.
+        split: The examples, preferably on the device already; with a mesh preferably
+            in host memory, from which each device receives its part.
+        batch_size: The number of examples per step, at least 1.
+        white: The pixel value that means 1.0.
+        order: Indices of the examples in the order of use. By default each example is
+            used once, shuffled by the state's key and epoch.
+        first: The first step to take, counted from the start of the epoch.
+        steps: The number of steps to take; by default all that are left.
+        mesh: The devices to spread each batch over; by default one device. If they do
+            not divide the batch, some receive masked examples.
+
+    Returns:
+        The state after these steps, and their losses. The state's `epoch` increases
+        with the last step of the epoch.
+
+    Raises:
+        TypeError: If `order` is not an array of integers, or `batch_size`, `white`,
+            `first` or `steps` is not an int.
+        ValueError: If `split` is empty or its images and labels differ in number, an
+            entry of `order` is not an index, `batch_size` or `white` is below 1, or
+            the epoch does not have the steps that `first` and `steps` select.
+
+    Torch: the loop over `DataLoader(train, batch_size, shuffle=True)`.
+    """
+    _check_split("train_epoch", split, batch_size, white)
+    if mesh is not None:
+        state = replicated(state, mesh)
+    if order is None:
+        batches = shuffled_batches(state, split, batch_size, mesh)
+    else:
+        indices = _checked_order(order, len(split.labels))
+        batches = make_batches(split, batch_size, mesh, indices)
+    total = len(batches.mask)
+    stop = _checked_stop(first, steps, total)
+    state, losses = train_steps(
+        apply, loss, optimizer, state, batches, first, stop, white=white, mesh=mesh
+    )
+    return state, losses if stop - first == total else losses[first:stop]
+
+
+def evaluate(
+    apply: Network,
+    loss: Loss,
+    params: PyTree,
+    split: Split,
+    *,
+    model_state: PyTree = (),
+    batch_size: int = 1000,
+    white: int = 255,
+    mesh: Mesh | None = None,
+) -> Evaluation:
+    """Mean loss over a split, and the share of examples classified correctly.
+
+    Args:
+        apply: The network, `(params, images) -> logits`, or a `Model`.
+        loss: As in `train_step`.
+        params: The parameters; they are not donated.
+        split: The examples.
+        model_state: The state of a `Model` that has one.
+        batch_size: How many examples to hold in memory at a time; it does not affect
+            the result.
+        white: The pixel value that means 1.0.
+        mesh: The devices to spread each batch over; by default one device.
+
+    Raises:
+        TypeError, ValueError: As in `train_epoch`.
+
+    Torch: `net.eval()` and the loop under `torch.no_grad()`. JAX records nothing unless
+    `jax.grad` is called, so there is nothing to switch off.
+    """
+    _check_split("evaluate", split, batch_size, white)
+    n = len(split.labels)
+    batches = make_batches(split, min(batch_size, n), mesh)
+    return evaluate_batches(
+        apply, loss, params, model_state, batches, n=n, white=white, mesh=mesh
+    )
+
+
+def scaled(images: Array, white: int, params: PyTree) -> Array:
+    """Bytes as numbers in [0, 1], in the dtype of the first floating parameter."""
+    dtypes: list[Any] = [leaf.dtype for leaf in jax.tree.leaves(params)]
+    dtype = next(dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating))
+    return images.astype(dtype) / white
+
+
+def _per_example(function: str, loss: Loss, logits: Array, labels: Array) -> Array:
+    """The losses of a batch, one per example, in single precision or better."""
+    losses = loss(logits, labels)
+    why = "one for each example: training takes the mean itself"
+    check_shape(function, "the result of loss", losses, labels.shape, why)
+    return widened(losses)
+
+
+def _mean(losses: Array, mask: Array | None) -> Array:
+    if mask is None:
+        return jnp.mean(losses)
+    count = jnp.sum(mask, dtype=losses.dtype)
+    return jnp.sum(jnp.where(mask, losses, 0)) / count
+
+
+def _check_split(function: str, split: Split, batch_size: int, white: int) -> None:
+    images, labels = split
+    if len(images) != len(labels) or not len(labels):
+        expected = "split to have one label for each image and at least one"
+        got = f"{len(images)} images and {len(labels)} labels"
+        raise wrong_value(function, expected, got)
+    check_int(function, "batch_size", batch_size, least=1)
+    check_int(function, "white", white, least=1)
+
+
+def _checked_order(order: ArrayLike, n: int) -> Array:
+    indices = np.asarray(check_integer("train_epoch", "order", order))
+    wrong = indices[(indices < 0) | (indices >= n)]
+    if indices.ndim != 1 or not indices.size or wrong.size:
+        got = f"the index {wrong[0]}" if wrong.size else f"shape {indices.shape}"
+        expected = f"order to be a list of indices below {n}"
+        raise wrong_value("train_epoch", expected, got)
+    return jnp.asarray(indices, jnp.int32)
+
+
+def _checked_stop(first: int, steps: int | None, total: int) -> int:
+    check_int("train_epoch", "first", first, least=0)
+    stop = total
+    if steps is not None:
+        check_int("train_epoch", "steps", steps, least=1)
+        stop = first + steps
+    if not first < stop <= total:
+        expected = f"first and steps within the {total} steps of the epoch"
+        raise wrong_value("train_epoch", expected, f"first {first} and steps {steps}")
+    return stop

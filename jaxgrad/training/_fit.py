@@ -1,0 +1,209 @@
+"""The loop over epochs, which can stop and continue between any two steps."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Float
+
+from jaxgrad._checks import check_int
+from jaxgrad._types import Array
+from jaxgrad.datasets import Dataset, Split
+from jaxgrad.training._batches import Batches, count_batches, make_batches
+from jaxgrad.training._epoch import evaluate_batches, shuffled_batches, train_steps
+from jaxgrad.training._sharding import replicated
+from jaxgrad.training._state import (
+    Epoch,
+    Evaluation,
+    Loss,
+    Network,
+    TrainState,
+    copied,
+)
+
+EVALUATION_BATCH = 1000  # examples; it does not affect the result
+_NO_LOSSES = np.zeros(0, np.float32)
+
+
+class Progress(NamedTuple):
+    """A run between two of its steps: everything needed to continue from there."""
+
+    state: TrainState
+    losses: Float[np.ndarray, "steps"] = _NO_LOSSES  # of the current epoch
+    seconds: float = 0.0  # spent on the current epoch
+    completed: tuple[Epoch, ...] = ()  # measurements of the epochs before it
+
+
+def fit(
+    apply: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    dataset: Dataset,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    evaluate_training: bool = False,
+    mesh: Mesh | None = None,
+) -> Iterator[tuple[TrainState, Epoch]]:
+    """Train until `epochs` epochs are complete, measuring each.
+
+        first = init(key, params, optimizer)
+        for state, epoch in fit(apply, loss, optimizer, first, dataset, epochs=20):
+            print(epoch.epoch, epoch.train_loss, epoch.test_accuracy)
+
+    Args:
+        apply: The network, `(params, images) -> logits`, or a `Model`.
+        loss: As in `train_step`.
+        optimizer: Any `optax.GradientTransformation`.
+        state: The state to start from, from `init` or from an earlier run. It is not
+            donated. Its completed epochs count towards `epochs`.
+        dataset: The images to train on and to test with.
+        epochs: The number of completed epochs to reach, at least 1.
+        batch_size: The number of examples per step, at least 1.
+        evaluate_training: Whether to evaluate the training set after each epoch too,
+            which adds about a third to the time of an epoch.
+        mesh: The devices to spread each batch over, such as `data_mesh()`; by default
+            one device. With several processes, all of them make the same calls.
+
+    Returns:
+        An iterator over the state after each epoch and its `Epoch`. The next epoch
+        takes the state's buffers: copy what you keep (`jax.tree.map(jnp.copy, state)`).
+
+    Raises:
+        TypeError, ValueError: If `epochs` or `batch_size` is not an int of at least 1.
+    """
+    check_int("fit", "epochs", epochs, least=1)
+    check_int("fit", "batch_size", batch_size, least=1)
+    run = advance(
+        apply,
+        loss,
+        optimizer,
+        Progress(state),
+        dataset,
+        epochs=epochs,
+        batch_size=batch_size,
+        evaluate_training=evaluate_training,
+        mesh=mesh,
+    )
+    return ((progress.state, progress.completed[-1]) for progress in run)
+
+
+def advance(
+    apply: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    progress: Progress,
+    dataset: Dataset,
+    *,
+    epochs: int,
+    batch_size: int = 256,
+    save_every: int | None = None,
+    evaluate_training: bool = False,
+    mesh: Mesh | None = None,
+) -> Iterator[Progress]:
+    """`fit` for runs that are saved: from one `Progress` to the next.
+
+    Continuing from any of them, in this process or another, ends in the same bits;
+    only the seconds differ. The arguments are those of `fit`, with two exceptions:
+    `progress` is where to continue, `Progress(state)` at the start (not donated), and
+    `save_every` is the number of steps between two results, by default an epoch.
+
+    Returns:
+        An iterator over the progress after every `save_every` steps, counted from the
+        start of the epoch or from where the run continued, and at the end of each
+        epoch, where `losses` is empty and `completed` has one entry more. The next
+        step takes the buffers of `state`.
+
+    Raises:
+        TypeError, ValueError: If a number is not an int of at least 1.
+    """
+    check_int("advance", "epochs", epochs, least=1)
+    check_int("advance", "batch_size", batch_size, least=1)
+    if save_every is not None:
+        check_int("advance", "save_every", save_every, least=1)
+    train, test = dataset.train, dataset.test
+    if mesh is None:  # with a mesh, the host gives the devices their parts each epoch
+        train, test = jax.tree.map(jnp.asarray, (train, test))
+    how = {"white": dataset.white, "mesh": mesh}
+    evaluated = [train, test] if evaluate_training else [test]
+    job = _Job(
+        steps=count_batches(len(train.labels), batch_size).steps,
+        make_batches=lambda s: shuffled_batches(s, train, batch_size, mesh),
+        train=partial(train_steps, apply, loss, optimizer, **how),
+        evaluate=[_evaluation(apply, loss, split, **how) for split in evaluated],
+        tests=len(test.labels),
+    )
+    state = copied(progress.state)
+    if mesh is not None:
+        state = replicated(state, mesh)
+    return _epochs(progress._replace(state=state), job, epochs, save_every or job.steps)
+
+
+class _Job(NamedTuple):
+    """What a run repeats, bound to its network, data and devices."""
+
+    steps: int  # of an epoch
+    make_batches: Callable[[TrainState], Batches]
+    train: Callable[[TrainState, Batches, int, int], tuple[TrainState, Array]]
+    evaluate: list[Callable[[TrainState], Evaluation]]  # [training set,] test set
+    tests: int  # examples of the test set
+
+
+def _evaluation(
+    apply: Network, loss: Loss, split: Split, *, white: int, mesh: Mesh | None
+) -> Callable[[TrainState], Evaluation]:
+    n = len(split.labels)
+    batches = make_batches(split, min(EVALUATION_BATCH, n), mesh)
+    how = {"n": n, "white": white, "mesh": mesh}
+    return lambda s: evaluate_batches(
+        apply, loss, s.params, s.model_state, batches, **how
+    )
+
+
+def _epochs(
+    progress: Progress, job: _Job, epochs: int, save_every: int
+) -> Iterator[Progress]:
+    for epoch in range(int(progress.state.epoch), epochs):
+        for reached in _chunks(progress, job, save_every):
+            progress = reached
+            if len(progress.losses) < job.steps:
+                yield progress
+        metrics = _metrics(epoch, progress, job)
+        progress = Progress(progress.state, completed=(*progress.completed, metrics))
+        yield progress
+
+
+def _chunks(progress: Progress, job: _Job, size: int) -> Iterator[Progress]:
+    """The rest of an epoch, in chunks of `size` steps."""
+    clock = time.perf_counter()
+    batches = job.make_batches(progress.state)
+    for first in range(len(progress.losses), job.steps, size):
+        stop = min(first + size, job.steps)
+        state, losses = job.train(progress.state, batches, first, stop)
+        new = np.asarray(losses)[first:stop]  # waits for the steps to end
+        progress = progress._replace(
+            state=state,
+            losses=np.concatenate([progress.losses, new]) if first else new,
+            seconds=progress.seconds + time.perf_counter() - clock,
+        )
+        yield progress
+        clock = time.perf_counter()
+
+
+def _metrics(epoch: int, progress: Progress, job: _Job) -> Epoch:
+    *trained, tested = [evaluate(progress.state) for evaluate in job.evaluate]
+    return Epoch(
+        epoch,
+        train_loss=float(progress.losses.mean(dtype=np.float64)),
+        train_loss_after=float(trained[0].loss) if trained else None,
+        test_loss=float(tested.loss),
+        test_accuracy=int(tested.correct) / job.tests,
+        seconds=progress.seconds,
+    )

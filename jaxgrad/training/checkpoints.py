@@ -1,0 +1,257 @@
+"""Checkpoints: the `Progress` of a run in a folder, one file per save.
+
+    restored = restore(folder, Progress(first), run)      # None: no checkpoint yet
+    progress = restored.progress if restored else Progress(first)
+    prepare(folder, progress, run)                        # disk faults surface here
+    for progress in advance(..., progress, dataset, epochs=20, save_every=100):
+        save(folder, progress, run)
+
+`run` identifies the run: a checkpoint of another run is refused. A damaged checkpoint
+is skipped in favour of an older one.
+
+Why not Orbax: from 120 checkpoints of Orbax 0.12.8 with one flipped bit each, it
+silently restored 10 with wrong numbers; and where an epoch takes 1.6 s it takes more
+than the 3 % that saving may cost (an npz of the same 5 MB is ten times as fast). Orbax
+is the tool for parameters that are sharded over hosts; here each host has them all.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._checks import check_int, wrong_type, wrong_value
+from jaxgrad._types import Array
+from jaxgrad.training import _archive
+from jaxgrad.training._archive import Damaged as Damaged
+from jaxgrad.training._fit import Progress
+from jaxgrad.training._state import Epoch, TrainState
+
+Run = Mapping[str, str | int | float | bool | None]
+
+_FORMAT = 1
+_HEADER, _LOSSES = "header", "losses"
+
+
+class Restored(NamedTuple):
+    """The newest undamaged checkpoint of a folder."""
+
+    progress: Progress
+    path: Path
+    environment: dict[str, Any]  # as passed to `save`
+    damaged: tuple[str, ...]  # one line per newer checkpoint that was skipped
+
+
+def save(
+    folder: Path | str,
+    progress: Progress,
+    run: Run,
+    *,
+    keep: int = 3,
+    environment: Run | None = None,
+) -> Path:
+    """Write a checkpoint, then remove all but the last `keep`.
+
+    A full disk or `kill -9` at any moment leaves the existing checkpoints intact.
+
+    Args:
+        folder: An existing folder.
+        progress: What to save.
+        run: Identifies the run: everything that must be equal when it continues.
+        keep: How many checkpoints to keep, at least 1.
+        environment: What may differ when the run continues, but is worth recording.
+
+    Returns:
+        The path of the file, named after the number of steps.
+
+    Raises:
+        OSError: If it cannot be written.
+        TypeError: If `progress` is not a `Progress`, or `keep` not an int.
+        ValueError: If `keep` is below 1.
+    """
+    check_int("save", "keep", keep, least=1)
+    _check_progress("save", progress)
+    folder = Path(folder)
+    path = folder / f"step-{int(progress.state.step):09d}.npz"
+    _archive.write(path, _packed(progress, run, environment or {}))
+    # Newer files are damaged ones that were skipped; the run will overwrite them.
+    written = [other for other in paths(folder) if other.name <= path.name]
+    for old in written[keep:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
+    """Read the newest undamaged checkpoint; None if the folder has none at all.
+
+    Args:
+        folder: The folder, which need not exist.
+        start: The run before its first step, which gives the structure and the shape
+            and dtype of each array.
+        run: Identifies the run, as passed to `save`.
+
+    Raises:
+        TypeError: If `start` is not a `Progress`.
+        Damaged: If all checkpoints are damaged; the message names each.
+        ValueError: If the checkpoint belongs to another run; the message shows both.
+        OSError: If a file cannot be read.
+    """
+    _check_progress("restore", start)
+    damaged = []
+    for path in paths(folder):
+        try:
+            progress, environment = _unpacked(path, start, run)
+        except Damaged as fault:
+            damaged.append(str(fault))
+        else:
+            return Restored(progress, path, environment, tuple(damaged))
+    if damaged:
+        raise Damaged(
+            f"restore: expected an undamaged checkpoint in {folder}, got "
+            f"{len(damaged)} damaged ones instead. " + " ".join(damaged)
+        )
+    return None
+
+
+def paths(folder: Path | str) -> list[Path]:
+    """The checkpoints in a folder, damaged ones included, the newest first."""
+    return sorted(Path(folder).glob("step-" + "[0-9]" * 9 + ".npz"), reverse=True)
+
+
+def prepare(
+    folder: Path | str,
+    progress: Progress,
+    run: Run,
+    *,
+    keep: int = 3,
+    environment: Run | None = None,
+) -> Path:
+    """Save once before training, so that a fault of the disk surfaces now.
+
+    Creates the folder and its parents, removes the unfinished files of killed runs,
+    calls `save` with these arguments and checks that there is room for the checkpoints
+    to come. Returns the path of the checkpoint.
+
+    Raises:
+        OSError: If `folder` is a file, is not writable or lacks space.
+        TypeError, ValueError: As in `save`.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"prepare: expected folder to be a folder, got the file {folder} instead."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for draft in folder.glob(f".step-*{_archive.DRAFT}"):
+        draft.unlink(missing_ok=True)
+    path = save(folder, progress, run, keep=keep, environment=environment)
+    size = path.stat().st_size
+    # One more than are kept: the oldest is removed after the newest is written.
+    need = size * (keep + 1 - len(paths(folder)))
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise OSError(
+            f"prepare: expected room for {keep + 1} checkpoints of {size / 1e6:.1f} MB "
+            f"in {folder} ({need / 1e6:.1f} MB more), got {free / 1e6:.1f} MB free "
+            "instead."
+        )
+    return path
+
+
+def _check_progress(function: str, progress: Progress) -> None:
+    if not isinstance(progress, Progress):
+        hint = "Progress(state) is the start of a run"
+        raise wrong_type(function, "a Progress", type(progress).__name__, hint)
+
+
+def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndarray]:
+    header = {
+        "format": _FORMAT,
+        "run": dict(run),
+        "environment": dict(environment),
+        "arrays": _described(progress.state),
+        "seconds": progress.seconds,
+        "completed": [epoch._asdict() for epoch in progress.completed],
+    }
+    arrays = {name: _plain(leaf) for name, leaf in _named(progress.state)}
+    losses = np.asarray(progress.losses)
+    return {_HEADER: np.array(json.dumps(header)), _LOSSES: losses, **arrays}
+
+
+def _unpacked(path: Path, start: Progress, run: Run) -> tuple[Progress, dict[str, Any]]:
+    arrays = _archive.read(path)
+    header = _header(path, arrays)
+    _compare(path, "a run with", header["run"], run)
+    _compare(path, "a state with", header["arrays"], _described(start.state))
+    leaves = [_as(leaf, arrays[name]) for name, leaf in _named(start.state)]
+    state: TrainState = jax.tree.unflatten(jax.tree.structure(start.state), leaves)
+    if path.stem != f"step-{int(state.step):09d}":
+        raise Damaged(f"{path} is damaged: it holds step {int(state.step)}.")
+    completed = tuple(Epoch(**epoch) for epoch in header["completed"])
+    progress = Progress(state, arrays[_LOSSES], header["seconds"], completed)
+    return progress, header["environment"]
+
+
+def _header(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    if _HEADER not in arrays:
+        raise Damaged(f"{path} is not a checkpoint: it has no {_HEADER}.")
+    header = json.loads(arrays[_HEADER].item())
+    if header["format"] != _FORMAT:
+        expected = f"{path} of format {_FORMAT}"
+        raise wrong_value("restore", expected, f"format {header['format']}")
+    return header
+
+
+def _compare(path: Path, what: str, got: Run, expected: Run) -> None:
+    """ValueError that names every difference, with both values."""
+    absent = object()
+    names = [*expected, *(name for name in got if name not in expected)]
+    differ = [n for n in names if got.get(n, absent) != expected.get(n, absent)]
+    if differ:
+        raise wrong_value(
+            "restore",
+            f"a checkpoint of {what} {_listed(expected, differ)}",
+            f"{path} of {what} {_listed(got, differ)}",
+        )
+
+
+def _listed(entries: Run, names: Iterable[str]) -> str:
+    return ", ".join(
+        f"{name} {entries[name]}" if name in entries else f"no {name}" for name in names
+    )
+
+
+def _named(state: TrainState) -> list[tuple[str, Array]]:
+    return [
+        (jax.tree_util.keystr(path), leaf)
+        for path, leaf in jax.tree.leaves_with_path(state)
+    ]
+
+
+def _described(state: TrainState) -> dict[str, str]:
+    """Dtype and shape of each array: "float32 (784, 1024)", "key<fry> ()"."""
+    return {name: f"{leaf.dtype} {leaf.shape}" for name, leaf in _named(state)}
+
+
+def _is_key(leaf: Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf: Array) -> np.ndarray:
+    """The leaf in a dtype that NumPy can store, which keys and bfloat16 are not."""
+    array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.itemsize}")
+
+
+def _as(leaf: Array, array: np.ndarray) -> Array:
+    """The inverse of `_plain`, for a leaf of this dtype."""
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(
+            jnp.asarray(array), impl=jax.random.key_impl(leaf)
+        )
+    return jnp.asarray(array.view(leaf.dtype))
