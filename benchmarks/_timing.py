@@ -1,7 +1,7 @@
-"""What the benchmarks share: works that take turns, and the machine they ran on.
+"""What the benchmarks share: timing in turns, and a description of the machine.
 
-Turns, because a machine's noise comes and goes: within one turn it meets all alike, so
-that the ratio within a turn is steadier than any of its seconds.
+The noise of a machine changes slowly and affects everything within one turn alike, so
+the ratio of two times from the same turn is steadier than the times themselves.
 """
 
 import os
@@ -22,11 +22,11 @@ def take_turns(
     rest: float = 0.0,
     burst: int = 1,
 ) -> dict[str, list[float]]:
-    """The seconds of each work in each turn; JAX's results are waited for.
+    """The seconds of each work in each turn, until JAX's results are ready.
 
-    Works below a millisecond need a `rest` of some, for PyTorch's threads go on
-    spinning on the cores after their work; and then a `burst` of runs, of which the
-    least seconds count, for the first one after a rest wakes threads up.
+    Works below a millisecond need a `rest` of a few milliseconds, because PyTorch's
+    threads keep spinning on the cores after their work. They also need a `burst` of
+    runs, of which the fastest counts, because the first one after a rest wakes threads.
     """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(turns):

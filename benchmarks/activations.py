@@ -2,8 +2,8 @@
 
     python -m benchmarks.activations
 
-A million float32 numbers, both libraries with all cores, taking turns of a rest and
-eight runs; of each the least seconds count, for noise only adds. Claim: the geometric
+A million float32 numbers. Both libraries use all cores and take turns of a rest and
+eight runs; the fastest run of each counts, since noise only adds. Claim: the geometric
 mean of the ratios to PyTorch is at most 1.0, and none is above 1.5. Exit code 1 if not.
 """
 
@@ -23,7 +23,7 @@ from benchmarks._timing import machine, take_turns
 from experiments._command import run_as_script, section, table
 from jaxgrad import activations
 
-# Each with the arguments that have no default.
+# Each activation with its arguments that have no default.
 OPTIONS: dict[str, dict[str, Any]] = {
     name: {}
     for name in (
@@ -48,19 +48,19 @@ class Config:
     """Value and gradient of every activation, beside PyTorch in the same run."""
 
     turns: int = 60
-    """How often each is timed; the claim needs at least 40."""
+    """Number of timings of each; the claim needs at least 40."""
     only: str = ""
-    """Names of activations, separated by spaces; by default all."""
+    """Names of activations, separated by spaces; all by default."""
 
 
 class Result(NamedTuple):
-    """Least seconds of value and gradient, by activation."""
+    """The fastest time of value and gradient in seconds, by activation."""
 
     jaxgrad: dict[str, float]
     torch: dict[str, float]
 
     def ratios(self) -> dict[str, float]:
-        """Ours over PyTorch's."""
+        """Jaxgrad's time over PyTorch's."""
         return {name: t / self.torch[name] for name, t in self.jaxgrad.items()}
 
     def mean(self) -> float:
@@ -80,7 +80,7 @@ def run(config: Config) -> Result:
     result = Result({}, {})
     for name in names:
         works = {"jaxgrad": work_in_jaxgrad(name), "torch": work_in_torch(name)}
-        take_turns(works, 3)  # compiles, and warms both
+        take_turns(works, 3)  # compile and warm up
         seconds = take_turns(works, config.turns, rest=0.01, burst=8)
         result.jaxgrad[name] = min(seconds["jaxgrad"])
         result.torch[name] = min(seconds["torch"])
@@ -94,7 +94,7 @@ def arrays(name: str) -> list[np.ndarray]:
 
 
 def cotangent(name: str) -> np.ndarray:
-    """What comes back from the loss, in the shape of the activation."""
+    """The cotangent of the result, in its shape."""
     shape = (1000, 500) if name == "glu" else (1000, 1000)
     return np.random.default_rng(1).normal(size=shape).astype(np.float32)
 
@@ -114,7 +114,7 @@ def work_in_jaxgrad(name: str) -> Callable[[], Any]:
 
 
 def work_in_torch(name: str) -> Callable[[], Any]:
-    """Value and gradients as a training loop would take them."""
+    """Value and gradients as in a training loop."""
     function = getattr(torch.nn.functional, name.split()[0])
     options = {{"axis": "dim"}.get(key, key): v for key, v in OPTIONS[name].items()}
     x = [torch.tensor(array, requires_grad=True) for array in arrays(name)]

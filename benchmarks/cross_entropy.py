@@ -3,8 +3,8 @@
     python -m benchmarks.cross_entropy
 
 By default 1024 samples of 32,000 classes in float32, with class weights and a tenth of
-the labels ignored: what a language model's step ends with. Both libraries use all
-cores and take turns; the least seconds of each count, for noise only adds. Claim: at
+the labels ignored, like the last layer of a language model. Both libraries use all
+cores and take turns; the fastest run of each counts, since noise only adds. Claim: at
 most half of PyTorch's time. Exit code 1 if not.
 """
 
@@ -35,18 +35,18 @@ class Config:
     classes: int = 32_000
     """Number of classes."""
     turns: int = 40
-    """How often each is timed."""
+    """Number of timings of each."""
 
 
 class Result(NamedTuple):
-    """Least seconds of value and gradient, and how far they are apart."""
+    """The fastest times in seconds, and the largest difference of the gradients."""
 
     jaxgrad: float
     torch: float
     difference: float
 
     def ratio(self) -> float:
-        """Ours over PyTorch's."""
+        """Jaxgrad's time over PyTorch's."""
         return self.jaxgrad / self.torch
 
 
@@ -59,12 +59,12 @@ class Batch(NamedTuple):
 
 
 def run(config: Config) -> Result:
-    """Time both, and compare what they computed."""
+    """Time both, and compare their results."""
     if min(config.batch, config.classes, config.turns) < 1:
         raise ValueError(f"expected a batch, classes and turns >= 1, got {config}")
     batch = random_batch(config.batch, config.classes)
     works = {"jaxgrad": work_in_jaxgrad(batch), "torch": work_in_torch(batch)}
-    take_turns(works, 2)  # compiles, and warms both
+    take_turns(works, 2)  # compile and warm up
     (value, gradient), (torch_value, (torch_gradient,)) = (
         work() for work in works.values()
     )
@@ -75,7 +75,7 @@ def run(config: Config) -> Result:
 
 
 def random_batch(samples: int, classes: int) -> Batch:
-    """Normal logits; a tenth of the labels is -100, which is ignored."""
+    """Normal logits; a tenth of the labels is -100 and ignored."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, samples)
     return Batch(
@@ -93,7 +93,7 @@ def work_in_jaxgrad(batch: Batch) -> Callable[[], Any]:
 
 
 def work_in_torch(batch: Batch) -> Callable[[], Any]:
-    """Value and gradient as a training loop would take them."""
+    """Value and gradient as in a training loop."""
     logits, labels, weight = (torch.tensor(array) for array in batch)
     logits.requires_grad_(True)
 

@@ -3,9 +3,9 @@
     python -m benchmarks.optimizers [--turns 5]
 
 The notebook's loop in PyTorch against six scans in one compiled program, float32. The
-first call of a jitted function compiles it: it is timed too, each turn with optimizers
-that JAX has not seen. Then a race of 6 optimizers x 32 learning rates x 32 starts x
-1000 steps, which PyTorch's loop would take hours for. Measure on an idle machine.
+first call, which compiles, is timed too, in each turn with optimizers that are new to
+JAX. Then a race of 6 optimizers x 32 learning rates x 32 starts x 1000 steps, which
+would take PyTorch's loop hours. Measure on an idle machine.
 """
 
 import statistics
@@ -28,13 +28,13 @@ from jaxgrad.descent import SURFACES, Path, Race, descend, race
 
 TORCH, FIRST, THEN = "PyTorch", "JAX, first call (compiles)", "JAX, then"
 SPHERE = SURFACES["sphere"]
-# It runs for a millisecond: to optimise the program takes longer than it saves.
+# The program runs for a millisecond: optimising it takes longer than it saves.
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 
 
 @cache
 def known_options() -> dict[str, Any]:
-    """Those of `QUICKLY` that this version of XLA has."""
+    """The options of `QUICKLY` that this version of XLA has."""
     known = {}
     for name, value in QUICKLY.items():
         with suppress(jax.errors.JaxRuntimeError):
@@ -48,23 +48,23 @@ class Config:
     """Six optimizers, 5000 steps each, beside PyTorch in the same run; and a race."""
 
     turns: int = 5
-    """How often each is timed."""
+    """Number of timings of each."""
     steps: int = STEPS
     """Steps of each optimizer; the notebook's 5000."""
 
 
 class Result(NamedTuple):
-    """The seconds of every turn, and how far apart the paths are."""
+    """The seconds of every turn, and the distances between the paths."""
 
     seconds: dict[str, list[float]]
     race_seconds: dict[str, list[float]]
     distances: dict[str, float]
-    """The largest distance between both frameworks' points, for each optimizer."""
+    """The largest distance between the points of both frameworks, by optimizer."""
     race: Race
 
 
 def torch_paths(steps: int = STEPS) -> dict[str, np.ndarray]:
-    """The notebook's loop: the points after each step, shape (steps, 2)."""
+    """The notebook's loop: the point after each step, shape (steps, 2)."""
     paths = {}
     for name in FACTORIES:
         x, y = (torch.tensor(value, requires_grad=True) for value in START)
@@ -82,7 +82,7 @@ def torch_paths(steps: int = STEPS) -> dict[str, np.ndarray]:
 
 
 def jax_paths(steps: int = STEPS) -> Callable[[jax.Array], dict[str, Path]]:
-    """The same six in one function that JAX has not compiled yet."""
+    """The same six in one function, which is not compiled yet."""
     optimizers = {name: make(LRS[name]) for name, make in FACTORIES.items()}
     return jax.jit(
         lambda start: {
@@ -101,7 +101,7 @@ def large_race() -> Race:
 
 
 def run(config: Config) -> Result:
-    """Warm up, then let all take turns."""
+    """Warm up, then time all in turns."""
     if min(config.turns, config.steps) < 1:
         raise ValueError(
             f"expected --turns and --steps >= 1, got {config.turns} and "
@@ -127,7 +127,7 @@ def run(config: Config) -> Result:
 
 
 def report(result: Result) -> None:
-    """Print the machine, the seconds with their ratios, and how far both agree."""
+    """Print the machine, the seconds with their ratios, and the distances."""
     section(
         f"Six optimizers on x^2 + y^2, float32, n = {len(result.seconds[TORCH])} turns",
         f"{machine('torch', 'jax', 'optax')}; "

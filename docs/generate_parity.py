@@ -16,23 +16,23 @@ FAMILIES = (activations, losses, optimizers)
 HEAD = """# Parity with PyTorch
 
 Written by `python -m docs.generate_parity`; do not edit. PyTorch 2.13.0 in float64 is
-the reference. Of activations and losses, each difference is the largest one over a
+the reference. For activations and losses, each difference is the largest one over a
 table of cases with kinks and extreme inputs (absolute; relative for numbers above 1):
-first of the value, then of the gradient. Of optimizers, it is the largest distance of
-a parameter in 60 steps.
+first that of the value, then that of the gradient. For optimizers, it is the largest
+distance of a parameter within 60 steps.
 """
 
 
 def page() -> str:
     """The whole page, as Markdown."""
-    # Optax's own functions are not strict in their dtypes.
+    # Optax's functions fail under strict dtype promotion.
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         tables = [table for family in FAMILIES for table in family.tables()]
     return "\n".join([HEAD, *map(str, tables)])
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the page, or with --check compare it; the exit code."""
+    """Write the page, or compare it with --check; return the exit code."""
     if argv not in ([], ["--check"]):
         print(f"error: expected no option or --check, got {' '.join(argv)}")
         return 2

@@ -1,8 +1,8 @@
-"""Optimizers on surfaces one can draw: their paths, and a race between them.
+"""Optimizers on surfaces of two variables: their paths, and races between them.
 
-A path is one `lax.scan`, so thousands of steps cost one compilation. A race maps the
-same scan over starts and learning rates and runs all optimizers in one compiled
-program; it keeps paths only if asked to, else what it reports is reduced on the way.
+A path is one `lax.scan`, so thousands of steps cost one compilation. A race maps that
+scan over starts and learning rates, and runs all optimizers in one compiled program.
+It keeps the paths only on request.
 """
 
 import math
@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Bool, Float, Int
 
-from jaxgrad._checks import check_floating, check_int, check_ndim, check_shape
+from jaxgrad._checks import check_floating, check_int, check_shape, wrong_value
 from jaxgrad._types import Array, ArrayLike, Scalar
 
 Objective = Callable[[Array], Array]
@@ -27,15 +27,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Surface:
-    """A function of two variables to descend, with what is known of it."""
+    """A function of two variables to descend, with its minima and bounds."""
 
     name: str
     function: Objective
-    """From a point of shape (..., 2) to a height of shape (...)."""
+    """Takes points of shape (..., 2), returns heights of shape (...)."""
     minimum: tuple[Point, ...]
     """Every global minimum."""
     bounds: tuple[Point, Point]
-    """The part to look at: the lower left and the upper right corner."""
+    """The part to draw: its lower left and its upper right corner."""
 
 
 def sphere(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
@@ -45,19 +45,19 @@ def sphere(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
 
 def bowl(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
     """$(x^2 + 100 y^2) / 2$: a hundred times steeper in one direction."""
-    x, y = _coordinates(point)
+    x, y = point[..., 0], point[..., 1]
     return (x**2 + 100 * y**2) / 2
 
 
 def rosenbrock(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
     """$(1 - x)^2 + 100 (y - x^2)^2$: a bent valley, almost flat along its floor."""
-    x, y = _coordinates(point)
+    x, y = point[..., 0], point[..., 1]
     return (1 - x) ** 2 + 100 * (y - x**2) ** 2
 
 
 def beale(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
     """Beale's function: a plateau with steep corners."""
-    x, y = _coordinates(point)
+    x, y = point[..., 0], point[..., 1]
     return (
         (1.5 - x + x * y) ** 2
         + (2.25 - x + x * y**2) ** 2
@@ -67,7 +67,7 @@ def beale(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
 
 def himmelblau(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
     """$(x^2 + y - 11)^2 + (x + y^2 - 7)^2$: four minima of the same depth."""
-    x, y = _coordinates(point)
+    x, y = point[..., 0], point[..., 1]
     return (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
 
 
@@ -78,9 +78,11 @@ def rastrigin(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
 
 def saddle(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
     """$x^2 - y^2 + y^4 / 4$: a saddle at the origin between two minima."""
-    x, y = _coordinates(point)
+    x, y = point[..., 0], point[..., 1]
     return x**2 - y**2 + y**4 / 4
 
+
+_SADDLE_MINIMA = (0.0, math.sqrt(2.0)), (0.0, -math.sqrt(2.0))
 
 SURFACES: Mapping[str, Surface] = {
     surface.name: surface
@@ -101,18 +103,13 @@ SURFACES: Mapping[str, Surface] = {
             ((-6.0, -6.0), (6.0, 6.0)),
         ),
         Surface("rastrigin", rastrigin, ((0.0, 0.0),), ((-5.12, -5.12), (5.12, 5.12))),
-        Surface(
-            "saddle",
-            saddle,
-            ((0.0, math.sqrt(2.0)), (0.0, -math.sqrt(2.0))),
-            ((-2.5, -2.5), (2.5, 2.5)),
-        ),
+        Surface("saddle", saddle, _SADDLE_MINIMA, ((-2.5, -2.5), (2.5, 2.5))),
     )
 }
 
 
 class Path(NamedTuple):
-    """Where an optimizer went."""
+    """The steps of an optimizer."""
 
     points: Float[Array, "steps *shape"]
     """The point after each step."""
@@ -137,11 +134,11 @@ def descend(
         num_steps: How many steps to take, >= 0.
 
     Returns:
-        The path; its first value is `f(start)`, its last point is one step further
-        than its last value.
+        The path. Its first value is `f(start)`; its last point lies one step after its
+        last value.
 
     Raises:
-        TypeError: If `start` is not floating or `num_steps` is no int.
+        TypeError: If `start` is not floating or `num_steps` not an int.
         ValueError: If `num_steps` is negative.
 
     Examples:
@@ -151,21 +148,17 @@ def descend(
     """
     start = check_floating("descend", "start", start)
     check_int("descend", "num_steps", num_steps, least=0)
-    # A Python number is weakly typed, a step's result is not.
+    # Not weakly typed, like the result of a step.
     return _descend(optimizer, f, num_steps, jnp.asarray(start, start.dtype))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _descend(
-    optimizer: optax.GradientTransformation,
-    f: Objective,
-    num_steps: int,
-    start: Array,
+    optimizer: optax.GradientTransformation, f: Objective, num_steps: int, start: Array
 ) -> Path:
     def step(carry: tuple[Array, optax.OptState], _: None):
         point, state = carry
-        value, gradient = jax.value_and_grad(f)(point)
-        point, state = _stepped(optimizer, gradient, state, point)
+        value, point, state = _step(optimizer, f, point, state)
         return (point, state), Path(point, value)
 
     return jax.lax.scan(step, (start, optimizer.init(start)), length=num_steps)[1]
@@ -177,24 +170,24 @@ class Standing:
 
     optimizer: str
     best_lr: float
-    """The rate from which most starts arrive; then, in the fewest steps; then the one
-    that ends nearest."""
+    """The rate with which most starts arrive; among equals that with the fewest
+    steps, then that with the smallest final distance."""
     arrived: float
     """Share of the starts that arrive with the best rate."""
     steps: float
-    """Median steps of those that arrive with the best rate; inf if none does."""
+    """Median number of steps of the arrivals with the best rate; inf if none."""
     distance: float
     """Median final distance from the nearest minimum with the best rate."""
     sensitivity: float
-    """Share of the rates from which fewer than half of the starts arrive: 0 if any
-    rate will do, 1 if none does."""
+    """Share of the rates with which fewer than half of the starts arrive: 0 if every
+    rate works, 1 if none does."""
     diverged: float
-    """Share of all descents that end higher than they began, or at no number."""
+    """Share of all descents that end higher than they began, or at NaN or inf."""
 
 
 @dataclass(frozen=True, eq=False)
 class Race:
-    """What became of every optimizer, learning rate and start.
+    """The result for every optimizer, learning rate and start.
 
     Prints as a table; the arrays hold every single descent.
     """
@@ -211,25 +204,19 @@ class Race:
     distance: Float[np.ndarray, "optimizers lrs starts"]
     """From the last point to the nearest minimum."""
     diverged: Bool[np.ndarray, "optimizers lrs starts"]
-    """Whether it ended higher than it began, or at no number."""
+    """Whether it ended higher than it began, or at NaN or inf."""
     paths: Float[np.ndarray, "optimizers lrs starts steps 2"] | None
-    """The point after each step, if they were asked for."""
+    """The point after each step; None unless `keep_paths`."""
 
     @property
     def standings(self) -> tuple[Standing, ...]:
         """The table, in the order of the optimizers."""
-        return tuple(
-            _standing(name, self.lrs, *of_optimizer)
-            for name, *of_optimizer in zip(
-                self.optimizers, self.steps, self.distance, self.diverged, strict=True
-            )
-        )
+        return tuple(_standing(self, i) for i in range(len(self.optimizers)))
 
     def __str__(self) -> str:
         header = (
-            f"{self.surface.name}: {len(self.lrs)} learning rates x "
-            f"{len(self.starts)} starts x {self.num_steps} steps, "
-            f"tolerance {self.tolerance:g}"
+            f"{self.surface.name}: {len(self.lrs)} learning rates x {len(self.starts)} "
+            f"starts x {self.num_steps} steps, tolerance {self.tolerance:g}"
         )
         return "\n".join([header, _HEADER, *map(_line, self.standings)])
 
@@ -246,26 +233,26 @@ def race(
 ) -> Race:
     """Let optimizers run from the same starts with the same learning rates.
 
-    One compiled program: a scan over the steps for each optimizer, mapped over the
-    starts and the learning rates. It is compiled again only for other factories,
-    shapes or numbers of steps.
+    All runs are one compiled program: a scan over the steps for each optimizer, mapped
+    over the starts and the learning rates. It is compiled again only for other
+    factories, shapes or numbers of steps.
 
     Args:
-        optimizers: Names, and what makes an optimizer from a learning rate (`adam`, or
-            a function of one argument).
+        optimizers: Names, and functions from a learning rate to an optimizer, such
+            as `adam`.
         surface: What to descend.
-        starts: The starting points; their dtype is computed in.
+        starts: The starting points; their dtype is that of the computation.
         lrs: The learning rates.
         num_steps: Steps of every descent, >= 1.
         tolerance: The distance from a minimum within which a descent has arrived.
-        keep_paths: Whether to keep every point. Without them the memory does not grow
+        keep_paths: Whether to keep every point. Otherwise the memory does not grow
             with the number of steps.
 
     Returns:
-        What became of every descent.
+        The results of all descents.
 
     Raises:
-        TypeError: If `starts` or `lrs` are not floating, or `num_steps` is no int.
+        TypeError: If `starts` or `lrs` are not floating, or `num_steps` not an int.
         ValueError: If a shape is wrong, there is no optimizer, or `num_steps` < 1.
 
     Examples:
@@ -280,10 +267,10 @@ def race(
         ([[[9], [-1]]], [[[False], [True]]])
     """
     if not optimizers:
-        raise ValueError("race: expected at least one optimizer, got none instead.")
+        raise wrong_value("race", "at least one optimizer", "none")
     starts = check_floating("race", "starts", starts)
-    check_ndim("race", "starts", starts, least=2)
-    check_shape("race", "starts", starts, (len(starts), 2))
+    if starts.ndim != 2 or starts.shape[1] != 2:
+        raise wrong_value("race", "starts of shape (n, 2)", f"shape {starts.shape}")
     lrs = check_floating("race", "lrs", lrs)
     check_shape("race", "lrs", lrs, (lrs.size,))
     check_int("race", "num_steps", num_steps, least=1)
@@ -298,9 +285,7 @@ def race(
         starts=np.asarray(starts),
         num_steps=num_steps,
         tolerance=tolerance,
-        steps=np.asarray(summary.steps),
-        distance=np.asarray(summary.distance),
-        diverged=np.asarray(summary.diverged),
+        **jax.tree.map(np.asarray, summary)._asdict(),
         paths=None if paths is None else np.asarray(paths),
     )
 
@@ -321,21 +306,19 @@ def _race(
     lrs: Array,
     tolerance: Scalar,
 ) -> tuple[_Summary, Array | None]:
-    """All factories' summaries and paths, stacked."""
+    """The summaries and paths of all factories, stacked."""
 
-    def one(factory: Factory, lr: Array, start: Array) -> tuple[_Summary, Array | None]:
-        return _summarised(
-            factory(lr), surface, start, num_steps, tolerance, keep_paths
-        )
+    def run(factory: Factory, lr: Array, start: Array) -> tuple[_Summary, Array | None]:
+        return _run(factory(lr), surface, start, num_steps, tolerance, keep_paths)
 
     results = [
-        jax.vmap(jax.vmap(partial(one, factory), (None, 0)), (0, None))(lrs, starts)
+        jax.vmap(jax.vmap(partial(run, factory), (None, 0)), (0, None))(lrs, starts)
         for factory in factories
     ]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
 
-def _summarised(
+def _run(
     optimizer: optax.GradientTransformation,
     surface: Surface,
     start: Array,
@@ -343,12 +326,11 @@ def _summarised(
     tolerance: Scalar,
     keep_paths: bool,
 ) -> tuple[_Summary, Array | None]:
-    """One descent, of which only the last step outside the tolerance is kept."""
+    """One descent, with the number of its last step outside the tolerance."""
 
     def step(carry: tuple[Array, optax.OptState, Array, Array], _: None):
         point, state, count, outside = carry
-        gradient = jax.grad(surface.function)(point)
-        point, state = _stepped(optimizer, gradient, state, point)
+        point, state = _step(optimizer, surface.function, point, state)[1:]
         count = count + 1
         inside = _distance(point, surface) <= tolerance
         outside = jnp.where(inside, outside, count)
@@ -363,15 +345,16 @@ def _summarised(
     return _Summary(steps, _distance(point, surface), higher | ~finite), path
 
 
-def _stepped(
+def _step(
     optimizer: optax.GradientTransformation,
-    gradient: Array,
-    state: optax.OptState,
+    f: Objective,
     point: Array,
-) -> tuple[Array, optax.OptState]:
+    state: optax.OptState,
+) -> tuple[Array, Array, optax.OptState]:
+    """The value at `point`, the next point and the next state."""
+    value, gradient = jax.value_and_grad(f)(point)
     updates, state = optimizer.update(gradient, state, point)
-    updates = jnp.asarray(updates, point.dtype)
-    return point + updates, state
+    return value, point + jnp.asarray(updates, point.dtype), state
 
 
 def _distance(point: Array, surface: Surface) -> Array:
@@ -379,30 +362,21 @@ def _distance(point: Array, surface: Surface) -> Array:
     return jnp.min(jnp.sqrt(jnp.sum(offsets * offsets, -1)))
 
 
-def _coordinates(point: Array) -> tuple[Array, Array]:
-    return point[..., 0], point[..., 1]
-
-
-def _standing(
-    name: str,
-    lrs: np.ndarray,
-    steps: np.ndarray,
-    distance: np.ndarray,
-    diverged: np.ndarray,
-) -> Standing:
-    """The row of one optimizer, from its arrays of shape (lrs, starts)."""
-    arrived = np.mean(steps >= 0, axis=1)
-    medians = [_median(row[row >= 0]) for row in steps]
-    ends = [_median(np.where(np.isnan(row), np.inf, row)) for row in distance]
-    best = min(range(len(lrs)), key=lambda i: (-arrived[i], medians[i], ends[i]))
+def _standing(race: Race, row: int) -> Standing:
+    """The row of one optimizer in the table."""
+    arrived = np.mean(race.steps[row] >= 0, axis=1)
+    medians = [_median(steps[steps >= 0]) for steps in race.steps[row]]
+    distance = np.where(np.isnan(race.distance[row]), np.inf, race.distance[row])
+    ends = [_median(of_lr) for of_lr in distance]
+    best = min(range(len(ends)), key=lambda i: (-arrived[i], medians[i], ends[i]))
     return Standing(
-        optimizer=name,
-        best_lr=float(lrs[best]),
+        optimizer=race.optimizers[row],
+        best_lr=float(race.lrs[best]),
         arrived=float(arrived[best]),
         steps=medians[best],
         distance=ends[best],
         sensitivity=float(np.mean(arrived < 0.5)),
-        diverged=float(np.mean(diverged)),
+        diverged=float(np.mean(race.diverged[row])),
     )
 
 

@@ -1,10 +1,9 @@
 """Derivatives of any order of a function of one real variable.
 
-`jax.grad` needs a scalar and is applied once per order; a tower of `jax.jvp`
-carries every lower order along and takes functions that map element by
-element, so one call gives f, f', f'', ... over a whole axis of points. The
-numerical derivative beside them uses values only: it is what they are checked
-against.
+`jax.grad` needs a scalar result and is applied once per order. A tower of `jax.jvp`
+carries every lower order along and accepts functions that act element by element, so
+one call gives f, f', f'', ... for a whole array of points. The numerical derivative
+uses only values; the tests check the others against it.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,13 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float
 
-from jaxgrad._checks import as_array, check_floating, check_int
+from jaxgrad._checks import (
+    as_array,
+    check_floating,
+    check_int,
+    wrong_type,
+    wrong_value,
+)
 from jaxgrad._numerics import central_difference, coarsest, default_step
 from jaxgrad._types import Array, ArrayLike
 
@@ -30,8 +35,8 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
     Args:
         f: A function of one floating array. Either it takes a scalar and returns
             any array or pytree of arrays (a curve), or it acts element by element
-            and returns arrays of the shape of its input. (One that mixes elements
-            but keeps the shape, such as a softmax, cannot be told from these, and
+            and returns arrays of the shape of its input. (A function that mixes
+            elements but keeps the shape, such as a softmax, is not recognised, and
             the rows of its Jacobian are summed: use `jax.jacfwd` for it.)
             A Python number among its results is a constant.
         order: How often to differentiate, $n \ge 0$.
@@ -39,14 +44,14 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
     Returns:
         A function of the same argument; its result has the structure, shapes and
         dtypes of the result of `f`. It can be differentiated, jitted and vmapped.
-        It works forward, hence through `while` loops too, but not through a
+        It uses forward mode, which works through `while` loops but not through a
         `jax.custom_vjp`.
 
     Raises:
-        TypeError: If `order` is no int or, on the call, if the argument is not
+        TypeError: If `order` is not an int or, on the call, if the argument is not
             floating or a result of `f` neither floating nor complex.
-        ValueError: If `order` is negative or, on the call, if an array's shape is
-            changed by `f`, which then does not act element by element.
+        ValueError: If `order` is negative or, on the call, if `f` changes the shape
+            of an array, so that it does not act element by element.
 
     Examples:
         >>> cubic = lambda x: x**3 + x**2 + x + 1
@@ -66,7 +71,7 @@ def derivatives(f: Function[Result], max_order: int) -> Function[tuple[Result, .
     Args:
         f: As in `derivative`.
         max_order: The highest order $n \ge 0$. Each order doubles the work when
-            the result runs op by op; under `jax.jit` common parts are shared.
+            the result runs op by op; `jax.jit` shares the common parts.
 
     Returns:
         A function of the same argument that returns a tuple of `max_order + 1`
@@ -95,19 +100,19 @@ def numerical_derivative(
             By default $\varepsilon^{1/3} \max(1, |x|)$ with the $\varepsilon$ of the
             coarsest dtype among `x` and the results, which balances truncation
             against rounding: about 10 digits are right in float64, 4 in float32,
-            2 in float16, 1 in bfloat16. Close to the edge of the domain of `f`
-            (log, sqrt) give a smaller one.
+            2 in float16, 1 in bfloat16. Near the edge of the domain of `f` (log,
+            sqrt) pass a smaller step.
 
     Returns:
         A function of the same argument; its result has the structure, shapes and
         dtypes of the result of `f`. At a kink it is the mean of both slopes. It is
-        NaN where the step is lost in the rounding of x + h.
+        NaN where x + h rounds to x.
 
     Raises:
-        TypeError: If `step` is no number or array or, on the call, if the argument
-            is not floating or a result of `f` neither floating nor complex.
-        ValueError: If `step` is not positive and finite or, on the call, if an
-            array's shape is changed by `f`.
+        TypeError: If `step` is not a number or an array or, on the call, if the
+            argument is not floating or a result of `f` neither floating nor complex.
+        ValueError: If `step` is not positive and finite or, on the call, if `f`
+            changes the shape of an array.
 
     Examples:
         >>> numerical_derivative(jnp.exp)(0.0).round(3).item()
@@ -125,7 +130,7 @@ def numerical_derivative(
         slope = central_difference(checked, x, default_step(x))
         eps = coarsest(slope)
         if eps > jnp.finfo(x.dtype).eps:
-            # In a result that is coarser than x so small a step drowns in rounding.
+            # The step for x is below the rounding error of a coarser result.
             slope = central_difference(checked, x, default_step(x, eps))
         return slope
 
@@ -152,15 +157,13 @@ def _orders(f: Function[Result], order: int, x: Array) -> tuple[Result, ...]:
 
 
 def _checked(name: str, f: Function[Result]) -> Function[Result]:
-    """`f` with arrays as results, refusing those that have no such derivative."""
+    """`f` with checked arrays as results."""
 
     def checked(x: Array) -> Result:
         result = f(x)
         if not jax.tree.leaves(result):
-            raise TypeError(
-                f"{name}: expected f to return an array or a pytree of arrays, "
-                f"got {result} instead."
-            )
+            what = "f to return an array or a pytree of arrays"
+            raise wrong_type(name, what, result)
         return jax.tree.map(lambda leaf: _result(name, x, leaf), result)
 
     return checked
@@ -171,29 +174,24 @@ def _result(name: str, x: Array, leaf: ArrayLike) -> Array:
         return jnp.full_like(x, leaf)
     array = as_array(name, "the result of f", leaf)
     if not jnp.issubdtype(array.dtype, jnp.inexact):
-        raise TypeError(
-            f"{name}: expected f to return a floating or complex dtype, "
-            f"got {array.dtype} instead."
-        )
+        what = "f to return a floating or complex dtype"
+        raise wrong_type(name, what, array.dtype)
     if x.shape and array.shape != x.shape:
-        raise ValueError(
-            f"{name}: expected f to act element by element and keep the "
-            f"shape {x.shape} of x, got shape {array.shape} instead; for "
-            "the gradient of a function of several variables use jax.grad."
+        raise wrong_value(
+            name,
+            f"f to act element by element and keep the shape {x.shape} of x",
+            f"shape {array.shape}",
+            "for the gradient of a function of several variables use jax.grad",
         )
     return array
 
 
 def _check_step(step: ArrayLike) -> None:
     if isinstance(step, bool):
-        raise TypeError(
-            "numerical_derivative: expected step to be an array or a number, "
-            "got bool instead."
-        )
+        what = "step to be an array or a number"
+        raise wrong_type("numerical_derivative", what, "bool")
     if isinstance(step, Tracer):
-        return  # its value is not known yet; a step of zero gives NaN
+        return  # a traced step has no value yet; a step of zero gives NaN
     as_array("numerical_derivative", "step", step)
     if not np.all((np.asarray(step) > 0) & np.isfinite(step)):
-        raise ValueError(
-            f"numerical_derivative: expected step > 0 and finite, got {step} instead."
-        )
+        raise wrong_value("numerical_derivative", "step > 0 and finite", step)

@@ -1,7 +1,7 @@
-"""What a case is, and the numbers that cases are made of.
+"""The type of a case, and the numbers in the cases.
 
-All numbers are short binary fractions: exact in every dtype, so that a float16
-result may be compared with PyTorch's float64 truth.
+All numbers are short binary fractions, exact in every dtype, so that a float16
+result can be compared with PyTorch's float64 result.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import numpy as np
 from tests.tolerances import DTYPES
 
 NAN, INF = float("nan"), float("inf")
-NO_SECOND = {"hardsigmoid"}  # PyTorch has not written it
+NO_SECOND = {"hardsigmoid"}  # not implemented in PyTorch
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,9 @@ class Case:
     function: str
     note: str
     arrays: Mapping[str, np.ndarray]  # floating; differentiated
-    options: Mapping[str, Any] = field(default_factory=dict)  # whatever is not
+    options: Mapping[str, Any] = field(default_factory=dict)  # all that is not
     second: bool = True  # False where PyTorch has no second derivative, or none is
-    dtypes: tuple[str, ...] = DTYPES  # in which the numbers can be represented
+    dtypes: tuple[str, ...] = DTYPES  # those that represent the numbers exactly
 
     @property
     def id(self) -> str:
@@ -33,7 +33,7 @@ class Case:
 
 
 def numbers(*shape: int, start: int = 0) -> np.ndarray:
-    """Quarters in [-2, 2], in an order without pattern."""
+    """Quarters in [-2, 2], in no particular order."""
     count = np.arange(start, start + int(np.prod(shape)))
     return (((7 * count + 3) % 17 - 8) / 4).reshape(shape)
 
@@ -44,7 +44,7 @@ def positive(*shape: int, start: int = 0) -> np.ndarray:
 
 
 def shares(*shape: int) -> np.ndarray:
-    """Eighths in [0, 1), zeros among them; they need not sum to one."""
+    """Eighths in [0, 1), including zeros; they do not sum to one."""
     return (5 * np.arange(int(np.prod(shape))) % 8 / 8).reshape(shape)
 
 

@@ -1,9 +1,9 @@
-"""The table of cases: every function that mirrors one of PyTorch, with arguments.
+"""The table of cases: every function with a counterpart in PyTorch, and arguments.
 
 One row is one call. `tests/golden/generate.py` runs a row in PyTorch,
-`test_cases.py` runs it in jaxgrad and holds it to every property (value, gradient
-and second derivative as PyTorch's; jit, vmap, dtypes), and `test_parity.py` runs
-both side by side. To add a function, add rows and regenerate the golden values.
+`test_cases.py` runs it in jaxgrad and checks every property (value, gradient and
+second derivative as PyTorch's; jit, vmap, dtypes), and `test_parity.py` runs both
+side by side. To add a function, add rows and regenerate the golden values.
 """
 
 import functools
@@ -41,10 +41,10 @@ CURVES = """
     relu6 hardtanh hardsigmoid hardswish leaky_relu rrelu hardshrink softshrink elu celu
     selu softplus logsigmoid sigmoid tanh tanhshrink softsign silu mish gelu
 """
-# At -inf or inf the others are NaN in PyTorch; test_activations holds their limits.
+# The others are NaN at -inf or inf in PyTorch; test_activations checks their limits.
 NAN_AT_INF = {"hardswish", "softsign", "silu", "mish", "gelu"}
 FINITE_AT_INF = " ".join(name for name in CURVES.split() if name not in NAN_AT_INF)
-# No kink stands where the weight of a value, or of a gradient, is 0.
+# At no kink the weight of a value or of a gradient is 0.
 KINKS = np.array([-3, -2, -1, -6, -0.25, -0.5, -0.0, 0, 0.5, 1, 0.25, 2, 3, 1.5, 6])
 LARGE = np.array([-(2.0**13), -88.5, -20, 20, 88.5, 2.0**13])
 HUGE = np.array([-(2.0**100), -(2.0**-100), 2.0**-100, 2.0**100])
@@ -58,7 +58,7 @@ def _curve(
     dtypes: tuple[str, ...] = DTYPES,
     **options: Any,
 ) -> list[Case]:
-    """A row with options, which are its note too."""
+    """A row with options, which also give it its note."""
     note = ", ".join(f"{key} {value}" for key, value in options.items())
     note += {len(LARGE): ", large", len(HUGE): ", tiny and huge"}.get(len(x), "")
     more: dict[str, Any] = {"second": second, "dtypes": dtypes, "options": options}
@@ -73,7 +73,7 @@ def _prelu(note: str, x: Any, weight: Any) -> list[Case]:
 def _attention(
     note: str, shape: tuple[int, ...], keys: tuple[int, ...] = (), **options: Any
 ) -> Case:
-    """A row whose arrays are the query, key and value, and a mask that is added."""
+    """A row whose arrays are query, key, value and an additive mask."""
     arrays = {
         name: numbers(*(keys or shape) if start else shape, start=start)
         for start, name in enumerate(("query", "key", "value"))
@@ -176,7 +176,7 @@ def _labels(
 def _soft(
     note: str, *shape: int, weight: Any = None, second: bool = True, **options: Any
 ) -> Case:
-    """A row of cross_entropy with class probabilities; all arrays differentiated."""
+    """A row of cross_entropy with class probabilities, all arrays differentiated."""
     arrays = {"logits": numbers(*shape), "target": shares(*shape)}
     arrays |= {} if weight is None else {"weight": np.asarray(weight, float)}
     return Case(

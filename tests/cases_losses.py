@@ -1,4 +1,4 @@
-"""Rows of the table of cases: all losses but those of a choice among classes."""
+"""Rows of the table of cases: all losses except those of a choice among classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -51,7 +51,7 @@ def _triplets(note: str, *shapes: Sequence[int], **more: Any) -> Case:
 
 def _ctc(note: str, shape: tuple[int, ...], targets: Any, **more: Any) -> Case:
     scores = numbers(*shape)
-    log_probs = scores - 1.5  # they need not be normalised, and some are above 0
+    log_probs = scores - 1.5  # not normalised, some of them above 0
     return _row(
         "ctc_loss", note, log_probs, targets=np.array(targets), second=False, **more
     )
@@ -202,7 +202,7 @@ MARGIN = [
     _row("multi_margin_loss", "nan", [NAN, 1.0, 2.0], target=np.array(0), second=False),
     _row(
         "multi_margin_loss",
-        "empty",  # the mean of nothing is not initialised in PyTorch
+        "empty",  # PyTorch leaves the mean of nothing uninitialised
         np.zeros((0, 3)),
         target=np.zeros(0, int),
         reduction="none",

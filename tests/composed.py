@@ -1,7 +1,7 @@
-"""Functions whose arrays need an order of their own, in both libraries.
+"""Functions of the table that need an adapter, in both libraries.
 
-Torch's adaptive softmax is a module that keeps its weights; multi-head attention takes
-its numbers between its arrays and returns two arrays, which become one here.
+Torch's adaptive softmax is a module that keeps its weights. Multi-head attention takes
+numbers between its arrays and returns two arrays, which are joined here.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ def attention_in_torch(*, num_heads: int, **arguments: Any) -> Any:
 
 
 def adaptive_in_jaxgrad(*, x: Any, head: Any, bias: Any = None, **rest: Any) -> Any:
-    """The outputs, and behind them the loss."""
+    """The outputs, followed by the loss."""
     tail = [
         (rest[f"narrow{i}"], rest[f"cluster{i}"]) for i in range((len(rest) - 1) // 2)
     ]
@@ -47,7 +47,7 @@ def adaptive_in_jaxgrad(*, x: Any, head: Any, bias: Any = None, **rest: Any) -> 
 
 
 def adaptive_in_torch(*, x: Any, head: Any, bias: Any = None, **rest: Any) -> Any:
-    """The outputs, and behind them the loss."""
+    """The outputs, followed by the loss."""
     import torch
 
     target = rest.pop("target")

@@ -1,4 +1,4 @@
-"""Every test runs under strict dtype promotion, warnings being errors."""
+"""Every test runs under strict dtype promotion; warnings are errors."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ import pytest
 
 from tests.tally import Tally, lines
 
-# What runs torch itself holds no tests, and need not be importable without it.
+# Files that import torch contain no tests, and cannot be imported without it.
 collect_ignore_glob = ["golden/generate*.py", "torch_*.py"]
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")

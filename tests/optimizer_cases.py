@@ -1,8 +1,8 @@
 """Every optimizer with every option, and the problem they all descend.
 
-The same table makes the golden trajectories, is followed live beside torch, and runs
-through all properties. The gradient is elementary arithmetic on exact constants, so
-that both frameworks compute the same one.
+The golden trajectories, the live comparison with torch and the tests of properties use
+the same table. The gradient is elementary arithmetic on exact constants, so that both
+frameworks compute the same one.
 """
 
 from collections.abc import Mapping
@@ -144,7 +144,7 @@ CASES = (
 
 
 class Problem(NamedTuple):
-    """Leaf by leaf: start, target, and what disturbs and scales each gradient."""
+    """For each leaf its start and target, and the noise and scale of its gradient."""
 
     start: dict[str, np.ndarray]
     target: dict[str, np.ndarray]
@@ -153,8 +153,8 @@ class Problem(NamedTuple):
 
 
 def problem(optimizer: str, size: int = 1) -> Problem:
-    """A matrix with an entry that never has a gradient, a vector half of whose entries
-    are tiny, and a scalar; for muon two matrices, one of them with tiny gradients."""
+    """A matrix with an entry whose gradient is always 0, a vector with half of its
+    entries tiny, and a scalar; for muon two matrices, one with tiny gradients."""
     generator = np.random.default_rng(0)
 
     def sixteenths(*shape):
@@ -187,7 +187,7 @@ def halving(lr: float) -> optax.Schedule:
 
 
 def for_float32(case: Case) -> Case:
-    """The case with every default that depends on the dtype as it is in float32."""
+    """The case with the float32 value of every default that depends on the dtype."""
     if case.optimizer == "adafactor" and "eps" not in case.options:
         return case._replace(options=case.options | {"eps": (2.0**-23, 1e-3)})
     return case

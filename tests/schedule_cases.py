@@ -1,7 +1,7 @@
-"""torch's schedulers beside jaxgrad's schedules, one table for golden and live tests.
+"""torch's schedulers and jaxgrad's schedules, one table for golden and live tests.
 
-Each case is a name, the options, jaxgrad's schedule and what makes torch's scheduler
-from `torch.optim.lr_scheduler` and an optimizer.
+Each case has a name, options, jaxgrad's schedule, and a function that makes torch's
+scheduler from `torch.optim.lr_scheduler` and an optimizer.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ STEPS = 60
 
 
 class ScheduleCase(NamedTuple):
-    """One schedule, here and there; `steps` is how many torch allows."""
+    """A schedule in both libraries; torch allows `steps` steps."""
 
     name: str
     schedule: optax.Schedule

@@ -1,4 +1,4 @@
-"""Counts what agrees over many tests, for the last lines of pytest's report."""
+"""Counts agreements over many tests, for the last lines of pytest's report."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Tally:
-    """How many comparisons of a kind were begun, and how many agreed."""
+    """The number of comparisons of each kind, and the number that agreed."""
 
     def __init__(self):
         self.begun: Counter[str] = Counter()
@@ -15,14 +15,14 @@ class Tally:
 
     @contextmanager
     def __call__(self, kind: str) -> Iterator[None]:
-        """Around one comparison, which raises if it does not agree."""
+        """Count one comparison; the body raises if it does not agree."""
         self.begun[kind] += 1
         yield
         self.agreed[kind] += 1
 
 
 def lines(reports: Iterable[Any]) -> list[str]:
-    """A line on each kind, summed over the reports of all tests."""
+    """A line for each kind, summed over the reports of all tests."""
     begun: Counter[str] = Counter()
     agreed: Counter[str] = Counter()
     for report in reports:

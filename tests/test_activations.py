@@ -1,4 +1,4 @@
-"""What is particular to single activations; the properties of all: test_cases.py."""
+"""Tests of single activations; test_cases.py tests the properties of all."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from tests.tolerances import DTYPES, assert_close
 KEY = jax.random.key(0)
 
 
-def test_relu_s_kinks_under_forward_and_reverse_mode():
+def test_relu_at_the_kink_in_forward_and_reverse_mode():
     x = jnp.array([-1.0, -0.0, 0.0, 1.0])
     _, tangent = jax.jvp(relu, (x,), (jnp.full_like(x, 3.0),))
     assert tangent.tolist() == [0.0, 0.0, 0.0, 3.0]
@@ -22,7 +22,7 @@ def test_relu_s_kinks_under_forward_and_reverse_mode():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", [softmax, log_softmax, softmin])
-def test_no_finite_logits_have_a_nan_gradient(function, dtype, x64):
+def test_the_gradient_is_finite_at_finite_logits(function, dtype, x64):
     large = float(jnp.finfo(dtype).max)
     for row in ([large, -large, 0.0], [large] * 3, [-large] * 3, [-large, 1.0, 2.0]):
         x = jnp.array(row, dtype)
@@ -31,7 +31,7 @@ def test_no_finite_logits_have_a_nan_gradient(function, dtype, x64):
         assert jnp.isfinite(pull_back(jnp.ones_like(value))[0]).all()
 
 
-def test_softmax_does_not_see_a_shift_and_sums_to_one():
+def test_softmax_ignores_a_shift_and_sums_to_one():
     x = jnp.array([[0.5, -1.0, 2.0], [0.0, 0.25, 1.0]])
     shifted = softmax(x - jnp.array([[256.0], [-64.0]]), 1)
     assert_close(shifted, softmax(x, 1), "float32")
@@ -45,7 +45,7 @@ def test_log_softmax_is_finite_where_the_probability_underflows():
 
 
 @pytest.mark.parametrize("function", [softmax, log_softmax, softmin])
-def test_dtype_is_cast_to_first(function):
+def test_the_input_is_cast_to_dtype_first(function):
     half = jnp.array([0.0, 0.5, 1.0], jnp.float16)
     result = function(half, 0, dtype=jnp.float32)
     assert result.dtype == jnp.float32
@@ -54,7 +54,7 @@ def test_dtype_is_cast_to_first(function):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_sixteen_bits_are_rounded_only_once(dtype, x64):
+def test_sixteen_bit_floats_are_rounded_once(dtype, x64):
     x = jnp.asarray(4 * np.sin(np.arange(5000)), dtype)
     truth = softmax(x.astype("float64"), 0)
     assert (softmax(x, 0) == truth.astype(dtype)).mean() > 0.99
@@ -147,6 +147,6 @@ def test_gumbel_temperature_may_be_traced():
         ),
     ],
 )
-def test_bad_input_says_what_was_expected(call, error, message):
+def test_errors_say_what_was_expected(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -21,7 +21,7 @@ HIDDEN = jnp.array([[False, True]])
 B_IN, B_OUT = jnp.asarray(numbers(18) / 4, jnp.float32), jnp.arange(6.0)
 
 
-def test_a_boolean_mask_is_an_additive_one():
+def test_a_boolean_mask_equals_an_additive_one():
     seen = jnp.array([[True, False, True, True]] * 4)
     bias = jnp.where(seen, 0, -jnp.inf)
     actual = scaled_dot_product_attention(Q, K, V, seen)
@@ -31,7 +31,7 @@ def test_a_boolean_mask_is_an_additive_one():
     assert_close(actual, less, "float32")
 
 
-def test_causal_attention_does_not_see_the_future():
+def test_causal_attention_ignores_later_keys():
     def first(v):
         return scaled_dot_product_attention(Q, K, v, is_causal=True)[:, 1].sum()
 
@@ -40,7 +40,7 @@ def test_causal_attention_does_not_see_the_future():
     assert (gradient[:, :2] != 0).all()
 
 
-def test_a_query_that_sees_nothing_is_0_with_gradient_0():
+def test_a_query_without_keys_gives_0_with_gradient_0():
     blind = jnp.ones((4, 4), bool).at[1].set(False)
 
     def attend(q):
@@ -52,7 +52,7 @@ def test_a_query_that_sees_nothing_is_0_with_gradient_0():
     assert (gradient[:, 1] == 0).all()
 
 
-def test_shared_heads_are_repeated_ones():
+def test_shared_heads_equal_repeated_heads():
     q, k, v = (jnp.stack([x] * n, 1) for x, n in ((Q, 4), (K, 2), (V, 2)))
     k, v = k * jnp.array([1.0, -1.0])[:, None, None], v.at[:, 1].multiply(2)
     shared = scaled_dot_product_attention(q, k, v, enable_gqa=True)
@@ -77,7 +77,7 @@ def test_dropout_keeps_the_mean_and_needs_a_key():
 
 
 def by_hand(x, heads):
-    """Self-attention of (length, batch, embedding), one head after the other."""
+    """Self-attention of (length, batch, embedding) in a loop over the heads."""
     weights, biases = np.split(W_IN, 3), np.split(B_IN, 3)
     q, k, v = (x @ w.T + b for w, b in zip(weights, biases, strict=True))
     depth = x.shape[-1] // heads
@@ -91,7 +91,7 @@ def by_hand(x, heads):
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3])
-def test_multi_head_attention_is_one_head_after_the_other(heads):
+def test_multi_head_attention_equals_a_loop_over_heads(heads):
     expected, weights = by_hand(Q, heads)
     arguments = (Q, Q, Q, heads, W_IN, B_IN, W_OUT, B_OUT)
     output, mean = multi_head_attention(*arguments)
@@ -109,7 +109,7 @@ def test_multi_head_attention_is_one_head_after_the_other(heads):
     assert_close(again, output, "float32")
 
 
-def test_one_sequence_is_a_batch_of_one():
+def test_one_sequence_equals_a_batch_of_one():
     output, weights = multi_head_attention(Q, Q, Q, 2, W_IN, B_IN, W_OUT)
     x = Q[:, 1]
     alone, alone_weights = multi_head_attention(x, x, x, 2, W_IN, B_IN, W_OUT)
@@ -136,7 +136,7 @@ def test_padding_and_masks_hide_keys_where_true():
     assert_close(heads, masked, "float32")
 
 
-def test_one_more_key_takes_its_share():
+def test_an_additional_key_gets_weight():
     x = Q[:, :1]
     _, weights = multi_head_attention(
         x, x, x, 2, W_IN, B_IN, W_OUT, add_zero_attn=True, bias_k=B_OUT, bias_v=B_OUT
@@ -206,6 +206,6 @@ def heads(*arrays, **options):
         ),
     ],
 )
-def test_bad_input_says_what_was_expected(call, error, message):
+def test_errors_say_what_was_expected(call, error, message):
     with pytest.raises(error, match=f"expected {message}"):
         call()

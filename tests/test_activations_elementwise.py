@@ -48,7 +48,7 @@ def test_limits_at_infinity(f, dtype, x64):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("f", [*map(function, CATALOGUE), gelu_tanh])
-def test_no_finite_number_has_a_nan_derivative(f, dtype, x64):
+def test_the_derivative_is_finite_at_finite_numbers(f, dtype, x64):
     info = jnp.finfo(dtype)
     sizes = [
         0.0,
@@ -68,7 +68,7 @@ def test_no_finite_number_has_a_nan_derivative(f, dtype, x64):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_forward_over_reverse_over_forward(name, x64):
-    """Four ways to a Hessian of a sum, which is diagonal."""
+    """Four ways to the diagonal Hessian of a sum."""
     f, x = function(name), jnp.array([-2.0, -0.25, 0.75, 2.5])
     expected = np.diag(jax.vmap(jax.grad(jax.grad(f)))(x))
 
@@ -82,8 +82,8 @@ def test_forward_over_reverse_over_forward(name, x64):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_sixteen_bits_are_rounded_only_once(name, dtype, x64):
-    """At most half a unit in the last place from the float64 value, and a hair."""
+def test_sixteen_bit_floats_are_rounded_once(name, dtype, x64):
+    """The error is at most half a unit in the last place, up to float32's rounding."""
     x = jnp.linspace(-6, 6, 241).astype(dtype)
     exact = np.asarray(function(name)(x.astype(jnp.float64)))
     error = np.abs(np.asarray(function(name)(x), np.float64) - exact)
@@ -91,8 +91,8 @@ def test_sixteen_bits_are_rounded_only_once(name, dtype, x64):
     assert (error <= half * (1 + 1e-2) + 1e-6).all()
 
 
-def test_derivatives_beyond_the_digits_of_one():
-    """e^x is not (e^x - 1) + 1: PyTorch has a gradient at -20, and so has jaxgrad."""
+def test_small_derivatives_keep_their_digits():
+    """(e^x - 1) + 1 would be 0 at -20, where PyTorch and jaxgrad have a gradient."""
     for f in (activations.elu, activations.softplus, activations.celu):
         np.testing.assert_allclose(jax.grad(f)(-20.0), math.exp(-20), rtol=1e-5)
 
@@ -118,7 +118,7 @@ def test_options_may_be_traced_and_differentiated():
     np.testing.assert_allclose(depth, math.expm1(-1), rtol=1e-6)
 
 
-def test_prelu_s_weight_collects_what_it_multiplied():
+def test_prelu_sums_the_gradient_of_its_weight():
     x, weight = jnp.array([[-1.0, 2.0], [-4.0, -8.0]]), jnp.array([0.5, 0.25])
     gradient = jax.grad(lambda w: activations.prelu(x, w).sum())(weight)
     assert gradient.tolist() == [-5.0, -8.0]
@@ -176,6 +176,6 @@ UNKNOWN: Any = ["1"]
         ),
     ],
 )
-def test_bad_input_says_what_was_expected(call, error, message):
+def test_errors_say_what_was_expected(call, error, message):
     with pytest.raises(error, match=f"expected {message}"):
         call(jnp.zeros((2, 3)))

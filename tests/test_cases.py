@@ -14,7 +14,7 @@ HOW = f"(cases changed? regenerate the golden values: {golden.REGENERATE})"
 TABLE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 GOLDEN = {id: entry for family in FAMILIES for id, entry in golden.load(family).items()}
 
-# Compiling takes all the time; only the float64 values need the optimised program.
+# Almost all of the time is compilation; only float64 needs the optimised program.
 compiled = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 0}
 )
@@ -58,14 +58,14 @@ def assert_all_close(actual, expected, case, what, dtype="float64"):
         assert_close(actual[name], array, dtype, message)
 
 
-def test_golden_values_and_table_hold_the_same_cases():
+def test_golden_values_and_table_have_the_same_cases():
     ids = [case.id for case in CASES]
     assert len(set(ids)) == len(ids)
     assert list(GOLDEN) == ids, HOW
 
 
 @TABLE
-def test_values_and_derivatives_are_torch_s(case, x64):
+def test_values_and_derivatives_equal_torch_s(case, x64):
     expected = GOLDEN[case.id]
     traced = []
 
@@ -86,7 +86,7 @@ def test_values_and_derivatives_are_torch_s(case, x64):
 
 
 @TABLE
-def test_dtypes_are_kept_and_near_the_float64_truth(case, x64):
+def test_dtypes_are_kept_and_results_close_to_float64(case, x64):
     expected = GOLDEN[case.id]
     both = value_and_gradients(case)
     dtypes = [dtype for dtype in case.dtypes if dtype != "float64"]
@@ -100,7 +100,7 @@ def test_dtypes_are_kept_and_near_the_float64_truth(case, x64):
 
 
 @TABLE
-def test_vmap_treats_every_row_alone(case, x64):
+def test_vmap_keeps_rows_independent(case, x64):
     batched = compiled(jax.vmap(lambda arrays: in_jaxgrad(case)(**arrays)))
     one = arrays_of(case, "float64")
     other = jax.tree.map(jnp.negative, one)
@@ -114,5 +114,5 @@ def test_vmap_treats_every_row_alone(case, x64):
     assert_close(ahead[1], behind[0], err_msg=case.id)
 
 
-def test_every_dtype_of_the_tolerances_is_tried():
+def test_every_dtype_with_a_tolerance_is_tested():
     assert {dtype for case in CASES for dtype in case.dtypes} == set(DTYPES)

@@ -1,4 +1,4 @@
-"""Paths and races: against a written-out loop, and what the table says."""
+"""Paths and races: against a Python loop, and the table of a race."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SPHERE = SURFACES["sphere"]
 
 
 @pytest.mark.parametrize("surface", SURFACES.values(), ids=lambda s: s.name)
-def test_every_minimum_is_one(surface, x64):
+def test_every_listed_minimum_is_a_minimum(surface, x64):
     heights = [float(surface.function(jnp.asarray(m))) for m in surface.minimum]
     np.testing.assert_allclose(heights, heights[0], atol=1e-12)
     for minimum in surface.minimum:
@@ -26,7 +26,7 @@ def test_every_minimum_is_one(surface, x64):
 
 
 @pytest.mark.parametrize("surface", SURFACES.values(), ids=lambda s: s.name)
-def test_nothing_inside_the_bounds_is_lower(surface, x64):
+def test_no_point_inside_the_bounds_is_lower(surface, x64):
     (left, bottom), (right, top) = surface.bounds
     x, y = np.meshgrid(np.linspace(left, right, 401), np.linspace(bottom, top, 401))
     heights = surface.function(jnp.stack([jnp.asarray(x), jnp.asarray(y)], -1))
@@ -35,7 +35,7 @@ def test_nothing_inside_the_bounds_is_lower(surface, x64):
     assert float(jnp.min(heights)) >= float(lowest) - 1e-12
 
 
-def test_path_is_the_written_out_loop():
+def test_path_equals_a_python_loop():
     optimizer = optimizers.adam(0.1)
     f = SURFACES["rosenbrock"].function
     point = jnp.array([-1.0, 1.0])
@@ -84,7 +84,7 @@ def test_path_is_compiled_once():
 
 @pytest.fixture(scope="module")
 def of_two():
-    """SGD on x^2 + y^2, where all is known: every step multiplies by 1 - 2 lr."""
+    """SGD on x^2 + y^2, where every step multiplies the point by 1 - 2 lr."""
     return race(
         {"sgd": optimizers.sgd, "still": lambda lr: optimizers.sgd(0.0 * lr)},
         SPHERE,
@@ -101,21 +101,21 @@ def test_race_counts_the_steps_until_it_stays(of_two):
     assert (of_two.steps[1] == -1).all()
 
 
-def test_race_measures_the_distance_and_sees_divergence(of_two):
+def test_race_measures_distance_and_divergence(of_two):
     np.testing.assert_allclose(of_two.distance[0, 0], [5 / 2**20, 0.5 / 2**20], 1e-5)
     np.testing.assert_allclose(of_two.distance[0, 2], [5.0, 0.5], rtol=1e-6)
     assert of_two.diverged[0].tolist() == [[False] * 2] * 3 + [[True] * 2]
     assert not of_two.diverged[1].any()
 
 
-def test_race_keeps_paths_if_asked(of_two):
+def test_race_keeps_paths_on_request(of_two):
     assert of_two.paths.shape == (2, 4, 2, 20, 2)
     np.testing.assert_allclose(of_two.paths[0, 1], 0.0, atol=1e-6)
     alone = descend(optimizers.sgd(0.25), SPHERE.function, jnp.array([3.0, 4.0]), 20)
     np.testing.assert_allclose(of_two.paths[0, 0, 0], alone.points, rtol=1e-6)
 
 
-def test_race_stands_in_a_table(of_two):
+def test_race_prints_as_a_table(of_two):
     sgd, still = of_two.standings
     assert (sgd.optimizer, sgd.best_lr, sgd.arrived, sgd.steps) == (
         "sgd",
@@ -131,7 +131,7 @@ def test_race_stands_in_a_table(of_two):
     assert lines[2].split() == "sgd 0.5 100% 1 0.00e+00 50% 25%".split()
 
 
-def test_race_survives_what_is_not_finite():
+def test_race_handles_nan_and_inf():
     result = race(
         {"sgd": optimizers.sgd},
         SURFACES["rosenbrock"],
@@ -156,7 +156,7 @@ def test_distance_is_to_the_nearest_minimum():
     np.testing.assert_allclose(result.distance, 0.0, atol=1e-5)
 
 
-def test_summary_needs_memory_that_does_not_grow_with_the_steps():
+def test_memory_of_a_race_is_independent_of_its_steps():
     from jaxgrad.descent import _race
 
     def temporary(num_steps, keep_paths):
@@ -169,7 +169,7 @@ def test_summary_needs_memory_that_does_not_grow_with_the_steps():
     assert temporary(10_000, True) > 10_000 * 8 * 8 * 2 * 4
 
 
-def test_race_does_not_compile_again():
+def test_race_is_compiled_once():
     traces = []
 
     def factory(lr):
@@ -181,7 +181,7 @@ def test_race_does_not_compile_again():
     assert len(traces) == 1
 
 
-def test_race_of_ones_own_surface_in_float64(x64):
+def test_race_on_a_new_surface_in_float64(x64):
     plane = Surface(
         "line", lambda p: jnp.sum(jnp.abs(p), -1), ((0.0, 0.0),), SPHERE.bounds
     )
@@ -197,15 +197,15 @@ def test_race_of_ones_own_surface_in_float64(x64):
     ("change", "fault", "message"),
     [
         ({"optimizers": {}}, ValueError, "race: expected at least one optimizer"),
-        ({"starts": jnp.ones(2)}, ValueError, "race: expected starts with at least 2"),
-        ({"starts": jnp.ones((4, 3))}, ValueError, r"starts of shape \(4, 2\)"),
+        ({"starts": jnp.ones(2)}, ValueError, r"starts of shape \(n, 2\)"),
+        ({"starts": jnp.ones((4, 3))}, ValueError, r"starts of shape \(n, 2\)"),
         ({"lrs": jnp.ones((2, 2))}, ValueError, "race: expected lrs of shape"),
         ({"lrs": jnp.arange(3)}, TypeError, "race: expected lrs of a floating dtype"),
         ({"num_steps": 0}, ValueError, "race: expected num_steps >= 1"),
         ({"num_steps": 1.0}, TypeError, "race: expected num_steps to be an int"),
     ],
 )
-def test_race_refuses(change, fault, message):
+def test_race_errors(change, fault, message):
     arguments = {
         "optimizers": {"sgd": optimizers.sgd},
         "surface": SPHERE,
@@ -218,7 +218,7 @@ def test_race_refuses(change, fault, message):
 
 
 @pytest.mark.message
-def test_descend_refuses():
+def test_descend_errors():
     with pytest.raises(TypeError, match="descend: expected start of a floating dtype"):
         descend(optax.sgd(0.1), lambda x: x**2, 1, 3)
     with pytest.raises(ValueError, match="descend: expected num_steps >= 0"):

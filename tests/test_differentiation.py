@@ -87,7 +87,7 @@ FUNCTIONS = {
         lambda x, n: (-1) ** n * math.factorial(n) * ((x - 1j) ** -(n + 1.0)).imag,
     ),
     "tanh": (jnp.tanh, lambda x, n: TANH(np.tanh(x), n)),
-    # These three have rules of their own (custom_jvp) in JAX.
+    # These three have a custom_jvp in JAX.
     "softplus": (
         jax.nn.softplus,
         lambda x, n: np.log1p(np.exp(x)) if n == 0 else sigmoid(x, n - 1),
@@ -113,7 +113,7 @@ def test_every_order_equals_its_closed_form(x64, f, closed_form):
 
 
 @pytest.mark.parametrize(("f", "closed_form"), CASES)
-def test_central_difference_needs_only_values(x64, f, closed_form):
+def test_central_difference_equals_the_closed_form(x64, f, closed_form):
     numerical = numerical_derivative(f)(jnp.asarray(POINTS))
     np.testing.assert_allclose(numerical, closed_form(POINTS, 1), rtol=2e-9, atol=1e-9)
 
@@ -123,7 +123,7 @@ def test_central_difference_needs_only_values(x64, f, closed_form):
     coefficients=st.lists(st.floats(-9, 9), min_size=6, max_size=6),
     x=st.floats(-3, 3),
 )
-def test_any_polynomial(coefficients, x):
+def test_random_polynomials(coefficients, x):
     with jax.enable_x64(True):
         tower = polynomial_tower(np.array(coefficients), x)
     polynomial = Polynomial(coefficients)
@@ -154,7 +154,7 @@ def test_a_high_order(x64):
     assert_close(jax.jit(derivative(lambda x: x * jnp.exp(x), 8))(1.0), 9 * math.e)
 
 
-def test_f_is_called_once_however_many_orders():
+def test_f_is_called_once_for_any_number_of_orders():
     calls = []
 
     def counted(x):
@@ -169,7 +169,7 @@ def test_f_is_called_once_however_many_orders():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dtype_is_kept_and_its_digits_are_right(x64, dtype):
+def test_dtype_is_kept_with_its_precision(x64, dtype):
     x = jnp.array([0.5, 1.0, 2.0], dtype)
     exact = np.asarray(x, np.float64)
     for order, computed in enumerate(derivatives(cubic, 3)(x)):
@@ -191,7 +191,7 @@ def test_numerical_digits_by_dtype(x64, dtype, digits):
     assert error < digits
 
 
-def test_python_numbers_and_numpy_arrays_take_the_default_precision():
+def test_python_numbers_and_numpy_arrays_get_the_default_dtype():
     for x in (2.0, np.float64(2), np.float32(2), np.array(2.0)):
         for result in (derivative(jnp.sin)(x), numerical_derivative(jnp.sin, 0.125)(x)):
             assert result.dtype == jnp.float32
@@ -236,13 +236,13 @@ def test_default_steps():
     assert coarsest((jnp.float32(1), jnp.complex64(1), jnp.bfloat16(1))) == 2.0**-7
 
 
-def test_the_distance_is_what_rounding_left_of_it():
-    """1024 + 0.75 is 1025 in float16, 1024 - 0.75 is not 1023.25: divide by that."""
+def test_the_difference_is_divided_by_the_rounded_step():
+    """In float16, 1024 + 0.75 rounds to 1025, so the distance is not 2 * 0.75."""
     x, step = jnp.float16(1024), jnp.float16(0.75)
     assert central_difference(lambda t: t, x, step) == 1
 
 
-# --- what f may be --------------------------------------------------------------
+# --- kinds of f -----------------------------------------------------------------
 
 
 def test_a_curve_and_a_pytree_keep_their_structure():
@@ -279,13 +279,13 @@ def test_a_number_is_a_constant(constant):
     assert numerical_derivative(lambda x: constant)(2.0) == 0.0
 
 
-def test_a_python_number_fits_an_axis_of_points_and_their_dtype():
+def test_a_python_number_gets_the_shape_and_dtype_of_the_points():
     number: Any = 3.0
     tower = derivatives(lambda x: number, 1)(jnp.ones((2, 3), jnp.bfloat16))
     assert [(y.shape, y.dtype) for y in tower] == [((2, 3), jnp.bfloat16)] * 2
 
 
-def test_the_values_of_any_python_function_suffice():
+def test_numerical_derivative_of_a_plain_python_function():
     def black_box(x):
         return math.exp(x) if float(x) < 1 else float(np.log(x))
 
@@ -293,7 +293,7 @@ def test_the_values_of_any_python_function_suffice():
     assert abs(numerical_derivative(black_box)(2.0) - 0.5) < 1e-4
 
 
-def test_an_empty_axis_of_points():
+def test_an_empty_array_of_points():
     empty = jnp.zeros((0, 3))
     assert [y.shape for y in derivatives(cubic, 2)(empty)] == [(0, 3)] * 3
     assert numerical_derivative(cubic)(empty).shape == (0, 3)
@@ -314,7 +314,7 @@ def test_loops_and_branches():
     assert (branch(3.0), branch(-3.0)) == (6.0, -1.0)
 
 
-def test_a_custom_rule_is_kept():
+def test_a_custom_rule_is_used():
     @jax.custom_jvp
     def straight_through(x):
         return jnp.round(x)
@@ -348,12 +348,12 @@ def test_at_a_kink_the_numerical_derivative_is_the_mean_of_both_slopes():
     assert derivative(jax.nn.relu)(0.0) == 0.0
 
 
-def test_a_step_below_the_resolution_is_nan_not_a_number():
+def test_a_step_below_the_resolution_gives_nan():
     assert jnp.isnan(numerical_derivative(cubic, 1e-9)(2.0))
     assert jnp.isnan(jax.jit(lambda h: numerical_derivative(cubic, h)(2.0))(0.0))
 
 
-def test_non_finite_points_are_nan():
+def test_non_finite_points_give_nan():
     points = jnp.array([jnp.inf, -jnp.inf, jnp.nan])
     assert jnp.isnan(numerical_derivative(jnp.tanh)(points)).all()
     assert jnp.isnan(derivative(lambda x: x - x**2)(points[2]))
@@ -385,13 +385,13 @@ def test_derivatives_of_derivatives(x64):
     )
 
 
-def test_a_jacobian_over_an_axis_of_points_is_diagonal(x64):
+def test_the_jacobian_of_an_array_of_points_is_diagonal(x64):
     points = jnp.asarray(POINTS)
     jacobian = jax.jacrev(derivative(cubic))(points)
     assert_close(jacobian, np.diag(6 * POINTS + 2))
 
 
-def test_nested_variables_are_kept_apart():
+def test_nested_derivatives_do_not_mix_variables():
     """The d/dy inside sees x as a constant: d/dx [x d/dy (x + y)] = 1, not 2."""
     outer = derivative(lambda x: x * derivative(lambda y: x + y)(1.0))
     assert outer(1.0) == 1.0
@@ -399,11 +399,11 @@ def test_nested_variables_are_kept_apart():
     assert mixed(3.0) == 2 * 3 * 3 * 2**2
 
 
-def test_the_gradient_with_respect_to_what_f_closes_over():
+def test_the_gradient_of_a_variable_that_f_closes_over():
     assert jax.grad(lambda a: derivative(lambda x: a * x**2)(3.0))(2.0) == 6.0
 
 
-def test_steps_may_be_an_axis_or_traced(x64):
+def test_steps_may_be_an_array_or_traced(x64):
     steps = np.array([1e-1, 1e-2, 1e-3])
     errors = numerical_derivative(jnp.exp, steps)(jnp.zeros(3)) - 1
     traced = jax.jit(jax.vmap(lambda h: numerical_derivative(jnp.exp, h)(0.0)))(steps)
@@ -446,7 +446,7 @@ def test_only_floating_arguments(name, x, dtype):
 
 
 @pytest.mark.message
-def test_a_list_is_no_array():
+def test_a_list_is_refused():
     message = "^derivative: expected x to be an array or a number, got list instead.$"
     with pytest.raises(TypeError, match=message):
         derivative(cubic)([1.0, 2.0])
@@ -454,7 +454,7 @@ def test_a_list_is_no_array():
 
 @pytest.mark.message
 @pytest.mark.parametrize(("order", "kind"), [(True, "bool"), (1.0, "float")])
-def test_an_order_is_an_int(order, kind):
+def test_an_order_must_be_an_int(order, kind):
     message = f"order to be an int, got {kind} instead.$"
     with pytest.raises(TypeError, match=f"^derivative: expected {message}"):
         derivative(cubic, order)
@@ -463,7 +463,7 @@ def test_an_order_is_an_int(order, kind):
 
 
 @pytest.mark.message
-def test_a_negative_order():
+def test_a_negative_order_is_refused():
     message = "^derivative: expected order >= 0, got -1 instead.$"
     with pytest.raises(ValueError, match=message):
         derivative(cubic, -1)
@@ -474,7 +474,7 @@ def test_a_negative_order():
 
 @pytest.mark.message
 @pytest.mark.parametrize("step", [0, 0.0, -1e-3, math.nan, math.inf])
-def test_a_step_is_positive_and_finite(step):
+def test_a_step_must_be_positive_and_finite(step):
     message = "^numerical_derivative: expected step > 0 and finite, got .* instead.$"
     with pytest.raises(ValueError, match=message):
         numerical_derivative(cubic, step)
@@ -484,14 +484,14 @@ def test_a_step_is_positive_and_finite(step):
 
 @pytest.mark.message
 @pytest.mark.parametrize(("step", "kind"), [("a", "str"), (True, "bool")])
-def test_a_step_is_a_number(step, kind):
+def test_a_step_must_be_a_number(step, kind):
     message = f"expected step to be an array or a number, got {kind} instead.$"
     with pytest.raises(TypeError, match=message):
         numerical_derivative(cubic, step)
 
 
 @pytest.mark.parametrize("f", [jnp.sum, lambda x: x[None], lambda x: (x, x[:1])])
-def test_an_axis_of_points_must_be_mapped_element_by_element(f):
+def test_a_function_that_changes_shapes_is_refused(f):
     for d in (derivative(f), derivatives(f, 0), numerical_derivative(f)):
         with pytest.raises(ValueError, match=r"keep the shape .* use jax\.grad\."):
             d(jnp.arange(3.0))
@@ -515,7 +515,7 @@ def test_results_without_a_derivative(make, result, message):
         make(lambda x: result)(2.0)
 
 
-# --- the public face and torch --------------------------------------------------
+# --- the public names and torch -------------------------------------------------
 
 
 def test_the_public_names():

@@ -1,4 +1,4 @@
-"""Right derivatives pass, wrong ones fail, kinks are told apart."""
+"""Correct derivatives pass, wrong ones fail, kinks are reported."""
 
 from typing import Any
 
@@ -36,13 +36,13 @@ def sines(x):
     return jnp.sum(jnp.sin(x))
 
 
-def test_a_right_gradient_passes_in_float64():
+def test_a_correct_gradient_passes_in_float64():
     report = check_gradients(sines)(jnp.arange(5.0))
     assert report and report.ok and report.failures == 0
     assert (report.dtype, report.checked, report.kinks) == ("float64", 5, ())
     assert report.modes == ("reverse", "forward") and report.notes == ()
     assert abs(worst_of(report).analytic - worst_of(report).numeric) < 1e-9
-    assert jnp.arange(1.0).dtype == np.float32  # the configuration is as it was
+    assert jnp.arange(1.0).dtype == np.float32  # the configuration has not changed
 
 
 def test_twenty_thousand_numbers_pass_in_bounded_memory(monkeypatch):
@@ -96,7 +96,7 @@ KINKS = {
 
 
 @pytest.mark.parametrize("name", KINKS)
-def test_kinks_are_reported_and_are_no_failures(name):
+def test_kinks_are_reported_but_do_not_fail(name):
     f, x, expected = KINKS[name]
     report = check_gradients(f)(jnp.array(x))
     assert report.ok, str(report)
@@ -117,7 +117,7 @@ def test_a_wrong_derivative_at_a_kink_is_still_wrong():
     assert not report.ok and report.kinks == ()
 
 
-def test_small_arguments_and_flat_points_need_no_tuning():
+def test_small_arguments_and_flat_points_pass_by_default():
     assert_gradients(lambda x: jnp.log(x).sum())(jnp.array([1e-5, 1e-2, 1.0, 1e3]))
     assert_gradients(lambda x: (x**3).sum())(jnp.array([0.0, 1e-6, 2.0]))
     assert_gradients(lambda x: 1e-8 * sines(x))(jnp.arange(3.0))
@@ -134,7 +134,7 @@ def test_a_wrong_factor_is_found_at_any_size():
     ).ok
 
 
-def test_what_narrows_its_arguments_is_checked_in_its_own_dtype():
+def test_a_function_that_casts_down_is_checked_in_its_own_dtype():
     cast = check_gradients(lambda x: sines(x.astype(jnp.float16)))(
         jnp.ones(3, jnp.float16)
     )
@@ -172,8 +172,8 @@ def test_the_mode_that_a_function_refuses_is_named():
     assert report.ok and report.modes == ("forward",)
 
 
-def test_modes_that_differ_are_found_out():
-    # A rule whose linear part is not linear: its transpose is that of another map.
+def test_modes_that_differ_are_found():
+    # A rule with a non-linear tangent map, whose transpose belongs to another map.
     @jax.custom_jvp
     def op(x):
         return jnp.sin(x)
@@ -194,7 +194,7 @@ def test_second_order_is_checked_on_request():
     def op(x):
         return jnp.sin(x)
 
-    # Right to first order; its own derivative is not that of the cosine.
+    # Correct to first order; its second derivative is wrong.
     op.defjvp(
         lambda p, t: (
             op(*p),
@@ -210,7 +210,7 @@ def test_second_order_is_checked_on_request():
 
 
 @pytest.mark.slow
-def test_right_second_derivatives_pass():
+def test_correct_second_derivatives_pass():
     assert_gradients(jnp.tanh, order=2)(jnp.array([0.3, 0.8]))
     assert_gradients(lambda a, b: (a @ b).sum() ** 2, order=2)(
         jnp.ones((2, 2)), jnp.arange(4.0).reshape(2, 2)
@@ -221,7 +221,7 @@ def test_non_finite_derivatives_fail():
     report = check_gradients(lambda x: jnp.sqrt(x).sum())(jnp.array([0.0, 1.0]))
     assert not report.ok and report.failures == 1
     assert np.isinf(worst_of(report).analytic)
-    # Where f itself is not finite, that is what has to be said, and nothing warns.
+    # If f itself is not finite, the report says so, without a warning.
     for x in (0.0, -1.0):
         assert "f is not finite here" in str(check_gradients(jnp.log)(x))
 
@@ -235,7 +235,7 @@ def test_big_jacobians_go_through_forward_mode():
     assert report.ok and report.checked == n * n
 
 
-def test_the_forward_road_of_big_jacobians(monkeypatch):
+def test_big_jacobians_by_forward_mode(monkeypatch):
     monkeypatch.setattr("jaxgrad.gradcheck._evaluate.BATCH_BYTES", 400)
     report = check_gradients(lambda x: jnp.sin(x) * x[0])(jnp.linspace(0, 1, 12))
     assert report.ok and report.modes == ("forward", "reverse")
@@ -256,7 +256,7 @@ def test_functions_that_cannot_be_batched_are_called_one_by_one():
         check_gradients(f)(jnp.ones(2))
 
 
-def test_aux_is_left_out_and_tolerances_can_be_given():
+def test_aux_is_ignored_and_tolerances_can_be_given():
     assert (
         check_gradients(lambda x: (x.sum(), x), has_aux=True)(jnp.ones(2)).checked == 2
     )
@@ -277,7 +277,7 @@ def ctc(log_probs):
 
 
 def test_ctc_loss_whose_gradient_is_torch_s_fails():
-    # torch's rule presumes a log_softmax before it: alone it is no derivative.
+    # torch's rule assumes a log_softmax before it; alone it is not the derivative.
     assert not check_gradients(ctc)(jax.nn.log_softmax(CTC, axis=-1)).ok
 
 

@@ -1,4 +1,4 @@
-"""The initialisers against their closed forms; live against torch under `parity`."""
+"""The initialisers against closed forms, and against torch under `parity`."""
 
 import math
 from typing import NamedTuple
@@ -65,7 +65,7 @@ class Truncated(NamedTuple):
     b: float
 
     def cdf(self, x):
-        """Conditional on [a, b]; from the nearer tail, which keeps its digits."""
+        """The cdf given [a, b], from the nearer tail, which keeps its digits."""
         if self.a > self.mean:
             return 1 - Truncated(-self.mean, self.std, -self.b, -self.a).cdf(-x)
         whole = Normal(self.std, self.mean)
@@ -73,7 +73,7 @@ class Truncated(NamedTuple):
         return (whole.cdf(x) - low) / (high - low)
 
     def moments(self):
-        """By a sum over 20000 thin slices."""
+        """The moment as a sum over 20000 thin slices."""
         reach = 9 * self.std
         ends = max(self.a, self.mean - reach), min(self.b, self.mean + reach)
         edges = np.linspace(*ends, 20001)
@@ -83,7 +83,7 @@ class Truncated(NamedTuple):
 
 
 def assert_distributed(values, expected):
-    """By Kolmogorov and Smirnov, and by moments: a right sample fails 1 key in 1000."""
+    """Kolmogorov-Smirnov and moments; a correct sampler fails for 1 key in 1000."""
     values = np.sort(np.ravel(np.asarray(values, np.float64)))
     n = len(values)
     exact = expected.cdf(values)
@@ -182,7 +182,7 @@ def test_distribution(name):
 
 
 def test_trunc_normal_is_finite_where_the_uniform_number_is_zero(monkeypatch):
-    """Which happens once in 8 million draws, and has the quantile -inf."""
+    """This happens once in 8 million draws; its quantile would be -inf."""
     monkeypatch.setattr(
         jax.random, "uniform", lambda key, shape, dtype: jnp.zeros(shape, dtype)
     )
@@ -215,7 +215,7 @@ def test_half_precision_is_drawn_in_float32_and_rounded(name, dtype):
     init, _ = FILLED[name]
     values = init(KEY, (20000,), dtype)
     assert values.dtype == dtype
-    # jax.random.uniform(dtype=bfloat16) is off by 2**-8 in the mean, and ends early.
+    # The mean of jax.random.uniform(dtype=bfloat16) is off by 2**-8, its maximum low.
     exact = np.asarray(init(KEY, (20000,)), np.float64)
     np.testing.assert_array_equal(values, jnp.asarray(exact, dtype))
     error = np.asarray(values, np.float64) - exact
@@ -237,7 +237,7 @@ def test_dtype_and_shape(name, dtype, x64):
     assert jax.eval_shape(lambda: EVERY[name](KEY, shape)).dtype == jnp.float64
 
 
-# One of each way to draw, since a compilation costs more than everything else here.
+# One of each kind of draw, as compiling costs more than everything else here.
 DRAWS = ["trunc_normal", "kaiming_normal", "orthogonal", "sparse"]
 
 
@@ -251,7 +251,7 @@ def test_jit_and_vmap_over_keys(name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_key_decides(name):
+def test_the_key_determines_the_result(name):
     init, shape = EVERY[name], small_shape(name)
     same = init(KEY, shape), init(KEY, shape)
     np.testing.assert_array_equal(*same)
@@ -265,7 +265,7 @@ def test_empty_shape(name):
     assert EVERY[name](KEY, shape).shape == shape
 
 
-def test_fills():
+def test_constant_initialisers():
     np.testing.assert_array_equal(constant(0.25)(KEY, (2, 3)), np.full((2, 3), 0.25))
     np.testing.assert_array_equal(ones(KEY, (3,)), [1, 1, 1])
     np.testing.assert_array_equal(zeros(KEY, ()), 0)
@@ -333,7 +333,7 @@ def test_dirac_convolution_is_the_identity(kernel, groups, flax):
     np.testing.assert_array_equal(y, x)
 
 
-def test_dirac_hands_on_as_many_channels_as_there_are():
+def test_dirac_passes_on_the_channels_that_exist():
     weight = np.asarray(dirac(groups=2)(KEY, (6, 2, 4)))
     expected = np.zeros((6, 2, 4))
     for output, channel in [(0, 0), (1, 1), (3, 0), (4, 1)]:
@@ -354,7 +354,7 @@ def test_sparse_in_flax_layout():
     np.testing.assert_array_equal((kernel == 0).sum(1), [2] * 6)
 
 
-def test_sparse_values_and_places():
+def test_sparse_values_and_positions():
     weight = np.asarray(sparse(0.5, std=3.0)(KEY, (10, 4000)))
     assert_distributed(weight[weight != 0], Normal(3))
     # Every row is hit in half of the columns, and two rows together in 5/10 * 4/9.
@@ -524,7 +524,7 @@ BAD = {
 
 @pytest.mark.message
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name):
+def test_errors_say_what_was_expected(name):
     call, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         call()
@@ -540,7 +540,7 @@ def test_integer_dtype_is_refused(name):
 
 
 @pytest.mark.parity
-def test_every_name_and_default_is_torchs():
+def test_names_and_defaults_equal_torchs():
     import inspect
 
     import torch
@@ -606,8 +606,8 @@ del TORCH["linear_weight"]
 
 @pytest.mark.parity
 @pytest.mark.parametrize("name", TORCH)
-def test_distribution_is_torchs(name):
-    """Two samples of at least 12000, by Kolmogorov and Smirnov."""
+def test_distribution_equals_torchs(name):
+    """Kolmogorov-Smirnov on two samples of at least 12000."""
     import torch
 
     factory, options, shape = TORCH[name]
@@ -620,7 +620,7 @@ def test_distribution_is_torchs(name):
 
 
 @pytest.mark.parity
-def test_linear_is_torchs():
+def test_linear_equals_torchs():
     import torch
 
     with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""What is particular to single losses; the properties of all: test_cases.py."""
+"""Tests of single losses; test_cases.py tests the properties of all."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_cross_entropy_is_nll_of_log_softmax():
     )
 
 
-def test_one_hot_probabilities_are_the_labels():
+def test_one_hot_probabilities_equal_labels():
     onehot = jax.nn.one_hot(LABELS, 3)
     for reduction in ("none", "sum"):
         assert_close(
@@ -62,7 +62,7 @@ def test_unsigned_labels_do_not_wrap_to_ignore_index(loss):
 
 @CLASSIFIERS
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_a_label_out_of_range_poisons_loss_and_derivatives_under_jit(loss, reduction):
+def test_a_label_out_of_range_gives_nan_under_jit(loss, reduction):
     def losses(scores, weight, labels):
         return loss(scores, labels, weight, reduction=reduction)
 
@@ -85,7 +85,7 @@ def test_a_label_out_of_range_poisons_loss_and_derivatives_under_jit(loss, reduc
 
 
 @CLASSIFIERS
-def test_vmap_over_samples_is_the_batch(loss):
+def test_vmap_over_samples_equals_the_batch(loss):
     singly = jax.vmap(loss)(LOGITS, LABELS)
     assert_close(singly, loss(LOGITS, LABELS, reduction="none"), "float32")
     bad = LABELS.at[0].set(7)
@@ -127,7 +127,7 @@ def test_all_ignored_is_nan_without_a_gradient_in_forward_mode_too(loss):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("options", [{}, {"weight": WEIGHT}, {"label_smoothing": 0.1}])
-def test_no_finite_logits_have_a_nan_gradient(dtype, options, x64):
+def test_the_gradient_is_finite_at_finite_logits(dtype, options, x64):
     large = float(jnp.finfo(dtype).max)
     logits = jnp.array([[large, -large, 0.0], [-large, large, large]], dtype)
     shares = jnp.array([[0.0, 1.0, 0.0], [0.5, 0.25, 0.25]], dtype)
@@ -143,14 +143,14 @@ def test_no_finite_logits_have_a_nan_gradient(dtype, options, x64):
 
 
 @CLASSIFIERS
-def test_the_gradient_compiles_to_no_scatter(loss):
+def test_the_compiled_gradient_has_no_scatter(loss):
     def step(scores, labels, weight):
         return loss(scores, labels, weight, ignore_index=1)
 
     program = jax.jit(jax.value_and_grad(step)).lower(LOGITS, LABELS, WEIGHT)
     assert "scatter" not in program.as_text()
     indexed = jax.jit(jax.grad(lambda x: x[jnp.arange(4), LABELS].sum()))
-    assert "scatter" in indexed.lower(LOGITS).as_text(), "the check sees a scatter"
+    assert "scatter" in indexed.lower(LOGITS).as_text(), "the check finds a scatter"
 
 
 def test_a_wrong_shift_would_lose_every_digit():
@@ -169,7 +169,7 @@ def test_dtypes_promote_as_in_torch(x64):
     assert mse_loss(LOGITS, LOGITS, weight=LOGITS.astype("float64")).dtype == "float64"
 
 
-def test_sixteen_bit_sums_do_not_overflow_on_the_way():
+def test_sixteen_bit_sums_do_not_overflow():
     # 100 squares of 200 add up to 4e6, beyond float16; their mean is not.
     large = jnp.full(100, 200.0, jnp.float16)
     assert mse_loss(large, jnp.zeros_like(large)).item() == 40000.0
@@ -284,6 +284,6 @@ def _entropy(*args, **options):
         (lambda: mse_loss(LOGITS, LABELS), TypeError, "target of a floating dtype"),
     ],
 )
-def test_bad_input_says_what_was_expected(call, error, message):
+def test_errors_say_what_was_expected(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -1,7 +1,7 @@
 """PyTorch's own sample inputs and error inputs of its losses, run through both.
 
-PyTorch tests each of its functions with a database of inputs; here each of these
-goes into jaxgrad too. The result must be as near to float64's truth as PyTorch's.
+PyTorch tests its functions with a database of inputs. Here each of them goes into
+jaxgrad too, whose error against float64 must not exceed PyTorch's.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ def samples(name, dtype):
 
 
 def in_torch_dtype(sample, dtype):
-    """The sample, its floating tensors being leaves of `dtype`."""
+    """The sample with its floating tensors as leaves of `dtype`."""
     import torch
 
     def leaf(value):
@@ -101,7 +101,7 @@ def in_jaxgrad(name, sample, truth):
 
 
 def translated(leaf, arrays):
-    """The next of `arrays` for a tensor, JAX's distance for PyTorch's."""
+    """Replace a tensor by the next of `arrays`, PyTorch's distance by JAX's."""
     import torch
 
     if isinstance(leaf, torch.Tensor):

@@ -1,4 +1,4 @@
-"""Clipping: torch's 1e-6, every norm, and what is not finite."""
+"""Clipping: torch's 1e-6, every norm, NaN and infinity."""
 
 import math
 from typing import Any
@@ -36,7 +36,7 @@ def test_norm_and_factor(norm_type, norm):
         np.testing.assert_allclose(after, factor * GRADIENTS[name], rtol=1e-6)
 
 
-def test_small_gradients_are_left_alone():
+def test_small_gradients_do_not_change():
     after = clipped(clip_grad_norm(13.1), GRADIENTS)
     np.testing.assert_array_equal(after["w"], GRADIENTS["w"])
 
@@ -46,7 +46,7 @@ def test_at_the_limit_torch_shrinks_by_a_millionth(x64):
     np.testing.assert_allclose(after, np.array([3.0, 4.0]) * 5 / (5 + 1e-6), rtol=1e-15)
 
 
-def test_a_nan_spreads_and_an_infinity_zeroes():
+def test_a_nan_norm_gives_nan_and_an_infinite_one_zeros():
     after = clipped(clip_grad_norm(1.0), {"a": jnp.array([jnp.nan]), "b": jnp.ones(2)})
     assert np.isnan(after["b"]).all()
     after = clipped(clip_grad_norm(1.0), {"a": jnp.array([jnp.inf]), "b": jnp.ones(2)})
@@ -61,13 +61,13 @@ def test_a_nan_among_many_entries_is_not_lost(norm_type):
 
 
 @pytest.mark.message
-def test_error_if_nonfinite_raises_where_the_norm_is_known():
+def test_error_if_nonfinite_raises_for_a_concrete_norm():
     clip = clip_grad_norm(1.0, error_if_nonfinite=True)
     with pytest.raises(ValueError, match=r"^clip_grad_norm: .* finite norm, got inf"):
         clipped(clip, jnp.array([jnp.inf]))
 
 
-def test_error_if_nonfinite_poisons_under_jit():
+def test_error_if_nonfinite_gives_nan_under_jit():
     clip = clip_grad_norm(1.0, error_if_nonfinite=True)
     after = jax.jit(lambda g: clipped(clip, g))(jnp.array([jnp.inf, 1.0]))
     assert np.isnan(after).all()

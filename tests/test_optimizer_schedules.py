@@ -20,12 +20,12 @@ GOLDEN = {
 REGENERATE = "run `python -m tests.golden.generate_optimizers` if the cases changed"
 
 
-def test_golden_file_belongs_to_the_cases():
+def test_the_golden_file_has_the_same_cases():
     assert list(GOLDEN) == [case.name for case in SCHEDULES], REGENERATE
 
 
 @pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case.name)
-def test_rate_is_torchs_at_every_step(case, x64):
+def test_every_rate_equals_torchs(case, x64):
     steps = jnp.arange(case.steps, dtype=jnp.int32)
     rates = jax.jit(jax.vmap(case.schedule))(steps)
     assert rates.dtype == jnp.float64
@@ -104,12 +104,12 @@ def test_one_cycle_keeps_its_last_rate():
         ),
     ],
 )
-def test_refuses(make, message):
+def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
 def test_a_cycle_may_end_at_the_top():
-    """PyTorch refuses only the step past it, as the way down has no length."""
+    """PyTorch refuses only the step after it, as the way down has no length."""
     schedule = optimizers.one_cycle_lr(1.0, 5, pct_start=1.0, anneal_strategy="linear")
     np.testing.assert_allclose(schedule(jnp.arange(5)), [0.04, 0.28, 0.52, 0.76, 1.0])

@@ -1,4 +1,4 @@
-"""The optimizers: torch's golden trajectories, and what Optax expects of each."""
+"""The optimizers: torch's golden trajectories, and Optax's conventions."""
 
 import json
 from pathlib import Path
@@ -31,13 +31,13 @@ FACTORIES = {name: getattr(optimizers, name) for name in NAMES}
 DEFAULTS = [case for case in CASES if set(case.options) == {"lr"}]
 
 
-def test_golden_file_belongs_to_the_cases():
+def test_the_golden_file_has_the_same_cases():
     assert {case for case, _ in ENTRIES} == set(map(str, CASES)), REGENERATE
     assert set(NAMES) == {case.optimizer for case in CASES}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_path_is_torchs_in_float64(case, x64):
+def test_the_path_equals_torchs_in_float64(case, x64):
     paths = follow(case, "float64")
     for scheduled, path in paths.items():
         golden = ENTRIES[str(case), scheduled]["path"]
@@ -56,7 +56,7 @@ def test_path_is_torchs_in_float64(case, x64):
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)
-def test_float32_is_at_most_twice_as_far_from_the_truth_as_torchs(case):
+def test_the_float32_error_is_at_most_twice_torchs(case):
     case = for_float32(case)
     single = follow(case, "float32", FLOAT32_SIZE)
     with jax.enable_x64(True):
@@ -75,7 +75,7 @@ def _golden_float32_error(case: Case, scheduled: bool) -> float:
 
 
 def params_for(name, dtype=jnp.float32):
-    """A pytree with every shape the optimizer takes, and with a None."""
+    """A pytree with every shape that the optimizer accepts, and with a None."""
     tree = {"w": jnp.array([[1.0, -2.0], [3.0, 0.5]], dtype), "none": None}
     if name != "muon":
         tree |= {"b": jnp.array([0.1, -0.2], dtype), "s": jnp.asarray(2.0, dtype)}
@@ -198,7 +198,7 @@ def test_injects_into_half_precision(name, dtype):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_maps_over_learning_rates_as_one_by_one(name):
+def test_vmap_over_learning_rates_equals_a_loop(name):
     params = {"w": params_for(name)["w"]}
 
     def after(lr):
@@ -211,7 +211,7 @@ def test_maps_over_learning_rates_as_one_by_one(name):
 
 @pytest.mark.parametrize("name", ["asgd", "adafactor"])
 @pytest.mark.message
-def test_update_that_needs_parameters_says_so(name):
+def test_an_update_that_needs_parameters_asks_for_them(name):
     optimizer = FACTORIES[name]()
     with pytest.raises(
         ValueError, match=rf"^{name}: expected update\(updates, state, "
@@ -229,19 +229,19 @@ def test_update_without_weight_decay_needs_no_parameters(name):
     assert jax.tree.structure(updates) == jax.tree.structure(params)
 
 
-def test_muon_takes_matrices_only():
+def test_muon_refuses_vectors():
     with pytest.raises(ValueError, match=r"^muon: expected matrices only, got shape"):
         optimizers.muon().init({"bias": jnp.ones(3)})
 
 
-def test_rprop_rests_where_the_gradient_is_nan():
+def test_rprop_does_not_move_at_a_nan_gradient():
     optimizer = optimizers.rprop(lr=1.0)
     params = jnp.array([3.0, 4.0])
     updates, _ = optimizer.update(jnp.array([jnp.nan, 2.0]), optimizer.init(params))
     np.testing.assert_array_equal(np.asarray(updates), [0.0, -1.0])
 
 
-def test_adafactor_keeps_one_infinite_gradient_to_itself():
+def test_adafactor_confines_an_infinite_gradient():
     optimizer = optimizers.adafactor(lr=0.5)
     params = jnp.array([3.0, 4.0])
     state = optimizer.init(params)
@@ -299,15 +299,15 @@ BAD = [
 
 @pytest.mark.message
 @pytest.mark.parametrize(("name", "options", "message"), BAD)
-def test_refuses_what_torch_refuses(name, options, message):
+def test_options_that_torch_refuses_are_refused(name, options, message):
     with pytest.raises(
         ValueError, match=f"^{name}: expected {message}.* got .* instead"
     ):
         FACTORIES[name](**options)
 
 
-def test_traced_hyperparameters_steer_no_python():
-    """Momentum 0 that is only known under jit: torch then ignores the dampening."""
+def test_python_does_not_branch_on_traced_hyperparameters():
+    """With a traced momentum of 0, dampening is ignored, as in torch."""
 
     def update(momentum, dampening):
         optimizer = optimizers.sgd(1.0, momentum, dampening)

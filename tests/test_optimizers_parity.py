@@ -1,4 +1,4 @@
-"""The optimizers, schedules and clipping live beside torch."""
+"""The optimizers, schedules and clipping, compared live with torch."""
 
 import inspect
 import math
@@ -49,7 +49,7 @@ def test_names_order_and_defaults_are_torchs(name):
 
 
 def database_cases():
-    """Every configuration of torch's own database, tensors as numbers."""
+    """Every configuration of torch's own database, with tensors as numbers."""
     import torch
     from torch.testing._internal import common_optimizers
 
@@ -89,7 +89,7 @@ def test_every_configuration_of_torchs_database(x64, tally):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_paths_live(case):
-    """float64 within 1e-9; float32 at most twice as far from the truth as torch's."""
+    """float64 within 1e-9; the float32 error at most twice torch's."""
     from tests.torch_optimizers import follow_torch
 
     is_muon = case.optimizer == "muon"
@@ -120,7 +120,7 @@ SEED = {
 
 @pytest.mark.parametrize("name", SEED)
 def test_the_notebooks_path_at_each_of_5000_steps(name, x64):
-    """Absolute: late values are subnormal, which XLA flushes to zero."""
+    """An absolute bound: late values are subnormal, and XLA flushes them to zero."""
     import torch
 
     point = torch.tensor([-75.0, -10.0], dtype=torch.float64)
@@ -202,7 +202,7 @@ def spoiled(name):
 
 
 @pytest.mark.parametrize("name", TORCH_NAMES)
-def test_refuses_exactly_what_torch_refuses(name):
+def test_exactly_the_options_that_torch_refuses_are_refused(name):
     import torch
 
     def accepted(make):
@@ -310,7 +310,7 @@ def drawn(generator, choices):
 
 
 def awkward_gradients(generator):
-    """Ordinary, zero, tiny, huge, of one sign, ending, beginning: a column of each."""
+    """A column each: ordinary, zero, tiny, huge, of one sign, ending, beginning."""
     gradients = generator.standard_normal((LENGTH, 7))
     gradients[:, 1] = 0.0
     gradients[:, 2] *= 1e-12
@@ -324,8 +324,8 @@ def awkward_gradients(generator):
 @pytest.mark.parametrize("maximize", [False, True])
 @pytest.mark.parametrize("name", SPACES)
 def test_random_hyperparameters_and_awkward_gradients(name, maximize, x64):
-    """The hyperparameters are traced, so one compilation follows them all; what is not
-    finite in torch is not finite here."""
+    """The hyperparameters are traced, so that one compilation serves all of them; what
+    is not finite in torch is not finite in jaxgrad."""
     import torch
 
     generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What is particular to the losses of `cases_losses.py`: faults, limits, kinks."""
+"""Tests of single losses of `cases_losses.py`: errors, limits, kinks."""
 
 import warnings
 from typing import Any
@@ -196,7 +196,7 @@ def test_shapes_that_broadcast_warn(loss):
         (lambda v: losses.gaussian_nll_loss(X, Y, v), HALF, HALF.at[1, 1].set(-0.5)),
     ],
 )
-def test_a_number_out_of_range_poisons_under_jit(loss, good, bad):
+def test_a_number_out_of_range_gives_nan_under_jit(loss, good, bad):
     value, gradient = jax.jit(jax.value_and_grad(loss))(bad)
     assert jnp.isnan(value)
     assert jnp.isnan(gradient[1, 1])
@@ -216,7 +216,7 @@ def test_a_number_out_of_range_poisons_under_jit(loss, good, bad):
         (lambda x, t: losses.ctc_loss(x, PAIRS, (4, 4), t), EVEN, [2, -1]),
     ],
 )
-def test_a_label_or_length_out_of_range_poisons_under_jit(loss, scores, bad):
+def test_a_label_or_length_out_of_range_gives_nan_under_jit(loss, scores, bad):
     with pytest.raises(ValueError, match=r"expected .* in \["):
         loss(scores, jnp.array(bad))
     value, gradient = jax.jit(jax.value_and_grad(loss))(scores, jnp.array(bad))
@@ -225,7 +225,7 @@ def test_a_label_or_length_out_of_range_poisons_under_jit(loss, scores, bad):
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
-def test_a_nan_among_many_entries_is_in_the_distance_and_its_gradient(p):
+def test_one_nan_among_many_entries_reaches_distance_and_gradient(p):
     anchor = jnp.zeros((2, 1000)).at[0, 7].set(jnp.nan)
 
     def loss(anchor):
@@ -255,19 +255,19 @@ def test_soft_margin_does_not_overflow():
         (lambda x: losses.gaussian_nll_loss(0.0, 0.0, x, eps=0.5), 0.0, 1.0),
     ],
 )
-def test_the_slope_at_the_kink_is_torch_s_in_both_modes(loss, x, slope):
+def test_the_slope_at_the_kink_equals_torch_s_in_both_modes(loss, x, slope):
     x = jnp.asarray(x)
     assert jax.grad(loss)(x).item() == slope
     assert jax.jvp(loss, (x,), (jnp.ones(()),))[1].item() == slope
 
 
-def test_certainty_costs_a_slope_in_the_probability_alone():
+def test_the_infinite_slope_in_the_target_stays_there():
     """The infinite slope in the target must not meet a zero tangent."""
     slope = jax.jvp(lambda p: losses.binary_cross_entropy(p, 1.0), (0.0,), (1.0,))[1]
     assert_close(slope, -1 / np.float32(1e-12), "float32")
 
 
-def test_hessians_are_those_of_calculus(x64):
+def test_hessians_equal_their_closed_forms(x64):
     hessian = jax.hessian(losses.binary_cross_entropy)(0.25, 1.0)
     assert_close(hessian, 1 / 0.25**2)
     hessian = jax.hessian(lambda x: losses.soft_margin_loss(x, 1))(0.0)
@@ -277,7 +277,7 @@ def test_hessians_are_those_of_calculus(x64):
 
 
 def test_ctc_of_logits_has_the_gradient_of_the_probability(x64):
-    """Below a log-softmax, what PyTorch adds to the gradient cancels."""
+    """The term that PyTorch adds to the gradient cancels in a log-softmax."""
     logits = jnp.asarray(numbers(3, 1, 3), jnp.float64)
 
     def loss(logits):
@@ -322,7 +322,7 @@ def adaptive_arguments(dtype=jnp.float32):
     return x, jnp.arange(6), head, tail, jnp.asarray(numbers(4, start=1), dtype)
 
 
-def test_adaptive_log_softmax_is_a_distribution_and_the_loss_its_entries():
+def test_adaptive_log_softmax_sums_to_one_and_contains_the_loss():
     x, target, head, tail, bias = adaptive_arguments()
     log_probs = losses.adaptive_log_softmax(x, head, tail, bias)
     assert_close(jnp.exp(log_probs).sum(-1), np.ones(6), "float32")
@@ -333,7 +333,7 @@ def test_adaptive_log_softmax_is_a_distribution_and_the_loss_its_entries():
     assert_close(single.output, result.output[3], "float32")
 
 
-def test_adaptive_log_softmax_refuses_what_does_not_fit():
+def test_adaptive_log_softmax_errors():
     x, target, head, tail, _ = adaptive_arguments()
     loss = losses.adaptive_log_softmax_with_loss
     with pytest.raises(ValueError, match=r"expected target in \[0, 6\), got 6"):
@@ -349,7 +349,7 @@ def test_adaptive_log_softmax_refuses_what_does_not_fit():
 
 
 @pytest.mark.parity
-def test_adaptive_log_softmax_is_torch_s(x64):
+def test_adaptive_log_softmax_equals_torch_s(x64):
     import torch
 
     x, target, head, tail, bias = adaptive_arguments(jnp.float64)

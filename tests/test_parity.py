@@ -1,8 +1,8 @@
 """Side by side with PyTorch: the table of cases, and calls drawn at random.
 
-Both run in float64. The random calls cross what the table lists singly: every
-option with every shape, labels ignored or not, and logits from 1 to 1e300, -inf
-and NaN among them.
+Both run in float64. The random calls combine what the table lists one by one: every
+option with every shape, labels ignored or not, and logits from 1 to 1e300, with -inf
+and NaN.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ def test_torch_is_the_version_of_the_golden_values():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_golden_values_are_what_torch_computes_now(case):
+def test_golden_values_are_current(case):
     family = next(name for name, cases in FAMILIES.items() if case in cases)
     stored, now = golden.load(family)[case.id], evaluate(case)
     assert_close(now.value, stored.value, err_msg=golden.REGENERATE)
@@ -110,7 +110,7 @@ X = np.arange(6.0).reshape(2, 3)
         ("mse_loss", {"input": X, "target": X, "weight": X[0]}, {}),
     ],
 )
-def test_what_torch_rejects_is_rejected(function, arrays, options):
+def test_calls_that_torch_rejects_are_rejected(function, arrays, options):
     import torch
 
     case = Case(function, "bad", arrays, options)

@@ -1,8 +1,8 @@
 """PyTorch's own sample inputs and error inputs, run through both libraries.
 
-PyTorch tests each of its functions with a database of inputs; here each of these
-goes into jaxgrad too. What is random (dropout, slopes of rrelu) is compared with its
-randomness switched off: two generators cannot draw the same numbers.
+PyTorch tests its functions with a database of inputs. Here each of them goes into
+jaxgrad too. Randomness (dropout, slopes of rrelu) is switched off: two generators
+cannot draw the same numbers.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ DTYPES = ("float64", "float32")
 
 
 def database():
-    """PyTorch's entries for these functions, but for complex numbers."""
+    """PyTorch's entries for these functions, without complex numbers."""
     from torch.testing._internal.common_methods_invocations import op_db
 
     return [
@@ -45,7 +45,7 @@ def of(entry):
     return entry.name.removeprefix("nn.functional.")
 
 
-# Both `softmax` and `softmax with_dtype` carry one name; the pair is the id.
+# `softmax` and `softmax with_dtype` have the same name; the pair is the id.
 NAMES = [*OPERATORS, "softmax with_dtype", "log_softmax with_dtype"]
 NAMES += ["nn.functional.softmin with_dtype"]
 
@@ -102,7 +102,7 @@ def torch_result(entry, sample):
 
 
 def in_torch_dtype(sample, dtype):
-    """The sample's floating tensors, and the dtype it asks for, as `dtype`."""
+    """The sample with its floating tensors, and its option `dtype`, in `dtype`."""
     import torch
 
     def convert(leaf):
@@ -121,7 +121,7 @@ def tensors_of(tree):
 
 
 def in_jax(tree):
-    """Tensors become arrays of the same dtype, PyTorch's dtypes JAX's."""
+    """Convert tensors to arrays of the same dtype, and PyTorch's dtypes to JAX's."""
     import torch
 
     def convert(leaf):
@@ -184,9 +184,9 @@ def computed(entry, sample, truth):
 
 
 def assert_as_close_as_torch(actual, torch_s, exact, dtype):
-    """Within eight tolerances of float64's truth, or within twice PyTorch's distance.
+    """Within eight tolerances of the float64 result, or twice PyTorch's distance.
 
-    The table of tolerances is made for numbers up to 2; these go up to 9.
+    The tolerances are made for numbers up to 2; these go up to 9.
     """
     assert actual.shape == exact.shape
     torch_distance = np.max(np.abs(torch_s - exact), initial=0)

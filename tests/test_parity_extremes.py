@@ -1,8 +1,8 @@
-"""Every activation of one variable at the numbers where formulas fail, beside torch.
+"""Every activation of one variable where formulas fail, compared with torch.
 
-At 0, -0, the kinks, tiny and huge numbers, infinities and NaN, value and gradient are
-PyTorch's in float64, rounded to the dtype; where PyTorch's are NaN at an infinity,
-they are the mathematical limit.
+At 0, -0, the kinks, tiny and huge numbers, infinities and NaN, value and gradient equal
+PyTorch's in float64, rounded to the dtype. Where PyTorch's are NaN at an infinity, they
+equal the mathematical limit.
 """
 
 import functools
@@ -43,7 +43,7 @@ LIMITS |= {"softsign": ((-1, 0), (1, 0))}
 
 
 def by_torch(name, options, points):
-    """Value and gradient in float64, limits in the place of NaN at an infinity."""
+    """Value and gradient in float64, with limits instead of NaN at an infinity."""
     import torch
 
     x = torch.tensor(points, dtype=torch.float64, requires_grad=True)
@@ -61,7 +61,7 @@ def by_torch(name, options, points):
 
 
 def rounded(numbers, dtype):
-    """As an array of `dtype`; what is too large is infinite."""
+    """As an array of `dtype`; too large numbers become infinite."""
     with np.errstate(over="ignore"):
         return jnp.asarray(np.asarray(numbers, np.float64).astype(jnp.dtype(dtype)))
 
@@ -84,7 +84,7 @@ def test_at_the_extremes(call, dtype, x64, tally):
                 np.asarray(actual, np.float64),
                 np.asarray(rounded(exact, dtype), np.float64),
                 rtol=float(4 * jnp.finfo(dtype).eps),
-                # Near 1: as PyTorch, 1 - y**2 and 1 + erf lose what is below.
+                # Near 1, 1 - y**2 and 1 + erf lose digits, as in PyTorch.
                 atol=2 * float(min(jnp.finfo(dtype).eps, jnp.finfo("float32").eps)),
                 err_msg=f"{what} of {call} at {POINTS}",
             )

@@ -1,4 +1,4 @@
-"""Pictures of a classifier's errors: what stands in them."""
+"""The contents of the figures of a classifier's errors."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def ticks(axes):
     return [label.get_text() for label in axes.get_xticklabels()]
 
 
-def test_the_confusion_matrix_writes_all_but_zeros():
+def test_the_confusion_matrix_shows_all_counts_except_zeros():
     figure = plots.confusion(MATRIX, names=["a", "b", "c"], title="T")
     axes = figure.axes[0]
     assert texts(axes) == ["1,000", "3", "50", "9", "1", "70"]
@@ -25,7 +25,7 @@ def test_the_confusion_matrix_writes_all_but_zeros():
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("label", "prediction")
 
 
-def test_the_colours_are_for_the_errors():
+def test_colours_show_only_errors():
     image = plots.confusion(MATRIX).axes[0].images[0]
     assert image.get_clim() == (0, 9)
     colours: Any = image.get_array()
@@ -38,7 +38,7 @@ def test_a_matrix_without_errors_is_drawn():
     figure.canvas.draw_idle()
 
 
-def test_class_accuracy_draws_per_cent():
+def test_class_accuracy_is_in_per_cent():
     axes = plots.class_accuracy(np.array([0.5, np.nan]), np.array([1.0, 0.25])).axes[0]
     recall, precision = (line.get_ydata() for line in axes.lines)
     np.testing.assert_array_equal(recall, [50, np.nan])

@@ -1,4 +1,4 @@
-"""The one table of tolerances: how far a result may be from the float64 truth."""
+"""The table of tolerances: the allowed distance from the float64 result, by dtype."""
 
 import jax.numpy as jnp
 import numpy as np

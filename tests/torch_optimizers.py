@@ -1,6 +1,6 @@
-"""What live comparisons ask of torch: an optimizer's path, a scheduler's rates.
+"""The path of a torch optimizer and the rates of a scheduler, for live comparisons.
 
-Imports torch, so only tests marked `parity` and the golden file's generator import it.
+It imports torch: only tests marked `parity` and the golden generator use it.
 """
 
 import contextlib

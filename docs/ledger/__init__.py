@@ -1,4 +1,4 @@
-"""The ledger of parity: what differs between PyTorch, jaxgrad, and JAX or Optax.
+"""The ledger of parity: the differences between PyTorch, jaxgrad, and JAX or Optax.
 
-One file per family measures its lines; `docs.generate_parity` puts them together.
+One file per family measures its lines; `docs.generate_parity` writes them to a page.
 """

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from docs.ledger._table import rounded
-from jaxgrad._types import Array
 from tests import golden
 from tests.cases import Case
 
@@ -18,7 +17,7 @@ Calls = Iterable[tuple[Case, Callable[..., Any]]]
 
 
 class Difference(NamedTuple):
-    """The largest distance to the golden values; NaN where only one of both is."""
+    """The largest distance to the golden values; NaN if only one of them is NaN."""
 
     value: float
     gradient: float
@@ -41,9 +40,9 @@ def difference(case: Case, call: Callable[..., Any]) -> Difference:
     expected = GOLDEN[case.id]
     arrays = {name: jnp.asarray(array) for name, array in case.arrays.items()}
 
-    # Compiling takes all the time.
+    # Almost all of the time is compilation.
     @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-    def both(arrays: Mapping[str, Array]) -> tuple[Array, Mapping[str, Array]]:
+    def both(arrays: Mapping[str, jax.Array]) -> tuple[jax.Array, Any]:
         value, pull_back = jax.vjp(lambda arrays: call(**arrays), arrays)
         weights = jnp.asarray(golden.cotangent(value.shape), value.dtype)
         return value, *pull_back(weights)
@@ -54,7 +53,7 @@ def difference(case: Case, call: Callable[..., Any]) -> Difference:
 
 
 def _distance(actual: Any, expected: np.ndarray) -> float:
-    """Relative above 1; equal infinities and NaNs are no distance, others are NaN."""
+    """Relative above 1; 0 between equal infinities or NaNs, NaN between others."""
     actual = np.asarray(actual)
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""A table of the ledger, and how it is written in Markdown."""
+"""A table of the ledger, written in Markdown."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Table(NamedTuple):
-    """A heading, what stands above the columns, and the lines."""
+    """A title, the headers of the columns, and the lines."""
 
     title: str
     header: Sequence[str]
@@ -20,12 +20,12 @@ class Table(NamedTuple):
 
 
 def rounded(number: float) -> str:
-    """One digit, and nothing below 1e-12: rounding differs between machines."""
+    """One digit; below 1e-12 only the bound, as rounding differs between machines."""
     if np.isnan(number):
         return "NaN"
     return "< 1e-12" if number < 1e-12 else f"{number:.0e}"
 
 
 def code(name: str) -> str:
-    """The name of a function; none is a dash."""
+    """The name of a function as code; "-" stays as it is."""
     return name if name == "-" else f"`{name}`"

@@ -1,6 +1,6 @@
-"""The activations' part of the ledger: PyTorch's names, jax.nn's, and what differs.
+"""The activations' part of the ledger: names in PyTorch and jax.nn, and differences.
 
-What jax.nn has without PyTorch's options is compared on the cases without them.
+A function of jax.nn that lacks an option is compared on the cases without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ HEADER = (
 
 
 class Line(NamedTuple):
-    """One function as jax.nn has it."""
+    """A function and its counterparts in PyTorch and jax.nn."""
 
     name: str
     torch: str
@@ -64,7 +64,7 @@ OTHERS = [
         "scaled_dot_product_attention",
         "scaled_dot_product_attention",
         "dot_product_attention",
-        "the length stands before the heads; no dropout",
+        "has the length axis before the heads axis; no dropout",
     ),
     Line(
         "multi_head_attention",
@@ -76,7 +76,7 @@ OTHERS = [
 
 
 def tables() -> list[Table]:
-    """Measure all of them."""
+    """The measured tables."""
     return [
         Table("Activations of one variable", HEADER, _lines(CURVES)),
         Table("Activations of an axis, and attention", HEADER, _lines(OTHERS)),
@@ -84,7 +84,7 @@ def tables() -> list[Table]:
 
 
 def measure(line: Line) -> tuple[int, Difference | None, Difference | None]:
-    """The number of finite cases; jaxgrad's difference to PyTorch, and jax.nn's."""
+    """The number of finite cases; the differences of jaxgrad and jax.nn to PyTorch."""
     cases = [
         case
         for case in FAMILIES["activations"]
@@ -112,7 +112,7 @@ def _lines(lines: Sequence[Line]) -> list[Sequence[Any]]:
 
 
 def _in_jax_nn(case: Case) -> bool:
-    """Whether the case has no option of PyTorch's, and an axis if one is named."""
+    """Whether jax.nn has the case: no options, except an axis of arrays with axes."""
     has_axis = all(np.ndim(array) for array in case.arrays.values())
     return set(case.options) <= ({"axis"} if has_axis else set())
 

@@ -1,4 +1,4 @@
-"""The losses' part of the ledger: PyTorch's names, Optax's, and what differs.
+"""The losses' part of the ledger: the names in PyTorch and Optax, and differences.
 
 jaxgrad is measured on all cases, Optax on those whose options it has.
 """
@@ -22,14 +22,14 @@ REDUCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 class Entry(NamedTuple):
-    """A loss as Optax has it: arrays and options to unreduced losses."""
+    """Optax's counterpart; `function` maps arrays and options to unreduced losses."""
 
     optax: str
     differs: str
     function: Callable[..., Any] | None = None
     reductions: tuple[str, ...] = tuple(REDUCTIONS)
     torch: str | None = None
-    """Its name in PyTorch, if it is another."""
+    """Its name in PyTorch, if different."""
 
 
 class Row(NamedTuple):
@@ -74,7 +74,7 @@ ENTRIES = {
     ),
     "smooth_l1_loss": Entry(
         "huber_loss",
-        "is beta times it; no beta of 0",
+        "is beta times as large; no beta of 0",
         lambda x, y, beta=1.0: optax.huber_loss(x, y, delta=beta) / beta,
     ),
     "huber_loss": Entry(
@@ -90,13 +90,13 @@ ENTRIES = {
     ),
     "kl_div": Entry(
         "kl_divergence",
-        "adds the last axis",
+        "is summed over the last axis",
         lambda log_q, p: optax.losses.kl_divergence(log_q, p),
         ("sum",),
     ),
     "poisson_nll_loss": Entry("-", "not in Optax"),
     "gaussian_nll_loss": Entry("-", "not in Optax"),
-    "binary_cross_entropy": Entry("-", "of logits only"),
+    "binary_cross_entropy": Entry("-", "takes logits only"),
     "binary_cross_entropy_with_logits": Entry(
         "sigmoid_binary_cross_entropy",
         "no weight, pos_weight",
@@ -108,22 +108,22 @@ ENTRIES = {
         "no mean over the classes, no weight",
         lambda x, y: optax.sigmoid_binary_cross_entropy(x, y).mean(-1),
     ),
-    "hinge_embedding_loss": Entry("-", "hinge_loss is of signs times scores"),
+    "hinge_embedding_loss": Entry("-", "hinge_loss takes labels and scores"),
     "margin_ranking_loss": Entry("-", "not in Optax"),
     "multi_margin_loss": Entry(
         "multiclass_hinge_loss",
-        "the largest violation, not their mean",
+        "the largest violation instead of the mean",
         lambda x, target: optax.losses.multiclass_hinge_loss(x, target),
     ),
     "multilabel_margin_loss": Entry("-", "not in Optax"),
-    "cosine_embedding_loss": Entry("cosine_distance", "alike pairs only; NaN at 0"),
+    "cosine_embedding_loss": Entry("cosine_distance", "only alike pairs; NaN at 0"),
     "triplet_margin_loss": Entry(
-        "triplet_margin_loss", "eps beside the sum of powers; no swap", _triplet
+        "triplet_margin_loss", "adds eps to the sum of powers; no swap", _triplet
     ),
     "triplet_margin_with_distance_loss": Entry("-", "not in Optax"),
     "ctc_loss": Entry(
         "ctc_loss",
-        "normalises its logits; 1e5 where no path fits; the true gradient",
+        "takes logits and normalises them; 1e5 if no path fits; the true gradient",
         _ctc,
         ("none", "sum"),
     ),
@@ -140,13 +140,13 @@ HEADER = (
     "what Optax does differently",
     "cases",
     "jaxgrad - torch",
-    "of which Optax has",
+    "cases in Optax",
     "Optax - torch",
 )
 
 
 def tables() -> list[Table]:
-    """Measure all of them."""
+    """The measured table."""
     lines = [
         (
             *map(code, (row.name, row.torch, row.optax)),
@@ -183,7 +183,7 @@ def _row(name: str, entry: Entry) -> Row:
 
 
 def _in_optax(case: Case, entry: Entry) -> Callable[..., Any] | None:
-    """The case as Optax has it; None if it lacks an option or a shape."""
+    """The case in Optax; None if it lacks an option or a shape."""
     function, options = entry.function, dict(case.options)
     reduction = options.pop("reduction", "mean")
     if function is None or reduction not in entry.reductions:

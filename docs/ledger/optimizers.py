@@ -1,9 +1,9 @@
-"""The optimizers' part of the ledger: PyTorch's names, Optax's, and what differs.
+"""The optimizers' part of the ledger: the names in PyTorch and Optax, and differences.
 
-`rows()` measures in float64, over 60 steps of the tests' problem, the largest absolute
-distance of a parameter from PyTorch's golden trajectory: of jaxgrad over all cases with
-a constant and a scheduled learning rate; of Optax with PyTorch's learning rate and its
-own defaults; and of Optax with its options set as near to PyTorch's defaults as can be.
+`rows()` measures the largest absolute distance of a parameter from PyTorch's golden
+trajectory, in float64, over 60 steps of the tests' problem: of jaxgrad over all cases
+with a constant and a scheduled learning rate; of Optax with PyTorch's learning rate and
+its own defaults; and of Optax with its options as close to PyTorch's as possible.
 """
 
 import inspect
@@ -29,15 +29,15 @@ from tests.optimizer_cases import (
 
 GOLDEN = json.loads((golden.FOLDER / "optimizers.json").read_text(encoding="utf-8"))
 TRAJECTORIES = {(e["case"], e["scheduled"]): e["path"] for e in GOLDEN["entries"]}
-# In torch.optim, but not here.
+# In torch.optim but not in jaxgrad, and what to use instead.
 NOT_HERE = {
-    "LBFGS": "calls the closure again and again: optax.lbfgs",
+    "LBFGS": "calls the closure several times per step: optax.lbfgs",
     "SparseAdam": "JAX has no sparse gradients: adam",
 }
 
 
 class Entry(NamedTuple):
-    """An optimizer as Optax has it; `matched` makes it as near to torch's as it can."""
+    """Optax's counterpart; the options `matched` bring it closest to torch's."""
 
     optax: str
     differs: str
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 
 class LedgerRow(NamedTuple):
-    """One line of the ledger; differences are absolute, the parameters being near 1."""
+    """One line of the ledger; differences are absolute, of parameters near 1."""
 
     name: str
     torch: str
@@ -64,20 +64,18 @@ ENTRIES = {
     "sgd": Entry("sgd", "no dampening; the rest is the same", optax.sgd, {}),
     "adagrad": Entry(
         "adagrad",
-        "eps inside the root; starts from 0.1; no decay of the rate",
+        "eps inside the root; starts at 0.1; no decay of the rate",
         optax.adagrad,
         {"initial_accumulator_value": 0.0, "eps": 1e-20},
     ),
     "rmsprop": Entry(
         "rmsprop",
-        "decay 0.9; eps inside the root; the rate inside the momentum, which differs "
-        "under a schedule",
+        "decay 0.9; eps inside the root; multiplies by the rate before the momentum, "
+        "which differs under a schedule",
         optax.rmsprop,
         {"decay": 0.99, "eps_in_sqrt": False},
     ),
-    "adadelta": Entry(
-        "adadelta", "climbs if no learning rate is given", optax.adadelta, {}
-    ),
+    "adadelta": Entry("adadelta", "climbs without a learning rate", optax.adadelta, {}),
     "adam": Entry(
         "adam",
         "the bias correction loses digits in float32; the maximum of amsgrad is taken "
@@ -86,7 +84,7 @@ ENTRIES = {
         {},
     ),
     "adamw": Entry(
-        "adamw", "decays by 1e-4; else as adam", optax.adamw, {"weight_decay": 1e-2}
+        "adamw", "decays by 1e-4; as adam", optax.adamw, {"weight_decay": 1e-2}
     ),
     "adamax": Entry(
         "adamax", "the bias correction loses digits in float32", optax.adamax, {}
@@ -94,22 +92,22 @@ ENTRIES = {
     "nadam": Entry("nadam", "the momentum does not warm up", optax.nadam, {}),
     "radam": Entry(
         "radam",
-        "eps after the bias correction; rectifies at rho = 5, too; loses digits in "
+        "eps after the bias correction; also rectifies at rho = 5; loses digits in "
         "float32",
         optax.radam,
         {},
     ),
     "asgd": Entry("-", "not in Optax"),
-    "rprop": Entry("rprop", "every step comes one update late", optax.rprop, {}),
+    "rprop": Entry("rprop", "applies every step one update late", optax.rprop, {}),
     "adafactor": Entry(
         "adafactor",
-        "matrices below 128 are not factored; another decay, clipping and eps",
+        "does not factor matrices below 128; other decay, clipping and eps",
         optax.adafactor,
         {"min_dim_size_to_factor": 2, "eps": float(np.finfo(float).eps) ** 2},
     ),
     "muon": Entry(
         "contrib.muon",
-        "in the parameters' dtype; no decay; divides by the norm plus eps",
+        "computes in the parameters' dtype; no decay; divides by the norm plus eps",
         optax.contrib.muon,
         {"weight_decay": 0.1, "eps": 1e-7},
     ),
@@ -126,12 +124,12 @@ HEADER = (
     "cases",
     "jaxgrad - torch",
     "Optax by default - torch",
-    "Optax told PyTorch's - torch",
+    "Optax with PyTorch's - torch",
 )
 
 
 def tables() -> list[Table]:
-    """Measure all of them."""
+    """The measured table."""
     lines = [
         (
             *map(code, (row.name, row.torch, row.optax)),
@@ -181,7 +179,7 @@ def _jaxgrad_difference(case: Case) -> float:
 def _optax_differences(
     name: str, entry: Entry, case: Case
 ) -> tuple[float | None, float | None]:
-    """With Optax's defaults and with PyTorch's, for torch's default case."""
+    """With Optax's defaults and with PyTorch's, for PyTorch's default case."""
     if entry.default is None or entry.matched is None:
         return None, None
     lr = case.options["lr"]
@@ -205,7 +203,7 @@ def _difference(path: dict[str, np.ndarray], case: Case, scheduled: bool) -> flo
 
 
 def _defaults(function: Callable[..., Any]) -> str:
-    """The numbers among the defaults, as one would write them."""
+    """The numbers among the defaults, as written in a call."""
     return ", ".join(
         f"{parameter.name}={parameter.default}"
         for parameter in inspect.signature(function).parameters.values()

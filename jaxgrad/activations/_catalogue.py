@@ -1,6 +1,6 @@
-"""The activations of one real variable: where their kinks are, what `jax.nn` has.
+"""A table of the activations of one real variable: their kinks, and `jax.nn`'s own.
 
-A table, so that a picture, a ledger or a test can go over all of them.
+Pictures, the parity ledger and tests go through it.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,15 +22,15 @@ class Activation:
     title: str
     """Its name in PyTorch's documentation."""
     kinks: Callable[..., tuple[float, ...]] = _no_kinks
-    """Where it has no derivative, for given options."""
+    """The points without a derivative, for given options."""
     jax_nn: Callable[[Array], Array] | None = None
     """The function of `jax.nn` for the options below; None if there is none."""
     jax_name: str = "-"
-    """How `jax.nn` writes it."""
+    """The name in `jax.nn`."""
     differs: str = ""
     """What `jax.nn` does differently."""
     options: Mapping[str, float] = field(default_factory=dict)
-    """The arguments that have no default, as pictures show them."""
+    """Values, for the pictures, of the arguments that have no default."""
 
 
 def _at_0(**options: float) -> tuple[float, ...]:

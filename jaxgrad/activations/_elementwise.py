@@ -1,11 +1,12 @@
 """What every activation that acts element by element shares.
 
-Two things only: the argument is checked, and 16-bit floats are computed in float32
-and rounded once, as in PyTorch; and where the formula of the derivative is better
-than what differentiating the formula gives (0 * inf, a kink, digits lost), it stands
-beside the function, itself differentiable to any order.
+`elementwise` checks the arguments and, as PyTorch does, computes 16-bit floats in
+float32 and rounds once. `with_slope` gives a function a derivative of its own, for
+where differentiating the formula gives 0 * inf, another choice at a kink or fewer
+digits. That derivative can itself be differentiated to any order.
 """
 
+import sys
 from collections.abc import Callable
 
 import jax
@@ -15,6 +16,7 @@ from jaxgrad._checks import check_floating, check_number
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike
 
+LARGEST = sys.float_info.max
 # Beyond it every exponential is 0 or infinite, whatever the dtype.
 _SATURATED = 1000
 
@@ -22,7 +24,7 @@ _SATURATED = 1000
 def elementwise(
     function: str, formula: Callable[..., Array], x: ArrayLike, **options: ArrayLike
 ) -> Array:
-    """`formula(x, *options)`, all in one dtype, for the activation named `function`."""
+    """Evaluate `formula(x, *options)` in one dtype for the activation `function`."""
     x = check_floating(function, "x", x)
     wide = widened(x)
     for name, option in options.items():
@@ -45,10 +47,10 @@ def with_slope(
 
 
 def bounded(x: Array) -> Array:
-    """`x` clipped to where exponentials still tell numbers apart: no 0 * inf."""
+    """`x` clipped to where exponentials are neither 0 nor infinite: no 0 * inf."""
     return jnp.clip(x, -_SATURATED, _SATURATED)
 
 
 def bounded_below(x: Array) -> Array:
-    """`x` where a gate multiplies it that is 0 at -inf: the product is 0, not NaN."""
+    """`x`, finite at -inf, so that the product with a gate that is 0 there is 0."""
     return jnp.maximum(x, -_SATURATED)

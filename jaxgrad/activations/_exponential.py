@@ -1,8 +1,9 @@
 r"""Activations made of one exponential and a straight line.
 
-Each is written with an exponential that cannot overflow, and its derivative from
-the closed form: $e^x$ itself, not $(e^x - 1) + 1$, whose digits are gone at x = -20.
-At NaN it is that of PyTorch's scalar code: the vector code of its ELUs says NaN there.
+Each is written with an exponential that cannot overflow. The derivative is computed
+from its closed form: $e^x$ instead of $(e^x - 1) + 1$, which has no digits left at
+x = -20. At NaN it is that of PyTorch's scalar code; the vector code of the ELUs returns
+NaN there.
 """
 
 from functools import partial
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
+from jaxgrad._checks import wrong_value
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.activations._elementwise import elementwise, with_slope
 
@@ -35,8 +37,8 @@ def elu(
         Array of the shape and dtype of `x`.
 
     Derivative:
-        1 for x > 0 and at NaN, alpha e^x for x <= 0; at x = 0 hence alpha.
-        The second derivative at x = 0 is 0.
+        1 for x > 0 and at NaN, alpha e^x for x <= 0: alpha at x = 0. The second
+        derivative at x = 0 is 0.
 
     Raises:
         TypeError: If `x` is not floating.
@@ -53,7 +55,7 @@ def elu(
 def celu(
     x: Float[ArrayLike, "*shape"], alpha: float | Array = 1.0
 ) -> Float[Array, "*shape"]:
-    r"""ELU whose slope is continuous for every alpha.
+    r"""ELU with a continuous slope for every alpha.
 
     $$ f(x) = x \text{ if } x > 0 \text{ else } \alpha (e^{x / \alpha} - 1) $$
 
@@ -66,8 +68,8 @@ def celu(
 
     Derivative:
         1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative at
-        x = 0 is 0. In float64 too it is PyTorch's, whose 1 / alpha is that of alpha
-        rounded to float32.
+        x = 0 is 0. As in PyTorch, 1 / alpha is that of alpha rounded to float32, even
+        in float64.
 
     Raises:
         TypeError: If `x` is not floating.
@@ -80,12 +82,12 @@ def celu(
     Torch: `torch.nn.functional.celu`.
     """
     if alpha == 0:
-        raise ValueError(f"celu: expected alpha other than 0, got {alpha} instead.")
+        raise wrong_value("celu", "alpha other than 0", alpha)
     return elementwise("celu", _celu, x, alpha=alpha)
 
 
 def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-    r"""Scaled ELU, which keeps mean 0 and variance 1 through many layers.
+    r"""Scaled ELU, which keeps mean 0 and variance 1 over many layers.
 
     $$ f(x) = \lambda \, \mathrm{elu}(x, \alpha), \qquad
        \lambda = 1.0507, \; \alpha = 1.6733 $$
@@ -131,7 +133,7 @@ def softplus(
         Array of the shape and dtype of `x`.
 
     Derivative:
-        sigmoid(beta x), and 1 where it is linear. The second derivative at
+        sigmoid(beta x), and 1 where the function is linear. The second derivative at
         beta x = t is 0.
 
     Raises:
@@ -141,7 +143,7 @@ def softplus(
         >>> softplus(jnp.array([-1000.0, 0.0, 1000.0])).round(5).tolist()
         [0.0, 0.69315, 1000.0]
 
-    Torch: `torch.nn.functional.softplus`, which is infinite where a larger threshold
+    Torch: `torch.nn.functional.softplus`, which is infinite if a larger threshold
         lets e^(beta x) overflow. `jax.nn.softplus` is never linear.
     """
     return elementwise("softplus", _softplus, x, beta=beta, threshold=threshold)
@@ -176,8 +178,8 @@ def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 def _elu(
     x: Array, depth: ArrayLike, width: ArrayLike = 1, seen: ArrayLike = 1
 ) -> Array:
-    """ELU with the bend `width`, whose derivative sees the width `seen` instead."""
-    # The bend is given no x > 0, where it could overflow.
+    """ELU with the bend `width`; its derivative uses the width `seen` instead."""
+    # For x > 0 the bend gets 0: it could overflow.
     below = jnp.where(x < 0, x, 0)
     bend = depth * _expm1(below / width, below / seen)
     # At 0 PyTorch takes the slope of the bend, but a second derivative of 0.
@@ -196,12 +198,12 @@ def _softplus(x: Array, beta: Array, threshold: Array) -> Array:
     return jnp.where(beta * x > threshold, x, _log1p_exp(beta * x) / beta)
 
 
-# With symbolic zeros, the slope in beta, NaN at beta = 0, meets no tangent that is 0.
+# At beta = 0 the slope in beta is NaN; symbolic zeros keep it out of NaN * 0.
 @partial(_softplus.defjvp, symbolic_zeros=True)
 def _softplus_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     x, beta, threshold = primals
     y, z = _softplus(x, beta, threshold), beta * x
-    # At the threshold PyTorch takes the slope of the bend, but 0 as its slope.
+    # At the threshold PyTorch takes the slope of the bend, but 0 as second derivative.
     bend = jax.lax.logistic(jnp.where(z == threshold, jax.lax.stop_gradient(z), z))
     tangent = jnp.zeros_like(x)
     if not isinstance(tangents[0], SymbolicZero):
@@ -226,10 +228,10 @@ def _log1p_exp(x: Array) -> Array:
 
 
 def _log1p(z: Array) -> Array:
-    r"""$\log(1 + z)$ for z in [0, 1], in a third of the time of `jnp.log1p`.
+    r"""$\log(1 + z)$ for z in [0, 1], in a third of the time that `jnp.log1p` takes.
 
     The series $2 \, \mathrm{artanh}(w) = 2 (w + w^3 / 3 + \dots)$ with $w = z / (2 + z)
-    \le 1/3$; its rest is below the rounding error of the dtype.
+    \le 1/3$. The remainder is below the rounding error of the dtype.
     """
     w = z / (2 + z)
     series = jnp.zeros_like(z)

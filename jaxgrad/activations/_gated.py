@@ -1,7 +1,8 @@
-r"""Activations that multiply by a gate: GLU by another input, GELU by its own rank.
+r"""Activations that multiply by a gate.
 
-GELU's derivative is $\Phi(x) + x \phi(x)$: it is written so, beside the function, so
-that both share one error function.
+GLU takes the gate from the other half of its input, GELU from the normal distribution
+of x. GELU's derivative $\Phi(x) + x \phi(x)$ is written out, so that value and
+derivative share one error function.
 """
 
 import math
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgrad._checks import check_axis, check_choice, check_floating
+from jaxgrad._checks import check_axis, check_choice, check_floating, wrong_value
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.activations._elementwise import (
     bounded,
@@ -31,14 +32,14 @@ def glu(x: Float[ArrayLike, "*shape"], axis: int = -1) -> Float[Array, "*halved"
         axis: The axis that is halved.
 
     Returns:
-        Array of the dtype of `x` and, but for the halved axis, of its shape.
+        Array of the dtype of `x`, and of its shape except for the halved axis.
 
     Derivative:
         sigma(b) with respect to a, a sigma(b) (1 - sigma(b)) with respect to b.
 
     Raises:
         TypeError: If `x` is not floating.
-        ValueError: If `axis` is no axis of `x` or of odd length, or `x` is 0-d.
+        ValueError: If `axis` is not an axis of `x` or has odd length, or `x` is 0-d.
 
     Examples:
         >>> glu(jnp.array([3.0, 5.0, 0.0, 1000.0])).tolist()
@@ -49,17 +50,15 @@ def glu(x: Float[ArrayLike, "*shape"], axis: int = -1) -> Float[Array, "*halved"
     x = check_floating("glu", "x", x)
     axis = check_axis("glu", axis, x.ndim)
     if x.ndim == 0 or x.shape[axis] % 2:
-        raise ValueError(
-            f"glu: expected x with an even length of axis {axis}, "
-            f"got shape {x.shape} instead."
-        )
+        what = f"x with an even length of axis {axis}"
+        raise wrong_value("glu", what, f"shape {x.shape}")
     return elementwise("glu", lambda x: _glu(*jnp.split(x, 2, axis)), x)
 
 
 def gelu(
     x: Float[ArrayLike, "*shape"], approximate: Literal["none", "tanh"] = "none"
 ) -> Float[Array, "*shape"]:
-    r"""Gaussian error linear unit: x times the share of a normal variable below it.
+    r"""Gaussian error linear unit: x times the normal distribution function.
 
     $$ f(x) = x \, \Phi(x), \qquad
        \Phi(x) = \tfrac12 (1 + \mathrm{erf}(x / \sqrt 2)) $$
@@ -73,9 +72,9 @@ def gelu(
         Array of the shape and dtype of `x`; the limit 0 at -inf.
 
     Derivative:
-        Phi(x) + x phi(x); the limits 0 and 1 at -inf and inf. Where the gradient of
-        `jax.nn.gelu`, whose default is the tanh form, is NaN for large x (float16
-        at 1e4, float32 at 1e30), it is 0 or 1 here.
+        Phi(x) + x phi(x); the limits 0 and 1 at -inf and inf. For large x (float16 at
+        1e4, float32 at 1e30) it is 0 or 1, where the gradient of `jax.nn.gelu`, in
+        its default tanh form, is NaN.
 
     Raises:
         TypeError: If `x` is not floating.
@@ -101,7 +100,7 @@ def _glu(a: Array, b: Array) -> Array:
 
 def _normal_cdf(x: Array) -> Array:
     z = x * math.sqrt(0.5)
-    # There erf is +-1 to rounding; XLA's float32 erf stops short of 1 in jax 0.9.
+    # Here erf rounds to +-1; XLA's float32 erf stays below 1 in jax 0.9.
     certain = jnp.abs(z) >= (6 if x.dtype == jnp.float64 else 4)
     return 0.5 * (1 + jnp.where(certain, jnp.sign(z), jax.lax.erf(z)))
 
@@ -109,7 +108,7 @@ def _normal_cdf(x: Array) -> Array:
 def _gelu_slope(x: Array) -> Array:
     z = bounded(x)
     density = jnp.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    # Of x, not of z: the function's own distribution, so that erf is computed once.
+    # Of x instead of z, like the function itself, so that erf is computed once.
     return _normal_cdf(x) + z * density
 
 

@@ -1,7 +1,7 @@
-r"""Activations that saturate, and those that such a gate multiplies.
+r"""Activations that saturate, and products of x with such a gate.
 
-$x \, g(x)$ with a gate that falls to 0 exponentially has the limit 0 at -inf, where
-the floating-point product is inf * 0 = NaN; `bounded` takes the limit.
+At -inf, $x \, g(x)$ has the limit 0 if the gate falls to 0 exponentially, but in
+floating point it is inf * 0 = NaN. `bounded` gives the limit.
 """
 
 import jax
@@ -16,7 +16,7 @@ from jaxgrad.activations._elementwise import (
     with_slope,
 )
 
-# Above it the gate of mish is 1 in float64 too, and e^2x no overflow in float32.
+# Above it the gate of mish rounds to 1 in float64; e^2x does not overflow in float32.
 _MISH_IS_LINEAR = 40
 
 
@@ -73,7 +73,7 @@ def tanh(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def tanhshrink(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
-    r"""What the hyperbolic tangent takes away.
+    r"""X minus its hyperbolic tangent.
 
     $$ f(x) = x - \tanh x $$
 
@@ -163,7 +163,7 @@ def mish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         Array of the shape and dtype of `x`; the limit 0 at -inf.
 
     Derivative:
-        As calculus has it; the limits 0 and 1 at -inf and inf.
+        That of the formula; the limits 0 and 1 at -inf and inf.
 
     Raises:
         TypeError: If `x` is not floating.

@@ -1,8 +1,8 @@
-r"""Softmax and its family: one shift by the maximum makes them all safe.
+r"""Softmax and its family, made safe by a shift by the maximum.
 
-$\mathrm{softmax}(x - b) = \mathrm{softmax}(x)$ for any b, so with b = max x no
-exponential exceeds 1 and one of them is 1: neither overflow nor 0/0. The
-derivative is written from the *result*, which needs no second look at x:
+$\mathrm{softmax}(x - b) = \mathrm{softmax}(x)$ for any b. With b = max x no
+exponential exceeds 1 and one of them is 1: neither overflow nor 0/0. The derivative
+is computed from the *result*:
 
 $$ dy = y \, (dx - \sum y \, dx), \qquad d \log y = dx - \sum y \, dx $$
 
@@ -16,7 +16,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import as_array, check_axis, check_floating
+from jaxgrad._checks import (
+    as_array,
+    check_axis,
+    check_floating,
+    check_floating_dtype,
+    check_positive,
+    wrong_value,
+)
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PRNGKey
 
@@ -36,11 +43,11 @@ def softmax(
 
     Returns:
         Array of the shape of `x`, and of its dtype or of `dtype`. An entry of -inf
-        has probability 0; a slice of -inf only, or with +inf in it, is NaN.
+        has probability 0; a slice with only -inf, or with +inf in it, is NaN.
 
     Raises:
         TypeError: If `x` (without `dtype`) or `dtype` is not floating.
-        ValueError: If `axis` is no axis of `x`.
+        ValueError: If `axis` is not an axis of `x`.
 
     Examples:
         >>> softmax(jnp.array([0.0, 0.0, 1.0]), axis=0).round(5).tolist()
@@ -129,9 +136,7 @@ def softmax2d(
     """
     x = check_floating("softmax2d", "x", x)
     if x.ndim not in (3, 4):
-        raise ValueError(
-            f"softmax2d: expected x with 3 or 4 axes, got shape {x.shape} instead."
-        )
+        raise wrong_value("softmax2d", "x with 3 or 4 axes", f"shape {x.shape}")
     return _along_axis("softmax2d", _softmax, x, -3, None)
 
 
@@ -149,7 +154,7 @@ def gumbel_softmax(
 
     Args:
         logits: Unnormalised log probabilities, any floating array.
-        tau: Temperature > 0, dimensionless: towards 0 the samples become one-hot.
+        tau: Temperature > 0, dimensionless; as it goes to 0, samples become one-hot.
         hard: Whether to return the one-hot vector of the largest entry, with the
             gradient of the soft sample (straight-through).
         axis: The axis that holds the categories.
@@ -159,11 +164,11 @@ def gumbel_softmax(
         Array of the shape and dtype of `logits`.
 
     Derivative:
-        That of the soft sample, with `hard` too.
+        That of the soft sample, also with `hard`.
 
     Raises:
         TypeError: If `logits` is not floating.
-        ValueError: If `tau` is a number <= 0 or `axis` is no axis of `logits`.
+        ValueError: If `tau` is a number <= 0, or `axis` is not an axis of `logits`.
 
     Examples:
         >>> import jax
@@ -176,8 +181,8 @@ def gumbel_softmax(
     """
     logits = check_floating("gumbel_softmax", "logits", logits)
     axis = check_axis("gumbel_softmax", axis, logits.ndim)
-    if isinstance(tau, int | float) and not tau > 0:
-        raise ValueError(f"gumbel_softmax: expected tau > 0, got {tau} instead.")
+    if isinstance(tau, int | float):
+        check_positive("gumbel_softmax", "tau", tau)
     wide = widened(logits)
     noise = jax.random.gumbel(key, wide.shape, wide.dtype)
     soft = softmax((wide + noise) / jnp.asarray(tau, wide.dtype), axis)
@@ -204,20 +209,11 @@ def _along_axis(
     """Apply `kernel` to `x`, widened and with at least one axis, along `axis`."""
     x = as_array(function, "x", x)
     if dtype is not None and not jnp.iscomplexobj(x):
-        x = x.astype(_checked_dtype(function, dtype))
+        x = x.astype(check_floating_dtype(function, dtype))
     x = check_floating(function, "x", x)
     axis = check_axis(function, axis, x.ndim)
     result = kernel(jnp.atleast_1d(widened(x)), axis)
     return result.reshape(x.shape).astype(x.dtype)
-
-
-def _checked_dtype(function: str, dtype: DTypeLike) -> DTypeLike:
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(
-            f"{function}: expected dtype to be floating, "
-            f"got {jnp.dtype(dtype)} instead."
-        )
-    return dtype
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -251,5 +247,5 @@ def _log_softmax_jvp(
 
 
 def _shifted(x: Array, axis: int) -> Array:
-    # The initial value lets an axis of length 0 through.
+    # The initial value allows an axis of length 0.
     return x - jnp.max(x, axis, keepdims=True, initial=-jnp.inf)

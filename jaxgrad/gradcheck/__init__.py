@@ -1,10 +1,10 @@
 """Check derivatives against differences, element by element.
 
-The full Jacobian of a function of pytrees is compared with central differences,
-which use nothing but values: in float64 where the function lets float64 through,
-else in its own dtype with the step that suits it. Where an element disagrees, other
-steps are tried and both sides are looked at before it counts as wrong: a small
-argument can need a smaller step, and at a kink there is no derivative to be wrong.
+The full Jacobian of a function of pytrees is compared with central differences, which
+use only values. They are computed in float64 if the function keeps float64, else in
+its own dtype with a step that fits it. An element that disagrees is tried again with
+smaller steps and from both sides before it counts as wrong: a small argument can need
+a smaller step, and at a kink there is no derivative to compare with.
 """
 
 from jaxgrad.gradcheck._check import assert_gradients as assert_gradients

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxgrad._checks import check_callable, check_int, check_range
+from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
 from jaxgrad.gradcheck._compare import compare
 from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of
 from jaxgrad.gradcheck._report import GradientCheck
@@ -20,26 +20,26 @@ def check_gradients(
 
     The Jacobian of all floating results with respect to all floating arguments is
     compared entry by entry, in reverse and in forward mode. It is computed in float64
-    (`jax.enable_x64` as a context: the configuration stays as it is) unless `f`
-    narrows its arguments on the way; then in the dtype of the arguments.
+    (in the context `jax.enable_x64`, which does not change the configuration) unless
+    `f` casts to a narrower dtype; then in the dtype of the arguments.
 
     Args:
         f: A function of pytrees; only floating arrays and Python's floats vary. It
             is called in batches under `jax.vmap`.
-        rtol: How far a derivative may be off, relative to its size; by default 1e-5
+        rtol: The allowed error of a derivative, relative to its size; by default 1e-5
             in float64 and 5e-3 in float32.
-        atol: The same, absolute; by default what the rounding of `f`, which is
-            measured, makes of a difference quotient.
-        has_aux: Whether `f` returns a pair, of which only the first part counts.
-        order: 2 checks the derivatives of the gradient as well; of an array-valued
-            `f` the gradient of the sum of its results in fixed weights.
+        atol: The allowed absolute error; by default the error of a difference
+            quotient that follows from the measured rounding of `f`.
+        has_aux: Whether `f` returns a pair (result, aux); aux is not checked.
+        order: 2 checks the derivatives of the gradient as well. The gradient of an
+            array-valued `f` is that of a fixed weighted sum of its results.
 
     Returns:
         A function of the arguments of `f` that returns a `GradientCheck`.
 
     Raises:
-        TypeError: If `f` is no function or a tolerance no number; on the call, if a
-            result is complex, none is floating, or an argument is traced.
+        TypeError: If `f` is not a function or a tolerance not a number; on the call,
+            if a result is complex, none is floating, or an argument is traced.
         ValueError: If `order` is not 1 or 2, or a tolerance is negative.
 
     Examples:
@@ -58,9 +58,7 @@ def check_gradients(
             check_range("check_gradients", name, tolerance, 0)
     check_int("check_gradients", "order", order, least=1)
     if order > 2:
-        raise ValueError(
-            f"check_gradients: expected order 1 or 2, got {order} instead."
-        )
+        raise wrong_value("check_gradients", "order 1 or 2", order)
 
     def checked(*args: Any, **kwargs: Any) -> GradientCheck:
         problem = problem_of(f, has_aux, args, kwargs)
@@ -83,10 +81,10 @@ def assert_gradients(
     """`check_gradients` for tests: raises AssertionError where a derivative is wrong.
 
     Args:
-        f: As in `check_gradients`, and so are the others.
+        f: As in `check_gradients`, like the other arguments.
         rtol: Relative tolerance.
         atol: Absolute tolerance.
-        has_aux: Whether `f` returns a pair, of which only the first part counts.
+        has_aux: Whether `f` returns a pair (result, aux).
         order: 2 checks the derivatives of the gradient as well.
 
     Returns:
@@ -109,7 +107,7 @@ def assert_gradients(
 
 
 def _joined(first: GradientCheck, second: GradientCheck) -> GradientCheck:
-    """The report of both orders."""
+    """One report for both orders."""
     elements = [r.worst for r in (first, second) if r.worst is not None]
     return GradientCheck(
         ok=first.ok and second.ok,

@@ -8,27 +8,27 @@ from jaxgrad.gradcheck._evaluate import Evaluation
 from jaxgrad.gradcheck._problem import Problem
 from jaxgrad.gradcheck._report import Element, GradientCheck, Kink
 
-# Of the size of a derivative, the part that it may be off by: the truncation of the
-# difference at its step, with room. An error of 1 % is found down to float32.
+# The allowed error relative to a derivative's size: a bound on the truncation error of
+# the difference. In float64 and float32 an error of 1 % is found.
 RTOL = {"float64": 1e-5, "float32": 5e-3, "float16": 5e-2, "bfloat16": 2e-1}
-# Further steps for entries that disagree, as parts of the first one.
+# The first step and those for entries that disagree, as fractions of the first one.
 PARTS = (1.0, 1 / 8, 1 / 64, 1 / 512)
-# A difference of noisy values is off by that much of the noise, hardly ever more.
+# The error of a difference in units of the noise of its values; hardly ever exceeded.
 SAFETY = 30.0
 KINKS_KEPT = 100
 
 
 class _Entries(NamedTuple):
-    """Entries of the Jacobian: places, derivatives, quotients at each step tried.
+    """Entries of the Jacobian: positions, derivatives, quotients at each step.
 
     Attributes:
         columns: Elements of the argument, shape `(entries,)`.
         rows: Elements of the result, shape `(entries,)`.
         analytic: Derivatives, shape `(entries,)`.
-        left: Quotients to the left, shape `(steps, entries)`; so are the others.
+        left: Quotients to the left, shape `(steps, entries)` as for all that follow.
         across: Central differences.
         right: Quotients to the right.
-        noise: How far the rounding of `f` may put them off.
+        noise: The error that the rounding of `f` may cause in them.
     """
 
     columns: np.ndarray
@@ -40,8 +40,8 @@ class _Entries(NamedTuple):
     noise: np.ndarray
 
 
-class _Verdict(NamedTuple):
-    """For each entry whether it is at a kink, and its disagreement."""
+class _Agreement(NamedTuple):
+    """For each entry: is it at a kink, its error over the tolerance, the quotient."""
 
     kink: np.ndarray
     excess: np.ndarray
@@ -59,7 +59,7 @@ def compare(problem: Problem, rtol: float | None, atol: float | None) -> Gradien
 
 
 class _Comparison:
-    """Goes through the Jacobian in batches of columns and keeps what stands out."""
+    """Compares the Jacobian in batches of columns; keeps failures, kinks, the worst."""
 
     def __init__(self, problem: Problem, rtol: float | None, atol: float | None):
         self.problem = problem
@@ -88,10 +88,10 @@ class _Comparison:
                 noise=self._noise(grid[0].ravel(), grid[1].ravel(), 1.0)[None],
             )
             self.checked += analytic.size
-            self._judge(entries, mode)
+            self._compare(entries, mode)
 
     def report(self) -> GradientCheck:
-        """What was found."""
+        """The results of all comparisons."""
         return GradientCheck(
             ok=self.failures == 0,
             worst=self.worst,
@@ -103,15 +103,16 @@ class _Comparison:
             notes=(*self.problem.notes, *self.evaluation.notes),
         )
 
-    def _judge(self, entries: _Entries, mode: str) -> None:
+    def _compare(self, entries: _Entries, mode: str) -> None:
         finite = np.abs(entries.analytic[np.isfinite(entries.analytic)])
         self.scale = max(self.scale, finite.max(initial=0.0))
-        verdict = self._verdict(entries)
-        again = (verdict.excess > 1) | self._bent(entries)
-        self._keep(_chosen(entries, ~again), _taken(verdict, ~again), mode)
+        agreement = self._agreement(entries)
+        again = (agreement.excess > 1) | self._bent(entries)
+        done = _Entries(*(each[..., ~again] for each in entries))
+        self._keep(done, _Agreement(*(each[~again] for each in agreement)), mode)
         if again.any():
-            closer = self._closer(_chosen(entries, again))
-            self._keep(closer, self._verdict(closer), mode)
+            closer = self._closer(_Entries(*(each[..., again] for each in entries)))
+            self._keep(closer, self._agreement(closer), mode)
 
     def _closer(self, entries: _Entries) -> _Entries:
         """The entries with quotients at smaller steps as well."""
@@ -132,7 +133,7 @@ class _Comparison:
             noise=np.stack(rounds[3]),
         )
 
-    def _verdict(self, entries: _Entries) -> _Verdict:
+    def _agreement(self, entries: _Entries) -> _Agreement:
         with np.errstate(all="ignore"):
             error = np.abs(entries.across - entries.analytic)
             size = np.maximum(np.abs(entries.across), np.abs(entries.analytic))
@@ -140,16 +141,16 @@ class _Comparison:
             tolerance[0] += self._truncation(entries.columns)
             ratio = np.where(np.isfinite(error), error / tolerance, np.inf)
             ratio = np.where(error == 0, 0.0, ratio)
-            # A small step only convinces where noise does not widen its tolerance.
+            # A smaller step counts only where noise does not widen its tolerance.
             ratio[1:] = np.where(entries.noise <= 3e-3 * size, ratio, np.inf)[1:]
             best = ratio.argmin(axis=0)
             excess = np.take_along_axis(ratio, best[None], 0)[0]
             excess = np.where(_converges(error), np.minimum(excess, 1.0), excess)
             numeric = np.take_along_axis(entries.across, best[None], 0)[0]
-            return _Verdict(self._kinked(entries), excess, numeric)
+            return _Agreement(self._kinked(entries), excess, numeric)
 
     def _kinked(self, entries: _Entries) -> np.ndarray:
-        """Where the sides differ at every step, and the derivative lies between."""
+        """Whether the sides differ at every step and the derivative lies between."""
         gaps = np.abs(entries.right - entries.left)
         if len(gaps) == 1:
             return np.zeros(gaps.shape[1], bool)
@@ -166,13 +167,13 @@ class _Comparison:
         return lasting & inside
 
     def _bent(self, entries: _Entries) -> np.ndarray:
-        """Where the sides differ by more than a mild curvature makes them."""
+        """Whether the sides differ by more than a mild curvature explains."""
         left, right = entries.left[0], entries.right[0]
         size = np.maximum(np.abs(left), np.abs(right))
         return ~(np.abs(right - left) <= 1e-2 * size + 8 * entries.noise[0])
 
     def _truncation(self, columns: np.ndarray) -> np.ndarray:
-        """What the curvature may put a difference off by, next to the largest entry."""
+        """The error that the curvature may cause, given the largest entry so far."""
         return (
             10 * np.asarray(self.problem.steps, np.float64)[columns] ** 2 * self.scale
         )
@@ -183,22 +184,22 @@ class _Comparison:
         steps = np.asarray(self.problem.steps, np.float64)[columns] * part
         return SAFETY * self.evaluation.noise[rows] / steps
 
-    def _keep(self, entries: _Entries, verdict: _Verdict, mode: str) -> None:
-        for i in np.flatnonzero(verdict.kink)[:KINKS_KEPT]:
+    def _keep(self, entries: _Entries, agreement: _Agreement, mode: str) -> None:
+        for i in np.flatnonzero(agreement.kink)[:KINKS_KEPT]:
             self._keep_kink(entries, int(i))
-        failed = ~verdict.kink & ~(verdict.excess <= 1)
+        failed = ~agreement.kink & ~(agreement.excess <= 1)
         self.failures += int(failed.sum())
-        excess = np.where(verdict.kink, -1.0, verdict.excess)
+        excess = np.where(agreement.kink, -1.0, agreement.excess)
         if not len(excess) or excess.max() < 0:
             return
         i = int(excess.argmax())
         if self.worst is None or excess[i] > self.worst.excess:
-            path, index = self._place(self.problem.paths, int(entries.columns[i]))
+            path, index = self._position(self.problem.paths, int(entries.columns[i]))
             self.worst = Element(
                 path=path,
                 index=index,
                 analytic=float(entries.analytic[i]),
-                numeric=float(verdict.numeric[i]),
+                numeric=float(agreement.numeric[i]),
                 output=self._output(int(entries.rows[i])),
                 mode=mode,
                 order=self.problem.order,
@@ -207,7 +208,7 @@ class _Comparison:
 
     def _keep_kink(self, entries: _Entries, i: int) -> None:
         column, row = int(entries.columns[i]), int(entries.rows[i])
-        path, index = self._place(self.problem.paths, column)
+        path, index = self._position(self.problem.paths, column)
         self.kinks[column, row] = Kink(
             path=path,
             index=index,
@@ -218,10 +219,10 @@ class _Comparison:
         )
 
     def _output(self, row: int) -> str:
-        path, index = self._place(self.problem.outputs, row)
+        path, index = self._position(self.problem.outputs, row)
         return path + (f"[{', '.join(map(str, index))}]" if index else "")
 
-    def _place(self, paths, position: int) -> tuple[str, tuple[int, ...]]:
+    def _position(self, paths, position: int) -> tuple[str, tuple[int, ...]]:
         for path, shape in paths:
             size = int(np.prod(shape))
             if position < size:
@@ -231,15 +232,7 @@ class _Comparison:
 
 
 def _converges(error: np.ndarray) -> np.ndarray:
-    """Where the disagreement vanishes with the step, as truncation does."""
+    """Whether the error vanishes with the step, as a truncation error does."""
     if len(error) < 3:
         return np.zeros(error.shape[1], bool)
     return (error[1] <= error[0] / 6) & (error[2] <= error[1] / 4)
-
-
-def _chosen(entries: _Entries, which: np.ndarray) -> _Entries:
-    return _Entries(*(each[..., which] for each in entries))
-
-
-def _taken(verdict: _Verdict, which: np.ndarray) -> _Verdict:
-    return _Verdict(*(each[which] for each in verdict))

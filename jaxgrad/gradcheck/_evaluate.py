@@ -10,10 +10,10 @@ from jaxgrad._numerics import slopes
 from jaxgrad._types import Array
 from jaxgrad.gradcheck._problem import Problem
 
-# What a batch of evaluations, or a Jacobian that is kept, may take, in bytes.
+# Memory for a batch of evaluations, or for a stored Jacobian, in bytes.
 BATCH_BYTES = 32 * 2**20
 DIRECTIONS = 3
-# What JAX raises where a function has no derivative in a mode; the report says why.
+# JAX's errors for a function without a derivative in a mode; the report quotes them.
 REFUSED = (TypeError, ValueError, NotImplementedError)
 
 
@@ -22,7 +22,7 @@ class Evaluation:
 
     Attributes:
         noise: The rounding error of each element of the result.
-        modes: Which of "reverse" and "forward" can differentiate it; the first fits.
+        modes: Which of "reverse" and "forward" can differentiate it; the cheaper first.
         notes: Why one of them cannot.
     """
 
@@ -42,7 +42,7 @@ class Evaluation:
         self._compiled_columns = jax.jit(self._batched(self._column))
 
     def batches(self, columns: np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """The columns of the Jacobian, so many that a batch fits."""
+        """The columns of the Jacobian, in batches that fit in memory."""
         columns = np.arange(self._x.size) if columns is None else columns
         for start in range(0, len(columns), self._width):
             yield columns[start : start + self._width]
@@ -50,7 +50,7 @@ class Evaluation:
     def quotients(
         self, columns: np.ndarray, part: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Quotients left, across and right at a part of the steps, a row per column."""
+        """Quotients left, across and right at a part of the steps; a row per column."""
         padded = self._padded(columns)
         steps = self._steps[padded] * self._steps.dtype.type(part)
         found = self._compiled_quotients(jnp.asarray(padded), jnp.asarray(steps))
@@ -60,16 +60,16 @@ class Evaluation:
         return left, across, right
 
     def jacobian(self, mode: str, columns: np.ndarray) -> np.ndarray:
-        """The derivatives by some elements of the argument, a row for each."""
+        """The derivatives with respect to some elements of the argument, as rows."""
         if mode == "reverse":
             return self._all_rows()[:, columns].T
         columns_of = self._compiled_columns(jnp.asarray(self._padded(columns)))
         return np.asarray(columns_of, np.float64)[: len(columns)]
 
     def modes_agree(self) -> bool:
-        """Whether both modes give the same in a few random directions.
+        """Whether both modes agree in a few random directions.
 
-        Both are exact up to rounding, so that one wrong entry shows in any direction.
+        Both are exact up to rounding, so one wrong entry shows in any direction.
         """
         random = np.random.default_rng(0)
         _, push = jax.linearize(self._f, self._x)
@@ -100,7 +100,7 @@ class Evaluation:
         modes, faults = [], {}
         for mode, test in tests.items():
             try:
-                # Not before lowering a custom_vjp refuses forward mode.
+                # A custom_vjp refuses forward mode only when it is lowered.
                 jax.jit(test).lower(self._x)
                 modes.append(mode)
             except REFUSED as fault:
@@ -119,8 +119,8 @@ class Evaluation:
     def _measured_noise(self) -> np.ndarray:
         """The standard deviation of rounding, from fourth differences a few ulps apart.
 
-        A smooth function has next to no fourth difference at that distance; of both
-        sides of the point the calmer one counts, for the other may hold a jump.
+        At that distance a smooth function has almost no fourth difference. The smaller
+        one of the two sides of the point counts, as there may be a jump on the other.
         """
         random = np.random.default_rng(0)
         scale = np.maximum(1, np.abs(np.asarray(self._x, np.float64)))
@@ -165,7 +165,7 @@ class Evaluation:
         return self._rows
 
     def _batched(self, function):
-        """`jax.vmap`; one after the other where something inside refuses batches."""
+        """`jax.vmap`, or a loop if something inside cannot be batched."""
 
         def batch(*columns: Array):
             try:

@@ -1,8 +1,8 @@
-"""A call as a function from one vector to one vector, in the widest dtype it allows."""
+"""A call as a function from vector to vector, in the widest dtype that it allows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._arguments import NamedLeaf, is_floating, named_leaves
-from jaxgrad._checks import check_not_traced
+from jaxgrad._checks import check_not_traced, wrong_type
 from jaxgrad._numerics import default_step
 from jaxgrad._types import Array
 
@@ -25,9 +25,9 @@ class Problem:
         steps: The step of the difference for each element of `x`.
         paths: For each argument in `x` its path and shape, in their order.
         outputs: The same for the results.
-        dtype: The narrowest dtype on the way.
+        dtype: The narrowest dtype among arguments and results.
         wide: Whether to compute under `jax.enable_x64`.
-        notes: What was not possible, and why.
+        notes: What could not be checked, and why.
         order: Of the derivatives that are checked.
     """
 
@@ -45,14 +45,13 @@ class Problem:
 def problem_of(
     f: Callable[..., Any], has_aux: bool, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Problem:
-    """The call in float64 if it lets float64 through, else in its own dtype."""
+    """The call in float64 if it keeps float64, else in its own dtype."""
     leaves, tree = named_leaves(f, args, kwargs)
     check_not_traced("check_gradients", (leaf.value for leaf in leaves))
     call = _Call(f, leaves, tree, has_aux)
     if not call.varying:
-        raise TypeError(
-            "check_gradients: expected an argument with floating elements, got none."
-        )
+        what = "an argument with floating elements"
+        raise wrong_type("check_gradients", what, "none")
     with jax.enable_x64(True):
         dtypes = [jnp.float64] * len(call.varying)
         problem, reason = _attempt(call, dtypes, wide=True)
@@ -62,12 +61,12 @@ def problem_of(
     problem, fault = _attempt(call, dtypes, wide=False)
     if problem is None:
         raise fault
-    note = f"not in float64: {_in_short(reason)}"
-    return problem if "float64" in dtypes else _noted(problem, note)
+    note = f"not in float64: {_first_sentence(reason)}"
+    return problem if "float64" in dtypes else replace(problem, notes=(note,))
 
 
 def gradient_of(problem: Problem) -> Problem:
-    """The problem whose results are the gradient, of fixed weights of several."""
+    """The problem whose result is the gradient of `problem`'s weighted results."""
     count = sum(int(np.prod(shape)) for _, shape in problem.outputs)
     weights = np.linspace(0.5, 1.5, count) if count > 1 else np.ones(1)
 
@@ -76,20 +75,11 @@ def gradient_of(problem: Problem) -> Problem:
         return jnp.vdot(results, jnp.asarray(weights, results.dtype))
 
     outputs = tuple((f" (d/d {path})", shape) for path, shape in problem.paths)
-    return Problem(
-        f=jax.grad(total),
-        x=problem.x,
-        steps=problem.steps,
-        paths=problem.paths,
-        outputs=outputs,
-        dtype=problem.dtype,
-        wide=problem.wide,
-        order=2,
-    )
+    return replace(problem, f=jax.grad(total), outputs=outputs, notes=(), order=2)
 
 
 def computing(problem: Problem) -> AbstractContextManager[Any]:
-    """The configuration to compute in; the caller's is left as it is."""
+    """A context with the configuration to compute in."""
     return jax.enable_x64(True) if problem.wide else nullcontext()
 
 
@@ -117,22 +107,18 @@ class _Call:
         paths, _ = jax.tree_util.tree_flatten_with_path(result)
         for path, leaf in paths:
             if jnp.iscomplexobj(leaf):
-                raise TypeError(
-                    "check_gradients: expected f to return real arrays, got a complex "
-                    f"one at {jax.tree_util.keystr(path)!r} instead."
-                )
+                got = f"a complex one at {jax.tree_util.keystr(path)!r}"
+                raise wrong_type("check_gradients", "f to return real arrays", got)
         found = [(jax.tree_util.keystr(p), x) for p, x in paths if is_floating(x)]
         if not found:
-            raise TypeError(
-                "check_gradients: expected f to return a floating array, got none."
-            )
+            raise wrong_type("check_gradients", "f to return a floating array", "none")
         return found
 
 
 def _attempt(
     call: _Call, dtypes: Sequence[Any], wide: bool
 ) -> tuple[Problem | None, Any]:
-    """The problem in these dtypes, or why it cannot be stated in them."""
+    """The problem in these dtypes, or the reason why it does not exist in them."""
     common = np.result_type(*dtypes) if len(set(dtypes)) > 1 else dtypes[0]
     arrays = [
         np.asarray(leaf.value, dtype)
@@ -155,11 +141,11 @@ def _attempt(
     x = np.concatenate([array.ravel().astype(common) for array in arrays])
     try:
         jaxpr = jax.make_jaxpr(f)(x)
-    except Exception as fault:  # whatever stands in the way of another dtype
+    except Exception as fault:  # any error of `f` in another dtype
         return None, fault
     *outputs, names = found
     if wide and set(names) != {"float64"}:
-        return None, f"f returns {names[0]} whatever it is given"
+        return None, f"f returns {names[0]} for any input"
     if wide and (narrow := _narrowing(jaxpr)):
         return None, f"f computes in {narrow}"
     steps = np.concatenate([_steps(array) for array in arrays])
@@ -184,7 +170,7 @@ def _epsilon(dtype: str) -> float:
 
 
 def _narrowing(jaxpr: Any) -> str:
-    """The narrower dtype that floating values are cast to on the way, or ""."""
+    """The narrower dtype that an equation casts floating values to, or ""."""
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
         for parameter in equation.params.values():
             parts = parameter if isinstance(parameter, tuple | list) else [parameter]
@@ -206,9 +192,5 @@ def _real(atoms: Sequence[Any]) -> list[str]:
     return [d.name for d in dtypes if d and jnp.issubdtype(d, jnp.floating)]
 
 
-def _noted(problem: Problem, note: str) -> Problem:
-    return Problem(**{**vars(problem), "notes": (*problem.notes, note)})
-
-
-def _in_short(reason: Any) -> str:
+def _first_sentence(reason: Any) -> str:
     return str(reason).strip().split("\n")[0].split(". ")[0]

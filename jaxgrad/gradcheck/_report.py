@@ -8,7 +8,7 @@ class Element:
     """One entry of the Jacobian.
 
     Attributes:
-        path: The argument that it differentiates by: `params['w']`.
+        path: The argument of the derivative: `params['w']`.
         index: The element of that argument.
         analytic: The derivative that JAX computes.
         numeric: The central difference.
@@ -37,7 +37,7 @@ class Kink:
         index: The element of that argument.
         left: The slope to the left.
         right: The slope to the right.
-        analytic: What JAX takes as the derivative: it lies between the slopes.
+        analytic: JAX's derivative, which lies between the slopes.
         output: The path of the result, and the index in it.
     """
 
@@ -60,9 +60,9 @@ class GradientCheck:
         failures: How many entries disagree.
         kinks: The entries at kinks, at most a hundred.
         checked: How many entries were compared.
-        dtype: The dtype that it was computed in.
+        dtype: The dtype of the computation.
         modes: Which modes were compared: "reverse", "forward".
-        notes: What was not possible, and why.
+        notes: What could not be checked, and why.
     """
 
     ok: bool
@@ -82,14 +82,16 @@ class GradientCheck:
         modes = " and ".join(self.modes)
         lines = [f"{self.checked} derivatives {verdict} ({self.dtype}, {modes} mode)"]
         if self.worst is not None:
-            lines.append(f"  {'worst' if self.ok else 'wrong'}: {_said(self.worst)}")
-        lines += [f"  kink: {_kink_said(kink)}" for kink in self.kinks[:5]]
+            lines.append(
+                f"  {'worst' if self.ok else 'wrong'}: {_element_line(self.worst)}"
+            )
+        lines += [f"  kink: {_kink_line(kink)}" for kink in self.kinks[:5]]
         if len(self.kinks) > 5:
             lines.append(f"  ... and {len(self.kinks) - 5} more kinks")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
 
-def _said(element: Element) -> str:
+def _element_line(element: Element) -> str:
     index = f"[{', '.join(map(str, element.index))}]" if element.index else ""
     what = "d" if element.order == 1 else "d of the gradient"
     return (
@@ -99,7 +101,7 @@ def _said(element: Element) -> str:
     )
 
 
-def _kink_said(kink: Kink) -> str:
+def _kink_line(kink: Kink) -> str:
     index = f"[{', '.join(map(str, kink.index))}]" if kink.index else ""
     return (
         f"{kink.path}{index}: slopes {kink.left:.6g} and {kink.right:.6g}, "

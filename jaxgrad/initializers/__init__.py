@@ -1,11 +1,12 @@
 """PyTorch's initialisers, as functions of a key.
 
-`kaiming_uniform(a=0.1)` makes an initialiser, `init(key, shape, dtype)`, in the form
-of `jax.nn.initializers`; `zeros`, `ones` and `eye` have no options and are one. Names,
-defaults and distributions are those of `torch.nn.init`, the random numbers are JAX's.
+`kaiming_uniform(a=0.1)` returns an initialiser `init(key, shape, dtype)`, as those of
+`jax.nn.initializers`; `zeros`, `ones` and `eye` have no options and are initialisers
+themselves. Names, defaults and distributions are those of `torch.nn.init`; the random
+numbers are JAX's.
 
-Where inputs and outputs differ, the axes are torch's, `(out, in, *kernel)`, and
-`in_axis=-2, out_axis=-1` serves Flax's kernels, `(*kernel, in, out)`:
+Kernels have torch's axes, `(out, in, *kernel)`; for Flax's, `(*kernel, in, out)`, pass
+`in_axis=-2, out_axis=-1`:
 
     weight = kaiming_uniform()(key, (100, 784))
     layer = flax.linen.Dense(
@@ -14,8 +15,9 @@ Where inputs and outputs differ, the axes are torch's, `(out, in, *kernel)`, and
         bias_init=linear_bias(784),
     )
 
-Everything is drawn in float32 or wider and then rounded, as torch does: in bfloat16
-`jax.random.uniform` knows 128 numbers, and `jax.random.normal` ends at 2.6.
+As in torch, everything is drawn in float32 or wider and then rounded: in bfloat16
+`jax.random.uniform` returns only 128 different numbers, and `jax.random.normal` none
+above 2.6.
 """
 
 from jaxgrad.initializers._filled import constant as constant

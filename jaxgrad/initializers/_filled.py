@@ -1,4 +1,4 @@
-"""Initialisers that look at no axis: every entry is drawn alike, or is the same."""
+"""Initialisers that ignore the axes: equal entries, or all from one distribution."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Float
 
-from jaxgrad._checks import check_range
+from jaxgrad._checks import check_positive, check_range, wrong_value
 from jaxgrad._types import Array, DTypeLike, PRNGKey
 from jaxgrad.initializers._initializer import Initializer, Shape, initializer
 
@@ -59,7 +59,7 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
 def trunc_normal(
     mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0
 ) -> Initializer:
-    r"""Normal numbers, those outside [a, b] left out.
+    r"""Normal numbers, restricted to [a, b].
 
     Args:
         mean: The mean before the truncation.
@@ -73,32 +73,29 @@ def trunc_normal(
 
     Raises:
         ValueError: If `std` is not positive, if `a > b` or, on the call, if [a, b] is
-            so far from the mean that the dtype has no number for its probability
-            (more than 12 standard deviations in float32, 37 in float64).
+            so far from the mean that its probability underflows in the dtype (more
+            than 12 standard deviations in float32, 37 in float64).
 
     Examples:
         >>> values = trunc_normal(std=0.02, a=-0.01, b=0.01)(jax.random.key(0), (1000,))
         >>> abs(values).max().item() <= 0.01
         True
 
-    Torch: `torch.nn.init.trunc_normal_`. It warns, more than 2 `std` outside [a, b],
-    that the distribution may be incorrect; here it is right there, and nothing warns.
+    Torch: `torch.nn.init.trunc_normal_`. If the mean is more than 2 `std` outside
+    [a, b], it warns that the distribution may be incorrect; this one is correct.
     """
     check_range("trunc_normal", "b", b, least=a)
-    if not std > 0:
-        raise ValueError(f"trunc_normal: expected std > 0, got {std} instead.")
-    # Mirrored so that the interval lies on the left, where the cdf keeps its digits.
+    check_positive("trunc_normal", "std", std)
+    # Mirrored to the left of the mean, where the cdf keeps its digits.
     side = -1.0 if a + b > 2 * mean else 1.0
     low, high = sorted(_normal_cdf(side * (x - mean) / std) for x in (a, b))
 
     def draw(key: PRNGKey, shape: Shape, dtype: DTypeLike) -> Array:
         info = jnp.finfo(dtype)
         if high < info.tiny:
-            raise ValueError(
-                f"trunc_normal: expected mean nearer to [a, b] = [{a}, {b}] in "
-                f"{jnp.dtype(dtype)}, got mean {mean} and std {std} instead."
-            )
-        # Half a step above jax.random's grid: never 0, whose quantile is infinite.
+            what = f"mean nearer to [a, b] = [{a}, {b}] in {jnp.dtype(dtype)}"
+            raise wrong_value("trunc_normal", what, f"mean {mean} and std {std}")
+        # Half a step above jax.random's grid, so never 0, whose quantile is infinite.
         u = jax.random.uniform(key, shape, dtype) + float(info.eps) / 2
         quantile = side * ndtri(low + (high - low) * u)
         return jnp.clip(mean + std * quantile, a, b)

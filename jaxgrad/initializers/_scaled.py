@@ -1,6 +1,6 @@
-"""Initialisers whose spread is set by the number of inputs or outputs.
+"""Initialisers whose spread depends on the number of inputs or outputs.
 
-All are `jax.nn.initializers.variance_scaling`, the gain squared being its scale.
+All are `jax.nn.initializers.variance_scaling` with the squared gain as its scale.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Literal
 import jax
 from jaxtyping import Float
 
-from jaxgrad._checks import check_choice, check_int, check_range
+from jaxgrad._checks import check_choice, check_int, check_range, wrong_value
 from jaxgrad._types import Array, DTypeLike, PRNGKey
 from jaxgrad.initializers._filled import uniform
 from jaxgrad.initializers._initializer import Initializer, check_kernel, initializer
@@ -33,7 +33,7 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    r"""The gain that torch recommends for a layer in front of a non-linearity.
+    r"""The gain that torch recommends for a layer before a non-linearity.
 
     Args:
         nonlinearity: "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
@@ -45,7 +45,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         A Python float.
 
     Raises:
-        ValueError: If `nonlinearity` is unknown or the slope is no number.
+        ValueError: If `nonlinearity` is unknown or the slope is not a number.
 
     Examples:
         >>> calculate_gain("leaky_relu", 1.0)
@@ -59,7 +59,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def linear(
     key: PRNGKey, in_features: int, out_features: int, dtype: DTypeLike | None = None
 ) -> tuple[Float[Array, "out_features in_features"], Float[Array, "out_features"]]:
-    r"""Weight and bias of a linear layer as `torch.nn.Linear` starts them.
+    r"""Initial weight and bias of a linear layer, as in `torch.nn.Linear`.
 
     Both are drawn from $U(-1/\sqrt n, 1/\sqrt n)$ with $n$ = `in_features`.
 
@@ -67,14 +67,14 @@ def linear(
         key: A key of `jax.random`.
         in_features: Number of inputs.
         out_features: Number of outputs.
-        dtype: Floating dtype of both; by default JAX's default, mostly float32.
+        dtype: Floating dtype of both; by default JAX's default, usually float32.
 
     Returns:
         The weight, shape `(out_features, in_features)`, and the bias, shape
-        `(out_features,)`, to be used as `x @ weight.T + bias`.
+        `(out_features,)`, for `x @ weight.T + bias`.
 
     Raises:
-        TypeError: If a size is no int or `dtype` is not floating.
+        TypeError: If a size is not an int or `dtype` is not floating.
         ValueError: If a size is negative.
 
     Examples:
@@ -94,7 +94,7 @@ def linear(
 
 
 def linear_weight(*, in_axis: int = 1, out_axis: int = 0) -> Initializer:
-    r"""The start of a weight in torch's linear and convolution layers.
+    r"""The initial weight of torch's linear and convolution layers.
 
     $$ U(-1/\sqrt{n}, 1/\sqrt{n}), \quad n = \text{fan in} $$
 
@@ -120,11 +120,11 @@ def linear_weight(*, in_axis: int = 1, out_axis: int = 0) -> Initializer:
 
 
 def linear_bias(fan_in: int) -> Initializer:
-    r"""The start of a bias in torch's linear and convolution layers.
+    r"""The initial bias of torch's linear and convolution layers.
 
     Args:
-        fan_in: The $n$ of `linear_weight`: the number of inputs, times the size of
-            the kernel. A bias does not show it.
+        fan_in: The $n$ of `linear_weight`: the number of inputs times the size of
+            the kernel. It cannot be read from the shape of a bias.
 
     Returns:
         An initialiser that draws from $U(-1/\sqrt n, 1/\sqrt n)$, zeros if $n = 0$.
@@ -144,7 +144,7 @@ def linear_bias(fan_in: int) -> Initializer:
 def xavier_uniform(
     gain: float = 1.0, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    r"""Glorot's uniform start.
+    r"""Glorot's uniform initialiser.
 
     $$ U(-b, b), \quad b = g \sqrt{6 / (\text{fan in} + \text{fan out})} $$
 
@@ -170,7 +170,7 @@ def xavier_uniform(
 def xavier_normal(
     gain: float = 1.0, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    r"""Glorot's normal start.
+    r"""Glorot's normal initialiser.
 
     $$ N(0, s^2), \quad s = g \sqrt{2 / (\text{fan in} + \text{fan out})} $$
 
@@ -180,8 +180,8 @@ def xavier_normal(
         out_axis: The axis of the outputs.
 
     Returns:
-        An initialiser of shapes with at least two axes. (It is not truncated, unlike
-        Flax's `glorot_normal` and like torch's.)
+        An initialiser of shapes with at least two axes. (Like torch's and unlike
+        Flax's `glorot_normal`, it is not truncated.)
 
     Raises:
         ValueError: As in `xavier_uniform`.
@@ -202,16 +202,16 @@ def kaiming_uniform(
     in_axis: int = 1,
     out_axis: int = 0,
 ) -> Initializer:
-    r"""He's uniform start.
+    r"""He's uniform initialiser.
 
     $$ U(-b, b), \quad b = g \sqrt{3 / \text{fan}} $$
 
     Args:
-        a: The slope of the leaky rectifier behind this layer; only "leaky_relu"
-            looks at it.
+        a: The slope of the leaky rectifier after this layer; only "leaky_relu" uses
+            it.
         mode: "fan_in" keeps the variance in the forward pass, "fan_out" in the
             backward pass.
-        nonlinearity: What sets the gain $g$; see `calculate_gain`.
+        nonlinearity: Determines the gain $g$; see `calculate_gain`.
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
@@ -219,8 +219,8 @@ def kaiming_uniform(
         An initialiser of shapes with at least two axes.
 
     Raises:
-        ValueError: If `mode` or `nonlinearity` is unknown or `a` is no number; on the
-            call, if the shape has fewer than two axes.
+        ValueError: If `mode` or `nonlinearity` is unknown or `a` is not a number; on
+            the call, if the shape has fewer than two axes.
 
     Examples:
         >>> torch_like = kaiming_uniform(nonlinearity="relu")
@@ -248,7 +248,7 @@ def kaiming_normal(
     in_axis: int = 1,
     out_axis: int = 0,
 ) -> Initializer:
-    r"""He's normal start.
+    r"""He's normal initialiser.
 
     $$ N(0, s^2), \quad s = g / \sqrt{\text{fan}} $$
 
@@ -260,8 +260,8 @@ def kaiming_normal(
         out_axis: The axis of the outputs.
 
     Returns:
-        An initialiser of shapes with at least two axes. (It is not truncated, unlike
-        Flax's `he_normal` and like torch's.)
+        An initialiser of shapes with at least two axes. (Like torch's and unlike
+        Flax's `he_normal`, it is not truncated.)
 
     Raises:
         ValueError: As in `kaiming_uniform`.
@@ -297,10 +297,7 @@ def _gain(
     if nonlinearity == "leaky_relu":
         slope = 0.01 if slope is None else slope
         if isinstance(slope, bool) or not isinstance(slope, int | float):
-            raise ValueError(
-                f"{function}: expected {argument} to be a number, "
-                f"got {slope!r} instead."
-            )
+            raise wrong_value(function, f"{argument} to be a number", repr(slope))
         return math.sqrt(2 / (1 + slope**2))
     check_choice(function, "nonlinearity", nonlinearity, (*_GAINS, "leaky_relu"))
     return _GAINS[nonlinearity]

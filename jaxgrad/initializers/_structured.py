@@ -1,4 +1,4 @@
-"""Initialisers of a structure: identities, orthogonal and sparse kernels."""
+"""Initialisers with a structure: identities, orthogonal and sparse kernels."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxgrad._checks import check_int, check_range
+from jaxgrad._checks import check_int, check_range, wrong_value
 from jaxgrad._types import Array, DTypeLike, PRNGKey
 from jaxgrad.initializers._initializer import (
     Initializer,
@@ -22,9 +22,9 @@ from jaxgrad.initializers._initializer import (
 def eye(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "rows columns"]:
-    """The identity as far as it reaches; itself an initialiser, without options.
+    """Ones on the diagonal, zeros elsewhere; itself an initialiser, without options.
 
-    ValueError unless `shape` has two axes. It is the same in torch's and Flax's layout.
+    ValueError unless `shape` has two axes. Torch's and Flax's layout give the same.
 
     Examples:
         >>> eye(jax.random.key(0), (2, 3))
@@ -41,10 +41,10 @@ def eye(
 
 
 def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initializer:
-    """The kernel of a convolution that hands its input on, as far as it reaches.
+    """The kernel of a convolution that passes its input channels on.
 
     Args:
-        groups: The groups of the convolution; each hands on its own channels.
+        groups: The groups of the convolution; each passes on its own channels.
         in_axis: The axis of the inputs (of one group).
         out_axis: The axis of the outputs (of all groups).
 
@@ -67,10 +67,8 @@ def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initialize
     def check(shape: Shape) -> None:
         check_kernel("dirac", shape, in_axis, out_axis, ndims=(3, 4, 5))
         if shape[out_axis] % groups:
-            raise ValueError(
-                f"dirac: expected groups to divide the {shape[out_axis]} outputs of "
-                f"shape {shape}, got {groups} instead."
-            )
+            what = f"groups to divide the {shape[out_axis]} outputs of shape {shape}"
+            raise wrong_value("dirac", what, groups)
 
     def draw(key: PRNGKey, shape: Shape, dtype: DTypeLike) -> Array:
         del key
@@ -89,12 +87,12 @@ def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initialize
 def orthogonal(
     gain: float = 1.0, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    """A random orthogonal matrix; with fewer rows or columns, orthonormal ones.
+    """A random orthogonal matrix; if not square, its shorter side is orthonormal.
 
     Args:
         gain: The factor on the matrix.
-        in_axis: The axis of the inputs; with all other axes but `out_axis` it makes
-            up one side of the matrix.
+        in_axis: The axis of the inputs. All axes except `out_axis` together are one
+            side of the matrix.
         out_axis: The axis of the outputs, the other side.
 
     Returns:
@@ -121,7 +119,7 @@ def orthogonal(
 def sparse(
     sparsity: float, std: float = 0.01, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    """Normal numbers, of which every input's column has the same share of zeros.
+    """Normal numbers with the same share of zeros in the column of every input.
 
     Args:
         sparsity: The share of zeros, in [0, 1]; their number is rounded up.
@@ -133,8 +131,8 @@ def sparse(
         An initialiser of shapes with two axes.
 
     Raises:
-        ValueError: If `sparsity` is not in [0, 1] (torch takes anything), if `std` is
-            negative or, on the call, if the shape has not two axes.
+        ValueError: If `sparsity` is not in [0, 1] (torch takes any number), if `std`
+            is negative or, on the call, if the shape does not have two axes.
 
     Examples:
         >>> (sparse(0.75)(jax.random.key(0), (8, 3)) == 0).sum(axis=0)
@@ -148,7 +146,7 @@ def sparse(
 
     def draw(key: PRNGKey, shape: Shape, dtype: DTypeLike) -> Array:
         value_key, place_key = jax.random.split(key)
-        # To sort random bits is to draw a permutation of 0, 1, 2, ... per column.
+        # Sorting random bits draws a permutation of 0, 1, 2, ... for each column.
         place = jnp.argsort(jax.random.bits(place_key, shape), axis=out_axis)
         kept = place >= math.ceil(sparsity * shape[out_axis])
         return jnp.where(kept, std * jax.random.normal(value_key, shape, dtype), 0.0)

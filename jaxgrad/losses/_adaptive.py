@@ -1,7 +1,7 @@
-r"""The softmax over very many classes, most of them rare.
+r"""The softmax over many classes, most of them rare.
 
-Classes are sorted by frequency. The head decides among the frequent ones and the
-clusters of the others, each with a cheaper, narrower classifier of its own:
+Classes are sorted by frequency. The head classifies the frequent ones and the clusters
+of the others; each cluster has a cheaper, narrower classifier of its own:
 $\log p_c = \log p_{\text{cluster}} + \log p_{c \mid \text{cluster}}$.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Float, Integer
 
-from jaxgrad._checks import check_floating, check_integer, check_shape
+from jaxgrad._checks import check_floating, check_integer, check_shape, wrong_value
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.activations import log_softmax
 from jaxgrad.losses._arguments import in_one_dtype, poison
@@ -54,15 +54,15 @@ def adaptive_log_softmax_with_loss(
     tail: Sequence[Cluster],
     head_bias: Float[ArrayLike, "entries"] | None = None,
 ) -> AdaptiveOutput:
-    r"""Log probability of the target class, the rare classes being in clusters.
+    r"""Log probability of the target class, with the rare classes in clusters.
 
     Args:
         input: Features, shape `(batch, features)` or `(features,)`.
         target: Class indices, shape `(batch,)` or `()`; frequent classes first.
         head: The head's weight, shape `(shortlist + clusters, features)`: a row for
             each frequent class, then one for each cluster.
-        tail: Per cluster two weights, `(narrow, features)` and `(size, narrow)`. All
-            weights are laid out as in PyTorch, and their sizes are its cutoffs.
+        tail: Two weights per cluster, `(narrow, features)` and `(size, narrow)`. All
+            weights have PyTorch's layout; their sizes give its cutoffs.
         head_bias: The head's bias, shape `(shortlist + clusters,)`; by default 0.
 
     Returns:
@@ -70,10 +70,10 @@ def adaptive_log_softmax_with_loss(
         `loss`, minus its mean. The promoted dtype of the floating arguments.
 
     Raises:
-        TypeError: If an argument is not floating, or `target` is no integer array.
+        TypeError: If an argument is not floating, or `target` not an integer array.
         ValueError: If shapes do not fit, or a label is out of range. Inside `jax.jit`,
             where labels cannot be read, such a label makes its output, the loss and
-            the gradient NaN instead.
+            the gradient NaN.
 
     Examples:
         >>> x, head, narrow = jnp.ones((1, 4)), jnp.zeros((3, 4)), jnp.zeros((2, 4))
@@ -115,7 +115,7 @@ def adaptive_log_softmax(
     tail: Sequence[Cluster],
     head_bias: Float[ArrayLike, "entries"] | None = None,
 ) -> Float[Array, "*batch classes"]:
-    r"""Log probabilities of all classes, the rare ones being in clusters.
+    r"""Log probabilities of all classes, with the rare ones in clusters.
 
     Args:
         input: Features, shape `(batch, features)` or `(features,)`.
@@ -176,19 +176,16 @@ def _check_shapes(
     function: str, x: Array, head: Array, pairs: list[list[Array]], bias: Array
 ) -> None:
     if x.ndim not in (1, 2):
-        raise ValueError(
-            f"{function}: expected input of shape (batch, features) or (features,), "
-            f"got shape {x.shape} instead."
-        )
+        what = "input of shape (batch, features) or (features,)"
+        raise wrong_value(function, what, f"shape {x.shape}")
     features = x.shape[-1]
     entries = head.shape[0] if head.ndim else 0
     check_shape(function, "head", head, (entries, features), "entries, features")
     check_shape(function, "head_bias", bias, (entries,), "one per row of head")
     if not 1 <= len(pairs) < entries:
-        raise ValueError(
-            f"{function}: expected tail of 1 to {entries - 1} clusters (head has "
-            f"{entries} rows, one of them at least a class), got {len(pairs)} instead."
-        )
+        why = f"head has {entries} rows, at least one of them a class"
+        what = f"tail of 1 to {entries - 1} clusters ({why})"
+        raise wrong_value(function, what, len(pairs))
     for i, (narrow, cluster) in enumerate(pairs):
         width = narrow.shape[0] if narrow.ndim else 0
         size = cluster.shape[0] if cluster.ndim else 0

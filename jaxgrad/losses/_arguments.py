@@ -1,10 +1,9 @@
-"""Arguments on their way into a formula: checked, in one dtype, of shapes that fit.
+"""The arguments of a loss: checked, in one dtype, of shapes that fit.
 
-Whatever promotes or broadcasts here does so in PyTorch too. A fault in the numbers
-themselves (a probability above 1, a label that is no class) raises where they can
-be read. Inside `jax.jit` they cannot: there the loss *and* its gradient become
-NaN, which takes a multiplication, as behind `where(valid, loss, nan)` the gradient
-would be 0.
+Arguments promote and broadcast as in PyTorch. A fault in their values (a probability
+above 1, a label that is not a class) raises where the values can be read. Inside
+`jax.jit` they cannot be read, and the loss *and* its gradient become NaN: `poison` is
+a factor, because the gradient of `where(valid, loss, nan)` would be 0.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad._checks import as_array, check_floating
+from jaxgrad._checks import as_array, check_floating, wrong_type, wrong_value
 from jaxgrad._numerics import promoted, widened
 from jaxgrad._types import Array, ArrayLike
 
@@ -34,14 +33,12 @@ def in_one_dtype(*arrays: Array) -> tuple[jnp.dtype, list[Array]]:
 
 
 def check_real(function: str, argument: str, value: ArrayLike) -> Array:
-    """Return `value` as an array; TypeError unless it is of integers or floats."""
+    """Return `value` as an array; TypeError unless it has integers or floats."""
     array = as_array(function, argument, value)
     kinds = (jnp.integer, jnp.floating)
     if not any(jnp.issubdtype(array.dtype, kind) for kind in kinds):
-        raise TypeError(
-            f"{function}: expected {argument} of an integer or floating dtype, "
-            f"got {array.dtype} instead."
-        )
+        what = f"{argument} of an integer or floating dtype"
+        raise wrong_type(function, what, array.dtype)
     return array
 
 
@@ -52,36 +49,31 @@ def check_broadcast(
     try:
         return jnp.broadcast_shapes(array.shape, shape)
     except ValueError:
-        raise ValueError(
-            f"{function}: expected {argument} of a shape that broadcasts against the "
-            f"shape {shape} of {other}, got shape {array.shape} instead."
-        ) from None
+        theirs = f"the shape {shape} of {other}"
+        what = f"{argument} of a shape that broadcasts against {theirs}"
+        raise wrong_value(function, what, f"shape {array.shape}") from None
 
 
 def check_expands(
     function: str, argument: str, array: Array, other: str, shape: tuple[int, ...]
 ) -> None:
-    """ValueError unless `array` broadcasts to just the `shape` of `other`."""
+    """ValueError unless `array` broadcasts to exactly the `shape` of `other`."""
     if check_broadcast(function, argument, array, other, shape) != shape:
-        raise ValueError(
-            f"{function}: expected {argument} of a shape that broadcasts to the "
-            f"shape {shape} of {other}, got shape {array.shape} instead."
-        )
+        what = f"{argument} of a shape that broadcasts to the shape {shape} of {other}"
+        raise wrong_value(function, what, f"shape {array.shape}")
 
 
 def check_same_ndim(function: str, **arrays: Array) -> None:
-    """ValueError unless all `arrays` have as many axes as the first of them."""
+    """ValueError unless all `arrays` have the same number of axes."""
     (first, leader), *others = arrays.items()
     for argument, array in others:
         if array.ndim != leader.ndim:
-            raise ValueError(
-                f"{function}: expected {argument} with {leader.ndim} axes, as "
-                f"{first} has, got shape {array.shape} instead."
-            )
+            what = f"{argument} with {leader.ndim} axes, as {first} has"
+            raise wrong_value(function, what, f"shape {array.shape}")
 
 
 def readable(value: Any) -> np.ndarray | None:
-    """The numbers of `value`, or None where they cannot be read now."""
+    """The numbers of `value`, or None if they cannot be read here."""
     if isinstance(value, jax.core.Tracer):
         return None
     if isinstance(value, jax.Array) and not value.is_fully_addressable:
@@ -97,11 +89,9 @@ def poison(
     expected: str,
     dtype: jnp.dtype,
 ) -> Array:
-    """1 where `value` is `valid`, else NaN; ValueError where it can be read."""
+    """1 where `value` is `valid`, else NaN; ValueError if it can be read."""
     numbers = readable(value)
     if numbers is not None and not np.all(fits := valid(numbers)):
-        raise ValueError(
-            f"{function}: expected {argument} {expected}, "
-            f"got {numbers[~np.asarray(fits)][0]} instead."
-        )
+        wrong = numbers[~np.asarray(fits)][0]
+        raise wrong_value(function, f"{argument} {expected}", wrong)
     return jnp.where(valid(jnp.asarray(value)), 1, jnp.nan).astype(dtype)

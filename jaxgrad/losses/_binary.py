@@ -1,8 +1,8 @@
 r"""Losses of independent yes-or-no decisions.
 
 With a score x, the probability of yes is $\sigma(x) = 1 / (1 + e^{-x})$ and the
-loss its negative logarithm. It is computed from the score, never from the rounded
-probability: only `binary_cross_entropy` has to take probabilities, and clamps.
+loss its negative logarithm. It is computed from the score instead of the rounded
+probability; only `binary_cross_entropy`, which takes probabilities, has to clamp.
 """
 
 import functools
@@ -49,19 +49,19 @@ def binary_cross_entropy(
 
     Returns:
         A scalar, or with "none" the shape of `input`; the promoted dtype of `input`
-        and `target`. No logarithm is taken as less than -100.
+        and `target`. Logarithms below -100 count as -100.
 
     Derivative:
-        In `input` it is (p - y) / max(p (1 - p), 1e-12), so at p = 0 and 1 too,
-        where the clamped loss is flat: +-1e12 for a wrong certainty. In `target` it
-        is log(1 - p) - log p, not clamped. The second derivative is that of these
-        formulas; PyTorch's is another within 1e-12 of p = 0 and 1.
+        With respect to `input`, (p - y) / max(p (1 - p), 1e-12), even at p = 0 and 1,
+        where the clamped loss is flat: +-1e12 for a wrong p. With respect to `target`,
+        log(1 - p) - log p, not clamped. The second derivative is that of these
+        formulas; PyTorch's differs within 1e-12 of p = 0 and 1.
 
     Raises:
         TypeError: If an argument is not floating.
         ValueError: If shapes do not fit, `reduction` is unknown, or an entry of
             `input` or `target` is outside [0, 1]. Inside `jax.jit`, where entries
-            cannot be read, such a one makes the loss and its gradient NaN instead.
+            cannot be read, such an entry makes the loss and its gradient NaN.
 
     Examples:
         >>> binary_cross_entropy(jnp.array([0.5, 1.0]), jnp.array([1.0, 0.0])).item()
@@ -77,7 +77,12 @@ def binary_cross_entropy(
     losses = _clamped_entropy(p, y)
     for argument, value in {"input": input, "target": target}.items():
         losses = losses * poison(
-            "binary_cross_entropy", argument, value, _is_share, "in [0, 1]", p.dtype
+            "binary_cross_entropy",
+            argument,
+            value,
+            _is_probability,
+            "in [0, 1]",
+            p.dtype,
         )
     losses = losses * _weight("binary_cross_entropy", "weight", weight, losses)
     return reduce(losses, reduction).astype(dtype)
@@ -100,8 +105,8 @@ def binary_cross_entropy_with_logits(
         target: Probabilities y, of the same shape.
         weight: Of a shape that broadcasts to that of `input`; by default all 1.
         reduction: "none", "mean" (over all elements, not over weights) or "sum".
-        pos_weight: The weight q of "yes", of a shape that broadcasts to that of
-            `input`; by default 1.
+        pos_weight: The weight q of the answer yes, of a shape that broadcasts to that
+            of `input`; by default 1.
 
     Returns:
         A scalar, or with "none" the shape of `input`; the promoted dtype of `input`
@@ -117,7 +122,7 @@ def binary_cross_entropy_with_logits(
         500.347
 
     Torch: `torch.nn.functional.binary_cross_entropy_with_logits`. Optax's
-        `sigmoid_binary_cross_entropy` is "none" without weights.
+        `sigmoid_binary_cross_entropy` is that of "none" without weights.
     """
     name = "binary_cross_entropy_with_logits"
     check_reduction(name, reduction)
@@ -158,7 +163,7 @@ def soft_margin_loss(
         500.347
 
     Torch: `torch.nn.functional.soft_margin_loss`, which overflows (loss infinite,
-        gradient NaN) where -y x exceeds 709 in float64 or 88 in float32; this one
+        gradient NaN) where -y x exceeds 709 in float64 or 88 in float32; jaxgrad's
         does not.
     """
     check_reduction("soft_margin_loss", reduction)
@@ -218,7 +223,7 @@ def multilabel_soft_margin_loss(
 def _weight(
     function: str, argument: str, value: ArrayLike | None, losses: Array
 ) -> Array:
-    """`value` in the dtype of `losses`, whose shape it must broadcast to; or 1."""
+    """`value`, checked, in the dtype of `losses`; 1 for None."""
     if value is None:
         return jnp.ones((), losses.dtype)
     weight = check_floating(function, argument, value)
@@ -226,7 +231,7 @@ def _weight(
     return weight.astype(losses.dtype)
 
 
-def _is_share(x: Any) -> Any:
+def _is_probability(x: Any) -> Any:
     return (x >= 0) & (x <= 1)
 
 
@@ -237,7 +242,7 @@ def _clamped_entropy(p: Array, y: Array) -> Array:
     return (y - 1) * log_no - y * log_yes
 
 
-# With symbolic zeros, the infinite slope in y meets no tangent that is only zero.
+# The slope in y can be infinite; symbolic zeros keep it out of inf * 0.
 @functools.partial(_clamped_entropy.defjvp, symbolic_zeros=True)
 def _clamped_entropy_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (p, y), (p_tangent, y_tangent) = primals, tangents

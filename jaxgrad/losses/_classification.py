@@ -1,10 +1,10 @@
 r"""Losses of a choice among classes.
 
-All are one sum over the classes, $\ell_n = -\sum_c a_{nc} \log p_{nc}$, and differ
-in the coefficients: the weighted one-hot vector of the target class, a share of
-it spread over all classes (label smoothing), or given probabilities. With p the
-softmax of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$: finite wherever
-the logits are, even where a probability underflows and its loss is infinite.
+All are a sum over the classes, $\ell_n = -\sum_c a_{nc} \log p_{nc}$, with different
+coefficients: the weighted one-hot vector of the target class, the same with a share
+spread over all classes (label smoothing), or given probabilities. With p the softmax
+of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$. It is finite for finite
+logits, even where a probability underflows and its loss is infinite.
 """
 
 from typing import Any
@@ -19,6 +19,7 @@ from jaxgrad._checks import (
     check_ndim,
     check_range,
     check_shape,
+    wrong_value,
 )
 from jaxgrad._numerics import promoted, widened
 from jaxgrad._types import Array, ArrayLike, Reduction
@@ -53,28 +54,27 @@ def nll_loss(
         target: Class indices in [0, classes), any integer dtype: the shape of
             `log_probs` without the axis of the classes.
         weight: One weight per class, shape `(classes,)`; by default all 1.
-        ignore_index: The label whose samples count nowhere; it may be a class.
-        reduction: "none", "mean" (the weighted mean over what is not ignored) or
-            "sum".
+        ignore_index: The label of the samples to leave out; it may be a class.
+        reduction: "none", "mean" (the weighted mean over the other samples) or "sum".
 
     Returns:
         A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
         The mean of nothing (empty, or all ignored) is NaN, its gradient 0.
 
     Raises:
-        TypeError: If `log_probs` or `weight` is not floating or `target` is no
+        TypeError: If `log_probs` or `weight` is not floating, or `target` not an
             integer array.
         ValueError: If shapes do not fit, or a label is out of range. Inside
             `jax.jit`, where labels cannot be read, such a label makes the loss and
-            its gradient NaN instead.
+            its gradient NaN.
 
     Examples:
         >>> log_probs = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]]))
         >>> nll_loss(log_probs, jnp.array([1, -100])).round(5).item()
         0.28768
 
-    Torch: `torch.nn.functional.nll_loss`, which takes int64 and uint8 labels only
-        and has no derivative with respect to `weight`; here it is the true one.
+    Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels
+        and has no derivative with respect to `weight`; jaxgrad has the true one.
     """
     log_probs = check_floating("nll_loss", "log_probs", log_probs)
     check_ndim("nll_loss", "log_probs", log_probs, least=1)
@@ -105,8 +105,8 @@ def cross_entropy(
         target: Either class indices as in `nll_loss` (an integer dtype; then q is
             one-hot), or probabilities q of the shape of `logits` (a floating dtype).
         weight: One weight per class, shape `(classes,)`; by default all 1.
-        ignore_index: The label whose samples count nowhere; it may be a class. With
-            probabilities it must stay negative, and means nothing.
+        ignore_index: The label of the samples to leave out; it may be a class. With
+            probabilities it must be negative, and has no effect.
         reduction: "none", "sum" or "mean": over the sum of the target classes'
             weights for indices, over the number of samples for probabilities.
         label_smoothing: The share in [0, 1] of q that is spread evenly over all
@@ -130,8 +130,8 @@ def cross_entropy(
         >>> jax.grad(cross_entropy)(logits, 2).round(5).tolist()  # softmax - one-hot
         [0.21194, 0.21194, -0.42388]
 
-    Torch: `torch.nn.functional.cross_entropy`, which passes a negative
-        `label_smoothing` over; what `nll_loss` says holds here too.
+    Torch: `torch.nn.functional.cross_entropy`, which ignores a negative
+        `label_smoothing`, and otherwise differs as in `nll_loss`.
     """
     logits = check_floating("cross_entropy", "logits", logits)
     check_ndim("cross_entropy", "logits", logits, least=1)
@@ -160,12 +160,10 @@ def _against_probabilities(
     reduction: Reduction,
     label_smoothing: float,
 ) -> Array:
-    """cross_entropy of a floating target, both checked but for their shapes."""
+    """cross_entropy of a floating target, whose shape is not checked yet."""
     if ignore_index >= 0:
-        raise ValueError(
-            "cross_entropy: expected ignore_index < 0 with class probabilities, "
-            f"got {ignore_index} instead."
-        )
+        what = "ignore_index < 0 with class probabilities"
+        raise wrong_value("cross_entropy", what, ignore_index)
     target = jnp.asarray(target)
     why = "class probabilities, as its dtype is floating"
     check_shape("cross_entropy", "target", target, logits.shape, why)
@@ -182,7 +180,7 @@ def _against_probabilities(
 
 
 def _evenly_spread(logits: Array, class_weight: Array) -> Array:
-    """The weighted loss of a target that is even over all classes."""
+    """The weighted loss of the uniform distribution over the classes."""
     axis = class_axis(logits)
     weighted = log_softmax(logits, axis) * along_classes(class_weight, logits)
     return -jnp.sum(weighted, axis) / logits.shape[axis]
@@ -193,13 +191,13 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 def softmax_nll(logits: Array, index: Array) -> Array:
     """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
 
-    With its derivative it reads the logits and writes the gradient: for many classes
-    half of the time, and no second array of the size of the logits.
+    With its derivative it only reads the logits and writes the gradient. For many
+    classes this takes half the time, and no second array of the size of the logits.
     """
     axis = class_axis(logits)
     largest = jnp.max(logits, axis, initial=-jnp.inf)
     exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
-    # Not log(...) + largest: a large shift would swallow the digits of the loss.
+    # In log(...) + largest a large shift would cost the loss its digits.
     return jnp.log(jnp.sum(exponentials, axis)) - (pick(logits, index) - largest)
 
 

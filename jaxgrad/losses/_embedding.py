@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import check_flag, check_number
+from jaxgrad._checks import check_flag, check_number, check_positive, wrong_value
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
     check_broadcast,
@@ -32,7 +32,7 @@ def cosine_embedding_loss(
     margin: float = 0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""Angles between alike vectors, and by how much unlike vectors are too parallel.
+    r"""One minus the cosine of alike vectors; the excess cosine of unlike ones.
 
     $$ \ell_n = 1 - \cos(u_n, v_n) \text{ if } y_n = 1, \qquad
        \max(0, \cos(u_n, v_n) - m) \text{ if } y_n = -1 $$
@@ -42,15 +42,15 @@ def cosine_embedding_loss(
         input2: Vectors v, of a shape that broadcasts against `input1`.
         target: Labels y, -1 or 1, integers or floats, of shape `(batch,)`, or `()`
             for single vectors. The loss of any other label is 0.
-        margin: The cosine m up to which unlike vectors cost nothing.
+        margin: The cosine m up to which unlike vectors have the loss 0.
         reduction: "none", "mean" or "sum".
 
     Returns:
         A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
-        inputs. 1e-12 is added to each squared length: a zero vector has cosine 0.
+        inputs. 1e-12 is added to each squared length, so a zero vector has cosine 0.
 
     Derivative:
-        Where the cosine is just m, for unlike vectors, that of the cosine.
+        Where the cosine of unlike vectors equals m, that of the cosine.
 
     Raises:
         TypeError: If a vector is not floating, or `target` is not real.
@@ -70,10 +70,9 @@ def cosine_embedding_loss(
     dtype, (u, v) = unified(name, input1=input1, input2=input2)
     y = check_real(name, "target", target)
     if y.ndim > 1 or u.ndim != y.ndim + 1:
-        raise ValueError(
-            f"{name}: expected target of shape {u.shape[:-1]} (one label per vector of "
-            f"input1, one or two axes), got shape {y.shape} instead."
-        )
+        why = "one label per vector of input1, one or two axes"
+        what = f"target of shape {u.shape[:-1]} ({why})"
+        raise wrong_value(name, what, f"shape {y.shape}")
     check_same_ndim(name, input1=u, input2=v)
     shape = check_broadcast(name, "input2", v, "input1", u.shape)
     check_broadcast(name, "target", y, "the batch of the inputs", shape[:-1])
@@ -93,27 +92,27 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""By how much the positive is not nearer to the anchor than the negative.
+    r"""Hinge loss of the distance to a positive against that to a negative.
 
     $$ \ell_n = \max(0, d(a_n, p_n) - d(a_n, n_n) + m), \qquad
        d(u, v) = \lVert u - v + \epsilon \rVert_p $$
 
     Args:
         anchor: Vectors a, shape `(*batch, features)`.
-        positive: Vectors p that should be near. All three broadcast.
-        negative: Vectors n that should be far, by the margin.
-        margin: By how much m > 0 the negative should be farther.
+        positive: Vectors p that should be near the anchor. All three broadcast.
+        negative: Vectors n that should be farther, by the margin.
+        margin: The margin m > 0, a distance.
         p: The degree of the norm.
         eps: Added to every difference, so that equal vectors have a small distance.
-        swap: Whether the negative's distance from the positive counts, if smaller.
+        swap: Whether to use the negative's distance from the positive, if smaller.
         reduction: "none", "mean" or "sum".
 
     Returns:
         A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
 
     Derivative:
-        Where the margin is just reached, that of the distances. A norm's is 0 at 0.
-        Of two equal distances under `swap`, each takes half.
+        Where the loss just reaches 0, that of the distances. A norm's is 0 at 0. Under
+        `swap`, two equal distances get half each.
 
     Raises:
         TypeError: If an argument is not floating.
@@ -124,8 +123,8 @@ def triplet_margin_loss(
         >>> triplet_margin_loss(anchor, near, far).round(5).item()
         1.0
 
-    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's puts eps outside the
-        sum, and its powers are NaN for an odd `norm_degree`.
+    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's adds eps outside
+        the sum, and its powers are NaN for an odd `norm_degree`.
     """
     name = "triplet_margin_loss"
     check_number(name, "p", p)
@@ -148,19 +147,19 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""The triplet loss of any distance.
+    r"""The triplet loss for any distance.
 
     $$ \ell_n = \max(0, d(a_n, p_n) - d(a_n, n_n) + m) $$
 
     Args:
         anchor: Inputs a, of any shape that `distance_function` takes.
-        positive: Inputs p that should be near. All three broadcast.
-        negative: Inputs n that should be far, by the margin.
-        distance_function: Two batches of inputs to their distances, written in JAX;
-            by default the Euclidean distance of `triplet_margin_loss`. It is given
-            16-bit inputs as float32.
-        margin: By how much m > 0 the negative should be farther.
-        swap: Whether the negative's distance from the positive counts, if smaller.
+        positive: Inputs p that should be near the anchor. All three broadcast.
+        negative: Inputs n that should be farther, by the margin.
+        distance_function: A JAX function from two batches of inputs to their
+            distances; by default the Euclidean distance of `triplet_margin_loss`. It
+            gets 16-bit inputs as float32.
+        margin: The margin m > 0, a distance.
+        swap: Whether to use the negative's distance from the positive, if smaller.
         reduction: "none", "mean" or "sum".
 
     Returns:
@@ -196,9 +195,7 @@ def _triplet(
 ) -> tuple[jnp.dtype, list[Array]]:
     """The dtype of the result, and the three arguments, all checked."""
     check_reduction(function, reduction)
-    check_number(function, "margin", margin)
-    if margin <= 0:
-        raise ValueError(f"{function}: expected margin > 0, got {margin} instead.")
+    check_positive(function, "margin", margin)
     arguments = {"anchor": anchor, "positive": positive, "negative": negative}
     dtype, (a, p, n) = unified(function, **arguments)
     check_same_ndim(function, anchor=a, positive=p, negative=n)
@@ -208,13 +205,10 @@ def _triplet(
 
 
 def _check_norm(function: str, p: int | float, *arrays: Array) -> None:
-    """ValueError for the infinite norm of nothing, which is not defined."""
+    """ValueError for the infinite norm of an empty vector, which is undefined."""
     empty = any(array.shape[-1:] == (0,) for array in arrays)
     if math.isinf(p) and empty:
-        raise ValueError(
-            f"{function}: expected p to be finite as there are no features, "
-            f"got {p} instead."
-        )
+        raise wrong_value(function, "p to be finite as there are no features", p)
 
 
 def _triplet_losses(
@@ -233,7 +227,7 @@ def _cosine(u: Array, v: Array) -> Array:
 
 
 def _unit(x: Array) -> Array:
-    """`x` over its length, to whose square 1e-12 is added; no square overflows."""
+    """X / sqrt(|x|^2 + 1e-12), scaled so that no square overflows."""
     largest = jnp.max(jnp.abs(x), -1, keepdims=True, initial=1)
     scale = jax.lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 1))
     x = x / scale

@@ -1,12 +1,11 @@
-"""Class labels: checked, and used to pick the target class.
+"""Class labels: checked, and used to pick the entry of the target class.
 
-Picking an entry is a gather, and the derivative of a gather is a scatter: slow.
-But it is also a comparison of the label with every class number, which compiles
+Picking an entry is a gather. The derivative of a gather is a scatter, which is slow;
+comparing the label with every class number gives the same derivative, and compiles
 into the loop around it. So `pick` gathers, and its derivative compares.
 
-A label out of range is a fault in the data. Where the labels can be read, it
-raises; inside `jax.jit` it makes the loss *and* the gradient NaN, which takes a
-multiplication: behind `where(valid, loss, nan)` the gradient would be 0.
+A label out of range raises where the labels can be read; inside `jax.jit` it makes the
+loss and the gradient NaN, as in `_arguments`.
 """
 
 from functools import partial
@@ -22,6 +21,7 @@ from jaxgrad._checks import (
     check_integer,
     check_range,
     check_shape,
+    wrong_value,
 )
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.losses._arguments import readable
@@ -30,20 +30,20 @@ _INT32 = np.iinfo(np.int32)
 
 
 class Labels(NamedTuple):
-    """What class indices say about scores of shape (N, C, d1, ..., dK)."""
+    """Class indices of scores of shape (N, C, d1, ..., dK), with their weights."""
 
     label: Array  # integer, (N, d1, ..., dK): the target class, always in range
     kept: Array  # bool, (N, d1, ..., dK): the label is not ignore_index
-    weight: Array  # (N, d1, ..., dK): of that class; NaN if the label is no class
+    weight: Array  # (N, d1, ..., dK): of that class; NaN if the label is not a class
 
 
 def class_axis(scores: Array) -> int:
-    """The axis that holds the classes: 0 of a single sample, else 1."""
+    """The axis of the classes: 0 for a single sample, else 1."""
     return 0 if scores.ndim == 1 else 1
 
 
 def along_classes(per_class: Array, scores: Array) -> Array:
-    """`per_class`, of shape (C,), so that it broadcasts against `scores`."""
+    """Reshape `per_class`, of shape (C,), to broadcast against `scores`."""
     shape = [1] * scores.ndim
     shape[class_axis(scores)] = per_class.size
     return per_class.reshape(shape)
@@ -66,7 +66,7 @@ def read_labels(
     weight: Array,
     ignore_index: int,
 ) -> Labels:
-    """Check `target` against `scores` of shape (N, C, d1, ..., dK) and read it."""
+    """Check `target` against `scores` of shape (N, C, d1, ..., dK) and convert it."""
     labels = check_integer(function, "target", target)
     axis = class_axis(scores)
     classes = scores.shape[axis]
@@ -84,7 +84,7 @@ def _read(labels: Array, weight: Array, ignore_index: int) -> Labels:
     labels = signed(labels)
     kept = labels != ignore_index
     invalid = kept & ((labels < 0) | (labels >= classes))
-    # A label out of range picks some class, whose loss and gradient are then NaN.
+    # A label out of range picks another class, whose loss and gradient become NaN.
     index = jnp.clip(labels, 0, max(classes - 1, 0))
     poison = jnp.where(invalid, jnp.nan, 1).astype(weight.dtype)
     own = weight[index] if classes else jnp.ones_like(poison)
@@ -113,7 +113,7 @@ def _pick_jvp(
 
 
 def one_hot(index: Array, scores: Array) -> Array:
-    """Whether an entry of `scores` is that of its sample's class `index`."""
+    """True at the entry of `scores` that belongs to the class `index` of its sample."""
     axis = class_axis(scores)
     numbers = jnp.arange(scores.shape[axis], dtype=index.dtype)
     return jnp.expand_dims(index, axis) == along_classes(numbers, scores)
@@ -122,19 +122,17 @@ def one_hot(index: Array, scores: Array) -> Array:
 def _check_values(
     function: str, target: ArrayLike, classes: int, ignore_index: int
 ) -> None:
-    """ValueError if a label that can be read now is out of range."""
+    """ValueError if a label is out of range and can be read."""
     if (values := readable(target)) is None:
         return
     bad = (values != ignore_index) & ((values < 0) | (values >= classes))
     if bad.any():
-        raise ValueError(
-            f"{function}: expected target in [0, {classes}) or equal to "
-            f"ignore_index = {ignore_index}, got {values[bad][0]} instead."
-        )
+        what = f"target in [0, {classes}) or equal to ignore_index = {ignore_index}"
+        raise wrong_value(function, what, values[bad][0])
 
 
 def signed(labels: Array) -> Array:
-    """`labels` in a signed dtype of at least 32 bits, which holds any class number."""
+    """`labels` in a signed dtype of 32 bits or more, which holds any class number."""
     if labels.dtype.itemsize < 4:
         return labels.astype(jnp.int32)
     if jnp.issubdtype(labels.dtype, jnp.unsignedinteger):

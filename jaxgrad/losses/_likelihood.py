@@ -1,7 +1,7 @@
 """Losses that are a negative log likelihood, or a divergence of distributions.
 
-Each compares a real-valued prediction with a target under an assumed distribution:
-a given one (Kullback and Leibler), Poisson's of counts, Gauss' of measurements.
+Each compares a prediction with a target under a distribution: a given one (Kullback
+and Leibler), the Poisson distribution of counts, the normal distribution.
 """
 
 import math
@@ -11,7 +11,13 @@ import jax.numpy as jnp
 from jax.scipy.special import xlogy
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import check_choice, check_flag, check_floating, check_number
+from jaxgrad._checks import (
+    check_choice,
+    check_flag,
+    check_floating,
+    check_number,
+    wrong_value,
+)
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
     check_broadcast,
@@ -40,15 +46,15 @@ def kl_div(
             broadcasts against `input`.
         reduction: "none", "sum", "mean" (over all elements, which is *not* the
             divergence of distributions) or "batchmean" (over the first axis of
-            `input`, which is).
+            `input`, which is that divergence).
         log_target: Whether `target` holds log probabilities.
 
     Returns:
         A scalar, or with "none" the broadcast shape; the promoted dtype.
 
     Derivative:
-        At y = 0 the loss is 0 and its slope -y in `input` too; the slope in `target`
-        there is NaN, as in PyTorch.
+        At y = 0 the loss and its derivative with respect to `input` are 0; as in
+        PyTorch, the derivative with respect to `target` is NaN.
 
     Raises:
         TypeError: If an argument is not floating.
@@ -90,7 +96,7 @@ def poisson_nll_loss(
         target: Counts y, integers or floats, of a shape that broadcasts against
             `input`.
         log_input: Whether `input` is the logarithm of the expected count.
-        full: Whether to add Stirling's approximation of log(y!), where y > 1.
+        full: Whether to add Stirling's approximation of log(y!) where y > 1.
         eps: Added to the expected count inside its logarithm.
         reduction: "none", "mean" or "sum".
 
@@ -98,8 +104,8 @@ def poisson_nll_loss(
         A scalar, or with "none" the broadcast shape; the promoted dtype.
 
     Derivative:
-        Stirling's term contributes 0 for y <= 1, where PyTorch's slope in `target`
-        is NaN for y <= 0.
+        Stirling's term contributes 0 for y <= 1; PyTorch's derivative with respect to
+        `target` is NaN for y <= 0.
 
     Raises:
         TypeError: If `input` is not floating, or `target` is not real.
@@ -141,24 +147,24 @@ def gaussian_nll_loss(
     Args:
         input: Expected values, any floating array.
         target: Measurements, of a shape that broadcasts against `input`.
-        var: Variances >= 0: a Python float, an array of the shape of `input`, that
-            shape without its last axis, or that shape with one axis of length 1.
+        var: Variances >= 0: a Python float, or an array of the shape of `input`, of
+            that shape without its last axis, or with one axis of length 1.
         full: Whether to add the constant log(2 pi) / 2.
-        eps: The least variance.
+        eps: The smallest variance.
         reduction: "none", "mean" or "sum".
 
     Returns:
         A scalar, or with "none" the broadcast shape; the promoted dtype.
 
     Derivative:
-        PyTorch does not see the clamp: also where `var` < eps, its derivative is
-        that of the formula at v = eps, and not 0.
+        As in PyTorch, the clamp has no effect on it: where `var` < eps it is that of
+        the formula at v = eps, not 0.
 
     Raises:
         TypeError: If an argument is not floating.
         ValueError: If shapes do not fit, `reduction` is unknown, or a variance is
             negative. Inside `jax.jit`, where variances cannot be read, a negative one
-            makes the loss and its gradient NaN instead.
+            makes the loss and its gradient NaN.
 
     Examples:
         >>> gaussian_nll_loss(jnp.array([1.0]), jnp.array([3.0]), 4.0).round(5).item()
@@ -188,16 +194,14 @@ def _log_factorial(count: Array) -> Array:
 
 
 def _variance(shape: tuple[int, ...], var: Array, given: ArrayLike) -> Array:
-    """`var` so that it broadcasts against the `shape` of the input, and checked."""
+    """Check `var`; return it in a shape that broadcasts against the input's `shape`."""
     if var.shape == shape[:-1] and shape:
         var = jnp.expand_dims(var, -1)
     different = [s for n, s in zip(shape, var.shape, strict=False) if n != s]
     if len(shape) != var.ndim or different not in ([], [1]):
-        raise ValueError(
-            f"gaussian_nll_loss: expected var of shape {shape}, that shape without "
-            "its last axis or with one axis of length 1, "
-            f"got shape {var.shape} instead."
-        )
+        other = "that shape without its last axis or with one axis of length 1"
+        what = f"var of shape {shape}, {other}"
+        raise wrong_value("gaussian_nll_loss", what, f"shape {var.shape}")
     known = poison(
         "gaussian_nll_loss", "var", given, lambda v: ~(v < 0), ">= 0", var.dtype
     )

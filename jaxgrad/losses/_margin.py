@@ -1,15 +1,20 @@
 """Losses that are zero beyond a margin.
 
-Their kink is where the margin is just reached. PyTorch decides it in two ways, and
-so does this file: the losses of pairs clamp, and let the gradient pass *at* the
-kink; the losses of classes add up what violates the margin, and at the kink nothing
-does.
+Their kink is where the margin is just reached. As in PyTorch, the losses of pairs let
+the gradient pass *at* the kink, since they clamp; in the losses of classes it is 0,
+since they add up the violations of the margin.
 """
 
 import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
 
-from jaxgrad._checks import check_floating, check_integer, check_number
+from jaxgrad._checks import (
+    check_floating,
+    check_integer,
+    check_number,
+    check_shape,
+    wrong_value,
+)
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
@@ -30,7 +35,7 @@ def hinge_embedding_loss(
     margin: float = 1.0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""Distances of alike pairs, and by how much unlike pairs miss the margin.
+    r"""The distance of alike pairs; the shortfall of unlike pairs from a margin.
 
     $$ \ell_i = x_i \text{ if } y_i = 1, \qquad
        \max(0, m - x_i) \text{ if } y_i = -1 $$
@@ -38,7 +43,7 @@ def hinge_embedding_loss(
     Args:
         input: Distances x, any floating array.
         target: Labels y, -1 or 1, integers or floats, of a shape that broadcasts
-            against `input`. Any other label adds both lines, as in PyTorch.
+            against `input`. As in PyTorch, any other label adds both terms.
         margin: The distance m that unlike pairs should keep.
         reduction: "none", "mean" or "sum".
 
@@ -76,15 +81,15 @@ def margin_ranking_loss(
     margin: float = 0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""By how much one score fails to exceed another.
+    r"""The shortfall of a score that should exceed another by a margin.
 
     $$ \ell_i = \max(0, -y_i (x_i - z_i) + m) $$
 
     Args:
         input1: Scores x, any floating array.
-        input2: Scores z. All three arguments have as many axes, and broadcast.
-        target: 1 where x should be the larger, -1 where z should; integers or floats.
-        margin: By how much m it should be larger.
+        input2: Scores z. All arguments have the same number of axes, and broadcast.
+        target: 1 where x should be larger, -1 where z should; integers or floats.
+        margin: The margin m, in the unit of the scores.
         reduction: "none", "mean" or "sum".
 
     Returns:
@@ -92,7 +97,7 @@ def margin_ranking_loss(
 
     Derivative:
         Where the margin is just reached, PyTorch takes that of the violated side:
-        -y in `input1` and y in `input2`.
+        -y with respect to `input1` and y with respect to `input2`.
 
     Raises:
         TypeError: If a score is not floating, or `target` is not real.
@@ -127,7 +132,7 @@ def multi_margin_loss(
     weight: Float[ArrayLike, "classes"] | None = None,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""By how much the other classes' scores come within a margin of the target's.
+    r"""Hinge loss of the other classes' scores within a margin of the target's.
 
     $$ \ell_n = \frac{w_{t_n}}{C} \sum_{c \ne t_n}
        \max(0, m - x_{n t_n} + x_{nc})^p $$
@@ -137,46 +142,43 @@ def multi_margin_loss(
         target: Class indices t in [0, classes), shape `(batch,)`; `()` or `(1,)` for
             a single sample.
         p: The exponent, 1 or 2.
-        margin: By how much m the target's score should be the largest.
+        margin: The margin m by which the target's score should be the largest.
         weight: One weight per class, shape `(classes,)`; by default all 1.
         reduction: "none", "mean" (over the samples, not over weights) or "sum".
 
     Returns:
-        A scalar, or with "none" the shape of `target`; the dtype of `input`. A NaN
-        score violates no margin, and so counts as 0, as in PyTorch.
+        A scalar, or with "none" the shape of `target`; the dtype of `input`. As in
+        PyTorch, a NaN score violates no margin and counts as 0.
 
     Derivative:
         0 where the margin is just reached.
 
     Raises:
-        TypeError: If `input` or `weight` is not floating, or `target` is no integer
+        TypeError: If `input` or `weight` is not floating, or `target` not an integer
             array.
         ValueError: If shapes do not fit, there are no classes, `p` is not 1 or 2, or
             a label is out of range. Inside `jax.jit`, where labels cannot be read,
-            such a label makes the loss and its gradient NaN instead.
+            such a label makes the loss and its gradient NaN.
 
     Examples:
         >>> multi_margin_loss(jnp.array([0.5, 1.0, 0.0]), 1).round(5).item()
         0.16667
 
-    Torch: `torch.nn.functional.multi_margin_loss`, which takes int64 labels only, has
-        no derivative with respect to `weight` (here it is the true one), and leaves
-        the mean of nothing uninitialised (here it is NaN).
+    Torch: `torch.nn.functional.multi_margin_loss`, which takes only int64 labels, has
+        no derivative with respect to `weight` (jaxgrad has the true one), and leaves
+        the mean of nothing uninitialised (jaxgrad returns NaN).
     """
     name = "multi_margin_loss"
     check_reduction(name, reduction)
     check_number(name, "margin", margin)
     if p not in (1, 2):
-        raise ValueError(f"{name}: expected p to be 1 or 2, got {p!r} instead.")
+        raise wrong_value(name, "p to be 1 or 2", repr(p))
     input, scores = _rows(name, input)
     labels = signed(check_integer(name, "target", target))
     samples, classes = scores.shape
     single = input.ndim < 2 and labels.shape in ((), (1,))
-    if not single and labels.shape != (samples,):
-        raise ValueError(
-            f"{name}: expected target of shape {input.shape[:1]} (one class index per "
-            f"sample), got shape {labels.shape} instead."
-        )
+    if not single:
+        check_shape(name, "target", labels, (samples,), "one class index per sample")
     known = _known_labels(name, labels, scores, least=0)
     index = jnp.clip(labels.reshape(samples), 0, classes - 1)
     gaps = margin - pick(scores, index)[:, None] + scores
@@ -191,7 +193,7 @@ def multilabel_margin_loss(
     target: Integer[ArrayLike, "*labels"],
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""By how much scores of other classes come within 1 of those of target classes.
+    r"""Hinge loss of the other classes' scores within 1 of those of target classes.
 
     $$ \ell_n = \frac{1}{C} \sum_{t \in T_n} \sum_{c \notin T_n}
        \max(0, 1 - x_{nt} + x_{nc}) $$
@@ -199,38 +201,35 @@ def multilabel_margin_loss(
     Args:
         input: Scores x, shape `(batch, classes)`, `(classes,)` or `()`.
         target: Class indices of the shape of `input`. The labels T of a sample are
-            those in front of its first -1; a class listed twice counts twice.
+            those before its first -1; a class listed twice counts twice.
         reduction: "none", "mean" or "sum".
 
     Returns:
         A scalar, or with "none" the shape `(batch,)`, or `()` for a single sample;
-        the dtype of `input`. A NaN score violates no margin, as in PyTorch.
+        the dtype of `input`. As in PyTorch, a NaN score violates no margin.
 
     Derivative:
         0 where the margin is just reached.
 
     Raises:
-        TypeError: If `input` is not floating, or `target` is no integer array.
-        ValueError: If shapes do not fit, there are no classes, or a label is out of
+        TypeError: If `input` is not floating, or `target` not an integer array.
+        ValueError: If shapes do not fit, there are no classes, or a label is outside
             [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label
-            makes the loss and its gradient NaN instead.
+            makes the loss and its gradient NaN.
 
     Examples:
         >>> scores = jnp.array([0.25, 0.5, 1.0, 2.0])
         >>> multilabel_margin_loss(scores, jnp.array([3, 0, -1, 1])).round(5).item()
         0.75
 
-    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes int64 labels only.
+    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes only int64 labels.
     """
     name = "multilabel_margin_loss"
     check_reduction(name, reduction)
     input, scores = _rows(name, input)
     labels = signed(check_integer(name, "target", target))
     if jnp.atleast_1d(labels).shape != jnp.atleast_1d(input).shape:
-        raise ValueError(
-            f"{name}: expected target of shape {input.shape} (the shape of input), "
-            f"got shape {labels.shape} instead."
-        )
+        check_shape(name, "target", labels, input.shape, "the shape of input")
     known = _known_labels(name, labels, scores, least=-1).reshape(scores.shape)
     labels = labels.reshape(scores.shape)
     listed = jnp.cumprod(labels != -1, axis=1).astype(bool)
@@ -246,19 +245,18 @@ def multilabel_margin_loss(
 
 
 def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
-    """`input` as an array, and widened with two axes, of samples and of classes."""
+    """`input` as an array, and widened in the shape (samples, classes)."""
     input = check_floating(function, "input", input)
     if input.ndim > 2 or 0 in input.shape[-1:]:
-        raise ValueError(
-            f"{function}: expected input of shape (batch, classes), (classes,) or () "
-            f"with at least one class, got shape {input.shape} instead."
-        )
+        shapes = "(batch, classes), (classes,) or ()"
+        what = f"input of shape {shapes} with at least one class"
+        raise wrong_value(function, what, f"shape {input.shape}")
     samples = input.shape[0] if input.ndim == 2 else 1
     return input, widened(input).reshape(samples, -1 if samples else input.shape[1])
 
 
 def _known_labels(function: str, labels: Array, scores: Array, least: int) -> Array:
-    """1 for each label in [least, classes), NaN (or ValueError) for others."""
+    """1 for each label in [least, classes); NaN, or a ValueError, for others."""
     classes = scores.shape[1]
     return poison(
         function,

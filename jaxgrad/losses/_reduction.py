@@ -1,4 +1,4 @@
-"""What every loss does at its end: keep, average or add the single losses."""
+"""The reduction at the end of every loss: none, mean or sum."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def check_reduction(function: str, reduction: str) -> None:
 def reduce(
     losses: Array, reduction: Reduction, total: Array | int | None = None
 ) -> Array:
-    """All losses, their sum, or their sum over `total` (by default their number).
+    """The losses, their sum, or their sum over `total` (by default their number).
 
     The mean of no losses is NaN, with a gradient of 0.
     """
@@ -30,9 +30,9 @@ def reduce(
 
 @jax.jit
 def mean_of_kept(losses: Array, weight: Array, kept: Array) -> Array:
-    """sum(losses) / sum(weight) over what is kept; of nothing, NaN as a constant.
+    """sum(losses) / sum(weight) over the kept samples; NaN, a constant, if none are.
 
-    0 / 0 would be NaN too, but so would be its gradient, where PyTorch's is 0.
+    0 / 0 would be NaN too, but with a NaN gradient; PyTorch's is 0.
     """
     empty = ~jnp.any(kept)
     total = jnp.where(empty, 1, jnp.sum(jnp.where(kept, weight, 0)))

@@ -9,7 +9,7 @@ import warnings
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgrad._checks import check_number, check_shape
+from jaxgrad._checks import check_positive, check_range, check_shape
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_broadcast, unified
 from jaxgrad.losses._kinks import absolute, huber
@@ -29,9 +29,9 @@ def l1_loss(
 
     Args:
         input: Predictions x, any floating array.
-        target: What to predict, y; of the shape of `input`, or broadcast as in
+        target: The true values y, of the shape of `input` or broadcast as in
             `mse_loss`.
-        reduction: "none", "mean" (over all elements, whatever their axes) or "sum".
+        reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
     Returns:
@@ -39,7 +39,7 @@ def l1_loss(
         arguments. The mean of nothing is NaN.
 
     Derivative:
-        The sign of the error; 0 where it is 0.
+        The sign of the error; 0 where the error is 0.
 
     Raises:
         TypeError: If an argument is not floating.
@@ -69,10 +69,10 @@ def mse_loss(
 
     Args:
         input: Predictions, any floating array.
-        target: What to predict, of the shape of `input`. Another shape is broadcast
-            against it, with a UserWarning unless one of both is a scalar, for
-            (batch,) against (batch, 1) silently means batch x batch differences.
-        reduction: "none", "mean" (over all elements, whatever their axes) or "sum".
+        target: The true values, of the shape of `input`. Another shape is broadcast
+            against it, with a UserWarning unless one of them is a scalar: (batch,)
+            against (batch, 1) would give batch x batch differences.
+        reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
     Returns:
@@ -100,14 +100,14 @@ def smooth_l1_loss(
     reduction: Reduction = "mean",
     beta: float = 1.0,
 ) -> Float[Array, "*reduced"]:
-    r"""Absolute error, rounded off near zero; its slope is at most 1.
+    r"""Absolute error, quadratic near zero; its slope is at most 1.
 
     $$ \ell_i = \frac{e_i^2}{2 \beta} \text{ if } |e_i| < \beta, \qquad
        |e_i| - \frac{\beta}{2} \text{ otherwise}, \qquad e_i = x_i - y_i $$
 
     Args:
         input: Predictions x, any floating array.
-        target: What to predict, y; of the shape of `input`, or broadcast as in
+        target: The true values y, of the shape of `input` or broadcast as in
             `mse_loss`.
         reduction: "none", "mean" or "sum".
         beta: The error >= 0 up to which the loss is quadratic; 0 gives `l1_loss`.
@@ -128,9 +128,7 @@ def smooth_l1_loss(
     """
     input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
     check_reduction("smooth_l1_loss", reduction)
-    check_number("smooth_l1_loss", "beta", beta)
-    if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: expected beta >= 0, got {beta} instead.")
+    check_range("smooth_l1_loss", "beta", beta, least=0)
     error = input - target
     losses = huber(error, beta) / beta if beta else absolute(error)
     return reduce(losses, reduction).astype(dtype)
@@ -151,7 +149,7 @@ def huber_loss(
 
     Args:
         input: Predictions x, any floating array.
-        target: What to predict, y; of the shape of `input`, or broadcast as in
+        target: The true values y, of the shape of `input` or broadcast as in
             `mse_loss`.
         reduction: "none", "mean" (over all elements, not over weights) or "sum".
         delta: The error > 0 up to which the loss is quadratic.
@@ -173,9 +171,7 @@ def huber_loss(
     """
     input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
     check_reduction("huber_loss", reduction)
-    check_number("huber_loss", "delta", delta)
-    if not delta > 0:
-        raise ValueError(f"huber_loss: expected delta > 0, got {delta} instead.")
+    check_positive("huber_loss", "delta", delta)
     losses = huber(input - target, delta)
     if weight is not None:
         losses = losses * weight
@@ -203,7 +199,7 @@ def _arguments(
 
 
 def _weighted(losses: Array, weight: Array | None, reduction: Reduction) -> Array:
-    """The reduced weighted losses, the mean being over the sum of the weights."""
+    """Reduce the weighted losses; the mean divides by the sum of the weights."""
     if weight is None:
         return reduce(losses, reduction)
     return reduce(losses * weight, reduction, jnp.sum(weight))

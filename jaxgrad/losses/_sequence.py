@@ -1,9 +1,9 @@
-r"""Connectionist temporal classification: a label sequence without an alignment.
+r"""Connectionist temporal classification: label sequences without an alignment.
 
-A path names one class per frame; merging repeats and dropping blanks turns it into
-labels. The loss is minus the log of the summed probability of all paths that give
-the target. One scan over the frames adds them up: `log_alpha[s]` is the log of the
-probability of having walked to position s of the labels with blanks between them.
+A path has one class per frame; merging repeats and dropping blanks turns it into
+labels. The loss is minus the log of the total probability of all paths that give the
+target. One scan over the frames adds them up: `log_alpha[s]` is the log probability
+of all paths so far that end at position s of the labels with blanks between them.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Integer
 
-from jaxgrad._checks import check_flag, check_floating, check_int, check_integer
+from jaxgrad._checks import (
+    check_flag,
+    check_floating,
+    check_int,
+    check_integer,
+    check_shape,
+    wrong_value,
+)
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import poison, readable
@@ -37,29 +44,29 @@ def ctc_loss(
     Args:
         log_probs: Log probabilities, shape `(frames, batch, classes)`, or
             `(frames, classes)` for a single sequence.
-        targets: Class indices other than `blank`, padded to shape `(batch, longest)`,
-            or one after the other in shape `(sum(target_lengths),)`.
+        targets: Class indices other than `blank`, padded to shape `(batch, longest)`
+            or concatenated to shape `(sum(target_lengths),)`.
         input_lengths: The number of frames T of each sequence, shape `(batch,)`.
         target_lengths: The number of labels of each sequence, shape `(batch,)`.
         blank: The class that stands for no label.
-        reduction: "none", "mean" (each loss over its target's length, then over the
-            batch) or "sum".
-        zero_infinity: Whether the loss and gradient of a target that no path gives,
-            being too long for its frames, are 0 instead of infinite and NaN.
+        reduction: "none", "mean" (each loss divided by its target's length, then the
+            mean over the batch) or "sum".
+        zero_infinity: Whether a target that is too long for its frames, so that no
+            path gives it, has loss and gradient 0 instead of infinity and NaN.
 
     Returns:
         A scalar, or with "none" the shape `(batch,)`; the dtype of `log_probs`.
 
     Derivative:
-        PyTorch's gradient is not that of the loss but exp(log_probs) more: it is
-        the gradient with respect to logits, if `log_probs` is their log-softmax, and
-        only the log-softmax below makes it right. That is repeated here.
+        As in PyTorch, the gradient of the loss plus exp(log_probs). This is the
+        gradient with respect to logits of which `log_probs` is the log-softmax, and
+        the log-softmax passes it on unchanged; without one it is not the gradient.
 
     Raises:
-        TypeError: If `log_probs` is not floating, or another array is no integer one.
+        TypeError: If `log_probs` is not floating, or another array not of integers.
         ValueError: If shapes do not fit, or a length or a label within its length is
-            out of range. Inside `jax.jit`, where numbers cannot be read, such a one
-            makes the loss and its gradient NaN instead.
+            out of range. Inside `jax.jit`, where they cannot be read, such a number
+            makes the loss and its gradient NaN.
 
     Examples:
         >>> even = jnp.log(jnp.full((2, 1, 2), 0.5))  # paths of 2 frames: 3 of 4 fit
@@ -67,7 +74,7 @@ def ctc_loss(
         0.28768
 
     Torch: `torch.nn.functional.ctc_loss`. Optax's `ctc_loss` takes logits and
-        paddings, and ends at 1e5 instead of infinity.
+        paddings, and returns 1e5 instead of infinity.
     """
     check_reduction("ctc_loss", reduction)
     check_flag("ctc_loss", "zero_infinity", zero_infinity)
@@ -85,7 +92,7 @@ def ctc_loss(
 
 
 class _Batch(NamedTuple):
-    """What targets and lengths say about frames of shape (frames, batch, classes)."""
+    """Targets and lengths for frames of shape (frames, batch, classes)."""
 
     labels: Array  # (batch, longest): in range, padded with blanks
     frames: Array  # (batch,): the number of frames
@@ -94,25 +101,22 @@ class _Batch(NamedTuple):
 
 
 def _batched(log_probs: Array, blank: int) -> Array:
-    """`log_probs`, widened, with an axis for the batch; checked with `blank`."""
+    """Check both; return `log_probs`, widened, with an axis for the batch."""
     if log_probs.ndim not in (2, 3) or not log_probs.size:
-        raise ValueError(
-            "ctc_loss: expected log_probs of shape (frames, batch, classes) or "
-            f"(frames, classes), not empty, got shape {log_probs.shape} instead."
-        )
+        shapes = "(frames, batch, classes) or (frames, classes)"
+        what = f"log_probs of shape {shapes}, not empty"
+        raise wrong_value("ctc_loss", what, f"shape {log_probs.shape}")
     check_int("ctc_loss", "blank", blank)
     classes = log_probs.shape[-1]
     if not 0 <= blank < classes:
-        raise ValueError(
-            f"ctc_loss: expected blank in [0, {classes}), got {blank} instead."
-        )
+        raise wrong_value("ctc_loss", f"blank in [0, {classes})", blank)
     return widened(log_probs).reshape(log_probs.shape[0], -1, classes)
 
 
 def _read(
     log_probs: Array, targets: ArrayLike, frames: Any, lengths: Any, blank: int
 ) -> _Batch:
-    """Check labels and lengths against `log_probs`, and read them."""
+    """Check labels and lengths against `log_probs`, and convert them."""
     most, batch, classes = log_probs.shape
     frames = _lengths("input_lengths", frames, batch)
     lengths = _lengths("target_lengths", lengths, batch)
@@ -141,29 +145,23 @@ def _lengths(argument: str, lengths: Any, batch: int) -> Array:
     if isinstance(lengths, (list, tuple)):
         lengths = jnp.stack([jnp.asarray(length) for length in lengths])
     lengths = signed(check_integer("ctc_loss", argument, lengths))
-    if lengths.shape != (batch,) and not (batch == 1 and lengths.shape == ()):
-        raise ValueError(
-            f"ctc_loss: expected {argument} of shape {(batch,)} (one per sequence), "
-            f"got shape {lengths.shape} instead."
-        )
+    if not (batch == 1 and lengths.shape == ()):
+        check_shape("ctc_loss", argument, lengths, (batch,), "one per sequence")
     return lengths.reshape(batch)
 
 
 def _padded(labels: Array, lengths: Array) -> Array:
-    """Labels of shape (batch, longest), whichever of the two layouts is given."""
+    """The labels in shape (batch, longest), from either layout."""
     if labels.ndim == 2 and labels.shape[0] == lengths.size:
         return labels
     if labels.ndim != 1:
-        raise ValueError(
-            f"ctc_loss: expected targets of shape ({lengths.size}, longest) or "
-            f"(sum(target_lengths),), got shape {labels.shape} instead."
-        )
+        shapes = f"({lengths.size}, longest) or (sum(target_lengths),)"
+        what = f"targets of shape {shapes}"
+        raise wrong_value("ctc_loss", what, f"shape {labels.shape}")
     known = readable(lengths)
-    if known is not None and known.sum() != labels.size:
-        raise ValueError(
-            f"ctc_loss: expected targets of shape ({known.sum()},) (the sum of "
-            f"target_lengths), got shape {labels.shape} instead."
-        )
+    if known is not None:
+        total, why = int(known.sum()), "the sum of target_lengths"
+        check_shape("ctc_loss", "targets", labels, (total,), why)
     longest = labels.size if known is None else int(known.max())
     start = jnp.cumsum(lengths) - lengths
     index = start[:, None] + jnp.arange(longest, dtype=lengths.dtype)
@@ -178,11 +176,11 @@ def _negative_log_likelihood(
     blank: int,
     zero_infinity: bool,
 ) -> Array:
-    """The loss of one sequence, log_probs being of shape (frames, classes)."""
+    """The loss of one sequence, with log_probs of shape (frames, classes)."""
     positions = jnp.full(2 * labels.size + 1, blank, labels.dtype).at[1::2].set(labels)
     number = jnp.arange(positions.size)
     differs = positions != jnp.roll(positions, 2)
-    may_skip = (number >= 2) & differs  # a blank between equal labels must be walked
+    may_skip = (number >= 2) & differs  # not over a blank between equal labels
 
     def step(log_alpha: Array, frame: tuple[Array, Array]) -> tuple[Array, None]:
         time, emitted = frame
@@ -197,7 +195,7 @@ def _negative_log_likelihood(
     ends = (number == 2 * length) | (number == 2 * length - 1)
     loss = -_log_sum_exp(jnp.where(ends, log_alpha, -jnp.inf))
     infinite = loss == jnp.inf
-    # Masked before the exponential: one that overflows would make the gradient NaN.
+    # Masked before the exponential, whose overflow would make the gradient NaN.
     seen = jnp.where((times < frames)[:, None], log_probs, -jnp.inf)
     total = jnp.exp(seen).sum()
     if zero_infinity:
@@ -206,7 +204,7 @@ def _negative_log_likelihood(
 
 
 def _shifted(x: Array, by: int) -> Array:
-    """`x` moved to the right, behind -inf."""
+    """`x` moved `by` places to the right, filled up with -inf."""
     return jnp.pad(x, (by, 0), constant_values=-jnp.inf)[: x.size]
 
 

@@ -1,8 +1,8 @@
 """PyTorch's optimizers as Optax transformations, with PyTorch's names and defaults.
 
-Each is an `optax.GradientTransformation`: it chains, schedules and checkpoints as any
-other, and follows `torch.optim` to the last digits. A parameter without a gradient
-in PyTorch has a zero gradient here.
+Each is an `optax.GradientTransformation`: it chains, schedules and checkpoints like any
+other, and agrees with `torch.optim` to rounding. A parameter that has no gradient in
+PyTorch has a zero gradient here.
 """
 
 from jaxgrad.optimizers._adadelta import adadelta as adadelta

@@ -4,7 +4,7 @@ import optax
 
 from jaxgrad._checks import check_range
 from jaxgrad._types import Scalar, ScalarOrSchedule
-from jaxgrad.optimizers._common import assemble, check_not_negative, known_number
+from jaxgrad.optimizers._common import check_not_negative, known_number, torch_chain
 
 
 def adadelta(
@@ -43,12 +43,12 @@ def adadelta(
         >>> updates
         Array([0.0031623, 0.0031623], dtype=float32)
 
-    Torch: `torch.optim.Adadelta`. `optax.adadelta` is the same once a learning rate is
-    given; without one it climbs.
+    Torch: `torch.optim.Adadelta`. `optax.adadelta` is the same with a learning rate;
+    without one it climbs.
     """
     known = known_number("adadelta", "rho", rho)
     if known is not None:
         check_range("adadelta", "rho", known, 0.0, 1.0)
     check_not_negative("adadelta", lr=lr, eps=eps, weight_decay=weight_decay)
-    part = optax.scale_by_adadelta(rho, eps)  # pyright: ignore
-    return assemble(part, lr, weight_decay=weight_decay, maximize=maximize)
+    core = optax.scale_by_adadelta(rho, eps)  # pyright: ignore
+    return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)

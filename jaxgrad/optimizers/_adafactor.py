@@ -6,17 +6,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgrad._checks import check_range
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    advanced,
     as_float,
-    assemble,
+    cast_like,
     check_not_negative,
     check_params,
     float_dtype,
     known_number,
-    like,
     lr_at,
+    next_step,
+    torch_chain,
     transformation,
     zero_step,
 )
@@ -39,14 +40,15 @@ def adafactor(
        - \frac{\max(\epsilon_2, \text{rms}(\theta_{t-1})) \min(\gamma, 1 / \sqrt t)}
               {\max(1, \text{rms}(U_t) / d)} U_t $$
 
-    where $\hat V_t$ is the running mean of $G_t^2$: of its row and column means for
-    arrays of two and more axes (the last two), element by element otherwise.
+    where $\hat V_t$ is the running mean of $G_t^2$. For arrays of two or more axes it
+    is estimated from the row and column means of the last two; otherwise it is kept
+    element by element.
 
     Args:
         lr: The largest learning rate $\gamma \ge 0$: a number or an Optax schedule.
         beta2_decay: $\tau \le 0$.
-        eps: $(\epsilon_1, \epsilon_2)$, both $\ge 0$; None stands for the machine
-            epsilon of the dtype of the parameters.
+        eps: $(\epsilon_1, \epsilon_2)$, both $\ge 0$; None is the machine
+            epsilon of the parameters' dtype.
         d: The clipping threshold $d \ge 1$.
         weight_decay: $\lambda \ge 0$, decoupled from the gradient.
         maximize: Whether to climb: the gradient's sign is flipped first.
@@ -66,37 +68,36 @@ def adafactor(
         >>> updates
         Array([26.7512, 26.7512], dtype=float32)
 
-    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors matrices from 128 on only,
-    does not bound the rate by $1 / \sqrt t$, and decays without the learning rate.
+    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
+    and more, does not bound the rate by $1 / \sqrt t$, and decays without the learning
+    rate.
     """
     eps1, eps2 = eps
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
     if eps1 is not None:
         check_not_negative("adafactor", eps1=eps1)
-    tau, threshold = (
-        known_number("adafactor", name, value)
-        for name, value in (("beta2_decay", beta2_decay), ("d", d))
-    )
-    if tau is not None and not tau <= 0.0:
-        raise ValueError(f"adafactor: expected beta2_decay <= 0, got {tau} instead.")
-    if threshold is not None and not threshold >= 1.0:
-        raise ValueError(f"adafactor: expected d >= 1, got {threshold} instead.")
+    tau = known_number("adafactor", "beta2_decay", beta2_decay)
+    if tau is not None:
+        check_range("adafactor", "beta2_decay", tau, most=0)
+    threshold = known_number("adafactor", "d", d)
+    if threshold is not None:
+        check_range("adafactor", "d", threshold, least=1)
 
     def with_eps1(eps1: PyTree) -> optax.GradientTransformation:
-        part = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)
-        return assemble(part, None, maximize=maximize)
+        core = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)
+        return torch_chain(core, None, maximize=maximize)
 
     def update_fn(
         updates: PyTree, state: PyTree, params: PyTree = None
     ) -> tuple[PyTree, PyTree]:
-        # Before half precision is widened: the default depends on the dtype.
+        # Outside the chain, which widens half precision: the default depends on dtype.
         return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
 
     return transformation(with_eps1(None).init, update_fn)
 
 
 class FactoredMoment(NamedTuple):
-    """Second moment of an array of two and more axes, with torch's names."""
+    """Second moment of an array of two or more axes, with torch's names."""
 
     row_var: Array  # like the parameter, but shape[-1] = 1
     col_var: Array  # like the parameter, but shape[-2] = 1
@@ -125,21 +126,23 @@ def _factored(
     ) -> tuple[PyTree, FactoredState]:
         check_params("adafactor", params)
         rate = jnp.asarray(lr_at(lr, state.step), float_dtype())
-        step = advanced(state.step)
+        step = next_step(state.step)
         t = as_float(step)
         weight = t**beta2_decay
         relative_step = jnp.minimum(rate, 1 / jnp.sqrt(t))
         variance = jax.tree.map(
-            lambda g, v: _moved(v, g, like(weight, g)), updates, state.variance
+            lambda g, v: _next_moment(v, g, cast_like(weight, g)),
+            updates,
+            state.variance,
         )
 
         def update(
             g: Array, v: Array | FactoredMoment, p: Array, eps1: Scalar
         ) -> Array:
             unit = g * jax.lax.rsqrt(jnp.maximum(_estimate(v, eps1), eps1 * eps1))
-            size = _at_least(eps2, _rms(p)) * like(relative_step, p)
+            size = _at_least(eps2, _rms(p)) * cast_like(relative_step, p)
             clipped = unit / _at_least(1, _rms(unit) / d)
-            return -size * clipped - like(rate * weight_decay, p) * p
+            return -size * clipped - cast_like(rate * weight_decay, p) * p
 
         updates = jax.tree.map(update, updates, variance, params, eps1)
         return updates, FactoredState(step, variance)
@@ -148,7 +151,7 @@ def _factored(
 
 
 def _eps1(updates: PyTree, eps1: Scalar | None) -> PyTree:
-    """The least second moment's root for each leaf, by default its dtype's epsilon."""
+    """`eps1` for each leaf, by default the epsilon of its dtype."""
     if eps1 is not None:
         return jax.tree.map(lambda g: eps1, updates)
     return jax.tree.map(lambda g: float(jnp.finfo(jnp.result_type(g)).eps), updates)
@@ -163,10 +166,10 @@ def _zero_moment(p: Array) -> Array | FactoredMoment:
     )
 
 
-def _moved(
+def _next_moment(
     moment: Array | FactoredMoment, g: Array, weight: Array
 ) -> Array | FactoredMoment:
-    """The running mean of the squares, `weight` being that of the new ones."""
+    """The running mean of the squares, in which `g` has the given weight."""
     square = g * g
     if isinstance(moment, FactoredMoment):
         news = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
@@ -192,7 +195,7 @@ def _mean(x: Array, axis: int) -> Array:
 
 
 def _at_least(least: Scalar, x: Array) -> Array:
-    """max(least, x) as Python has it: of NaN it is `least`."""
+    """max(least, x), as in Python `least` if x is NaN."""
     return jnp.where(x > least, x, least)
 
 

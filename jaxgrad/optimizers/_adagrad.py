@@ -1,4 +1,4 @@
-"""Adagrad: a rate that shrinks with the gradients it has seen."""
+"""Adagrad: steps that shrink as squared gradients add up."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ import optax
 
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    advanced,
     as_float,
-    assemble,
+    cast_like,
     check_not_negative,
-    like,
+    next_step,
+    torch_chain,
     transformation,
     zero_step,
 )
@@ -65,12 +65,8 @@ def adagrad(
         initial_accumulator_value=initial_accumulator_value,
         eps=eps,
     )
-    return assemble(
-        scale_by_adagrad(lr_decay, initial_accumulator_value, eps),
-        lr,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    core = scale_by_adagrad(lr_decay, initial_accumulator_value, eps)
+    return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)
 
 
 class ScaleByAdagradState(NamedTuple):
@@ -92,16 +88,14 @@ def scale_by_adagrad(
         return ScaleByAdagradState(zero_step(), total)
 
     def update_fn(
-        updates: PyTree,
-        state: ScaleByAdagradState,
-        params: PyTree = None,
+        updates: PyTree, state: ScaleByAdagradState, params: PyTree = None
     ) -> tuple[PyTree, ScaleByAdagradState]:
         del params
         total = jax.tree.map(lambda s, g: s + g * g, state.sum, updates)
         slower = 1.0 + as_float(state.step) * lr_decay
         updates = jax.tree.map(
-            lambda g, s: g / (jnp.sqrt(s) + eps) / like(slower, g), updates, total
+            lambda g, s: g / (jnp.sqrt(s) + eps) / cast_like(slower, g), updates, total
         )
-        return updates, ScaleByAdagradState(advanced(state.step), total)
+        return updates, ScaleByAdagradState(next_step(state.step), total)
 
     return transformation(init_fn, update_fn)

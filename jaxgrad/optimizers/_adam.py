@@ -6,19 +6,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgrad._checks import wrong_value
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Betas,
-    advanced,
-    assemble,
-    bias_correction,
-    check_betas,
-    check_not_negative,
+    cast_like,
     is_array,
-    like,
     transformation,
     zero_step,
     zeros_like,
+)
+from jaxgrad.optimizers._moments import (
+    Betas,
+    bias_correction,
+    moment_chain,
+    next_moments,
 )
 
 
@@ -66,15 +67,9 @@ def adam(
     Torch: `torch.optim.Adam`. `optax.adam` is the same in float64; in float32 its bias
     correction loses three digits.
     """
+    decoupled = decoupled_weight_decay
     return _adam(
-        "adam",
-        lr,
-        betas,
-        eps,
-        weight_decay,
-        amsgrad,
-        maximize=maximize,
-        decoupled=decoupled_weight_decay,
+        "adam", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled=decoupled
     )
 
 
@@ -87,12 +82,12 @@ def adamw(
     *,
     maximize: bool = False,
 ) -> optax.GradientTransformation:
-    r"""AdamW, equal to PyTorch's: Adam whose weights decay beside the gradient.
+    r"""AdamW, equal to PyTorch's: Adam with a decay apart from the gradient.
 
     $$ \theta_t = (1 - \gamma \lambda) \theta_{t-1} - \gamma \cdot
        \text{(Adam's direction)} $$
 
-    The decay enters neither the gradient nor its running means: it is no L2 term.
+    The decay is not an L2 term: it enters neither the gradient nor its running means.
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
@@ -100,7 +95,7 @@ def adamw(
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: $\lambda \ge 0$, the decay per step and learning rate.
         amsgrad: Whether to divide by the largest $v$ so far.
-        maximize: Whether to climb: the gradient's sign is flipped, the decay's not.
+        maximize: Whether to climb: flips the sign of the gradient, not of the decay.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.
@@ -119,14 +114,7 @@ def adamw(
     Torch: `torch.optim.AdamW`. `optax.adamw` decays by 1e-4, PyTorch by 1e-2.
     """
     return _adam(
-        "adamw",
-        lr,
-        betas,
-        eps,
-        weight_decay,
-        amsgrad,
-        maximize=maximize,
-        decoupled=True,
+        "adamw", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled=True
     )
 
 
@@ -143,33 +131,27 @@ def scale_by_adam(
     betas: Betas, eps: Scalar, amsgrad: bool = False
 ) -> optax.GradientTransformation:
     """The ratio of the bias-corrected running means."""
-    beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByAdamState:
         zeros = zeros_like(params)
         return ScaleByAdamState(zero_step(), zeros, zeros, zeros if amsgrad else None)
 
     def update_fn(
-        updates: PyTree,
-        state: ScaleByAdamState,
-        params: PyTree = None,
+        updates: PyTree, state: ScaleByAdamState, params: PyTree = None
     ) -> tuple[PyTree, ScaleByAdamState]:
         del params
-        step = advanced(state.step)
-        exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)
-        exp_avg_sq = optax.tree.update_moment(updates, state.exp_avg_sq, beta2, 2)
+        step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         largest = None
         if amsgrad:
             largest = jax.tree.map(jnp.maximum, state.max_exp_avg_sq, exp_avg_sq)
-        correction1 = bias_correction(beta1, step)
-        correction2 = jnp.sqrt(bias_correction(beta2, step))
-        updates = jax.tree.map(
-            lambda m, v: (
-                m / like(correction1, m) / (jnp.sqrt(v) / like(correction2, v) + eps)
-            ),
-            exp_avg,
-            largest if amsgrad else exp_avg_sq,
-        )
+        correction1 = bias_correction(betas[0], step)
+        correction2 = jnp.sqrt(bias_correction(betas[1], step))
+
+        def direction(m: Array, v: Array) -> Array:
+            root = jnp.sqrt(v) / cast_like(correction2, v)
+            return m / cast_like(correction1, m) / (root + eps)
+
+        updates = jax.tree.map(direction, exp_avg, largest if amsgrad else exp_avg_sq)
         return updates, ScaleByAdamState(step, exp_avg, exp_avg_sq, largest)
 
     return transformation(init_fn, update_fn)
@@ -182,21 +164,21 @@ def _adam(
     eps: Scalar,
     weight_decay: Scalar,
     amsgrad: bool,
-    *,
     maximize: bool,
+    *,
     decoupled: bool,
 ) -> optax.GradientTransformation:
-    check_not_negative(function, lr=lr, eps=eps, weight_decay=weight_decay)
-    check_betas(function, betas)
-    if not all(map(is_array, betas)) and not all(isinstance(b, float) for b in betas):
-        raise ValueError(
-            f"{function}: expected betas to be two floats or two arrays, "
-            f"got {betas} instead."
-        )
-    return assemble(
-        scale_by_adam(betas, eps, amsgrad),
+    core = scale_by_adam(betas, eps, amsgrad)
+    chain = moment_chain(
+        function,
+        core,
         lr,
-        weight_decay=weight_decay,
-        decoupled=decoupled,
+        betas,
+        weight_decay,
         maximize=maximize,
+        decoupled=decoupled,
+        eps=eps,
     )
+    if not all(map(is_array, betas)) and not all(isinstance(b, float) for b in betas):
+        raise wrong_value(function, "betas to be two floats or two arrays", betas)
+    return chain

@@ -7,17 +7,13 @@ import optax
 
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Betas,
-    advanced,
-    assemble,
-    bias_correction,
-    check_betas,
-    check_not_negative,
-    like,
+    cast_like,
+    next_step,
     transformation,
     zero_step,
     zeros_like,
 )
+from jaxgrad.optimizers._moments import Betas, bias_correction, moment_chain
 
 
 def adamax(
@@ -59,10 +55,9 @@ def adamax(
     Torch: `torch.optim.Adamax`. `optax.adamax` is the same in float64; in float32 its
     bias correction loses digits.
     """
-    check_not_negative("adamax", lr=lr, eps=eps, weight_decay=weight_decay)
-    check_betas("adamax", betas)
-    return assemble(
-        scale_by_adamax(betas, eps), lr, weight_decay=weight_decay, maximize=maximize
+    core = scale_by_adamax(betas, eps)
+    return moment_chain(
+        "adamax", core, lr, betas, weight_decay, maximize=maximize, eps=eps
     )
 
 
@@ -83,17 +78,15 @@ def scale_by_adamax(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
         return ScaleByAdamaxState(zero_step(), zeros, zeros)
 
     def update_fn(
-        updates: PyTree,
-        state: ScaleByAdamaxState,
-        params: PyTree = None,
+        updates: PyTree, state: ScaleByAdamaxState, params: PyTree = None
     ) -> tuple[PyTree, ScaleByAdamaxState]:
         del params
-        step = advanced(state.step)
+        step = next_step(state.step)
         exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)
         exp_inf = optax.tree.update_infinity_moment(updates, state.exp_inf, beta2, eps)
         correction = bias_correction(beta1, step)
         updates = jax.tree.map(
-            lambda m, u: m / like(correction, m) / u, exp_avg, exp_inf
+            lambda m, u: m / cast_like(correction, m) / u, exp_avg, exp_inf
         )
         return updates, ScaleByAdamaxState(step, exp_avg, exp_inf)
 

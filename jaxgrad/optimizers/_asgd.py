@@ -8,14 +8,14 @@ import optax
 
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    advanced,
     as_float,
-    assemble,
+    cast_like,
     check_not_negative,
     check_params,
     float_dtype,
-    like,
     lr_at,
+    next_step,
+    torch_chain,
     transformation,
     zero_step,
     zeros_like,
@@ -38,12 +38,12 @@ def asgd(
     $$ \eta_{t+1} = \frac{\gamma}{(1 + \lambda \gamma t)^\alpha}, \quad
        \mu_{t+1} = \frac{1}{\max(1, t - t_0)}, \quad \eta_1 = \gamma, \quad \mu_1 = 1 $$
 
-    The average $\bar\theta$ is what the method is for: it is `ax` in the state,
+    The result of the method is the average $\bar\theta$. It is `ax` in the state:
     `optax.tree.get(state, "ax")`.
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule. As in
-            PyTorch a schedule acts one step late.
+            PyTorch, a schedule acts one step late.
         lambd: $\lambda$, the decay of the weights.
         alpha: $\alpha$, the power of the decay of the rate.
         t0: $t_0$, the step after which to average.
@@ -68,15 +68,11 @@ def asgd(
         Array([-43.198833 ,  -5.7598443], dtype=float32)
 
     Torch: `torch.optim.ASGD`, which rounds eta and mu to float32 unless torch's
-    default dtype is float64. Optax has none.
+    default dtype is float64. Optax has no counterpart.
     """
     check_not_negative("asgd", lr=lr, weight_decay=weight_decay)
-    return assemble(
-        _averaged(lr, lambd, alpha, t0),
-        None,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    core = _averaged(lr, lambd, alpha, t0)
+    return torch_chain(core, None, weight_decay=weight_decay, maximize=maximize)
 
 
 class AveragedState(NamedTuple):
@@ -106,16 +102,18 @@ def _averaged(
         check_params("asgd", params)
         eta, mu = state.eta, state.mu
         updates = jax.tree.map(
-            lambda g, p: -like(eta, g) * (g + lambd * p), updates, params
+            lambda g, p: -cast_like(eta, g) * (g + lambd * p), updates, params
         )
         ax = jax.tree.map(
-            lambda a, p, u: jnp.where(mu == 1, p + u, a + like(mu, a) * (p + u - a)),
+            lambda a, p, u: jnp.where(
+                mu == 1, p + u, a + cast_like(mu, a) * (p + u - a)
+            ),
             state.ax,
             params,
             updates,
         )
         rate = jnp.asarray(lr_at(lr, state.step), float_dtype())
-        step = advanced(state.step)
+        step = next_step(state.step)
         t = as_float(step)
         eta = rate / (1 + lambd * rate * t) ** alpha
         mu = 1 / jnp.maximum(1, t - t0)

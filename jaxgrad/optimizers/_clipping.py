@@ -1,4 +1,4 @@
-"""Clipping of gradients, to be chained in front of an optimizer.
+"""Clipping of gradients, chained in front of an optimizer.
 
 `optax.chain(clip_grad_norm(1.0), adam(1e-3))` is what a PyTorch loop does between
 `backward()` and `step()`.
@@ -11,7 +11,7 @@ import jax.core
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._checks import check_floating
+from jaxgrad._checks import check_floating, wrong_value
 from jaxgrad._numerics import largest, smallest, widened
 from jaxgrad._types import Array, PyTree, Scalar
 from jaxgrad.optimizers._common import transformation
@@ -28,11 +28,11 @@ def clip_grad_norm(
 
     Args:
         max_norm: The largest norm, in the gradient's unit.
-        norm_type: The p of the norm: 2, 1, `math.inf`, any other.
-        error_if_nonfinite: Whether a norm that is NaN or infinite is an error. Where
-            the norm is concrete it raises; under `jax.jit`, where it cannot, every
-            gradient becomes NaN. Otherwise, as in PyTorch, a NaN norm makes every
-            gradient NaN, an infinite one makes the finite gradients 0.
+        norm_type: The p of the norm: 2, 1, `math.inf` or another number.
+        error_if_nonfinite: Whether a NaN or infinite norm is an error. A concrete norm
+            raises; under `jax.jit`, which cannot raise, every gradient becomes NaN.
+            If False, as in PyTorch a NaN norm makes every gradient NaN, and an
+            infinite norm makes the finite gradients 0.
 
     Returns:
         An `optax.GradientTransformation` without state.
@@ -45,20 +45,18 @@ def clip_grad_norm(
         >>> clip.update(jnp.array([3.0, 4.0]), clip.init(None))[0]
         Array([0.5999999 , 0.79999983], dtype=float32)
 
-    Torch: `torch.nn.utils.clip_grad_norm_`. `optax.clip_by_global_norm` has no 1e-6,
-    and the 2-norm only.
+    Torch: `torch.nn.utils.clip_grad_norm_`. `optax.clip_by_global_norm` adds no 1e-6
+    and has only the 2-norm.
     """
 
     def update_fn(
-        updates: PyTree,
-        state: optax.EmptyState,
-        params: PyTree = None,
+        updates: PyTree, state: optax.EmptyState, params: PyTree = None
     ) -> tuple[PyTree, optax.EmptyState]:
         del params
         norm = get_total_norm(updates, norm_type)
         factor = jnp.minimum(max_norm / (norm + 1e-6), 1.0)
         if error_if_nonfinite:
-            factor = _refused(factor, norm)
+            factor = _checked(factor, norm)
         updates = jax.tree.map(
             lambda g: (widened(g) * factor.astype(widened(g).dtype)).astype(g.dtype),
             updates,
@@ -88,11 +86,11 @@ def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
 
 
 def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
-    """The p-norm of all entries of a pytree of gradients, at least in float32.
+    """The p-norm of all entries of a pytree of gradients, in float32 or wider.
 
     Args:
         gradients: A pytree of floating arrays.
-        norm_type: The p of the norm: 2, 1, `math.inf`, any other.
+        norm_type: The p of the norm: 2, 1, `math.inf` or another number.
 
     Returns:
         A scalar, in the widest dtype of the gradients; 0 for no gradients.
@@ -123,11 +121,9 @@ def _norm(vector: Array, norm_type: float) -> Array:
     return jnp.linalg.norm(vector, ord=norm_type)
 
 
-def _refused(factor: Array, norm: Array) -> Array:
-    """`factor`, NaN for a norm that is not finite; ValueError if that is known."""
+def _checked(factor: Array, norm: Array) -> Array:
+    """`factor`, or NaN if the norm is not finite; ValueError if that is known."""
     finite = jnp.isfinite(norm)
     if not isinstance(finite, jax.core.Tracer) and not finite:
-        raise ValueError(
-            f"clip_grad_norm: expected gradients of a finite norm, got {norm} instead."
-        )
+        raise wrong_value("clip_grad_norm", "gradients of a finite norm", norm)
     return jnp.where(finite, factor, jnp.nan)

@@ -1,15 +1,15 @@
-"""What torch's optimizers share: the order of the parts, the checks, the scalars.
+"""What torch's optimizers share: the chain around their cores, checks, scalars.
 
-Every optimizer is the same chain around its own part: flip the gradient
-(`maximize`), add the decayed weights (`weight_decay`), the part, the decayed weights
-here instead if they are decoupled, times -lr. Scalars that depend on the step are
-computed without cancellation, so that float32 loses no digits where torch uses
-Python's doubles; half precision is computed in float32 and stored as it came.
+`torch_chain` puts every optimizer's own core between the same links: flip the gradient
+(`maximize`), add the decayed weights (`weight_decay`), the core, add the decayed
+weights here instead if they are decoupled, multiply by -lr. Scalars that depend on the
+step are computed without cancellation, so that float32 loses no digits where torch uses
+Python's doubles. Half precision is computed in float32 and stored in its own dtype.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,27 +17,25 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgrad._checks import check_range
+from jaxgrad._checks import check_range, wrong_value
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PyTree, Scalar, ScalarOrSchedule
 
-Betas: TypeAlias = tuple[Scalar, Scalar]
 
-
-def assemble(
-    part: optax.GradientTransformation | None,
+def torch_chain(
+    core: optax.GradientTransformation | None,
     lr: ScalarOrSchedule | None,
     *,
     weight_decay: Scalar = 0.0,
     decoupled: bool = False,
     maximize: bool = False,
 ) -> optax.GradientTransformation:
-    """The chain around `part`; `lr` is None if the part has applied it itself."""
+    """Torch's chain around `core`; `lr` is None if the core multiplies by it itself."""
     decay = None if is_zero(weight_decay) else optax.add_decayed_weights(weight_decay)
     links = (
         optax.scale(-1.0) if maximize else None,
         None if decoupled else decay,
-        part,
+        core,
         decay if decoupled else None,
         None if lr is None else scale_by_lr(lr),
     )
@@ -45,14 +43,14 @@ def assemble(
 
 
 def scale_by_lr(lr: ScalarOrSchedule) -> optax.GradientTransformation:
-    """Times -lr; an array is cast to each leaf's dtype, as a schedule's value is."""
+    """Multiply by -lr; like a schedule's value, an array takes each leaf's dtype."""
     if is_array(lr):
         return optax.scale_by_learning_rate(lambda step: lr_at(lr, step))
     return optax.scale_by_learning_rate(lr)
 
 
 def lr_at(lr: ScalarOrSchedule, step: ArrayLike) -> ArrayLike:
-    """The learning rate of the update that follows `step` others."""
+    """The learning rate of the update after `step` earlier ones."""
     if callable(lr):
         return lr(step)
     return jnp.reshape(lr, ()) if is_array(lr) else lr
@@ -61,7 +59,7 @@ def lr_at(lr: ScalarOrSchedule, step: ArrayLike) -> ArrayLike:
 def at_least_float32(
     inner: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-    """`inner`, computed in float32 for half precision; dtypes stay as they came."""
+    """`inner`, computed in float32 for half precision; results keep their dtypes."""
 
     def init_fn(params: PyTree) -> PyTree:
         # A Python number is weakly typed: the state would change its type, and the
@@ -78,7 +76,7 @@ def at_least_float32(
             new_updates, new_state = inner.update(
                 _widened(updates), _widened(state), _widened(params)
             )
-        return _cast_like(new_updates, updates), _cast_like(new_state, state)
+        return _cast_to(new_updates, updates), _cast_to(new_state, state)
 
     return transformation(init_fn, update_fn)
 
@@ -86,7 +84,7 @@ def at_least_float32(
 def transformation(
     init_fn: Callable[..., Any], update_fn: Callable[..., Any]
 ) -> optax.GradientTransformation:
-    """The pair as Optax's type, whatever the type of its state."""
+    """An `optax.GradientTransformation`, for any type of state."""
     return optax.GradientTransformation(init_fn, update_fn)
 
 
@@ -95,19 +93,14 @@ def zero_step() -> Array:
     return jnp.zeros([], jnp.int32)
 
 
-def advanced(step: Array) -> Array:
-    """The step counter after one more update; it never overflows."""
+def next_step(step: Array) -> Array:
+    """The step counter after one more update; it stops before it would overflow."""
     return step + (step < jnp.iinfo(step.dtype).max).astype(step.dtype)
 
 
 def zeros_like(params: PyTree) -> PyTree:
     """Zeros in the shapes and dtypes of `params`."""
     return jax.tree.map(jnp.zeros_like, params)
-
-
-def bias_correction(decay: Scalar, step: Array) -> Array:
-    """1 - decay**step without the cancellation that costs float32 three digits."""
-    return -jnp.expm1(as_float(step) * log(decay))
 
 
 def log(x: Scalar) -> Scalar:
@@ -118,7 +111,7 @@ def log(x: Scalar) -> Scalar:
 
 
 def as_float(step: ArrayLike) -> Array:
-    """`step` in the widest floating dtype that this configuration computes in."""
+    """`step` in the widest floating dtype of this configuration."""
     return jnp.asarray(step, float_dtype())
 
 
@@ -127,59 +120,48 @@ def float_dtype() -> DTypeLike:
     return jnp.result_type(float)
 
 
-def like(scalar: ArrayLike, leaf: Array) -> Array:
+def cast_like(scalar: ArrayLike, leaf: Array) -> Array:
     """`scalar` in the dtype of `leaf`."""
     return jnp.asarray(scalar, leaf.dtype)
 
 
 def check_params(function: str, params: PyTree) -> None:
-    """ValueError if an update that depends on the parameters does not get them."""
+    """ValueError if `params` is None; for updates that depend on the parameters."""
     if params is None:
-        raise ValueError(
-            f"{function}: expected update(updates, state, params), since the update "
-            "depends on the parameters, got params=None instead."
+        raise wrong_value(
+            function,
+            "update(updates, state, params), since it depends on the parameters",
+            "params=None",
         )
 
 
 def check_not_negative(function: str, **values: ScalarOrSchedule) -> None:
-    """ValueError if a value that is known is no single number >= 0."""
+    """ValueError if a known value is negative, or not a single number."""
     for argument, value in values.items():
         known = known_number(function, argument, value)
         if known is not None:
             check_range(function, argument, known, least=0.0)
 
 
-def check_betas(function: str, betas: Betas) -> None:
-    """ValueError unless both betas lie in [0, 1)."""
-    for index, beta in enumerate(betas):
-        known = known_number(function, f"betas[{index}]", beta)
-        if known is not None and not 0.0 <= known < 1.0:
-            raise ValueError(
-                f"{function}: expected betas[{index}] in [0, 1), got {known} instead."
-            )
-
-
 def known_number(function: str, argument: str, value: ScalarOrSchedule) -> float | None:
-    """`value` as a float, or None for a schedule and for what is still traced."""
+    """`value` as a float, or None for a schedule or a traced value."""
     if callable(value):
         return None
     if np.size(value) != 1:
-        raise ValueError(
-            f"{function}: expected {argument} to be a single number, "
-            f"got shape {np.shape(value)} instead."
-        )
+        what = f"{argument} to be a single number"
+        raise wrong_value(function, what, f"shape {np.shape(value)}")
     if isinstance(value, Tracer):
         return None
     return float(np.asarray(value).reshape(()))
 
 
 def is_array(x: object) -> bool:
-    """Whether `x` is an array, whose value must not steer Python: it may be traced."""
+    """Whether `x` is an array, on which Python must not branch: it may be traced."""
     return isinstance(x, jax.Array | np.ndarray)
 
 
 def is_zero(x: Scalar) -> bool:
-    """Whether `x` is the number 0; an array's value might change between updates."""
+    """Whether `x` is the Python number 0; an array may change between updates."""
     return not is_array(x) and bool(x == 0)
 
 
@@ -187,7 +169,7 @@ def _widened(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: widened(jnp.asarray(x)), tree)
 
 
-def _cast_like(tree: PyTree, reference: PyTree) -> PyTree:
+def _cast_to(tree: PyTree, reference: PyTree) -> PyTree:
     return jax.tree.map(
         lambda x, r: jnp.asarray(x).astype(jnp.result_type(r)), tree, reference
     )

@@ -1,6 +1,6 @@
-"""PyTorch's learning-rate schedulers that go up and down, once or again and again.
+"""PyTorch's learning-rate schedulers that go up and down, once or repeatedly.
 
-Schedules as in `_schedules`, which holds those that only fall or rise.
+`_schedules` holds those that only fall or only rise.
 """
 
 import math
@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._checks import check_choice, check_int, check_range
+from jaxgrad._checks import check_choice, check_int, check_range, wrong_value
 from jaxgrad._types import Array, ArrayLike, Scalar
 from jaxgrad.optimizers._common import as_float
 from jaxgrad.optimizers._schedules import line, passed, power_of
@@ -44,12 +44,12 @@ def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.S
 def cosine_annealing_warm_restarts(
     lr: Scalar, T_0: int, T_mult: int = 1, eta_min: float = 0.0
 ) -> optax.Schedule:
-    """Half a cosine from `lr` towards `eta_min`, again and again from the start.
+    """Half a cosine from `lr` towards `eta_min`, restarted at every cycle.
 
     Args:
         lr: The rate at every restart.
         T_0: Steps of the first cycle.
-        T_mult: By how much each cycle is longer than the one before.
+        T_mult: The length of a cycle over that of the one before.
         eta_min: The rate at the end of a cycle.
 
     Raises:
@@ -90,7 +90,7 @@ def one_cycle_lr(
 ) -> optax.Schedule:
     """Up to `max_lr` and down to almost nothing, once.
 
-    The momentum, which PyTorch cycles by default, stays as it is here.
+    The momentum, which PyTorch cycles by default, is not changed.
 
     Args:
         max_lr: The rate at the top.
@@ -101,16 +101,17 @@ def one_cycle_lr(
         anneal_strategy: "cos" or "linear".
         div_factor: `max_lr` over the rate at the start.
         final_div_factor: The rate at the start over that at the end.
-        three_phase: Whether to go down to the start as slowly as up, then further.
+        three_phase: Whether the way down is first as slow as the way up, to the rate at
+            the start, then goes further.
 
     Returns:
         The schedule. Past the cycle it keeps its last value, where PyTorch goes on
         along the curve for one step, even below 0, and then raises.
 
     Raises:
-        TypeError, ValueError: If no length is given or it is no int >= 1, `pct_start`
-            is outside [0, 1] or gives the way up no length, or `anneal_strategy` is
-            unknown.
+        TypeError, ValueError: If no length is given or it is not an int >= 1,
+            `pct_start` is outside [0, 1] or leaves no steps for the way up, or
+            `anneal_strategy` is unknown.
 
     Examples:
         >>> schedule = one_cycle_lr(1.0, total_steps=10)
@@ -131,9 +132,10 @@ def one_cycle_lr(
         ends.insert(1, 2 * pct_start * total - 2)
         rates.insert(2, initial)
     if top == 0:
-        raise ValueError(
-            "one_cycle_lr: expected pct_start that gives the way up a length, got "
-            f"{pct_start} of {total} steps instead."
+        raise wrong_value(
+            "one_cycle_lr",
+            "pct_start that gives the way up a length",
+            f"{pct_start} of {total} steps",
         )
     starts = [0.0, *ends[:-1]]
     # A later phase without steps is never reached.
@@ -158,9 +160,9 @@ def cyclic_lr(
     mode: str = "triangular",
     gamma: float = 1.0,
 ) -> optax.Schedule:
-    """Up and down between two rates, again and again.
+    """Up and down between two rates, repeatedly.
 
-    The momentum, which PyTorch cycles by default, stays as it is here.
+    The momentum, which PyTorch cycles by default, is not changed.
 
     Args:
         base_lr: The lowest rate.
@@ -172,7 +174,8 @@ def cyclic_lr(
         gamma: See `mode`.
 
     Raises:
-        TypeError, ValueError: If `mode` is unknown or a number of steps is no int >= 1.
+        TypeError, ValueError: If `mode` is unknown, or a number of steps is not an
+            int >= 1.
 
     Examples:
         >>> [float(cyclic_lr(1.0, 3.0, 2)(count)) for count in (0, 1, 2, 4)]
@@ -206,7 +209,7 @@ def _cosine(start: Scalar, end: Scalar, share: Array) -> Array:
 
 
 def _cycles(first: int, factor: int) -> tuple[list[int], list[int]]:
-    """Starts and lengths of the growing cycles within 32-bit step numbers."""
+    """Starts and lengths of the growing cycles, up to the last 32-bit step number."""
     starts, lengths = [0], [first]
     while factor > 1 and starts[-1] + lengths[-1] < 2**31:
         starts.append(starts[-1] + lengths[-1])
@@ -221,10 +224,8 @@ def _total_steps(
         check_int("one_cycle_lr", "total_steps", total_steps, least=1)
         return total_steps
     if epochs is None or steps_per_epoch is None:
-        raise ValueError(
-            "one_cycle_lr: expected total_steps, or epochs and steps_per_epoch, "
-            "got neither instead."
-        )
+        what = "total_steps, or epochs and steps_per_epoch"
+        raise wrong_value("one_cycle_lr", what, "neither")
     check_int("one_cycle_lr", "epochs", epochs, least=1)
     check_int("one_cycle_lr", "steps_per_epoch", steps_per_epoch, least=1)
     return epochs * steps_per_epoch

@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix is made orthogonal."""
+"""Muon: the momentum matrix is made orthogonal."""
 
 import math
 from typing import NamedTuple
@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._checks import check_choice
+from jaxgrad._checks import check_choice, wrong_value
 from jaxgrad._types import Array, ArrayLike, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    assemble,
+    cast_like,
     check_not_negative,
     known_number,
-    like,
+    torch_chain,
     transformation,
     zeros_like,
 )
@@ -45,19 +45,19 @@ def muon(
         momentum: $\mu \ge 0$.
         nesterov: Whether to look ahead by the momentum; else NS takes $B_t$.
         ns_coefficients: $(a, b, c)$.
-        eps: The least norm to divide by.
+        eps: The smallest norm to divide by.
         ns_steps: The number of Newton-Schulz steps, below 100.
-        adjust_lr_fn: The factor beside $\gamma$: "original" or None for the one above,
+        adjust_lr_fn: The factor of $\gamma$: "original" or None for the one above,
             "match_rms_adamw" for $0.2 \sqrt{\max(\text{rows}, \text{columns})}$.
 
     Returns:
         An `optax.GradientTransformation` for matrices only; needs `params` if there is
-        weight decay. Combine it with another for the rest by `optax.partition`.
+        weight decay. Give the other parameters another optimizer by `optax.partition`.
 
     Raises:
         ValueError: If `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
-            100 or more, `ns_coefficients` are not three, `adjust_lr_fn` is unknown or,
-            on `init`, if a parameter is no matrix.
+            100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is
+            unknown or, on `init`, if a parameter is not a matrix.
 
     Examples:
         >>> optimizer = muon(lr=1.0, weight_decay=0.0)
@@ -67,20 +67,18 @@ def muon(
         Array([ True,  True], dtype=bool)
 
     Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
-    parameters, does not decay and treats vectors by AdamW.
+    parameters, does not decay and updates vectors by AdamW.
     """
     check_not_negative("muon", lr=lr, momentum=momentum, weight_decay=weight_decay)
     if adjust_lr_fn is not None:
         check_choice("muon", "adjust_lr_fn", adjust_lr_fn, tuple(_RATIOS))
     if len(ns_coefficients) != 3:
-        raise ValueError(
-            "muon: expected ns_coefficients to be three numbers, "
-            f"got {len(ns_coefficients)} instead."
-        )
+        count = len(ns_coefficients)
+        raise wrong_value("muon", "ns_coefficients to be three numbers", count)
     steps = known_number("muon", "ns_steps", ns_steps)
     if steps is not None and steps >= 100:
-        raise ValueError(f"muon: expected ns_steps < 100, got {ns_steps} instead.")
-    return assemble(
+        raise wrong_value("muon", "ns_steps < 100", ns_steps)
+    return torch_chain(
         _orthogonal_momentum(
             momentum,
             nesterov,
@@ -111,9 +109,7 @@ def _orthogonal_momentum(
     def init_fn(params: PyTree) -> MuonState:
         for p in jax.tree.leaves(params):
             if p.ndim != 2:
-                raise ValueError(
-                    f"muon: expected matrices only, got shape {p.shape} instead."
-                )
+                raise wrong_value("muon", "matrices only", f"shape {p.shape}")
         return MuonState(zeros_like(params))
 
     def update_fn(
@@ -121,12 +117,10 @@ def _orthogonal_momentum(
     ) -> tuple[PyTree, MuonState]:
         del params
         buffer = optax.tree.update_moment(updates, state.momentum_buffer, momentum, 1)
-        if nesterov:
-            updates = optax.tree.update_moment(updates, buffer, momentum, 1)
-        else:
-            updates = buffer
+        ahead = optax.tree.update_moment(updates, buffer, momentum, 1)
         updates = jax.tree.map(
-            lambda x: ratio(*x.shape) * orthogonalized(x).astype(x.dtype), updates
+            lambda x: ratio(*x.shape) * orthogonalized(x).astype(x.dtype),
+            ahead if nesterov else buffer,
         )
         return updates, MuonState(buffer)
 
@@ -139,11 +133,11 @@ def newton_schulz(
     steps: Scalar,
     eps: Scalar,
 ) -> Array:
-    """`x` with its singular values near 1, rounded to bfloat16 where torch does."""
+    """`x` with singular values near 1, rounded to bfloat16 where torch rounds."""
     a, b, c = coefficients
     tall = x.shape[0] > x.shape[1]
     x = _rounded((x.T if tall else x).astype(jnp.float32))
-    x = _rounded(x / _rounded(jnp.maximum(jnp.sqrt(jnp.sum(x * x)), like(eps, x))))
+    x = _rounded(x / _rounded(jnp.maximum(jnp.sqrt(jnp.sum(x * x)), cast_like(eps, x))))
 
     def step(_: ArrayLike, x: Array) -> Array:
         gram = _rounded(_product(x, x.T))
@@ -161,5 +155,5 @@ def _product(x: Array, y: Array) -> Array:
 
 
 def _rounded(x: Array) -> Array:
-    # Not by casts there and back: the compiler removes them.
+    # A cast to bfloat16 and back would be removed by the compiler.
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)

@@ -8,19 +8,20 @@ import optax
 
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Betas,
-    advanced,
     as_float,
-    assemble,
-    bias_correction,
-    check_betas,
-    check_not_negative,
+    cast_like,
     float_dtype,
-    like,
     log,
+    next_step,
     transformation,
     zero_step,
     zeros_like,
+)
+from jaxgrad.optimizers._moments import (
+    Betas,
+    bias_correction,
+    moment_chain,
+    next_moments,
 )
 
 
@@ -68,25 +69,21 @@ def nadam(
 
     Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
     """
-    check_not_negative(
+    return moment_chain(
         "nadam",
-        lr=lr,
-        eps=eps,
-        weight_decay=weight_decay,
-        momentum_decay=momentum_decay,
-    )
-    check_betas("nadam", betas)
-    return assemble(
         scale_by_nadam(betas, eps, momentum_decay),
         lr,
-        weight_decay=weight_decay,
-        decoupled=decoupled_weight_decay,
+        betas,
+        weight_decay,
         maximize=maximize,
+        decoupled=decoupled_weight_decay,
+        eps=eps,
+        momentum_decay=momentum_decay,
     )
 
 
 class ScaleByNadamState(NamedTuple):
-    """State of NAdam, with torch's names but for `momentum_correction`."""
+    """State of NAdam, with torch's names except `momentum_correction`."""
 
     step: Array  # shape=(), dtype=int32
     momentum_correction: Array  # shape=(): 1 - mu_1 ... mu_t, 1 - torch's mu_product
@@ -102,39 +99,31 @@ def scale_by_nadam(
 
     def init_fn(params: PyTree) -> ScaleByNadamState:
         zeros = zeros_like(params)
-        return ScaleByNadamState(
-            zero_step(), jnp.zeros([], float_dtype()), zeros, zeros
-        )
+        correction = jnp.zeros([], float_dtype())
+        return ScaleByNadamState(zero_step(), correction, zeros, zeros)
 
-    def lack(step: Array) -> Array:
-        """1 - mu without cancellation."""
+    def one_minus_mu(step: Array) -> Array:
         t = as_float(step)
         return (1 - beta1) + beta1 * 0.5 * jnp.exp(t * momentum_decay * log(0.96))
 
     def update_fn(
-        updates: PyTree,
-        state: ScaleByNadamState,
-        params: PyTree = None,
+        updates: PyTree, state: ScaleByNadamState, params: PyTree = None
     ) -> tuple[PyTree, ScaleByNadamState]:
         del params
-        step = advanced(state.step)
-        exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)
-        exp_avg_sq = optax.tree.update_moment(updates, state.exp_avg_sq, beta2, 2)
-        # 1 - P mu = (1 - mu) + (1 - P) mu: a sum of positive numbers.
-        now, ahead = lack(step), lack(advanced(step))
+        step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
+        # 1 - P mu = (1 - mu) + (1 - P) mu: a sum of positive numbers, which does not
+        # cancel.
+        now, ahead = one_minus_mu(step), one_minus_mu(next_step(step))
         correction = now + state.momentum_correction * (1 - now)
         of_gradient = now / correction
         of_mean = (1 - ahead) / (ahead + correction * (1 - ahead))
         correction2 = bias_correction(beta2, step)
-        updates = jax.tree.map(
-            lambda g, m, v: (
-                (like(of_gradient, g) * g + like(of_mean, g) * m)
-                / (jnp.sqrt(v / like(correction2, v)) + eps)
-            ),
-            updates,
-            exp_avg,
-            exp_avg_sq,
-        )
+
+        def direction(g: Array, m: Array, v: Array) -> Array:
+            mean = cast_like(of_gradient, g) * g + cast_like(of_mean, g) * m
+            return mean / (jnp.sqrt(v / cast_like(correction2, v)) + eps)
+
+        updates = jax.tree.map(direction, updates, exp_avg, exp_avg_sq)
         return updates, ScaleByNadamState(step, correction, exp_avg, exp_avg_sq)
 
     return transformation(init_fn, update_fn)

@@ -1,4 +1,4 @@
-"""RAdam: Adam that waits until its second moment can be trusted."""
+"""RAdam: Adam that does not divide by the second moment until it is reliable."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,19 @@ import optax
 
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    Betas,
-    advanced,
     as_float,
-    assemble,
-    bias_correction,
-    check_betas,
-    check_not_negative,
+    cast_like,
     float_dtype,
-    like,
     log,
     transformation,
     zero_step,
     zeros_like,
+)
+from jaxgrad.optimizers._moments import (
+    Betas,
+    bias_correction,
+    moment_chain,
+    next_moments,
 )
 
 
@@ -70,14 +70,15 @@ def radam(
     Torch: `torch.optim.RAdam`. `optax.radam` also rectifies at rho = 5, adds eps after
     the bias correction, and loses digits of rho in float32.
     """
-    check_not_negative("radam", lr=lr, eps=eps, weight_decay=weight_decay)
-    check_betas("radam", betas)
-    return assemble(
+    return moment_chain(
+        "radam",
         scale_by_radam(betas, eps),
         lr,
-        weight_decay=weight_decay,
-        decoupled=decoupled_weight_decay,
+        betas,
+        weight_decay,
         maximize=maximize,
+        decoupled=decoupled_weight_decay,
+        eps=eps,
     )
 
 
@@ -90,7 +91,7 @@ class ScaleByRadamState(NamedTuple):
 
 
 def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
-    """Adam's ratio times the rectification, or the mean alone before it."""
+    """Adam's ratio times the rectification; the mean alone while rho <= 5."""
     beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByRadamState:
@@ -98,22 +99,18 @@ def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
         return ScaleByRadamState(zero_step(), zeros, zeros)
 
     def update_fn(
-        updates: PyTree,
-        state: ScaleByRadamState,
-        params: PyTree = None,
+        updates: PyTree, state: ScaleByRadamState, params: PyTree = None
     ) -> tuple[PyTree, ScaleByRadamState]:
         del params
-        step = advanced(state.step)
-        exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)
-        exp_avg_sq = optax.tree.update_moment(updates, state.exp_avg_sq, beta2, 2)
+        step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         rho = _average_length(beta2, step)
         rectification = _rectification(beta2, rho)
         correction1 = bias_correction(beta1, step)
         correction2 = jnp.sqrt(bias_correction(beta2, step))
 
         def direction(m: Array, v: Array) -> Array:
-            factor = like(rectification * correction2, v) / (jnp.sqrt(v) + eps)
-            return m / like(correction1, m) * jnp.where(rho > 5.0, factor, 1)
+            factor = cast_like(rectification * correction2, v) / (jnp.sqrt(v) + eps)
+            return m / cast_like(correction1, m) * jnp.where(rho > 5.0, factor, 1)
 
         updates = jax.tree.map(direction, exp_avg, exp_avg_sq)
         return updates, ScaleByRadamState(step, exp_avg, exp_avg_sq)
@@ -122,11 +119,11 @@ def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
 
 
 def _average_length(beta2: Scalar, step: Array) -> Array:
-    r"""$\rho_t$, the length of the average behind $v_t$, without cancellation.
+    r"""$\rho_t$, the number of gradients averaged in $v_t$, without cancellation.
 
-    While $\beta_2^t$ is near 1 the defining difference loses digits. With
-    $\lambda = -\log \beta_2$ and $L(z) = \coth z - 1/z$ it is
-    $t + L(\lambda / 2) - t L(t \lambda / 2)$, where nothing large cancels.
+    While $\beta_2^t$ is near 1, the difference that defines it loses digits. With
+    $\lambda = -\log \beta_2$ and $L(z) = \coth z - 1/z$ it equals
+    $t + L(\lambda / 2) - t L(t \lambda / 2)$, which cancels only small terms.
     """
     t = as_float(step)
     rate = jnp.asarray(-log(beta2), float_dtype())
@@ -142,7 +139,7 @@ def _langevin(z: Array) -> Array:
 
 
 def _rectification(beta2: Scalar, rho: Array) -> Array:
-    # Only rho > 5 is used; the bounds keep the root real before.
+    # The caller uses the result for rho > 5 only; the bounds keep the root real below.
     rho = jnp.maximum(rho, 5.0)
     limit = jnp.maximum((1 + beta2) / (1 - beta2), 5.0)
     return jnp.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))

@@ -3,7 +3,7 @@
 import optax
 
 from jaxgrad._types import Scalar, ScalarOrSchedule
-from jaxgrad.optimizers._common import assemble, check_not_negative, is_zero
+from jaxgrad.optimizers._common import check_not_negative, is_zero, torch_chain
 
 
 def rmsprop(
@@ -31,7 +31,7 @@ def rmsprop(
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         momentum: $\mu \ge 0$.
-        centered: Whether to divide by the standard deviation. As in PyTorch the
+        centered: Whether to divide by the standard deviation. As in PyTorch, the
             update is NaN where rounding makes the variance negative.
         maximize: Whether to climb: the gradient's sign is flipped first.
 
@@ -49,9 +49,9 @@ def rmsprop(
         >>> optax.apply_updates(params, updates)
         Array([-65.,   0.], dtype=float32)
 
-    Torch: `torch.optim.RMSprop`. `optax.rmsprop` has alpha = 0.9, eps inside the root,
-    and multiplies by the learning rate before the momentum, which differs under a
-    schedule.
+    Torch: `torch.optim.RMSprop`. `optax.rmsprop` has alpha = 0.9 and eps inside the
+    root. It multiplies by the learning rate before the momentum, which gives other
+    results under a schedule.
     """
     check_not_negative(
         "rmsprop",
@@ -62,7 +62,7 @@ def rmsprop(
         momentum=momentum,
     )
     scale = optax.scale_by_stddev if centered else optax.scale_by_rms
-    part = scale(alpha, eps, eps_in_sqrt=False)  # pyright: ignore
+    core = scale(alpha, eps, eps_in_sqrt=False)  # pyright: ignore
     if not is_zero(momentum):
-        part = optax.chain(part, optax.trace(momentum))  # pyright: ignore
-    return assemble(part, lr, weight_decay=weight_decay, maximize=maximize)
+        core = optax.chain(core, optax.trace(momentum))  # pyright: ignore
+    return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)

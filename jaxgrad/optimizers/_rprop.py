@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgrad._checks import wrong_value
 from jaxgrad._numerics import sign
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
-    assemble,
+    cast_like,
     check_not_negative,
     known_number,
-    like,
     lr_at,
+    torch_chain,
     transformation,
     zero_step,
     zeros_like,
@@ -31,15 +32,15 @@ def rprop(
 ) -> optax.GradientTransformation:
     r"""Resilient backpropagation, equal to PyTorch's.
 
-    Each parameter has its own step size, `lr` at first. It grows by $\eta_+$ while the
-    gradient keeps its sign; where the sign changes it shrinks by $\eta_-$, and the
-    parameter rests for that step. Then
+    Each parameter has its own step size, `lr` at first. While the gradient keeps its
+    sign, the size is multiplied by $\eta_+$. When the sign changes, the size is
+    multiplied by $\eta_-$ and the parameter does not move in that step. Then
 
     $$ \theta_t = \theta_{t-1} - \text{sign}(g_t) \, \text{step size}_t $$
 
     Args:
-        lr: The first step size, $\ge 0$: a number or an Optax schedule, of which, as in
-            PyTorch, only the first value is used.
+        lr: The first step size, $\ge 0$: a number or an Optax schedule. As in
+            PyTorch, only the first value of a schedule is used.
         etas: $(\eta_-, \eta_+)$ with $0 < \eta_- < 1 < \eta_+$.
         step_sizes: The smallest and the largest step size, in the parameters' unit.
         maximize: Whether to climb: the gradient's sign is flipped first.
@@ -48,7 +49,7 @@ def rprop(
         An `optax.GradientTransformation`.
 
     Raises:
-        ValueError: If `lr` is negative or `etas` are not on both sides of 1.
+        ValueError: If `lr` is negative or not 0 < $\eta_-$ < 1 < $\eta_+$.
 
     Examples:
         >>> optimizer = rprop(lr=1.0)
@@ -59,22 +60,20 @@ def rprop(
         >>> updates
         Array([1.44, 1.44], dtype=float32)
 
-    Torch: `torch.optim.Rprop`, in which, as here, a parameter rests where its gradient
-    is NaN. `optax.rprop` applies every step one update late.
+    Torch: `torch.optim.Rprop`. In both, a parameter with a NaN gradient does not move.
+    `optax.rprop` applies every step one update late.
     """
     check_not_negative("rprop", lr=lr)
     shrink, grow = (known_number("rprop", "etas", eta) for eta in etas)
     if shrink is not None and grow is not None and not 0.0 < shrink < 1.0 < grow:
-        raise ValueError(
-            f"rprop: expected etas with 0 < etas[0] < 1 < etas[1], got {etas} instead."
-        )
-    return assemble(_resilient(lr, etas, step_sizes), 1.0, maximize=maximize)
+        raise wrong_value("rprop", "etas with 0 < etas[0] < 1 < etas[1]", etas)
+    return torch_chain(_resilient(lr, etas, step_sizes), 1.0, maximize=maximize)
 
 
 class ResilientState(NamedTuple):
     """State of Rprop, with torch's names."""
 
-    prev: PyTree  # like the parameters: the last gradient, 0 after a rest
+    prev: PyTree  # like the parameters: the last gradient, 0 if it was not applied
     step_size: PyTree  # like the parameters
 
 
@@ -87,9 +86,7 @@ def _resilient(
         return ResilientState(zeros_like(params), sizes)
 
     def update_fn(
-        updates: PyTree,
-        state: ResilientState,
-        params: PyTree = None,
+        updates: PyTree, state: ResilientState, params: PyTree = None
     ) -> tuple[PyTree, ResilientState]:
         del params
         agreement = jax.tree.map(jnp.multiply, updates, state.prev)
@@ -106,6 +103,6 @@ def _resilient(
 
 
 def _resized(agreement: Array, size: Array, etas: Pair, step_sizes: Pair) -> Array:
-    shrink, grow = (like(eta, size) for eta in etas)
+    shrink, grow = (cast_like(eta, size) for eta in etas)
     factor = jnp.where(agreement > 0, grow, jnp.where(agreement < 0, shrink, 1))
-    return jnp.clip(size * factor, *(like(bound, size) for bound in step_sizes))
+    return jnp.clip(size * factor, *(cast_like(bound, size) for bound in step_sizes))

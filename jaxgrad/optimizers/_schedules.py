@@ -3,8 +3,8 @@
 A schedule is a function of the number of updates made so far, so it has no state and
 needs no `scheduler.step()`. Where PyTorch calls that once per epoch, pass
 `lambda count: schedule(count // steps_per_epoch)` to the optimizer. The learning rate,
-which PyTorch takes from the optimizer, is the first argument. Step numbers are made
-floats of the widest dtype first: JAX divides an int32 into a float32 even with x64.
+which PyTorch takes from the optimizer, is the first argument. Step numbers are cast to
+the widest floating dtype first, as JAX divides int32 in float32 even with x64.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._checks import check_int, check_range
+from jaxgrad._checks import check_int, check_range, wrong_value
 from jaxgrad._types import Array, ArrayLike, Scalar
 from jaxgrad.optimizers._common import as_float, log
 
@@ -24,8 +24,8 @@ def lambda_lr(
 
     Args:
         lr: The rate.
-        lr_lambda: The factor. It takes the step number as a floating array and is
-            traced: it chooses by `jnp.where`, not by `if`.
+        lr_lambda: A function from the step number, a floating array, to the factor.
+            It is traced: write `jnp.where` instead of `if`.
 
     Examples:
         >>> schedule = lambda_lr(0.1, lambda count: 0.5**count)
@@ -61,7 +61,7 @@ def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
 def multi_step_lr(
     lr: Scalar, milestones: Sequence[int], gamma: float = 0.1
 ) -> optax.Schedule:
-    """`lr` times `gamma` from each milestone on; one that stands twice counts twice.
+    """`lr` times `gamma` from each milestone on; one listed twice counts twice.
 
     Args:
         lr: The rate at the start.
@@ -86,11 +86,11 @@ def constant_lr(
     Args:
         lr: The rate at the end.
         factor: The factor at the start, in [0, 1].
-        total_iters: Steps before the rate is `lr`; with 0 it never is.
+        total_iters: Steps before the rate becomes `lr`; with 0 it never does.
 
     Raises:
-        TypeError, ValueError: If `total_iters` is no int >= 0 or `factor` is outside
-            [0, 1].
+        TypeError, ValueError: If `total_iters` is not an int >= 0, or `factor` is
+            outside [0, 1].
 
     Examples:
         >>> [float(constant_lr(1.0, 0.5, 4)(count)) for count in (0, 3, 4)]
@@ -102,7 +102,7 @@ def constant_lr(
     check_int("constant_lr", "total_iters", total_iters, least=0)
 
     def schedule(count: ArrayLike) -> Array:
-        # PyTorch asks when the last of the steps is reached: never, if there is none.
+        # PyTorch switches on the last of these steps: never, if there are none.
         early = (jnp.asarray(count) < total_iters) | (total_iters == 0)
         return jnp.where(early, lr * factor, lr)
 
@@ -115,7 +115,7 @@ def linear_lr(
     end_factor: float = 1.0,
     total_iters: int = 5,
 ) -> optax.Schedule:
-    """`lr` times a factor that goes linearly from one value to another: a warm-up.
+    """`lr` times a factor that goes linearly from one value to another (a warm-up).
 
     Args:
         lr: The rate that the factors multiply.
@@ -124,8 +124,8 @@ def linear_lr(
         total_iters: Steps between the two.
 
     Raises:
-        TypeError, ValueError: If a factor is outside its range or `total_iters` is no
-            int >= 1.
+        TypeError, ValueError: If a factor is outside its range, or `total_iters` is
+            not an int >= 1.
 
     Examples:
         >>> [float(linear_lr(1.0, 0.5, 1.0, 4)(count)) for count in (0, 2, 4, 9)]
@@ -134,9 +134,7 @@ def linear_lr(
     Torch: `torch.optim.lr_scheduler.LinearLR`.
     """
     if not 0.0 < start_factor <= 1.0:
-        raise ValueError(
-            f"linear_lr: expected start_factor in (0, 1], got {start_factor} instead."
-        )
+        raise wrong_value("linear_lr", "start_factor in (0, 1]", start_factor)
     check_range("linear_lr", "end_factor", end_factor, 0.0, 1.0)
     check_int("linear_lr", "total_iters", total_iters, least=1)
 
@@ -186,7 +184,7 @@ def polynomial_lr(
     check_int("polynomial_lr", "total_iters", total_iters, least=1)
 
     def schedule(count: ArrayLike) -> Array:
-        # Not 1 - count / total_iters, which compiled may end below 0, its power NaN.
+        # 1 - count / total_iters may end below 0 when compiled, with a NaN as power.
         left = total_iters - jnp.minimum(as_float(count), total_iters)
         return lr * (left / total_iters) ** power
 
@@ -196,14 +194,14 @@ def polynomial_lr(
 def sequential_lr(
     schedules: Sequence[optax.Schedule], milestones: Sequence[int]
 ) -> optax.Schedule:
-    """One schedule after the other, each from its own step 0: a warm-up, and then.
+    """One schedule after another, each from its own step 0, as after a warm-up.
 
     Args:
         schedules: The schedules.
-        milestones: The steps at which the second, third ... begins.
+        milestones: The steps at which the second, third, ... schedule begins.
 
     Raises:
-        ValueError: Unless there is one milestone less than schedules.
+        ValueError: Unless there is one milestone less than there are schedules.
 
     Examples:
         >>> schedule = sequential_lr(
@@ -215,10 +213,8 @@ def sequential_lr(
     Torch: `torch.optim.lr_scheduler.SequentialLR`; the same as `optax.join_schedules`.
     """
     if len(milestones) != len(schedules) - 1:
-        raise ValueError(
-            "sequential_lr: expected one milestone less than schedules, got "
-            f"{len(milestones)} for {len(schedules)} instead."
-        )
+        got = f"{len(milestones)} for {len(schedules)}"
+        raise wrong_value("sequential_lr", "one milestone less than schedules", got)
     return optax.join_schedules(schedules, milestones)
 
 
@@ -229,7 +225,7 @@ def passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
 
 
 def power_of(base: float, exponent: ArrayLike) -> Array:
-    """base**exponent; a high power of a base rounded to float32 would lose digits."""
+    """base**exponent, by the logarithm: a base rounded to float32 would lose digits."""
     exponent = as_float(exponent)
     if base > 0:
         return jnp.exp(exponent * log(base))

@@ -1,10 +1,11 @@
-"""Stochastic gradient assemble, with torch's momentum."""
+"""Stochastic gradient descent, with torch's momentum."""
 
 import jax.numpy as jnp
 import optax
 
+from jaxgrad._checks import wrong_value
 from jaxgrad._types import Array, ArrayLike, Scalar, ScalarOrSchedule
-from jaxgrad.optimizers._common import assemble, is_array, is_zero, known_number
+from jaxgrad.optimizers._common import is_array, is_zero, known_number, torch_chain
 
 
 def sgd(
@@ -16,7 +17,7 @@ def sgd(
     *,
     maximize: bool = False,
 ) -> optax.GradientTransformation:
-    r"""Stochastic gradient assemble, equal to PyTorch's.
+    r"""Stochastic gradient descent, equal to PyTorch's.
 
     $$ b_1 = g_1, \quad b_t = \mu b_{t-1} + (1 - \tau) g_t, \quad
        \theta_t = \theta_{t-1} - \gamma b_t $$
@@ -26,7 +27,7 @@ def sgd(
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
         momentum: $\mu \ge 0$.
-        dampening: $\tau$; does not touch the first gradient.
+        dampening: $\tau$; the first gradient is not dampened.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         nesterov: Whether to look ahead by the momentum.
         maximize: Whether to climb: the gradient's sign is flipped first.
@@ -36,7 +37,7 @@ def sgd(
 
     Raises:
         ValueError: If `lr`, `momentum` or `weight_decay` is negative, or if
-            `nesterov` has no momentum or some dampening.
+            `nesterov` is set without momentum or with dampening.
 
     Examples:
         >>> optimizer = sgd(lr=0.1, momentum=0.9)
@@ -47,20 +48,11 @@ def sgd(
 
     Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
     """
-    for name, value in (
-        ("lr", lr),
-        ("momentum", momentum),
-        ("weight_decay", weight_decay),
-    ):
-        _check_not_negative(name, value)
+    _check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov:
         _check_nesterov(momentum, dampening)
-    return assemble(
-        None if is_zero(momentum) else _momentum(momentum, dampening, nesterov),
-        lr,
-        weight_decay=weight_decay,
-        maximize=maximize,
-    )
+    core = None if is_zero(momentum) else _momentum(momentum, dampening, nesterov)
+    return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)
 
 
 def _momentum(
@@ -71,24 +63,26 @@ def _momentum(
         return trace
 
     def factor(step: ArrayLike) -> Array:
-        """1 for the first gradient, and where a traced momentum turns out to be 0."""
+        """1 for the first gradient and for a momentum of 0, which may be traced."""
         return jnp.where((step == 0) | (momentum == 0), 1.0, 1.0 - dampening)
 
     return optax.chain(optax.scale_by_schedule(factor), trace)
 
 
-def _check_not_negative(argument: str, value: ScalarOrSchedule) -> None:
-    """Torch's SGD asks `value < 0`, so that NaN passes, unlike elsewhere."""
-    known = None if callable(value) else known_number("sgd", argument, value)
-    if known is not None and known < 0.0:
-        raise ValueError(f"sgd: expected {argument} >= 0, got {known} instead.")
+def _check_not_negative(**values: ScalarOrSchedule) -> None:
+    """Only here, as in torch's SGD, NaN passes: torch tests `value < 0`."""
+    for argument, value in values.items():
+        known = known_number("sgd", argument, value)
+        if known is not None and known < 0.0:
+            raise wrong_value("sgd", f"{argument} >= 0", known)
 
 
 def _check_nesterov(momentum: Scalar, dampening: Scalar) -> None:
     if is_array(momentum) or is_array(dampening):
         return
     if momentum <= 0 or dampening != 0:
-        raise ValueError(
-            "sgd: expected momentum > 0 and dampening = 0 with nesterov=True, "
-            f"got momentum={momentum} and dampening={dampening} instead."
+        raise wrong_value(
+            "sgd",
+            "momentum > 0 and dampening = 0 with nesterov=True",
+            f"momentum={momentum} and dampening={dampening}",
         )

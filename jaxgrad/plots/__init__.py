@@ -1,7 +1,7 @@
 """Matplotlib figures of what the library computes; needs the `experiments` extra.
 
-Every function returns a `matplotlib.figure.Figure` that belongs to no global state:
-a notebook shows it by itself, a script calls `savefig`.
+Every function returns a `matplotlib.figure.Figure` and changes no global state: a
+notebook displays the figure, a script calls `savefig`.
 """
 
 from jaxgrad.plots._activations import Curve as Curve

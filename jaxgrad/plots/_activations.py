@@ -19,7 +19,7 @@ class Kink(NamedTuple):
 
     x: float
     torch: float
-    """PyTorch's choice, which is also jaxgrad's."""
+    """The choice of PyTorch and jaxgrad."""
     jax_nn: float | None
     """The choice of the function of `jax.nn`, if there is one."""
 
@@ -37,7 +37,7 @@ class Curve(NamedTuple):
 def activation_card(
     name: str, *, span: tuple[float, float] = (-6.0, 6.0), **options: Any
 ) -> Figure:
-    """An activation on one card: left the function, right its derivatives.
+    """An activation on one card: the function on the left, its derivatives right.
 
     Args:
         name: A function of `jaxgrad.activations` that acts element by element.
@@ -45,7 +45,7 @@ def activation_card(
         **options: Its options, such as `alpha=2.0`.
 
     Returns:
-        The figure, 12 x 4 inches. Dots at a kink are PyTorch's derivative, rings
+        The figure, 12 x 4 inches. At a kink a dot is PyTorch's derivative, a ring
         that of `jax.nn`.
 
     Raises:
@@ -63,7 +63,7 @@ def activation_curve(
     points: int = 1000,
     **options: Any,
 ) -> Curve:
-    """What `activation_card` draws, in float64.
+    """The curve that `activation_card` draws, in float64.
 
     Args:
         name: As in `activation_card`.
@@ -79,13 +79,12 @@ def activation_curve(
     """
     check_choice("activation_card", "name", name, tuple(activations.CATALOGUE))
     entry = activations.CATALOGUE[name]
-    is_shown_as_in_jax = not options
-    options = dict(entry.options) | options
+    given, options = options, dict(entry.options) | options
     with jax.enable_x64(True):
         tower = derivatives(lambda x: getattr(activations, name)(x, **options), 2)
         x = jnp.linspace(*span, points, dtype=jnp.float64)
         value, slope, second = map(np.asarray, tower(x))
-        other = entry.jax_nn if is_shown_as_in_jax else None
+        other = None if given else entry.jax_nn
         kinks = tuple(
             Kink(
                 kink,
@@ -102,8 +101,8 @@ def curve_card(title: str, curve: Curve) -> Figure:
     """A function on the left, its derivatives and their kinks on the right.
 
     Args:
-        title: What stands above.
-        curve: What is drawn.
+        title: The title of the card.
+        curve: The curve to draw.
 
     Returns:
         The figure, 12 x 4 inches.
@@ -121,14 +120,14 @@ def curve_card(title: str, curve: Curve) -> Figure:
 
 
 def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
-    """All curves on one sheet, each with its gradient in one small picture.
+    """All curves on one sheet, each with its gradient in a small panel.
 
     Args:
-        cards: Title to curve.
-        columns: How many stand side by side.
+        cards: Curves by title.
+        columns: The number of panels in a row.
 
     Returns:
-        The figure, 2.6 x 2.2 inches for each.
+        The figure, 2.6 x 2.2 inches for each panel.
     """
     rows = -(-len(cards) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.2 * rows), layout="constrained")
@@ -146,30 +145,17 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
 
 
 def _draw_derivatives(axes: Axes, curve: Curve) -> None:
-    """Dots, as a line would join what a kink separates."""
+    """Draw dots: a line would join the two sides of a kink."""
     axes.scatter(curve.x, curve.slope, s=2, color="tab:orange", label="gradient")
     if curve.second is not None:
         axes.scatter(
             curve.x, curve.second, s=1, color="tab:green", label="second derivative"
         )
+    dot: dict[str, Any] = {"marker": "o", "linestyle": "none", "zorder": 3}
+    ring = dot | {"markersize": 11, "fillstyle": "none", "color": "tab:blue"}
     for i, kink in enumerate(curve.kinks):
-        style: dict[str, Any] = {"linestyle": "none", "zorder": 3}
-        axes.plot(
-            kink.x,
-            kink.torch,
-            "o",
-            color="tab:red",
-            label="PyTorch and jaxgrad at a kink" if i == 0 else None,
-            **style,
-        )
+        label = "PyTorch and jaxgrad at a kink" if i == 0 else None
+        axes.plot(kink.x, kink.torch, color="tab:red", label=label, **dot)
         if kink.jax_nn is not None:
-            axes.plot(
-                kink.x,
-                kink.jax_nn,
-                "o",
-                markersize=11,
-                fillstyle="none",
-                color="tab:blue",
-                label="jax.nn at a kink" if i == 0 else None,
-                **style,
-            )
+            label = "jax.nn at a kink" if i == 0 else None
+            axes.plot(kink.x, kink.jax_nn, label=label, **ring)

@@ -1,7 +1,7 @@
-"""How a classifier errs: the confusion matrix, the classes, the mistakes themselves.
+"""The errors of a classifier: confusion matrix, accuracy by class, examples.
 
-Colours are Okabe's and Ito's, which the colour-blind can tell apart; nothing is told by
-colour alone.
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart; no
+information is in the colour alone.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ def confusion(
     names: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """A confusion matrix; its colours are for the errors.
+    """A confusion matrix whose colours show the errors.
 
-    The correct ones, far more than any error, would leave all errors equally pale:
-    they stand on grey.
+    The correct predictions are far more than any error, and would make all errors
+    equally pale: they have a grey background.
 
     Args:
         matrix: Counts; rows are labels, columns predictions.
@@ -64,11 +64,11 @@ def class_accuracy(
     names: Sequence[str] | None = None,
     title: str = "",
 ) -> Figure:
-    """Two dots for each class: how many are found, how many finds are right.
+    """Two dots for each class: its recall and its precision.
 
     Args:
-        recall: Of the images of a class, the share that was recognised.
-        precision: Of what was taken for a class, the share that was right.
+        recall: The share of the images of a class that was recognised.
+        precision: The share of the predictions of a class that was right.
         names: The classes' names; by default 0, 1, 2, ...
         title: Title of the picture.
 
@@ -80,9 +80,9 @@ def class_accuracy(
     axes = figure.add_subplot()
     places = np.arange(len(recall))
     axes.vlines(places, recall, precision, color="0.7", zorder=1)
-    label = "accuracy: of the images of the class, recognised"
+    label = "accuracy: share of the images of the class that was recognised"
     axes.plot(places, recall, "o", color=BLUE, markersize=8, label=label)
-    label = "precision: of the predictions of the class, right"
+    label = "precision: share of the predictions of the class that was right"
     axes.plot(places, precision, "D", color=VERMILION, fillstyle="none", label=label)
     axes.set(xlabel="class", ylabel="%", title=title)
     axes.set_xticks(places, _names(names, len(recall)))
@@ -102,8 +102,8 @@ def gallery(
 
     Args:
         images: The images, black on white: the larger the entry, the darker.
-        captions: One for each; it may have several lines.
-        columns: How many stand side by side.
+        captions: One for each image; it may have several lines.
+        columns: The number of images in a row.
         title: Title of the picture.
 
     Returns:
@@ -127,7 +127,7 @@ def gallery(
 def _write_count(
     axes: Axes, place: tuple[int, ...], count: int, most_errors: int
 ) -> None:
-    """A count in its cell; no zeros, which would hide the others."""
+    """Write a count into its cell; zeros would hide the others and are left out."""
     row, column = place
     if not count:
         return

@@ -1,7 +1,7 @@
 """Named curves over a common axis: losses, accuracies, errors.
 
-Each has a colour of Okabe's and Ito's, which the colour-blind can tell apart, and a
-line style of its own: they are told apart in a grey copy, too.
+Each has a colour of Okabe and Ito, which colour-blind readers can tell apart, and a
+line style of its own, which shows in a grey copy too.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def curves(
     """Named curves over a common axis.
 
     Args:
-        series: Label to values, each of shape `(points,)`.
+        series: Values of shape `(points,)`, by label.
         x: The common axis, shape `(points,)`; by default 0, 1, 2, ...
         xlabel: Name (and unit) of the horizontal axis.
         ylabel: Name (and unit) of the vertical axis.
@@ -55,7 +55,7 @@ def curves(
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
         axes.set_yscale("log")
-        # Within a decade all, within two decades some of the minor ticks are labelled.
+        # Within one decade all minor ticks are labelled, within two some.
         axes.yaxis.set_major_formatter(_Plain())
         axes.yaxis.set_minor_formatter(_Plain(minor_thresholds=(2, 1)))
     if x is None:

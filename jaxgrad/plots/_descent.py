@@ -36,11 +36,11 @@ def paths(
     xlim: tuple[float, float],
     ylim: tuple[float, float],
 ) -> Figure:
-    """Paths in the plane, each in a panel of its own, with the same axes.
+    """Paths in the plane, each in its own panel, with the same axes.
 
     Args:
-        points: Label to the points of a path, each of shape `(steps, 2)`.
-        start: Where all begin, marked by a cross.
+        points: The points of each path, shape `(steps, 2)`, by label.
+        start: The start of all paths, marked by a cross.
         xlim: The horizontal axis.
         ylim: The vertical axis.
 
@@ -60,7 +60,7 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
 
     Args:
         of: The surface, drawn inside its bounds; its minima are marked by stars.
-        points: Label to the points of a path, each of shape `(steps, 2)`; the first
+        points: The points of each path, shape `(steps, 2)`, by label; the first point
             is marked by a cross.
 
     Returns:
@@ -87,10 +87,10 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
 
 
 def sensitivity(races: Sequence[Race]) -> Figure:
-    """How near each learning rate leads: the flatter and lower, the less it matters.
+    """The final distance by learning rate: a flat, low curve means low sensitivity.
 
     Args:
-        races: One or several races; each has a panel of its own.
+        races: One or several races; each has its own panel.
 
     Returns:
         The figure, three panels wide: the median over the starts of the distance
@@ -133,5 +133,5 @@ def _grid(of: Surface, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _median_distance(distance: np.ndarray) -> np.ndarray:
-    """The median over the starts, which are the last axis; NaN is far away."""
+    """The median over the starts, the last axis; NaN counts as infinite."""
     return np.median(np.where(np.isnan(distance), np.inf, distance), axis=-1)

@@ -1,4 +1,4 @@
-"""Golden values: what PyTorch computes in float64, exact, one file per family.
+"""Golden values: PyTorch's exact float64 results, one file per family.
 
     {"torch": "2.13.0", "cases": {<id of the case>: {"value": ..., "gradients":
     {<array>: ...}, "second": {<array>: ...}}}}
@@ -26,12 +26,12 @@ class Golden(NamedTuple):
 
 
 def cotangent(shape: tuple[int, ...]) -> np.ndarray:
-    """Halves in [-1.5, 1.5]: by what a value is weighted before its gradient."""
+    """Halves in [-1.5, 1.5]: the weights of a value before its gradient is taken."""
     return ((3 * np.arange(int(np.prod(shape))) + 1) % 7 - 3).reshape(shape) / 2
 
 
 def direction(shape: tuple[int, ...]) -> np.ndarray:
-    """Quarters in [-1, 1]: by what a gradient is weighted before its gradient."""
+    """Quarters in [-1, 1]: the weights of a gradient before its gradient is taken."""
     return ((5 * np.arange(int(np.prod(shape))) + 2) % 9 - 4).reshape(shape) / 4
 
 

@@ -44,11 +44,11 @@ def in_torch(case: Case, **arrays: Any) -> Any:
         else option
         for name, option in case.options.items()
     }
-    # The other ways of computing an attention have no second derivative.
+    # The other kernels for attention have no second derivative.
     plain = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
     with plain, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Using a target size")  # broadcast is meant
-        warnings.filterwarnings("ignore", "reduction: 'mean'")  # kl_div's is meant too
+        warnings.filterwarnings("ignore", "Using a target size")  # intended
+        warnings.filterwarnings("ignore", "reduction: 'mean'")  # intended, too
         if case.function in IN_TORCH:
             return IN_TORCH[case.function](**arrays, **options)
         first, *others = arrays.values()
@@ -66,7 +66,7 @@ def _torch_function(name: str) -> Callable[..., Any]:
 def _gradients(
     value: Any, weights: np.ndarray, arrays: dict[str, Any], create_graph: bool = False
 ) -> dict[str, Any]:
-    """The gradients of sum(weights * value); zeros where PyTorch sees no path."""
+    """The gradients of sum(weights * value); zeros without a path in PyTorch."""
     import torch
 
     if not value.requires_grad:

@@ -3,9 +3,9 @@
     python -m tests.golden.generate_optimizers
 
 The trajectories at a few steps for every case of `tests/optimizer_cases.py`, with a
-constant and a scheduled learning rate; beside each the largest distance of torch's
-own float32 path from its float64 path, on a larger problem, where the largest of many
-is a steady number.
+constant and a scheduled learning rate, and for each the largest distance of torch's
+float32 path from its float64 path. That is measured on a larger problem, where the
+maximum over many entries is stable.
 """
 
 import json
@@ -44,7 +44,7 @@ def entry(case, scheduled):
 
 
 def write(name, head, entries):
-    """One entry to a line."""
+    """One entry per line."""
     head = json.dumps({"torch": torch.__version__} | head)
     lines = ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries)
     (FOLDER / name).write_text(
