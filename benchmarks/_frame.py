@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import jax
@@ -113,7 +114,7 @@ def times(
     seconds: Mapping[str, Sequence[float]],
     base: str = "",
     unit: str = "s",
-    **more: Mapping[str, Any],
+    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> str:
     """A table with the least, median and largest time of each work.
 
@@ -121,33 +122,29 @@ def times(
     the least times. `more` holds further columns by title.
     """
     header = ["", f"least {unit}", "median", "most"]
-    header += [f"ratio to {base}", "ratio of the least"] if base else []
+    if base:
+        header += [f"ratio to {base}", "ratio of the least"]
     scale = {"s": 1, "ms": 1e3}[unit]
     rows = []
     for name, taken in seconds.items():
         numbers = [scale * f(taken) for f in (min, statistics.median, max)]
         if base:
-            least = min(taken) / min(seconds[base])
-            numbers += [ratio(taken, seconds[base]), least]
+            numbers += [ratio(taken, seconds[base]), min(taken) / min(seconds[base])]
         digits = [float(f"{number:.4g}") for number in numbers]
         rows.append((name, *digits, *(column[name] for column in more.values())))
     return table([*header, *more], rows)
 
 
 def heading(title: str, n: str, *packages: str) -> None:
-    """Print what is measured and how often, the machine and the versions."""
-    section(f"{title}, n = {n}", machine(*packages))
-
-
-def machine(*packages: str) -> str:
-    """The processor, the device, the versions of packages and PyTorch's threads."""
+    """Print what is timed and how often, the machine, and the packages' versions."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     if "torch" in packages:
         import torch
 
         versions += f"; PyTorch uses {torch.get_num_threads()} threads"
-    return (
+    section(
+        f"{title}, n = {n}",
         f"{platform.machine()}, {os.cpu_count()} cores; "
         f"JAX on {jax.devices()[0].platform}\n"
-        f"Python {platform.python_version()}, {versions}"
+        f"Python {platform.python_version()}, {versions}",
     )

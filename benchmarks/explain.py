@@ -103,21 +103,16 @@ def run(config: Config) -> tuple[frame.Seconds, frame.Seconds]:
     frame.take_turns(works, turns=0, warm_up=3)
     peaks = {name: peak(work) for name, work in works.items()}
     later = frame.take_turns(works, config.turns)
-    uncompiled = {name: partial(first_call, new, name) for name in works}
+    uncompiled = {name: lambda name=name: new()[name]() for name in works}
     first = frame.take_turns(uncompiled, config.first_calls)
     title = f"MNIST perceptron 784-1024-512-10, batch {config.batch_size}, gradients"
     n = f"{config.turns} later calls, {config.first_calls} first calls"
     frame.heading(title, n, "jax", "jaxlib", "flax")
     goals = dict.fromkeys(works, "") | {CHECKED: f"<= {GOAL:g}"}
     more = {"goal": goals, "peak MiB": peaks}
-    frame.section("Later calls", frame.times(later, PLAIN, "ms", **more))
+    frame.section("Later calls", frame.times(later, PLAIN, "ms", more))
     frame.section("First calls, which compile", frame.times(first, PLAIN, "ms"))
     return later, first
-
-
-def first_call(new: Callable[[], dict[str, frame.Work]], name: str) -> Any:
-    """Call a function that nothing has compiled."""
-    return new()[name]()
 
 
 main = frame.benchmark("explain", Config, run)

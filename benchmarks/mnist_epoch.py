@@ -84,11 +84,10 @@ def torch_net(params: Any) -> torch.nn.Sequential:
     """The same network in PyTorch, whose weights are the transposed kernels."""
     layers = []
     for number in range(1, len(params) + 1):
-        fc = {
-            key: torch.tensor(np.asarray(x)) for key, x in params[f"fc{number}"].items()
-        }
-        linear = torch.nn.Linear(*fc["kernel"].shape, dtype=fc["kernel"].dtype)
-        linear.load_state_dict({"weight": fc["kernel"].T, "bias": fc["bias"]})
+        kernel, bias = (np.array(params[f"fc{number}"][k]) for k in ("kernel", "bias"))
+        state = {"weight": torch.from_numpy(kernel.T), "bias": torch.from_numpy(bias)}
+        linear = torch.nn.Linear(*kernel.shape, dtype=state["bias"].dtype)
+        linear.load_state_dict(state)
         layers += [linear, torch.nn.ReLU()]
     return torch.nn.Sequential(*layers[:-1])
 

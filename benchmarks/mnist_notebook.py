@@ -43,21 +43,16 @@ def to_tensor(image: Image.Image) -> torch.Tensor:
     return pixels.permute((2, 0, 1)).contiguous().to(torch.float32).div(255)
 
 
-class Net(nn.Module):
+def network() -> nn.Sequential:
     """The notebook's three layers."""
-
-    def __init__(self):
-        super().__init__()
-        self.fc1 = nn.Linear(784, 1024)
-        self.fc2 = nn.Linear(1024, 512)
-        self.fc3 = nn.Linear(512, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The logits of a batch of images."""
-        x = x.view(-1, 784)
-        x = torch.relu(self.fc1(x))
-        x = torch.relu(self.fc2(x))
-        return self.fc3(x)
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 1024),
+        nn.ReLU(),
+        nn.Linear(1024, 512),
+        nn.ReLU(),
+        nn.Linear(512, 10),
+    )
 
 
 def read(folder: Path, part: str) -> Digits:
@@ -95,7 +90,7 @@ def main() -> None:
     train, test = (read(options.data_dir, part) for part in ("train", "t10k"))
     train_loader = DataLoader(train, batch_size=256, shuffle=True)
     test_loader = DataLoader(test, batch_size=len(test), shuffle=False)
-    net, criterion = Net(), nn.CrossEntropyLoss()
+    net, criterion = network(), nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     for epoch in range(options.epochs):
         net.train()

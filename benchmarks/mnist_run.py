@@ -74,7 +74,7 @@ def run(config: Config) -> Result:
     title = f"{config.epochs} epochs of MNIST as a process"
     frame.heading(title, f"{config.turns} turns", "torch", "jax", "flax", "optax")
     printed = {name: f"{value:.2%}" for name, value in accuracy.items()}
-    frame.section("Time", frame.times(seconds, accuracy=printed))
+    frame.section("Time", frame.times(seconds, more={"accuracy": printed}))
     print(frame.ratio_line("jaxgrad", "notebook", seconds))
     return Result(seconds, accuracy)
 

@@ -91,16 +91,18 @@ def large_race() -> Race:
 def run(config: Config) -> frame.Seconds:
     """Time the paths of both in turns, and the race."""
     frame.at_least(config, turns=1, steps=1)
-    races = frame.take_turns({frame.FIRST: large_race}, 1)
-    by_torch, by_jax = (partial(f, config.steps) for f in (torch_paths, jax_paths))
+    by_torch = partial(torch_paths, config.steps)
+    by_jax = partial(jax_paths, config.steps)
     seconds = frame.first_and_later(by_torch, by_jax, config.turns)
+    races = frame.take_turns({frame.FIRST: large_race}, 1)
     races |= frame.take_turns({frame.LATER: large_race}, config.turns)
     title = "Six optimizers on x^2 + y^2, float32"
     frame.heading(title, f"{config.turns} turns", "torch", "jax", "optax")
     frame.section("Time", frame.times(seconds, frame.TORCH))
     ours, theirs = by_jax()(), by_torch()
     rows = [
-        (name, float(np.abs(ours[name].points - theirs[name]).max())) for name in ours
+        (name, float(np.abs(ours[name].points - theirs[name]).max()))
+        for name in FACTORIES
     ]
     frame.section(
         "Agreement: the largest distance of a point from PyTorch's",
