@@ -52,7 +52,7 @@ def benchmark(
 
 def claim(statement: str, holds: bool) -> None:
     """Print a claim with its figures. If it does not hold, exit with code 1."""
-    print(f"\nClaim: {statement}: {'holds' if holds else 'does not hold'}.")
+    print(f"\nThe claim {'holds' if holds else 'does not hold'}: {statement}.")
     if not holds:
         sys.exit(1)
 
