@@ -92,6 +92,18 @@ def check_shape(
         )
 
 
+def check_broadcast(
+    function: str, argument: str, array: Array, other: str, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The broadcast shape of `array` and of the argument `other`, else ValueError."""
+    try:
+        return jnp.broadcast_shapes(array.shape, shape)
+    except ValueError:
+        theirs = f"the shape {shape} of {other}"
+        what = f"{argument} of a shape that broadcasts against {theirs}"
+        raise wrong_value(function, what, f"shape {array.shape}") from None
+
+
 def check_ndim(function: str, argument: str, array: Array, least: int) -> None:
     """ValueError unless `array` has at least `least` axes."""
     if array.ndim < least:

@@ -183,7 +183,7 @@ def heads(*arrays, **options):
         (
             attend(Q, K, V, jnp.ones((4, 3), bool)),
             ValueError,
-            r"attn_mask of a shape that broadcasts against \(2, 4, 4\)",
+            r"attn_mask of a shape that broadcasts against the shape \(2, 4, 4\)",
         ),
         (attend(Q, K, V, is_causal=None), TypeError, "is_causal to be True or False"),
         (heads(Q, Q, Q, 4, W_IN, B_IN, W_OUT), ValueError, "num_heads that divides"),

@@ -74,7 +74,7 @@ HOSTILE = {
     "trailing byte": (IMAGES + b"\0", "hold 24 bytes .* got more"),
     "huge header": (header(8, *[2**32 - 1] * 3), "max_bytes"),
     "255 huge axes": (header(8, *[2**32 - 1] * 64), "with 64 axes"),
-    "huge beside nothing": (header(14, 0, 2**32 - 1, 2**32 - 1), "max_bytes"),
+    "huge axes and an empty one": (header(14, 0, 2**32 - 1, 2**32 - 1), "max_bytes"),
     "promise of 1 GiB": (header(8, 2**30), "got 0 instead"),
     "gz of nothing": (gzip.compress(b""), "begin like an IDX file"),
     "gz in gz": (gzip.compress(gzip.compress(IMAGES)), "begin like an IDX file"),

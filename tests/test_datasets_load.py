@@ -286,7 +286,7 @@ def test_a_failed_download_is_one_line_and_leaves_no_partial_file(
     assert len(str(error.value)) < 700
     assert time.perf_counter() - start < 8
     folder = tmp_path / "tfds" / "downloads" / "mnist"
-    assert len(list(folder.iterdir())) == 2  # the one file that came whole
+    assert len(list(folder.iterdir())) == 2  # one complete file and its description
     server.fault = ""
     assert_is_the_small_mnist(load("mnist"))
     assert len(list(folder.iterdir())) == 8

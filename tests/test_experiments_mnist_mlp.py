@@ -51,7 +51,7 @@ def test_trains_the_network_of_the_digits(ran):
     assert [epoch.epoch for epoch in result.epochs] == [0, 1]
     first, last = result.epochs
     assert last.train_loss < first.train_loss
-    # Learning goes on within an epoch, so its end is better than its mean.
+    # The network learns during an epoch, so its end is better than its mean.
     assert last.train_loss_after < last.train_loss
     assert last.test_accuracy > 0.2
 
@@ -113,7 +113,7 @@ def test_a_row_is_in_the_file_when_its_epoch_ends(tmp_path):
         lines = path.read_text().splitlines()
         assert len(lines) == number
         assert json.loads(lines[-1])["epoch"] == progress.completed[-1].epoch
-        assert json.loads(lines[-1])["test_loss"] is None  # NaN is no JSON
+        assert json.loads(lines[-1])["test_loss"] is None  # JSON has no NaN
 
 
 def test_writes_the_pictures(ran, folder):
@@ -215,10 +215,10 @@ def test_training_reproduces_only_under_the_notebooks_settings(
 ):
     few, (_, params) = blank_mnist(), mlp(jax.random.key(0))
     config = experiment.Config(**options)
-    epochs_ = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
+    history = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
     lr = config.lr or optimizers.OPTIMIZERS[config.optimizer][1]
     result = ran[0]._replace(
-        config=config, lr=lr, dataset=few, params=params, epochs=tuple(epochs_)
+        config=config, lr=lr, dataset=few, params=params, epochs=tuple(history)
     )
     found = plain(experiment.reproduced(result))
     assert set(found) == rows

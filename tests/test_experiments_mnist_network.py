@@ -1,5 +1,6 @@
 """The perceptron: its initial parameters, its function, its summary."""
 
+import doctest
 import hashlib
 
 import jax
@@ -170,3 +171,7 @@ def test_refuses_other_images(net, images, error, message):
 def test_refuses_other_sizes(sizes, error, message):
     with pytest.raises(error, match=f"mlp: expected .*{message}"):
         network.mlp(jax.random.key(0), sizes)
+
+
+def test_the_examples_in_the_docstrings():
+    assert doctest.testmod(network).failed == 0

@@ -114,7 +114,7 @@ def test_predict_keeps_a_models_state_and_evaluates(network):
     apply, params = network
 
     def train(*_):
-        raise AssertionError("this is no training")
+        raise AssertionError("the network is not training")
 
     def evaluate(params, shift, images):
         return apply(params, images) + shift
@@ -134,11 +134,11 @@ def test_assess_agrees_with_evaluate(network):
             :, 0
         ]
 
-    judged = training.evaluate(apply, loss, params, Split(IMAGES, LABELS), white=28)
-    assert found.accuracy == pytest.approx(float(judged.accuracy))
+    evaluation = training.evaluate(apply, loss, params, Split(IMAGES, LABELS), white=28)
+    assert found.accuracy == pytest.approx(float(evaluation.accuracy))
     assert found.confusion.shape == (3, 3)
     assert found.confusion.sum() == len(LABELS)
-    assert found.confusion.trace() == int(judged.correct)
+    assert found.confusion.trace() == int(evaluation.correct)
     assert found.classes.images.tolist() == [2, 2, 3]
     assert len(found.mistakes.indices) <= 2
 

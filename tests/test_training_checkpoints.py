@@ -119,11 +119,11 @@ def test_chunking_does_not_change_the_result(whole, save_every):
 
 
 def test_advance_returns_after_every_chunk():
-    seen = [
+    reached = [
         (int(p.state.step), len(p.losses), len(p.completed))
         for p in advance(first(), epochs=2, save_every=3)
     ]
-    assert seen == [(3, 3, 0), (4, 0, 1), (7, 3, 1), (8, 0, 2)]
+    assert reached == [(3, 3, 0), (4, 0, 1), (7, 3, 1), (8, 0, 2)]
 
 
 @pytest.mark.parametrize("step", range(EPOCHS * STEPS + 1))
@@ -409,7 +409,7 @@ def test_no_mutated_checkpoint_is_read(tmp_path, halfway):
     rng = np.random.default_rng(0)
     mutants = {mutate(data, rng) for mutate in MUTATORS for _ in range(40)}
     mutants.discard(data)
-    # Each byte of what the archive begins and ends with, too.
+    # Also each byte at the start and the end of the archive.
     for place in (*range(64), *range(len(data) - 160, len(data))):
         mutants.add(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
     assert len(mutants) > 400

@@ -213,9 +213,9 @@ def test_evaluation_is_the_mean_over_all_examples(batch_size):
 
 def test_evaluation_works_under_vmap_over_networks():
     several = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), PARAMS)
-    judge = partial(training.evaluate, apply, LOSS, split=TEST, white=WHITE)
-    result = jax.vmap(lambda params: judge(params))(several)
-    assert_close(result.loss[0], judge(PARAMS).loss, "float32")
+    evaluate = partial(training.evaluate, apply, LOSS, split=TEST, white=WHITE)
+    result = jax.vmap(lambda params: evaluate(params))(several)
+    assert_close(result.loss[0], evaluate(PARAMS).loss, "float32")
 
 
 # The loop
@@ -251,10 +251,10 @@ def test_fit_measures_each_epoch():
         evaluate_training=True,
     )
     for state, epoch in run:
-        judge = partial(training.evaluate, apply, LOSS, state.params, white=WHITE)
-        assert_close(epoch.train_loss_after, judge(TRAIN).loss)
-        assert_close(epoch.test_loss, judge(TEST).loss)
-        assert epoch.test_accuracy == int(judge(TEST).correct) / 23
+        evaluate = partial(training.evaluate, apply, LOSS, state.params, white=WHITE)
+        assert_close(epoch.train_loss_after, evaluate(TRAIN).loss)
+        assert_close(epoch.test_loss, evaluate(TEST).loss)
+        assert epoch.test_accuracy == int(evaluate(TEST).correct) / 23
         assert epoch.seconds > 0
         assert int(state.epoch) == epoch.epoch + 1
         epochs.append(epoch)

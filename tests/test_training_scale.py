@@ -49,8 +49,8 @@ def test_an_epoch_and_an_evaluation_over_a_mesh():
     spread, expected = run(started(), mesh=ONE)
     assert_close(losses, expected, "float32")
     assert training.sha256(alone.params) == training.sha256(spread.params)
-    judge = partial(training.evaluate, apply, LOSS, alone.params, TEST, white=WHITE)
-    assert judge() == judge(mesh=ONE)
+    evaluate = partial(training.evaluate, apply, LOSS, alone.params, TEST, white=WHITE)
+    assert evaluate() == evaluate(mesh=ONE)
 
 
 def test_a_state_is_replicated_to_every_device():

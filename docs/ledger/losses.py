@@ -108,7 +108,7 @@ ENTRIES = {
         "no mean over the classes, no weight",
         lambda x, y: optax.sigmoid_binary_cross_entropy(x, y).mean(-1),
     ),
-    "hinge_embedding_loss": Entry("-", "hinge_loss takes labels and scores"),
+    "hinge_embedding_loss": Entry("-", "hinge_loss takes scores, not distances"),
     "margin_ranking_loss": Entry("-", "not in Optax"),
     "multi_margin_loss": Entry(
         "multiclass_hinge_loss",

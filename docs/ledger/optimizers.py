@@ -75,7 +75,9 @@ ENTRIES = {
         optax.rmsprop,
         {"decay": 0.99, "eps_in_sqrt": False},
     ),
-    "adadelta": Entry("adadelta", "climbs without a learning rate", optax.adadelta, {}),
+    "adadelta": Entry(
+        "adadelta", "maximizes without a learning rate", optax.adadelta, {}
+    ),
     "adam": Entry(
         "adam",
         "the bias correction loses digits in float32; the maximum of amsgrad is taken "
@@ -84,7 +86,10 @@ ENTRIES = {
         {},
     ),
     "adamw": Entry(
-        "adamw", "decays by 1e-4; as adam", optax.adamw, {"weight_decay": 1e-2}
+        "adamw",
+        "decays by 1e-4; otherwise as adam",
+        optax.adamw,
+        {"weight_decay": 1e-2},
     ),
     "adamax": Entry(
         "adamax", "the bias correction loses digits in float32", optax.adamax, {}
@@ -124,7 +129,7 @@ HEADER = (
     "cases",
     "jaxgrad - torch",
     "Optax by default - torch",
-    "Optax with PyTorch's - torch",
+    "Optax with torch's options - torch",
 )
 
 

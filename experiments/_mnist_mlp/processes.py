@@ -2,7 +2,7 @@
 
 Every process runs the same program on its own devices and its own part of each batch.
 Collective operations must run in all processes in the same order, so a process that
-has to stop tells the others first.
+has to stop notifies the others first.
 """
 
 import hashlib

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from jaxgrad._checks import (
     as_array,
+    check_broadcast,
     check_flag,
     check_floating,
     check_ndim,
@@ -156,11 +157,7 @@ def _check_fit(name: str, q: Array, k: Array, v: Array) -> None:
 def _check_mask(name: str, bias: Array, q: Array, k: Array) -> None:
     batch = jnp.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     shape = (*batch, q.shape[-2], k.shape[-2])
-    try:
-        jnp.broadcast_shapes(bias.shape, shape)
-    except ValueError:
-        what = f"attn_mask of a shape that broadcasts against {shape}"
-        raise wrong_value(name, what, f"shape {bias.shape}") from None
+    check_broadcast(name, "attn_mask", bias, "the scores", shape)
 
 
 def same_dtype(name: str, **arrays: ArrayLike) -> tuple[Array, ...]:

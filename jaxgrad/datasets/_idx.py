@@ -45,7 +45,7 @@ def read_idx(
     """Read the array of an IDX file, gzipped or not.
 
     Args:
-        path: The file. Its content, not its name, tells whether it is gzipped.
+        path: The file. Its content, not its name, decides whether it is gzipped.
         max_bytes: The largest array to accept, in bytes; 1 GiB by default.
 
     Returns:

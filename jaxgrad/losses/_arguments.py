@@ -14,7 +14,13 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad._checks import as_array, check_floating, wrong_type, wrong_value
+from jaxgrad._checks import (
+    as_array,
+    check_broadcast,
+    check_floating,
+    wrong_type,
+    wrong_value,
+)
 from jaxgrad._numerics import promoted, widened
 from jaxgrad._types import Array, ArrayLike
 
@@ -40,18 +46,6 @@ def check_real(function: str, argument: str, value: ArrayLike) -> Array:
         what = f"{argument} of an integer or floating dtype"
         raise wrong_type(function, what, array.dtype)
     return array
-
-
-def check_broadcast(
-    function: str, argument: str, array: Array, other: str, shape: tuple[int, ...]
-) -> tuple[int, ...]:
-    """The broadcast shape of `array` and the argument `other`, else ValueError."""
-    try:
-        return jnp.broadcast_shapes(array.shape, shape)
-    except ValueError:
-        theirs = f"the shape {shape} of {other}"
-        what = f"{argument} of a shape that broadcasts against {theirs}"
-        raise wrong_value(function, what, f"shape {array.shape}") from None
 
 
 def check_expands(

@@ -15,10 +15,9 @@ import optax
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import check_floating, check_ndim, check_shape
+from jaxgrad._checks import check_broadcast, check_floating, check_ndim, check_shape
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import (
-    check_broadcast,
     check_expands,
     check_real,
     in_one_dtype,

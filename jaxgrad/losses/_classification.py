@@ -59,7 +59,7 @@ def nll_loss(
 
     Returns:
         A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
-        The mean of nothing (empty, or all ignored) is NaN, its gradient 0.
+        The mean of no samples (empty, or all ignored) is NaN, with gradient 0.
 
     Raises:
         TypeError: If `log_probs` or `weight` is not floating, or `target` not an
@@ -115,7 +115,7 @@ def cross_entropy(
     Returns:
         A scalar, or with "none" the shape of `logits` without the axis of the
         classes. The dtype of `logits`, promoted with that of probabilities. The
-        mean of nothing (empty, or all ignored) is NaN, its gradient 0.
+        mean of no samples (empty, or all ignored) is NaN, with gradient 0.
 
     Raises:
         TypeError, ValueError: As in `nll_loss`; ValueError also if

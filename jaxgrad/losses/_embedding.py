@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Real
 
-from jaxgrad._checks import check_flag, check_number, check_positive, wrong_value
-from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import (
+from jaxgrad._checks import (
     check_broadcast,
-    check_real,
-    check_same_ndim,
-    unified,
+    check_flag,
+    check_number,
+    check_positive,
+    wrong_value,
 )
+from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad.losses._arguments import check_real, check_same_ndim, unified
 from jaxgrad.losses._kinks import clamp_negative, norm
 from jaxgrad.losses._reduction import check_reduction, reduce
 

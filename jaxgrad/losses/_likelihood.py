@@ -12,6 +12,7 @@ from jax.scipy.special import xlogy
 from jaxtyping import Float, Real
 
 from jaxgrad._checks import (
+    check_broadcast,
     check_choice,
     check_flag,
     check_floating,
@@ -19,13 +20,7 @@ from jaxgrad._checks import (
     wrong_value,
 )
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import (
-    check_broadcast,
-    check_real,
-    in_one_dtype,
-    poison,
-    unified,
-)
+from jaxgrad.losses._arguments import check_real, in_one_dtype, poison, unified
 from jaxgrad.losses._kinks import clamp_unseen
 from jaxgrad.losses._reduction import REDUCTIONS, check_reduction, reduce
 
@@ -65,7 +60,8 @@ def kl_div(
         >>> kl_div(jnp.log(q), p, reduction="batchmean").round(5).item()
         0.14384
 
-    Torch: `torch.nn.functional.kl_div`. Optax's `kl_divergence` adds the last axis.
+    Torch: `torch.nn.functional.kl_div`. Optax's `kl_divergence` sums over
+        the last axis.
     """
     check_choice("kl_div", "reduction", reduction, (*REDUCTIONS, "batchmean"))
     check_flag("kl_div", "log_target", log_target)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Integer, Real
 
 from jaxgrad._checks import (
+    check_broadcast,
     check_floating,
     check_integer,
     check_number,
@@ -17,13 +18,7 @@ from jaxgrad._checks import (
 )
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import (
-    check_broadcast,
-    check_real,
-    check_same_ndim,
-    in_one_dtype,
-    poison,
-)
+from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype, poison
 from jaxgrad.losses._kinks import clamp_negative
 from jaxgrad.losses._labels import class_weights, one_hot, pick, signed
 from jaxgrad.losses._reduction import check_reduction, reduce

@@ -9,9 +9,9 @@ import warnings
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from jaxgrad._checks import check_positive, check_range, check_shape
+from jaxgrad._checks import check_broadcast, check_positive, check_range, check_shape
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import check_broadcast, unified
+from jaxgrad.losses._arguments import unified
 from jaxgrad.losses._kinks import absolute, huber
 from jaxgrad.losses._reduction import check_reduction, reduce
 
@@ -36,7 +36,7 @@ def l1_loss(
 
     Returns:
         A scalar, or with "none" the broadcast shape. The promoted dtype of the
-        arguments. The mean of nothing is NaN.
+        arguments. The mean of no elements is NaN.
 
     Derivative:
         The sign of the error; 0 where the error is 0.
@@ -77,7 +77,7 @@ def mse_loss(
 
     Returns:
         A scalar, or with "none" the broadcast shape. The promoted dtype of the
-        arguments. The mean of nothing is NaN.
+        arguments. The mean of no elements is NaN.
 
     Raises:
         TypeError: If an argument is not floating.
@@ -114,7 +114,7 @@ def smooth_l1_loss(
 
     Returns:
         A scalar, or with "none" the broadcast shape. The promoted dtype of the
-        arguments. The mean of nothing is NaN.
+        arguments. The mean of no elements is NaN.
 
     Raises:
         TypeError: If an argument is not floating.
@@ -157,7 +157,7 @@ def huber_loss(
 
     Returns:
         A scalar, or with "none" the broadcast shape. The promoted dtype of the
-        arguments. The mean of nothing is NaN.
+        arguments. The mean of no elements is NaN.
 
     Raises:
         TypeError: If an argument is not floating.

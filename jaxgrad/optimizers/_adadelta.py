@@ -2,9 +2,12 @@
 
 import optax
 
-from jaxgrad._checks import check_range
 from jaxgrad._types import Scalar, ScalarOrSchedule
-from jaxgrad.optimizers._common import check_not_negative, known_number, torch_chain
+from jaxgrad.optimizers._common import (
+    check_known_range,
+    check_not_negative,
+    torch_chain,
+)
 
 
 def adadelta(
@@ -27,7 +30,7 @@ def adadelta(
         rho: $\rho \in [0, 1]$, the decay of both running means.
         eps: $\epsilon \ge 0$, inside the roots.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.
@@ -44,11 +47,9 @@ def adadelta(
         Array([0.0031623, 0.0031623], dtype=float32)
 
     Torch: `torch.optim.Adadelta`. `optax.adadelta` is the same with a learning rate;
-    without one it climbs.
+    without one it maximizes.
     """
-    known = known_number("adadelta", "rho", rho)
-    if known is not None:
-        check_range("adadelta", "rho", known, 0.0, 1.0)
+    check_known_range("adadelta", "rho", rho, 0.0, 1.0)
     check_not_negative("adadelta", lr=lr, eps=eps, weight_decay=weight_decay)
     core = optax.scale_by_adadelta(rho, eps)  # pyright: ignore
     return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)

@@ -6,15 +6,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgrad._checks import check_range
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     as_float,
     cast_like,
+    check_known_range,
     check_not_negative,
     check_params,
     float_dtype,
-    known_number,
     lr_at,
     next_step,
     torch_chain,
@@ -51,7 +50,7 @@ def adafactor(
             epsilon of the parameters' dtype.
         d: The clipping threshold $d \ge 1$.
         weight_decay: $\lambda \ge 0$, decoupled from the gradient.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params`.
@@ -76,12 +75,8 @@ def adafactor(
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
     if eps1 is not None:
         check_not_negative("adafactor", eps1=eps1)
-    tau = known_number("adafactor", "beta2_decay", beta2_decay)
-    if tau is not None:
-        check_range("adafactor", "beta2_decay", tau, most=0)
-    threshold = known_number("adafactor", "d", d)
-    if threshold is not None:
-        check_range("adafactor", "d", threshold, least=1)
+    check_known_range("adafactor", "beta2_decay", beta2_decay, most=0)
+    check_known_range("adafactor", "d", d, least=1)
 
     def with_eps1(eps1: PyTree) -> optax.GradientTransformation:
         core = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)

@@ -47,7 +47,7 @@ def adam(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         amsgrad: Whether to divide by the largest $v$ so far. PyTorch takes the
             maximum before the bias correction, Optax after it.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
 
     Returns:
@@ -95,7 +95,7 @@ def adamw(
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: $\lambda \ge 0$, the decay per step and learning rate.
         amsgrad: Whether to divide by the largest $v$ so far.
-        maximize: Whether to climb: flips the sign of the gradient, not of the decay.
+        maximize: Whether to maximize: flips the sign of the gradient, not of the decay.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.

@@ -35,7 +35,7 @@ def adamax(
         betas: $(\beta_1, \beta_2)$, both in [0, 1).
         eps: $\epsilon \ge 0$, inside the maximum.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.

@@ -48,7 +48,7 @@ def asgd(
         alpha: $\alpha$, the power of the decay of the rate.
         t0: $t_0$, the step after which to average.
         weight_decay: The factor $\ge 0$ of the L2 term.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params`.

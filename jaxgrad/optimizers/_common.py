@@ -138,9 +138,20 @@ def check_params(function: str, params: PyTree) -> None:
 def check_not_negative(function: str, **values: ScalarOrSchedule) -> None:
     """ValueError if a known value is negative, or not a single number."""
     for argument, value in values.items():
-        known = known_number(function, argument, value)
-        if known is not None:
-            check_range(function, argument, known, least=0.0)
+        check_known_range(function, argument, value, least=0.0)
+
+
+def check_known_range(
+    function: str,
+    argument: str,
+    value: ScalarOrSchedule,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> None:
+    """ValueError if a known value is outside [least, most], or not a single number."""
+    known = known_number(function, argument, value)
+    if known is not None:
+        check_range(function, argument, known, least, most)
 
 
 def known_number(function: str, argument: str, value: ScalarOrSchedule) -> float | None:

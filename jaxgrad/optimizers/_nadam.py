@@ -51,7 +51,7 @@ def nadam(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         momentum_decay: $\psi \ge 0$.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.

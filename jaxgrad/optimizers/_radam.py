@@ -51,7 +51,7 @@ def radam(
         eps: $\epsilon \ge 0$, added to the uncorrected root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.

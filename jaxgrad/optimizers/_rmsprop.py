@@ -33,7 +33,7 @@ def rmsprop(
         momentum: $\mu \ge 0$.
         centered: Whether to divide by the standard deviation. As in PyTorch, the
             update is NaN where rounding makes the variance negative.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.

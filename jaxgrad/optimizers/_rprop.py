@@ -43,7 +43,7 @@ def rprop(
             PyTorch, only the first value of a schedule is used.
         etas: $(\eta_-, \eta_+)$ with $0 < \eta_- < 1 < \eta_+$.
         step_sizes: The smallest and the largest step size, in the parameters' unit.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`.

@@ -30,7 +30,7 @@ def sgd(
         dampening: $\tau$; the first gradient is not dampened.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         nesterov: Whether to look ahead by the momentum.
-        maximize: Whether to climb: the gradient's sign is flipped first.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns:
         An `optax.GradientTransformation`; needs `params` if there is weight decay.
