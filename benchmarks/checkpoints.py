@@ -9,22 +9,17 @@ Claim: with SGD, the notebook's optimizer, saving takes under 3 % of the rest; e
 1 if not. Measure on an idle machine, on the disk in question.
 """
 
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import optax
-import tyro
 
-from benchmarks._timing import machine
-from experiments._command import run_as_script, section, table
+from benchmarks import _frame as frame
 from experiments.mnist_mlp import mlp
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, load
@@ -53,102 +48,57 @@ class Config:
     """Examples per step."""
 
 
-class Costs(NamedTuple):
-    """The seconds of training and evaluation, and those of saving, per epoch."""
-
-    epochs: list[float]
-    saves: list[float]
-    megabytes: float  # of a checkpoint
-
-    @property
-    def share(self) -> float:
-        """The time of all saving, relative to the time without it."""
-        return sum(self.saves) / sum(self.epochs)
-
-
-class Result(NamedTuple):
-    """The costs with each optimizer."""
-
-    config: Config
-    costs: dict[str, Costs]
-
-
-def run(config: Config) -> Result:
+def run(config: Config) -> frame.Seconds:
     """Train and save with each optimizer."""
-    if min(config.epochs, config.batch_size) < 1:
-        raise ValueError("expected --epochs and --batch-size of at least 1")
+    frame.at_least(config, epochs=1, batch_size=1)
     dataset = load("mnist", config.data_dir)
-    costs = {}
+    seconds, megabytes, shares = {}, {}, {}
     for name, optimizer in OPTIMIZERS.items():
         with tempfile.TemporaryDirectory(dir=config.folder) as folder:
-            costs[name] = _costs(config, dataset, optimizer, Path(folder))
-    return Result(config, costs)
+            epochs, saves, size = timed(config, dataset, optimizer, Path(folder))
+        epoch, save = f"{name}, an epoch", f"{name}, saving"
+        seconds |= {epoch: epochs, save: saves}
+        megabytes |= {epoch: "", save: f"{size / 1e6:.1f}"}
+        shares |= {epoch: "", save: f"{sum(saves) / sum(epochs):.1%}"}
+    title, n = "Saving after every epoch", f"{config.epochs} epochs"
+    frame.heading(title, n, "jax", "flax", "optax")
+    more = {"MB": megabytes, "share of the epochs": shares}
+    frame.section("Time", frame.times(seconds, unit="ms", more=more))
+    sgd = sum(seconds["sgd, saving"]) / sum(seconds["sgd, an epoch"])
+    frame.claim(f"share with sgd {sgd:.1%} < {CLAIM:.0%}", sgd < CLAIM)
+    return seconds
 
 
-def _costs(
+def timed(
     config: Config,
     dataset: Dataset,
     optimizer: optax.GradientTransformation,
     folder: Path,
-) -> Costs:
+) -> tuple[list[float], list[float], int]:
+    """The seconds of each epoch and of each save, and the bytes of a checkpoint.
+
+    The first epoch compiles and does not count.
+    """
     apply, params = mlp(jax.random.key(0), SIZES)
     start = training.Progress(training.init(jax.random.key(1), params, optimizer))
-    steps = training.advance(
-        apply,
-        example_loss,
-        optimizer,
-        start,
-        dataset,
-        epochs=config.epochs + 1,
-        batch_size=config.batch_size,
-    )
     checkpoints.prepare(folder, start, RUN, keep=KEPT)
-    return _timed(steps, folder)
-
-
-def _timed(steps: Iterator[training.Progress], folder: Path) -> Costs:
+    options: Any = {"epochs": config.epochs + 1, "batch_size": config.batch_size}
     epochs, saves, size = [], [], 0
-    while True:
-        begin = time.perf_counter()
-        progress = next(steps, None)
+    begin = time.perf_counter()
+    for progress in training.advance(
+        apply, example_loss, optimizer, start, dataset, **options
+    ):
         reached = time.perf_counter()
-        if progress is None:
-            return Costs(epochs[1:], saves[1:], size / 1e6)
         path = checkpoints.save(folder, progress, RUN, keep=KEPT)
+        saved = time.perf_counter()
         epochs.append(reached - begin)
-        saves.append(time.perf_counter() - reached)
+        saves.append(saved - reached)
         size = path.stat().st_size
+        begin = time.perf_counter()
+    return epochs[1:], saves[1:], size
 
 
-def report(result: Result) -> None:
-    """Print the machine and the costs."""
-    rows = [
-        (
-            name,
-            f"{costs.megabytes:.1f}",
-            f"{statistics.median(costs.epochs):.3f}",
-            f"{1e3 * statistics.median(costs.saves):.0f}",
-            f"{1e3 * max(costs.saves):.0f}",
-            f"{costs.share:.1%}",
-        )
-        for name, costs in result.costs.items()
-    ]
-    header = ("", "MB", "epoch: s", "save: ms", "most", "share of the time")
-    section(
-        f"Saving after every epoch, n = {result.config.epochs} epochs",
-        f"{machine('jax', 'flax', 'optax')}\n\n{table(header, rows)}",
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Train, save and report; exit code 1 if saving takes more than is claimed."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.checkpoints")
-    result = run(config)
-    report(result)
-    if result.costs["sgd"].share >= CLAIM:
-        sys.exit(f"expected saving to take under {CLAIM:.0%} with sgd")
-    return result
-
+main = frame.benchmark("checkpoints", Config, run)
 
 if __name__ == "__main__":
-    run_as_script(main)
+    frame.run_as_script(main)

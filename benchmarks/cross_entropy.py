@@ -8,19 +8,15 @@ cores and take turns; the fastest run of each counts, since noise only adds. Cla
 most half of PyTorch's time. Exit code 1 if not.
 """
 
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-import tyro
 
-from benchmarks._timing import machine, take_turns
-from experiments._command import run_as_script, section, table
+from benchmarks import _frame as frame
 from jaxgrad.losses import cross_entropy
 
 CLAIM = 0.5
@@ -38,96 +34,56 @@ class Config:
     """Number of timings of each."""
 
 
-class Result(NamedTuple):
-    """The fastest times in seconds, and the largest difference of the gradients."""
-
-    jaxgrad: float
-    torch: float
-    difference: float
-
-    def ratio(self) -> float:
-        """Jaxgrad's time over PyTorch's."""
-        return self.jaxgrad / self.torch
-
-
-class Batch(NamedTuple):
-    """Logits (batch, classes), labels (batch,), weights (classes,)."""
-
-    logits: np.ndarray
-    labels: np.ndarray
-    weight: np.ndarray
-
-
-def run(config: Config) -> Result:
-    """Time both, and compare their results."""
-    if min(config.batch, config.classes, config.turns) < 1:
-        raise ValueError(f"expected a batch, classes and turns >= 1, got {config}")
-    batch = random_batch(config.batch, config.classes)
-    works = {"jaxgrad": work_in_jaxgrad(batch), "torch": work_in_torch(batch)}
-    take_turns(works, 2)  # compile and warm up
-    (value, gradient), (torch_value, (torch_gradient,)) = (
-        work() for work in works.values()
-    )
-    np.testing.assert_allclose(value, torch_value.item(), rtol=1e-5)
-    difference = np.abs(np.asarray(gradient) - torch_gradient.numpy()).max()
-    seconds = take_turns(works, config.turns)
-    return Result(min(seconds["jaxgrad"]), min(seconds["torch"]), float(difference))
-
-
-def random_batch(samples: int, classes: int) -> Batch:
-    """Normal logits; a tenth of the labels is -100 and ignored."""
+def arrays(samples: int, classes: int) -> list[np.ndarray]:
+    """Logits, labels and class weights; a tenth of the labels is -100 and ignored."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, samples)
-    return Batch(
+    return [
         rng.normal(size=(samples, classes)).astype(np.float32),
         np.where(rng.random(samples) < 0.1, -100, labels),
         rng.uniform(0.5, 2, classes).astype(np.float32),
-    )
+    ]
 
 
-def work_in_jaxgrad(batch: Batch) -> Callable[[], Any]:
+def by_jaxgrad(arrays: list[np.ndarray]) -> frame.Work:
     """Value and gradient in one compiled function."""
     value_and_gradient = jax.jit(jax.value_and_grad(cross_entropy))
-    arrays = [jnp.asarray(array) for array in batch]
-    return lambda: value_and_gradient(*arrays)
+    inputs = [jnp.asarray(array) for array in arrays]
+    return lambda: value_and_gradient(*inputs)
 
 
-def work_in_torch(batch: Batch) -> Callable[[], Any]:
+def by_torch(arrays: list[np.ndarray]) -> frame.Work:
     """Value and gradient as in a training loop."""
-    logits, labels, weight = (torch.tensor(array) for array in batch)
+    logits, labels, weight = (torch.tensor(array) for array in arrays)
     logits.requires_grad_(True)
 
     def work() -> Any:
         value = torch.nn.functional.cross_entropy(logits, labels, weight)
-        return value, torch.autograd.grad(value, logits)
+        return value, *torch.autograd.grad(value, logits)
 
     return work
 
 
-def report(result: Result, config: Config) -> None:
-    """Print the seconds and their ratio."""
-    rows = [("jaxgrad", 1e3 * result.jaxgrad), ("torch", 1e3 * result.torch)]
+def run(config: Config) -> frame.Seconds:
+    """Compare the results of both, and time them in turns."""
+    frame.at_least(config, batch=1, classes=1, turns=1)
+    inputs = arrays(config.batch, config.classes)
+    works = {"jaxgrad": by_jaxgrad(inputs), "torch": by_torch(inputs)}
+    value, gradient = (np.asarray(result) for result in works["jaxgrad"]())
+    expected, its_gradient = (result.detach().numpy() for result in works["torch"]())
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    apart = np.abs(gradient - its_gradient).max()
+    seconds = frame.take_turns(works, config.turns, warm_up=2)
     title = f"Value and gradient, {config.batch} x {config.classes} float32"
-    section(title, table(("library", "least ms"), rows))
-    print(
-        f"\n{machine('jax', 'torch')}, {torch.get_num_threads()} threads\n"
-        f"ratio {result.ratio():.2f} (claim: at most {CLAIM}), gradients at most "
-        f"{result.difference:.1e} apart"
-    )
+    frame.heading(title, f"{config.turns} turns", "jax", "torch")
+    frame.section("Time", frame.times(seconds, "torch", "ms"))
+    print(f"\nThe gradients are at most {apart:.1e} apart.")
+    ratio = min(seconds["jaxgrad"]) / min(seconds["torch"])
+    frame.claim(f"ratio of the least times {ratio:.2f} <= {CLAIM}", ratio <= CLAIM)
+    return seconds
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse, run, report."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.cross_entropy")
-    result = run(config)
-    report(result, config)
-    return result
-
-
-def _exit_with_verdict() -> None:
-    if main().ratio() > CLAIM:
-        sys.exit(1)
-
+main = frame.benchmark("cross_entropy", Config, run)
 
 if __name__ == "__main__":
-    run_as_script(_exit_with_verdict)
+    frame.run_as_script(main)

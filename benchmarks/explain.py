@@ -1,27 +1,26 @@
-"""What looking inside costs: the MNIST perceptron's gradient, explained and checked.
+"""What looking inside costs: the MNIST perceptron's gradient, checked and explained.
 
     python -m benchmarks.explain [--turns 200]
 
-784-1024-512-10, a batch of 256, everything compiled before. `jax.value_and_grad` under
-`jax.jit`, the same with the finiteness check, and the explained one take turns. The
-claims: with `keep="summary"` explaining takes at most twice the time, and the check at
-most 1.05 times. Measure on an idle machine: while the device computes, an explanation
-traces the function in Python, which needs a core of its own.
+784-1024-512-10, a batch of 256. `jax.jit(jax.value_and_grad(f))`, the same with the
+finiteness check, and `explain` take turns: first their later calls, then their first
+calls, each with a function that nothing has compiled yet. `explain` traces the function
+on every call and compiles it unless it has compiled the same program before. Goal: the
+check takes at most 1.05 times as long. Measure on an idle machine.
 """
 
 import ctypes
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import tyro
 
-from benchmarks._timing import machine, ratio, take_turns
-from experiments._command import run_as_script, section, table
+from benchmarks import _frame as frame
 from experiments.mnist_mlp import mlp
 from jaxgrad import checked_value_and_grad, explain
 from jaxgrad.losses import cross_entropy
@@ -29,7 +28,7 @@ from jaxgrad.losses import cross_entropy
 PLAIN = "jit(value_and_grad)"
 CHECKED = "checked_value_and_grad"
 SUMMARY, ARRAYS = 'explain(keep="summary")', 'explain(keep="arrays")'
-CLAIMS = {CHECKED: 1.05, SUMMARY: 2.0}
+GOAL = 1.05
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -38,57 +37,56 @@ class Config:
     """The MNIST perceptron's gradient: plain, checked and explained."""
 
     turns: int = 200
-    """How often each is timed."""
+    """Number of timings of the later calls."""
+    first_calls: int = 5
+    """Number of timings of the first call."""
     batch_size: int = 256
     """Images per batch."""
     seed: int = 0
     """The key of the parameters and the images."""
 
 
-class Result(NamedTuple):
-    """The seconds of every turn, and the memory that each needs at its peak."""
-
-    seconds: dict[str, list[float]]
-    peaks: dict[str, float | None]  # MiB; None where the system does not tell
-
-
-def works_of(config: Config) -> dict[str, Callable[[], Any]]:
-    """What is timed; each gives the value and the gradients."""
+def network_and_inputs(config: Config) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The perceptron, and the inputs of its loss."""
     of_params, of_images = jax.random.split(jax.random.key(config.seed))
     apply, params = mlp(of_params)
     images = jax.random.uniform(of_images, (config.batch_size, 28, 28))
-    labels = jnp.arange(config.batch_size) % 10
+    return apply, (params, images, jnp.arange(config.batch_size) % 10)
+
+
+def new_works(
+    apply: Callable[..., Any], inputs: tuple[Any, ...]
+) -> dict[str, frame.Work]:
+    """What is timed, not compiled yet; each gives the value and the gradients."""
+    scale = random.uniform(1, 2)  # makes the program differ from every compiled one
 
     def loss(params, images, labels):
-        logits = apply(params, images)
-        return cross_entropy(logits, labels)
+        return scale * cross_entropy(apply(params, images), labels)
 
-    plain = jax.jit(jax.value_and_grad(loss))
-    checked = checked_value_and_grad(loss)
-    summary, arrays = (explain(loss, keep=keep) for keep in ("summary", "arrays"))
+    plain, checked = jax.jit(jax.value_and_grad(loss)), checked_value_and_grad(loss)
 
-    def numbers(explained: Callable[..., Any]) -> Any:
-        report = explained(params, images, labels)
+    def explained(explainer: Callable[..., Any]) -> Any:
+        report = explainer(*inputs)
         return report.value, report.gradients
 
     return {
-        PLAIN: lambda: plain(params, images, labels),
-        CHECKED: lambda: checked(params, images, labels),
-        SUMMARY: lambda: numbers(summary),
-        ARRAYS: lambda: numbers(arrays),
+        PLAIN: lambda: plain(*inputs),
+        CHECKED: lambda: checked(*inputs),
+        SUMMARY: partial(explained, explain(loss, keep="summary")),
+        ARRAYS: partial(explained, explain(loss, keep="arrays")),
     }
 
 
-def peak(work: Callable[[], Any], times: int = 5) -> float | None:
+def peak(work: frame.Work, times: int = 5) -> str:
     """By how many MiB the process grows at most while it works (Linux)."""
     if not CLEAR.exists():
-        return None
-    ctypes.CDLL(None).malloc_trim(0)  # so that what lies about free is not reused
-    CLEAR.write_text("5")  # the peak so far is forgotten
+        return "unknown"
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system
+    CLEAR.write_text("5")  # reset the recorded peak
     before = _status("VmRSS")
     for _ in range(times):
         jax.block_until_ready(work())
-    return (_status("VmHWM") - before) / 1024
+    return f"{(_status('VmHWM') - before) / 1024:.1f}"
 
 
 def _status(field: str) -> int:
@@ -97,57 +95,27 @@ def _status(field: str) -> int:
     return int(line.split()[1])
 
 
-def run(config: Config) -> Result:
-    """Compile all, then let them take turns."""
-    if min(config.turns, config.batch_size) < 1:
-        raise ValueError("expected --turns and --batch-size of at least 1")
-    works = works_of(config)
-    for _ in range(3):
-        for work in works.values():
-            jax.block_until_ready(work())
+def run(config: Config) -> tuple[frame.Seconds, frame.Seconds]:
+    """Time the later calls in turns, then the first calls."""
+    frame.at_least(config, turns=1, first_calls=1, batch_size=1)
+    new = partial(new_works, *network_and_inputs(config))
+    works = new()
+    frame.take_turns(works, turns=0, warm_up=3)
     peaks = {name: peak(work) for name, work in works.items()}
-    return Result(take_turns(works, config.turns), peaks)
+    later = frame.take_turns(works, config.turns)
+    uncompiled = {name: lambda name=name: new()[name]() for name in works}
+    first = frame.take_turns(uncompiled, config.first_calls)
+    title = f"MNIST perceptron 784-1024-512-10, batch {config.batch_size}, gradients"
+    n = f"{config.turns} later calls, {config.first_calls} first calls"
+    frame.heading(title, n, "jax", "jaxlib", "flax")
+    goals = dict.fromkeys(works, "") | {CHECKED: f"<= {GOAL:g}"}
+    more = {"goal": goals, "peak MiB": peaks}
+    frame.section("Later calls", frame.times(later, PLAIN, "ms", more))
+    frame.section("First calls, which compile", frame.times(first, PLAIN, "ms"))
+    return later, first
 
 
-def report(result: Result) -> None:
-    """Print the machine, the times with their ratios, and the peaks of memory."""
-    turns = len(result.seconds[PLAIN])
-    section(
-        f"MNIST perceptron 784-1024-512-10, value and gradients, n = {turns} turns",
-        machine("jax", "jaxlib", "flax"),
-    )
-    header = ("", "ms: least", "median", "median ratio", "ratio of the least")
-    section("Time", table((*header, "claimed", "peak MiB"), _rows(result)))
-
-
-def _rows(result: Result) -> list[tuple[Any, ...]]:
-    plain = result.seconds[PLAIN]
-    return [
-        (
-            name,
-            f"{1e3 * min(seconds):.2f}",
-            f"{1e3 * statistics.median(seconds):.2f}",
-            f"{ratio(seconds, plain):.2f}",
-            f"{min(seconds) / min(plain):.2f}",
-            f"<= {CLAIMS[name]:g}" if name in CLAIMS else "",
-            _shown(result.peaks, name),
-        )
-        for name, seconds in result.seconds.items()
-    ]
-
-
-def _shown(peaks: Mapping[str, float | None], name: str) -> str:
-    mib = peaks[name]
-    return "unknown" if mib is None else f"{mib:.1f}"
-
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Time and report."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.explain")
-    result = run(config)
-    report(result)
-    return result
-
+main = frame.benchmark("explain", Config, run)
 
 if __name__ == "__main__":
-    run_as_script(main)
+    frame.run_as_script(main)

@@ -10,11 +10,9 @@ Measure on an idle machine: on a busy one PyTorch's threads wait for each other,
 epoch takes many times as long.
 """
 
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,18 +21,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
-import tyro
 
-from benchmarks._timing import machine, ratio, take_turns
-from benchmarks.mnist_notebook import Digits
-from experiments._command import run_as_script, section, table
+from benchmarks import _frame as frame
+from benchmarks.mnist_notebook import Batch, Digits, torch_epoch
 from experiments.mnist_mlp import mlp
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, Split, load
 from jaxgrad.losses import cross_entropy
 
 SIZES = (784, 1024, 512, 10)
-Batch = tuple[torch.Tensor, torch.Tensor]
 example_loss = partial(cross_entropy, reduction="none")
 
 
@@ -60,52 +55,44 @@ class Trained(NamedTuple):
     """The training of one framework."""
 
     losses: np.ndarray  # (epochs, steps)
-    seconds: list[float]  # of each epoch, the evaluation left out
+    seconds: list[float]  # of each epoch, without the evaluation
     accuracy: float  # on the test set, at the end
 
 
 class Result(NamedTuple):
     """The trainings of all frameworks."""
 
-    config: Config
     torch: Trained
     jaxgrad: Trained
-    dataloader: Trained | None
+    dataloader: Trained | None = None
+
+
+class Side(NamedTuple):
+    """One framework, ready to train."""
+
+    epoch: Callable[[np.ndarray], np.ndarray]  # order -> losses; keeps the state
+    accuracy: Callable[[], float]
 
 
 def start(generator: np.random.Generator, sizes: Sequence[int] = SIZES) -> Any:
-    """Initial parameters in jaxgrad's form: uniform in +-1/sqrt(inputs)."""
-
-    def uniform(inputs: int, *shape: int) -> np.ndarray:
-        bound = inputs**-0.5
-        return generator.uniform(-bound, bound, shape).astype(np.float32)
-
-    return {
-        f"fc{number}": {
-            "bias": uniform(inputs, outputs),
-            "kernel": uniform(inputs, inputs, outputs),
-        }
-        for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1)
-    }
+    """Initial parameters, which PyTorch's network copies."""
+    _, params = mlp(jax.random.key(int(generator.integers(2**31))), sizes)
+    return params
 
 
 def torch_net(params: Any) -> torch.nn.Sequential:
     """The same network in PyTorch, whose weights are the transposed kernels."""
-    net = torch.nn.Sequential()
+    layers = []
     for number in range(1, len(params) + 1):
         kernel, bias = (np.array(params[f"fc{number}"][k]) for k in ("kernel", "bias"))
-        weight = torch.from_numpy(kernel.T.copy())
-        layer = torch.nn.Linear(*kernel.shape, dtype=weight.dtype)
-        with torch.no_grad():
-            layer.weight.copy_(weight)
-            layer.bias.copy_(torch.from_numpy(bias))
-        net.append(layer)
-        if number < len(params):
-            net.append(torch.nn.ReLU())
-    return net
+        state = {"weight": torch.from_numpy(kernel.T), "bias": torch.from_numpy(bias)}
+        linear = torch.nn.Linear(*kernel.shape, dtype=state["bias"].dtype)
+        linear.load_state_dict(state)
+        layers += [linear, torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
 
 
-def torch_tensors(split: Split, white: int) -> tuple[torch.Tensor, torch.Tensor]:
+def torch_tensors(split: Split, white: int) -> Batch:
     """Rows of floats in [0, 1] and labels, as from torchvision's ToTensor."""
     images = torch.from_numpy(np.array(split.images)).float().div(white)
     return images.flatten(1), torch.from_numpy(np.array(split.labels)).long()
@@ -120,72 +107,33 @@ def torch_batches(
         yield images[indices], labels[indices]
 
 
-def torch_epoch(
-    net: torch.nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Batch]
-) -> np.ndarray:
-    """The notebook's loop over an epoch; the loss of each step."""
-    losses = []
-    for images, labels in batches:
-        loss = torch.nn.functional.cross_entropy(net(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return np.array(losses)
-
-
-def torch_accuracy(
-    net: torch.nn.Module, tensors: tuple[torch.Tensor, torch.Tensor]
-) -> float:
-    """The share of examples whose largest logit is that of their label."""
-    images, labels = tensors
-    with torch.no_grad():
-        return (net(images).argmax(1) == labels).double().mean().item()
-
-
-class Side(NamedTuple):
-    """One framework, ready to train."""
-
-    epoch: Callable[[np.ndarray], np.ndarray]  # order -> losses; keeps the state
-    accuracy: Callable[[], float]
-
-
-def _torch_side(config: Config, dataset: Dataset, params: Any) -> Side:
-    train = torch_tensors(dataset.train, dataset.white)
-
-    def batches(order: np.ndarray) -> Iterable[Batch]:
-        return torch_batches(train, order, config.batch_size)
-
-    return _side_of(batches, config, dataset, params)
-
-
-def _dataloader_side(config: Config, dataset: Dataset, params: Any) -> Side:
-    train = Digits(*dataset.train)
-
-    def batches(order: np.ndarray) -> Iterable[Batch]:
-        loader: Any = torch.utils.data.DataLoader(
-            train, batch_size=config.batch_size, sampler=order.tolist()
-        )
-        return ((images.flatten(1), labels) for images, labels in loader)
-
-    return _side_of(batches, config, dataset, params)
-
-
-def _side_of(
-    batches: Callable[[np.ndarray], Iterable[Batch]],
-    config: Config,
-    dataset: Dataset,
-    params: Any,
-) -> Side:
-    net, test = torch_net(params), torch_tensors(dataset.test, dataset.white)
-    optimizer = torch.optim.SGD(net.parameters(), lr=config.lr)
-    return Side(
-        lambda order: torch_epoch(net, optimizer, batches(order)),
-        lambda: torch_accuracy(net, test),
+def loader_batches(
+    digits: Digits, order: np.ndarray, batch_size: int
+) -> Iterable[Batch]:
+    """The same batches from the notebook's DataLoader."""
+    loader: Any = torch.utils.data.DataLoader(
+        digits, batch_size=batch_size, sampler=order.tolist()
     )
+    return ((images.flatten(1), labels) for images, labels in loader)
 
 
-def _jaxgrad_side(config: Config, dataset: Dataset, params: Any) -> Side:
+def torch_side(
+    config: Config, params: Any, test: Batch, batches: Callable[[Any], Iterable[Batch]]
+) -> Side:
+    """PyTorch's network, optimizer and batches in a given order."""
+    net = torch_net(params)
+    optimizer = torch.optim.SGD(net.parameters(), lr=config.lr)
+
+    def accuracy() -> float:
+        images, labels = test
+        with torch.no_grad():
+            return (net(images).argmax(1) == labels).double().mean().item()
+
+    return Side(lambda order: torch_epoch(net, optimizer, batches(order)), accuracy)
+
+
+def jaxgrad_side(config: Config, params: Any, dataset: Dataset) -> Side:
+    """The same in JAX; the state stays here between epochs."""
     apply, _ = mlp(jax.random.key(0), SIZES)
     optimizer = optax.sgd(config.lr)
     train, test = jax.tree.map(jnp.asarray, (dataset.train, dataset.test))
@@ -208,86 +156,78 @@ def _jaxgrad_side(config: Config, dataset: Dataset, params: Any) -> Side:
     return Side(epoch, accuracy)
 
 
-def run(config: Config) -> Result:
-    """Train all frameworks, taking turns epoch by epoch."""
-    if min(config.epochs, config.batch_size) < 1:
-        raise ValueError("expected --epochs and --batch-size of at least 1")
-    dataset = load("mnist", config.data_dir)
-    generator = np.random.default_rng(config.seed)
-    params = start(generator)
-    n = len(dataset.train.labels)
-    orders = [generator.permutation(n) for _ in range(config.epochs)]
+def make_sides(config: Config, params: Any, dataset: Dataset) -> dict[str, Side]:
+    """All frameworks, with the same start."""
+    splits = (dataset.train, dataset.test)
+    train, test = (torch_tensors(split, dataset.white) for split in splits)
+    size, digits = config.batch_size, Digits(*dataset.train)
+    new = partial(torch_side, config, params, test)
     sides = {
-        "torch": _torch_side(config, dataset, params),
-        "jaxgrad": _jaxgrad_side(config, dataset, params),
+        "torch": new(lambda order: torch_batches(train, order, size)),
+        "jaxgrad": jaxgrad_side(config, params, dataset),
     }
     if config.dataloader:
-        sides["dataloader"] = _dataloader_side(config, dataset, params)
+        sides["dataloader"] = new(lambda order: loader_batches(digits, order, size))
+    return sides
+
+
+def run(config: Config) -> Result:
+    """Train all frameworks, taking turns epoch by epoch."""
+    frame.at_least(config, epochs=1, batch_size=1)
+    dataset = load("mnist", config.data_dir)
+    generator = np.random.default_rng(config.seed)
+    sides = make_sides(config, start(generator), dataset)
+    n = len(dataset.train.labels)
+    orders = [generator.permutation(n) for _ in range(config.epochs)]
     losses: dict[str, list[np.ndarray]] = {name: [] for name in sides}
 
     def next_epoch(name: str) -> None:
         losses[name].append(sides[name].epoch(orders[len(losses[name])]))
 
     works = {name: partial(next_epoch, name) for name in sides}
-    seconds = take_turns(works, config.epochs)
-    trained = {
-        name: Trained(np.stack(losses[name]), seconds[name], side.accuracy())
-        for name, side in sides.items()
-    }
-    return Result(config, **{"dataloader": None, **trained})
-
-
-def report(result: Result) -> None:
-    """Print the machine, the times with their ratio, and the agreement."""
-    config = result.config
-    section(
-        f"MNIST perceptron 784-1024-512-10, SGD, float32, n = {config.epochs} epochs",
-        f"batches of {config.batch_size}, lr {config.lr:g}\n"
-        f"{machine('torch', 'jax', 'flax', 'optax')}; "
-        f"PyTorch uses {torch.get_num_threads()} threads",
+    seconds = frame.take_turns(works, config.epochs)
+    result = Result(
+        **{
+            name: Trained(np.stack(losses[name]), seconds[name], side.accuracy())
+            for name, side in sides.items()
+        }
     )
-    section("Seconds per epoch", _times(result))
-    section("Agreement", _agreement(result))
-
-
-def _times(result: Result) -> str:
-    sides = {"torch": result.torch, "torch, DataLoader": result.dataloader}
-    others = {name: side.seconds for name, side in sides.items() if side is not None}
-    ours = result.jaxgrad.seconds
-    if result.config.epochs == 1:
-        times = {"jaxgrad with its compilation": ours, **others}
-        return ", ".join(f"{name} {only:.2f}" for name, (only,) in times.items())
-    rows = [
-        (name, *(f"{s:.2f}" for s in (first, statistics.median(then), min(then))))
-        for name, (first, *then) in (*others.items(), ("jaxgrad", ours))
-    ]
-    header = ("", "first (jaxgrad compiles)", "then: median", "least")
-    ratios = [
-        f"jaxgrad / {name}, first epoch left out: {ratio(ours[1:], theirs[1:]):.2f} "
-        "(median of the turns)"
-        for name, theirs in others.items()
-    ]
-    return "\n".join([table(header, rows), *ratios])
-
-
-def _agreement(result: Result) -> str:
-    ours, theirs = result.jaxgrad, result.torch
-    apart = np.abs(ours.losses / theirs.losses - 1)
-    return (
-        f"Test accuracy: torch {theirs.accuracy:.2%}, jaxgrad {ours.accuracy:.2%}.\n"
-        f"The losses differ by at most {apart[0].max():.0e} of their value in the "
-        f"{apart.shape[1]} steps of the first epoch, {apart.max():.0e} in all "
-        f"{apart.size}."
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Train all and report."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.mnist_epoch")
-    result = run(config)
-    report(result)
+    report(config, result)
     return result
 
 
+def report(config: Config, result: Result) -> None:
+    """Print the machine, the times with their ratios, and the agreement."""
+    title = "MNIST perceptron 784-1024-512-10, SGD, float32"
+    n = f"{config.epochs} epochs"
+    frame.heading(title, n, "torch", "jax", "flax", "optax")
+    print(f"batches of {config.batch_size}, lr {config.lr:g}")
+    sides = {"torch": result.torch, "torch, DataLoader": result.dataloader}
+    seconds = {name: side.seconds for name, side in sides.items() if side}
+    report_times({**seconds, "jaxgrad": result.jaxgrad.seconds})
+    ours, theirs = result.jaxgrad, result.torch
+    apart = np.abs(ours.losses / theirs.losses - 1)
+    frame.section(
+        "Agreement",
+        f"Test accuracy: torch {theirs.accuracy:.2%}, jaxgrad {ours.accuracy:.2%}.\n"
+        f"The losses differ by at most {apart[0].max():.0e} of their value in the "
+        f"{apart.shape[1]} steps of the first epoch, {apart.max():.0e} in all "
+        f"{apart.size}.",
+    )
+
+
+def report_times(seconds: frame.Seconds) -> None:
+    """Print the first epoch, in which jaxgrad compiles, apart from the others."""
+    first = {name: taken[:1] for name, taken in seconds.items()}
+    then = {name: taken[1:] for name, taken in seconds.items() if taken[1:]}
+    frame.section("First epoch (jaxgrad compiles)", frame.times(first))
+    if then:
+        frame.section("Later epochs", frame.times(then))
+    for name in list(then)[:-1]:
+        print(frame.ratio_line("jaxgrad", name, then))
+
+
+main = frame.benchmark("mnist_epoch", Config, run)
+
 if __name__ == "__main__":
-    run_as_script(main)
+    frame.run_as_script(main)

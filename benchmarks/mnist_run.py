@@ -10,20 +10,14 @@ reading the files and compilation. Measure on an idle machine.
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import tyro
-
-from benchmarks._timing import machine, ratio, take_turns
-from experiments._command import run_as_script, section, table
+from benchmarks import _frame as frame
 from jaxgrad.datasets import DATA_DIR_VARIABLE
 
 
@@ -40,10 +34,9 @@ class Config:
 
 
 class Result(NamedTuple):
-    """Seconds of each process, and the accuracy that its last run printed."""
+    """Seconds of each process, and the accuracy of its last run."""
 
-    config: Config
-    seconds: dict[str, list[float]]
+    seconds: frame.Seconds
     accuracy: dict[str, float]
 
 
@@ -58,59 +51,32 @@ def jaxgrad(options: list[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         options = [*options, "--no-side-runs", "--output-dir", folder]
         _process("experiments.mnist_mlp", "--dataset", "mnist", *options)
-        last = (
-            Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        )
-        return json.loads(last)["test_accuracy"]
+        metrics = Path(folder, "metrics.jsonl").read_text(encoding="utf-8")
+        return json.loads(metrics.splitlines()[-1])["test_accuracy"]
 
 
 def run(config: Config) -> Result:
     """Run both in turns."""
+    frame.at_least(config, epochs=1, turns=1)
     folder = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if folder is None:
         raise ValueError(
-            f"expected --data-dir or {DATA_DIR_VARIABLE}, the folder of MNIST"
+            f"--data-dir: expected the folder of MNIST, or {DATA_DIR_VARIABLE} set, "
+            "got neither instead."
         )
-    if min(config.epochs, config.turns) < 1:
-        raise ValueError("expected --epochs and --turns of at least 1")
     options = ["--data-dir", str(folder), "--epochs", str(config.epochs)]
     accuracy: dict[str, float] = {}
-
-    def note(name: str) -> None:
-        accuracy[name] = {"notebook": notebook, "jaxgrad": jaxgrad}[name](options)
-
-    works = {name: partial(note, name) for name in ("notebook", "jaxgrad")}
-    return Result(config, take_turns(works, config.turns), accuracy)
-
-
-def report(result: Result) -> None:
-    """Print the machine, the times and their ratio."""
-    config, seconds = result.config, result.seconds
-    rows = [
-        (
-            name,
-            f"{statistics.median(times):.1f}",
-            f"{min(times):.1f}",
-            f"{max(times):.1f}",
-            f"{result.accuracy[name]:8.2%}",
-        )
-        for name, times in seconds.items()
-    ]
-    header = ("", "median", "least", "most", "accuracy")
-    section(
-        f"{config.epochs} epochs of MNIST, seconds of a process, n = {config.turns}",
-        f"{machine('torch', 'jax', 'flax', 'optax')}\n\n{table(header, rows)}\n"
-        "jaxgrad / notebook: "
-        f"{ratio(seconds['jaxgrad'], seconds['notebook']):.2f} (median of the turns)",
-    )
-
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Run both and report."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.mnist_run")
-    result = run(config)
-    report(result)
-    return result
+    works = {
+        "notebook": lambda: accuracy.update(notebook=notebook(options)),
+        "jaxgrad": lambda: accuracy.update(jaxgrad=jaxgrad(options)),
+    }
+    seconds = frame.take_turns(works, config.turns)
+    title = f"{config.epochs} epochs of MNIST as a process"
+    frame.heading(title, f"{config.turns} turns", "torch", "jax", "flax", "optax")
+    printed = {name: f"{value:.2%}" for name, value in accuracy.items()}
+    frame.section("Time", frame.times(seconds, more={"accuracy": printed}))
+    print(frame.ratio_line("jaxgrad", "notebook", seconds))
+    return Result(seconds, accuracy)
 
 
 def _process(module: str, *options: str) -> str:
@@ -123,9 +89,13 @@ def _process(module: str, *options: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise ValueError(f"{module} ended with exit code {done.returncode}")
+        raise ValueError(
+            f"{module}: expected exit code 0, got {done.returncode} instead."
+        )
     return done.stdout
 
 
+main = frame.benchmark("mnist_run", Config, run)
+
 if __name__ == "__main__":
-    run_as_script(main)
+    frame.run_as_script(main)

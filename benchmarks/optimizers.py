@@ -8,25 +8,21 @@ JAX. Then a race of 6 optimizers x 32 learning rates x 32 starts x 1000 steps, w
 would take PyTorch's loop hours. Measure on an idle machine.
 """
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-import tyro
 
-from benchmarks._timing import machine, ratio, take_turns
-from experiments._command import run_as_script, section, table
+from benchmarks import _frame as frame
 from experiments.optimizers import FACTORIES, LRS, START, STEPS
 from jaxgrad.descent import SURFACES, Path, Race, descend, race
 
-TORCH, FIRST, THEN = "PyTorch", "JAX, first call (compiles)", "JAX, then"
 SPHERE = SURFACES["sphere"]
 # The program runs for a millisecond: optimising it takes longer than it saves.
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
@@ -53,16 +49,6 @@ class Config:
     """Steps of each optimizer; the notebook's 5000."""
 
 
-class Result(NamedTuple):
-    """The seconds of every turn, and the distances between the paths."""
-
-    seconds: dict[str, list[float]]
-    race_seconds: dict[str, list[float]]
-    distances: dict[str, float]
-    """The largest distance between the points of both frameworks, by optimizer."""
-    race: Race
-
-
 def torch_paths(steps: int = STEPS) -> dict[str, np.ndarray]:
     """The notebook's loop: the point after each step, shape (steps, 2)."""
     paths = {}
@@ -81,16 +67,18 @@ def torch_paths(steps: int = STEPS) -> dict[str, np.ndarray]:
     return paths
 
 
-def jax_paths(steps: int = STEPS) -> Callable[[jax.Array], dict[str, Path]]:
+def jax_paths(steps: int = STEPS) -> Callable[[], dict[str, Path]]:
     """The same six in one function, which is not compiled yet."""
     optimizers = {name: make(LRS[name]) for name, make in FACTORIES.items()}
-    return jax.jit(
-        lambda start: {
+
+    @partial(jax.jit, compiler_options=known_options())
+    def paths(start):
+        return {
             name: descend(optimizer, SPHERE.function, start, steps)
             for name, optimizer in optimizers.items()
-        },
-        compiler_options=known_options(),
-    )
+        }
+
+    return partial(paths, jnp.asarray(START))
 
 
 def large_race() -> Race:
@@ -100,73 +88,34 @@ def large_race() -> Race:
     return race(FACTORIES, SPHERE, starts, jnp.logspace(-4, 1, 32), 1000)
 
 
-def run(config: Config) -> Result:
-    """Warm up, then time all in turns."""
-    if min(config.turns, config.steps) < 1:
-        raise ValueError(
-            f"expected --turns and --steps >= 1, got {config.turns} and "
-            f"{config.steps} instead"
-        )
-    start, compiled = jnp.asarray(START), jax_paths(config.steps)
-    first_race = take_turns({FIRST: large_race}, 1)
-    ours, theirs = compiled(start), torch_paths(config.steps)
-    works = {
-        TORCH: partial(torch_paths, config.steps),
-        FIRST: lambda: jax_paths(config.steps)(start),
-        THEN: lambda: compiled(start),
-    }
-    return Result(
-        seconds=take_turns(works, config.turns),
-        race_seconds=first_race | take_turns({THEN: large_race}, config.turns),
-        distances={
-            name: float(np.max(np.abs(ours[name].points - theirs[name])))
-            for name in FACTORIES
-        },
-        race=large_race(),
-    )
-
-
-def report(result: Result) -> None:
-    """Print the machine, the seconds with their ratios, and the distances."""
-    section(
-        f"Six optimizers on x^2 + y^2, float32, n = {len(result.seconds[TORCH])} turns",
-        f"{machine('torch', 'jax', 'optax')}; "
-        f"PyTorch uses {torch.get_num_threads()} threads",
-    )
+def run(config: Config) -> frame.Seconds:
+    """Time the paths of both in turns, and the race."""
+    frame.at_least(config, turns=1, steps=1)
+    by_torch = partial(torch_paths, config.steps)
+    by_jax = partial(jax_paths, config.steps)
+    seconds = frame.first_and_later(by_torch, by_jax, config.turns)
+    races = frame.take_turns({frame.FIRST: large_race}, 1)
+    races |= frame.take_turns({frame.LATER: large_race}, config.turns)
+    title = "Six optimizers on x^2 + y^2, float32"
+    frame.heading(title, f"{config.turns} turns", "torch", "jax", "optax")
+    frame.section("Time", frame.times(seconds, frame.TORCH))
+    ours, theirs = by_jax()(), by_torch()
     rows = [
-        (name, *_digits(min(s), statistics.median(s), ratio(s, result.seconds[TORCH])))
-        for name, s in result.seconds.items()
+        (name, float(np.abs(ours[name].points - theirs[name]).max()))
+        for name in FACTORIES
     ]
-    header = ("", "seconds: least", "median", "median of the ratios to PyTorch")
-    section("Seconds", table(header, rows))
-    section(
+    frame.section(
         "Agreement: the largest distance of a point from PyTorch's",
-        table(("optimizer", "distance"), list(result.distances.items())),
+        frame.table(("optimizer", "distance"), rows),
     )
-    section(
-        "Race of 6 x 32 learning rates x 32 starts x 1000 steps: seconds",
-        table(
-            ("", "least", "median"),
-            [
-                (name, *_digits(min(s), statistics.median(s)))
-                for name, s in result.race_seconds.items()
-            ],
-        )
-        + f"\n\n{result.race}",
+    frame.section(
+        "Race of 6 x 32 learning rates x 32 starts x 1000 steps",
+        f"{frame.times(races)}\n\n{large_race()}",
     )
+    return seconds
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Time and report."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.optimizers")
-    result = run(config)
-    report(result)
-    return result
-
-
-def _digits(*numbers: float) -> tuple[float, ...]:
-    return tuple(float(f"{number:.3g}") for number in numbers)
-
+main = frame.benchmark("optimizers", Config, run)
 
 if __name__ == "__main__":
-    run_as_script(main)
+    frame.run_as_script(main)

@@ -8,23 +8,16 @@ a function that JAX has not compiled. Measure on an idle machine: on a busy one 
 threads of PyTorch wait for each other, and its loop takes many times as long.
 """
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import numpy as np
 import torch
-import tyro
 
-from benchmarks._timing import machine, ratio, take_turns
-from experiments._command import run_as_script, section, table
-from experiments._frame import at_least
+from benchmarks import _frame as frame
 from experiments.two_layer_net import STEPS, Data, Weights, start, train
-
-TORCH, FIRST, LATER = "PyTorch", "JAX, first call (compiles)", "JAX, later calls"
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class Config:
     """The two-layer network's 500 steps, compared with PyTorch in the same run."""
 
     turns: int = 10
-    """How often each is timed."""
+    """Number of timings of each."""
     steps: int = STEPS
     """Steps of gradient descent; the notebook's 500."""
     seed: int = 0
@@ -42,7 +35,7 @@ class Config:
 class Result(NamedTuple):
     """The seconds of every turn, and both curves."""
 
-    seconds: dict[str, list[float]]
+    seconds: frame.Seconds
     torch_losses: np.ndarray
     jax_losses: np.ndarray
 
@@ -67,57 +60,37 @@ def torch_train(
     return torch.stack(losses).numpy()
 
 
-def jax_train(steps: int = STEPS) -> Callable[[Weights, Data], jax.Array]:
-    """The same steps, in a function that JAX has not compiled yet."""
-    return jax.jit(lambda weights, data: train(weights, data, steps=steps)[1])
-
-
 def run(config: Config) -> Result:
-    """Warm up, then time all three in turn."""
-    at_least(config, turns=1, steps=1)
+    """Time PyTorch, the first and later calls in turn, and keep both curves."""
+    frame.at_least(config, turns=1, steps=1)
     net = jax.jit(start)(jax.random.key(config.seed))
-    by_torch, compiled = (
-        partial(torch_train, steps=config.steps),
-        jax_train(config.steps),
-    )
-    jax_losses, torch_losses = np.asarray(compiled(*net)), by_torch(*net)
-    works = {
-        TORCH: lambda: by_torch(*net),
-        FIRST: lambda: jax_train(config.steps)(*net),
-        LATER: lambda: compiled(*net),
-    }
-    return Result(take_turns(works, config.turns), torch_losses, jax_losses)
 
+    def by_torch() -> np.ndarray:
+        return torch_train(*net, steps=config.steps)
 
-def report(result: Result) -> None:
-    """Print the machine, the seconds with their ratios, and the agreement."""
-    turns, steps = len(result.seconds[TORCH]), len(result.jax_losses)
-    section(
-        f"Two-layer network 64-1000-100-10, {steps} steps, float32, n = {turns} turns",
-        f"{machine('torch', 'jax')}; PyTorch uses {torch.get_num_threads()} threads",
-    )
-    rows = [
-        (name, *(round(x, 4) for x in (min(s), statistics.median(s), relative)))
-        for name, s in result.seconds.items()
-        for relative in [ratio(s, result.seconds[TORCH])]
-    ]
-    header = ("", "fastest", "median", "median ratio to PyTorch")
-    section("Seconds", table(header, rows))
-    apart = np.abs(result.jax_losses / result.torch_losses - 1)
-    section(
-        "Agreement",
-        f"The losses differ by at most {apart[:100].max():.0e} of their value in the "
-        f"first 100 steps, {apart.max():.0e} in all {steps}.",
-    )
+    def new() -> Callable[[], jax.Array]:
+        by_jax = jax.jit(lambda *net: train(*net, steps=config.steps)[1])
+        return lambda: by_jax(*net)
 
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Time and report."""
-    config = tyro.cli(Config, args=argv, prog="python -m benchmarks.two_layer_net")
-    result = run(config)
-    report(result)
+    seconds = frame.first_and_later(by_torch, new, config.turns)
+    result = Result(seconds, by_torch(), np.asarray(new()()))
+    report(config, result)
     return result
 
 
+def report(config: Config, result: Result) -> None:
+    """Print the machine, the times with their ratios, and the agreement."""
+    title = f"Two-layer network 64-1000-100-10, {config.steps} steps, float32"
+    frame.heading(title, f"{config.turns} turns", "torch", "jax")
+    frame.section("Time", frame.times(result.seconds, frame.TORCH))
+    apart = np.abs(result.jax_losses / result.torch_losses - 1)
+    print(
+        f"\nThe losses differ by at most {apart[:100].max():.0e} of their value in the "
+        f"first 100 steps, {apart.max():.0e} in all {config.steps}."
+    )
+
+
+main = frame.benchmark("two_layer_net", Config, run)
+
 if __name__ == "__main__":
-    run_as_script(main)
+    frame.run_as_script(main)

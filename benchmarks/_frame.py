@@ -1,0 +1,150 @@
+"""The frame that every benchmark fits into: options, timing in turns, tables, main.
+
+A benchmark is one module. Its docstring states the claim. It defines `Config`, a
+dataclass of its options, and `run(config)`, which times, prints and returns. It ends in
+
+    main = frame.benchmark("name", Config, run)
+
+    if __name__ == "__main__":
+        frame.run_as_script(main)
+
+The noise of a machine changes slowly and affects everything within one turn alike, so
+the ratio of two times from the same turn is steadier than the times themselves.
+"""
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeVar
+
+import jax
+import tyro
+
+from experiments._command import run_as_script as run_as_script
+from experiments._command import section as section
+from experiments._command import table as table
+from experiments._frame import at_least as at_least
+
+Result = TypeVar("Result")
+Work: TypeAlias = Callable[[], Any]
+Seconds: TypeAlias = dict[str, list[float]]
+TORCH, FIRST, LATER = "PyTorch", "JAX, first call (compiles)", "JAX, later calls"
+
+
+def benchmark(
+    name: str, config: type[Any], run: Callable[[Any], Result]
+) -> Callable[..., Result]:
+    """Return the benchmark's `main`: parse the options, run, return the result.
+
+    `main(argv)` takes a list of options, by default the command line's.
+    """
+
+    def main(argv: Sequence[str] | None = None) -> Result:
+        return run(tyro.cli(config, args=argv, prog=f"python -m benchmarks.{name}"))
+
+    return main
+
+
+def claim(statement: str, holds: bool) -> None:
+    """Print a claim with its figures. If it does not hold, exit with code 1."""
+    print(f"\nThe claim {'holds' if holds else 'does not hold'}: {statement}.")
+    if not holds:
+        sys.exit(1)
+
+
+def take_turns(
+    works: Mapping[str, Work],
+    turns: int,
+    *,
+    warm_up: int = 0,
+    rest: float = 0.0,
+    burst: int = 1,
+) -> Seconds:
+    """The seconds of each work in each turn, until JAX's results are ready.
+
+    The `warm_up` turns come first and do not count. Works below a millisecond need a
+    `rest` of a few milliseconds, because PyTorch's threads keep spinning on the cores
+    after their work. They also need a `burst` of runs, of which the fastest counts,
+    because the first one after a rest wakes threads.
+    """
+    for _ in range(warm_up):
+        for work in works.values():
+            jax.block_until_ready(work())
+    seconds: Seconds = {name: [] for name in works}
+    for _ in range(turns):
+        for name, work in works.items():
+            time.sleep(rest)
+            seconds[name].append(min(_seconds(work) for _ in range(burst)))
+    return seconds
+
+
+def _seconds(work: Work) -> float:
+    begin = time.perf_counter()
+    jax.block_until_ready(work())
+    return time.perf_counter() - begin
+
+
+def first_and_later(by_torch: Work, new: Callable[[], Work], turns: int) -> Seconds:
+    """Time PyTorch, the first call of `new()`, and later calls of one such function.
+
+    `new` returns a function that JAX has not compiled yet.
+    """
+    compiled = new()
+    works = {TORCH: by_torch, FIRST: lambda: new()(), LATER: compiled}
+    return take_turns(works, turns, warm_up=1)
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median over the turns of ours / theirs."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def ratio_line(ours: str, theirs: str, seconds: Mapping[str, Sequence[float]]) -> str:
+    """A printed line with the ratio of two works."""
+    value = ratio(seconds[ours], seconds[theirs])
+    return f"{ours} / {theirs}: {value:.2f} (median of the turns)"
+
+
+def times(
+    seconds: Mapping[str, Sequence[float]],
+    base: str = "",
+    unit: str = "s",
+    more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> str:
+    """A table with the least, median and largest time of each work.
+
+    With a `base`, also the median over the turns of the ratio to it, and the ratio of
+    the least times. `more` holds further columns by title.
+    """
+    header = ["", f"least {unit}", "median", "most"]
+    if base:
+        header += [f"ratio to {base}", "ratio of the least"]
+    scale = {"s": 1, "ms": 1e3}[unit]
+    rows = []
+    for name, taken in seconds.items():
+        numbers = [scale * f(taken) for f in (min, statistics.median, max)]
+        if base:
+            numbers += [ratio(taken, seconds[base]), min(taken) / min(seconds[base])]
+        digits = [float(f"{number:.4g}") for number in numbers]
+        rows.append((name, *digits, *(column[name] for column in more.values())))
+    return table([*header, *more], rows)
+
+
+def heading(title: str, n: str, *packages: str) -> None:
+    """Print what is timed and how often, the machine, and the packages' versions."""
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    if "torch" in packages:
+        import torch
+
+        versions += f"; PyTorch uses {torch.get_num_threads()} threads"
+    section(
+        f"{title}, n = {n}",
+        f"{platform.machine()}, {os.cpu_count()} cores; "
+        f"JAX on {jax.devices()[0].platform}\n"
+        f"Python {platform.python_version()}, {versions}",
+    )
