@@ -133,13 +133,10 @@ def descend(
         start: The first point, any shape, floating.
         num_steps: How many steps to take, >= 0.
 
-    Returns:
-        The path. Its first value is `f(start)`; its last point lies one step after its
-        last value.
-
-    Raises:
-        TypeError: If `start` is not floating or `num_steps` not an int.
-        ValueError: If `num_steps` is negative.
+    Returns: The path. Its first value is `f(start)`; its last point lies one step after
+        its last value.
+    Raises: TypeError if `start` is not floating or `num_steps` not an int; ValueError
+        if `num_steps` is negative.
 
     Examples:
         >>> path = descend(optax.sgd(0.25), lambda x: x**2, 8.0, 3)
@@ -248,12 +245,9 @@ def race(
         keep_paths: Whether to keep every point. Otherwise the memory does not grow
             with the number of steps.
 
-    Returns:
-        The results of all descents.
-
-    Raises:
-        TypeError: If `starts` or `lrs` are not floating, or `num_steps` not an int.
-        ValueError: If a shape is wrong, there is no optimizer, or `num_steps` < 1.
+    Returns: The results of all descents.
+    Raises: TypeError if `starts` or `lrs` are not floating, or `num_steps` not an int;
+        ValueError if a shape is wrong, there is no optimizer, or `num_steps` < 1.
 
     Examples:
         >>> result = race(

@@ -34,13 +34,11 @@ def check_gradients(
         order: 2 checks the derivatives of the gradient as well. The gradient of an
             array-valued `f` is that of a fixed weighted sum of its results.
 
-    Returns:
-        A function of the arguments of `f` that returns a `GradientCheck`.
-
-    Raises:
-        TypeError: If `f` is not a function or a tolerance not a number; on the call,
-            if a result is complex, none is floating, or an argument is traced.
-        ValueError: If `order` is not 1 or 2, or a tolerance is negative.
+    Returns: A function of the arguments of `f` that returns a `GradientCheck`.
+    Raises: TypeError if `f` is not a function or a tolerance not a number; on the call,
+        if a result is complex, none is floating, or an argument is traced; ValueError
+        if `order` is not 1 or 2, or a tolerance is negative.
+    Torch: `torch.autograd.gradcheck`, which needs double precision arguments.
 
     Examples:
         >>> import jax, jax.numpy as jnp
@@ -49,8 +47,6 @@ def check_gradients(
         (True, 'float64', 3)
         >>> check_gradients(jax.nn.relu)(jnp.zeros(1)).kinks[0].right
         1.0
-
-    Torch: `torch.autograd.gradcheck`, which needs double precision arguments.
     """
     check_callable("check_gradients", "f", f)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
@@ -87,11 +83,8 @@ def assert_gradients(
         has_aux: Whether `f` returns a pair (result, aux).
         order: 2 checks the derivatives of the gradient as well.
 
-    Returns:
-        A function of the arguments of `f` that returns None.
-
-    Raises:
-        AssertionError: On the call, with the entry that is most wrong.
+    Returns: A function of the arguments of `f` that returns None.
+    Raises: AssertionError on the call, with the entry that is most wrong.
 
     Examples:
         >>> import jax.numpy as jnp

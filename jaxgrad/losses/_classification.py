@@ -57,24 +57,19 @@ def nll_loss(
         ignore_index: The label of the samples to leave out; it may be a class.
         reduction: "none", "mean" (the weighted mean over the other samples) or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
+    Returns: A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
         The mean of no samples (empty, or all ignored) is NaN, with gradient 0.
-
-    Raises:
-        TypeError: If `log_probs` or `weight` is not floating, or `target` not an
-            integer array.
-        ValueError: If shapes do not fit, or a label is out of range. Inside
-            `jax.jit`, where labels cannot be read, such a label makes the loss and
-            its gradient NaN.
+    Raises: TypeError if `log_probs` or `weight` is not floating, or `target` not an
+        integer array; ValueError if shapes do not fit, or a label is out of range.
+        Inside `jax.jit`, where labels cannot be read, such a label makes the loss and
+        its gradient NaN.
+    Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels and
+        has no derivative with respect to `weight`; jaxgrad has the true one.
 
     Examples:
         >>> log_probs = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]]))
         >>> nll_loss(log_probs, jnp.array([1, -100])).round(5).item()
         0.28768
-
-    Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels
-        and has no derivative with respect to `weight`; jaxgrad has the true one.
     """
     log_probs = check_floating("nll_loss", "log_probs", log_probs)
     check_ndim("nll_loss", "log_probs", log_probs, least=1)
@@ -112,15 +107,14 @@ def cross_entropy(
         label_smoothing: The share in [0, 1] of q that is spread evenly over all
             classes.
 
-    Returns:
-        A scalar, or with "none" the shape of `logits` without the axis of the
-        classes. The dtype of `logits`, promoted with that of probabilities. The
-        mean of no samples (empty, or all ignored) is NaN, with gradient 0.
-
-    Raises:
-        TypeError, ValueError: As in `nll_loss`; ValueError also if
-            `label_smoothing` is outside [0, 1], or `ignore_index` >= 0 comes with
-            probabilities.
+    Returns: A scalar, or with "none" the shape of `logits` without the axis of the
+        classes. The dtype of `logits`, promoted with that of probabilities. The mean of
+        no samples (empty, or all ignored) is NaN, with gradient 0.
+    Raises: TypeError or ValueError as in `nll_loss`; ValueError also if
+        `label_smoothing` is outside [0, 1], or `ignore_index` >= 0 comes with
+        probabilities.
+    Torch: `torch.nn.functional.cross_entropy`, which ignores a negative
+        `label_smoothing`, and otherwise differs as in `nll_loss`.
 
     Examples:
         >>> import jax
@@ -129,9 +123,6 @@ def cross_entropy(
         0.55144
         >>> jax.grad(cross_entropy)(logits, 2).round(5).tolist()  # softmax - one-hot
         [0.21194, 0.21194, -0.42388]
-
-    Torch: `torch.nn.functional.cross_entropy`, which ignores a negative
-        `label_smoothing`, and otherwise differs as in `nll_loss`.
     """
     logits = check_floating("cross_entropy", "logits", logits)
     check_ndim("cross_entropy", "logits", logits, least=1)

@@ -46,24 +46,18 @@ def cosine_embedding_loss(
         margin: The cosine m up to which unlike vectors have the loss 0.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
+    Returns: A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
         inputs. 1e-12 is added to each squared length, so a zero vector has cosine 0.
-
-    Derivative:
-        Where the cosine of unlike vectors equals m, that of the cosine.
-
-    Raises:
-        TypeError: If a vector is not floating, or `target` is not real.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Derivative: Where the cosine of unlike vectors equals m, that of the cosine.
+    Raises: TypeError if a vector is not floating, or `target` is not real; ValueError
+        if shapes do not fit, or `reduction` is unknown.
+    Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
+        zero vector is NaN.
 
     Examples:
         >>> u, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.6, 0.8]])
         >>> cosine_embedding_loss(u, v, jnp.array([1])).round(5).item()
         0.4
-
-    Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
-        zero vector is NaN.
     """
     name = "cosine_embedding_loss"
     check_reduction(name, reduction)
@@ -108,24 +102,18 @@ def triplet_margin_loss(
         swap: Whether to use the negative's distance from the positive, if smaller.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
-
-    Derivative:
-        Where the loss just reaches 0, that of the distances. A norm's is 0 at 0. Under
-        `swap`, two equal distances get half each.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `margin` <= 0.
+    Returns: A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
+    Derivative: Where the loss just reaches 0, that of the distances. A norm's is 0 at
+        0. Under `swap`, two equal distances get half each.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `margin` <= 0.
+    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's adds eps outside the sum,
+        and its powers are NaN for an odd `norm_degree`.
 
     Examples:
         >>> anchor, near, far = jnp.zeros((1, 2)), jnp.ones((1, 2)), -jnp.ones((1, 2))
         >>> triplet_margin_loss(anchor, near, far).round(5).item()
         1.0
-
-    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's adds eps outside
-        the sum, and its powers are NaN for an odd `norm_degree`.
     """
     name = "triplet_margin_loss"
     check_number(name, "p", p)
@@ -163,12 +151,10 @@ def triplet_margin_with_distance_loss(
         swap: Whether to use the negative's distance from the positive, if smaller.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of the distances; the promoted dtype.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `margin` <= 0.
+    Returns: A scalar, or with "none" the shape of the distances; the promoted dtype.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `margin` <= 0.
+    Torch: `torch.nn.functional.triplet_margin_with_distance_loss`.
 
     Examples:
         >>> anchor, near, far = jnp.array([0.0]), jnp.array([2.0]), jnp.array([1.5])
@@ -176,8 +162,6 @@ def triplet_margin_with_distance_loss(
         ...     anchor, near, far, distance_function=lambda u, v: jnp.abs(u - v)
         ... ).item()
         1.5
-
-    Torch: `torch.nn.functional.triplet_margin_with_distance_loss`.
     """
     name = "triplet_margin_with_distance_loss"
     dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)

@@ -42,21 +42,15 @@ def hinge_embedding_loss(
         margin: The distance m that unlike pairs should keep.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the dtype of `input`.
-
-    Derivative:
-        At x = m, for unlike pairs, PyTorch takes -1.
-
-    Raises:
-        TypeError: If `input` is not floating, or `target` is not real.
-        ValueError: If shapes do not broadcast, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the broadcast shape; the dtype of `input`.
+    Derivative: At x = m, for unlike pairs, PyTorch takes -1.
+    Raises: TypeError if `input` is not floating, or `target` is not real; ValueError if
+        shapes do not broadcast, or `reduction` is unknown.
+    Torch: `torch.nn.functional.hinge_embedding_loss`.
 
     Examples:
         >>> hinge_embedding_loss(jnp.array([0.5, 0.75]), jnp.array([1, -1])).item()
         0.375
-
-    Torch: `torch.nn.functional.hinge_embedding_loss`.
     """
     check_reduction("hinge_embedding_loss", reduction)
     check_number("hinge_embedding_loss", "margin", margin)
@@ -87,23 +81,17 @@ def margin_ranking_loss(
         margin: The margin m, in the unit of the scores.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the promoted dtype.
-
-    Derivative:
-        Where the margin is just reached, PyTorch takes that of the violated side:
-        -y with respect to `input1` and y with respect to `input2`.
-
-    Raises:
-        TypeError: If a score is not floating, or `target` is not real.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
+    Derivative: Where the margin is just reached, PyTorch takes that of the violated
+        side: -y with respect to `input1` and y with respect to `input2`.
+    Raises: TypeError if a score is not floating, or `target` is not real; ValueError if
+        shapes do not fit, or `reduction` is unknown.
+    Torch: `torch.nn.functional.margin_ranking_loss`.
 
     Examples:
         >>> first, second = jnp.array([2.0, 1.0]), jnp.array([1.0, 4.0])
         >>> margin_ranking_loss(first, second, jnp.array([1, 1])).item()
         1.5
-
-    Torch: `torch.nn.functional.margin_ranking_loss`.
     """
     name = "margin_ranking_loss"
     check_reduction(name, reduction)
@@ -141,27 +129,20 @@ def multi_margin_loss(
         weight: One weight per class, shape `(classes,)`; by default all 1.
         reduction: "none", "mean" (over the samples, not over weights) or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of `target`; the dtype of `input`. As in
+    Returns: A scalar, or with "none" the shape of `target`; the dtype of `input`. As in
         PyTorch, a NaN score violates no margin and counts as 0.
-
-    Derivative:
-        0 where the margin is just reached.
-
-    Raises:
-        TypeError: If `input` or `weight` is not floating, or `target` not an integer
-            array.
-        ValueError: If shapes do not fit, there are no classes, `p` is not 1 or 2, or
-            a label is out of range. Inside `jax.jit`, where labels cannot be read,
-            such a label makes the loss and its gradient NaN.
+    Derivative: 0 where the margin is just reached.
+    Raises: TypeError if `input` or `weight` is not floating, or `target` not an integer
+        array; ValueError if shapes do not fit, there are no classes, `p` is not 1 or 2,
+        or a label is out of range. Inside `jax.jit`, where labels cannot be read, such
+        a label makes the loss and its gradient NaN.
+    Torch: `torch.nn.functional.multi_margin_loss`, which takes only int64 labels, has
+        no derivative with respect to `weight` (jaxgrad has the true one), and leaves
+        the mean of nothing uninitialised (jaxgrad returns NaN).
 
     Examples:
         >>> multi_margin_loss(jnp.array([0.5, 1.0, 0.0]), 1).round(5).item()
         0.16667
-
-    Torch: `torch.nn.functional.multi_margin_loss`, which takes only int64 labels, has
-        no derivative with respect to `weight` (jaxgrad has the true one), and leaves
-        the mean of nothing uninitialised (jaxgrad returns NaN).
     """
     name = "multi_margin_loss"
     check_reduction(name, reduction)
@@ -199,25 +180,19 @@ def multilabel_margin_loss(
             those before its first -1; a class listed twice counts twice.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(batch,)`, or `()` for a single sample;
+    Returns: A scalar, or with "none" the shape `(batch,)`, or `()` for a single sample;
         the dtype of `input`. As in PyTorch, a NaN score violates no margin.
-
-    Derivative:
-        0 where the margin is just reached.
-
-    Raises:
-        TypeError: If `input` is not floating, or `target` not an integer array.
-        ValueError: If shapes do not fit, there are no classes, or a label is outside
-            [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label
-            makes the loss and its gradient NaN.
+    Derivative: 0 where the margin is just reached.
+    Raises: TypeError if `input` is not floating, or `target` not an integer array;
+        ValueError if shapes do not fit, there are no classes, or a label is outside
+        [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label makes
+        the loss and its gradient NaN.
+    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes only int64 labels.
 
     Examples:
         >>> scores = jnp.array([0.25, 0.5, 1.0, 2.0])
         >>> multilabel_margin_loss(scores, jnp.array([3, 0, -1, 1])).round(5).item()
         0.75
-
-    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes only int64 labels.
     """
     name = "multilabel_margin_loss"
     check_reduction(name, reduction)

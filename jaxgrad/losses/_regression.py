@@ -34,22 +34,16 @@ def l1_loss(
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Derivative:
-        The sign of the error; 0 where the error is 0.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Derivative: The sign of the error; 0 where the error is 0.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        or `reduction` is unknown.
+    Torch: `torch.nn.functional.l1_loss`.
 
     Examples:
         >>> l1_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         1.5
-
-    Torch: `torch.nn.functional.l1_loss`.
     """
     input, target, weight, dtype = _arguments("l1_loss", input, target, weight)
     check_reduction("l1_loss", reduction)
@@ -75,19 +69,15 @@ def mse_loss(
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        or `reduction` is unknown.
+    Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
 
     Examples:
         >>> mse_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         2.5
-
-    Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
     """
     input, target, weight, dtype = _arguments("mse_loss", input, target, weight)
     check_reduction("mse_loss", reduction)
@@ -112,19 +102,15 @@ def smooth_l1_loss(
         reduction: "none", "mean" or "sum".
         beta: The error >= 0 up to which the loss is quadratic; 0 gives `l1_loss`.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `beta` < 0.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `beta` < 0.
+    Torch: `torch.nn.functional.smooth_l1_loss`. It is `huber_loss` over `beta`.
 
     Examples:
         >>> smooth_l1_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
         0.8125
-
-    Torch: `torch.nn.functional.smooth_l1_loss`. It is `huber_loss` over `beta`.
     """
     input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
     check_reduction("smooth_l1_loss", reduction)
@@ -155,19 +141,15 @@ def huber_loss(
         delta: The error > 0 up to which the loss is quadratic.
         weight: One factor per element of `input`, of its shape; by default all 1.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `delta` <= 0.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `delta` <= 0.
+    Torch: `torch.nn.functional.huber_loss`, Optax's `huber_loss` with a reduction.
 
     Examples:
         >>> huber_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
         0.8125
-
-    Torch: `torch.nn.functional.huber_loss`, Optax's `huber_loss` with a reduction.
     """
     input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
     check_reduction("huber_loss", reduction)

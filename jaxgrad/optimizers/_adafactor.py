@@ -52,12 +52,12 @@ def adafactor(
         weight_decay: $\lambda \ge 0$, decoupled from the gradient.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params`.
-
-    Raises:
-        ValueError: If `beta2_decay` is positive, `d` is below 1 or another
-            hyperparameter is negative or, on the update, if `params` is None.
+    Returns: An `optax.GradientTransformation`; needs `params`.
+    Raises: ValueError if `beta2_decay` is positive, `d` is below 1 or another
+        hyperparameter is negative or, on the update, if `params` is None.
+    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
+        and more, does not bound the rate by $1 / \sqrt t$, and decays without the
+        learning rate.
 
     Examples:
         >>> optimizer = adafactor(lr=0.5)
@@ -66,10 +66,6 @@ def adafactor(
         >>> updates, state = optimizer.update(2 * params, state, params)
         >>> updates
         Array([26.7512, 26.7512], dtype=float32)
-
-    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
-    and more, does not bound the rate by $1 / \sqrt t$, and decays without the learning
-    rate.
     """
     eps1, eps2 = eps
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)

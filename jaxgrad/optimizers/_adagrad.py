@@ -41,11 +41,10 @@ def adagrad(
         eps: $\epsilon \ge 0$, outside the root.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If a hyperparameter is negative.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if a hyperparameter is negative.
+    Torch: `torch.optim.Adagrad`. `optax.adagrad` starts at 0.1, has eps = 1e-7 inside
+        the root and no decay of the rate.
 
     Examples:
         >>> optimizer = adagrad(lr=1.0)
@@ -53,9 +52,6 @@ def adagrad(
         >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
         >>> optax.apply_updates(params, updates)
         Array([-74.,  -9.], dtype=float32)
-
-    Torch: `torch.optim.Adagrad`. `optax.adagrad` starts at 0.1, has eps = 1e-7 inside
-    the root and no decay of the rate.
     """
     check_not_negative(
         "adagrad",

@@ -50,12 +50,11 @@ def adam(
         maximize: Whether to maximize: the gradient's sign is flipped first.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-            two floats (or two arrays) in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `eps` or `weight_decay` is negative, or `betas` are not
+        two floats (or two arrays) in [0, 1).
+    Torch: `torch.optim.Adam`. `optax.adam` is the same in float64; in float32 its bias
+        correction loses three digits.
 
     Examples:
         >>> optimizer = adam(lr=1.0)
@@ -63,9 +62,6 @@ def adam(
         >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
         >>> optax.apply_updates(params, updates)
         Array([-74.,  -9.], dtype=float32)
-
-    Torch: `torch.optim.Adam`. `optax.adam` is the same in float64; in float32 its bias
-    correction loses three digits.
     """
     decoupled = decoupled_weight_decay
     return _adam(
@@ -97,11 +93,9 @@ def adamw(
         amsgrad: Whether to divide by the largest $v$ so far.
         maximize: Whether to maximize: flips the sign of the gradient, not of the decay.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: As in `adam`.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError as in `adam`.
+    Torch: `torch.optim.AdamW`. `optax.adamw` decays by 1e-4, PyTorch by 1e-2.
 
     Examples:
         >>> optimizer = adamw(lr=1.0)
@@ -110,8 +104,6 @@ def adamw(
         >>> updates, state = optimizer.update(2 * params, state, params)
         >>> optax.apply_updates(params, updates)
         Array([-73.25,  -8.9 ], dtype=float32)
-
-    Torch: `torch.optim.AdamW`. `optax.adamw` decays by 1e-4, PyTorch by 1e-2.
     """
     return _adam(
         "adamw", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled=True

@@ -37,12 +37,11 @@ def adamax(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-            in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `eps` or `weight_decay` is negative, or `betas` are not
+        in [0, 1).
+    Torch: `torch.optim.Adamax`. `optax.adamax` is the same in float64; in float32 its
+        bias correction loses digits.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -51,9 +50,6 @@ def adamax(
         >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
         >>> optax.apply_updates(params, updates)
         Array([-74.,  -9.], dtype=float32)
-
-    Torch: `torch.optim.Adamax`. `optax.adamax` is the same in float64; in float32 its
-    bias correction loses digits.
     """
     core = scale_by_adamax(betas, eps)
     return moment_chain(

@@ -50,12 +50,11 @@ def asgd(
         weight_decay: The factor $\ge 0$ of the L2 term.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params`.
-
-    Raises:
-        ValueError: If `lr` or `weight_decay` is negative or, on the update, if
-            `params` is None.
+    Returns: An `optax.GradientTransformation`; needs `params`.
+    Raises: ValueError if `lr` or `weight_decay` is negative or, on the update, if
+        `params` is None.
+    Torch: `torch.optim.ASGD`, which rounds eta and mu to float32 unless torch's default
+        dtype is float64. Optax has no counterpart.
 
     Examples:
         >>> optimizer = asgd(lr=0.1, t0=0)
@@ -66,9 +65,6 @@ def asgd(
         ...     params = optax.apply_updates(params, updates)
         >>> optax.tree.get(state, "ax")
         Array([-43.198833 ,  -5.7598443], dtype=float32)
-
-    Torch: `torch.optim.ASGD`, which rounds eta and mu to float32 unless torch's
-    default dtype is float64. Optax has no counterpart.
     """
     check_not_negative("asgd", lr=lr, weight_decay=weight_decay)
     core = _averaged(lr, lambd, alpha, t0)

@@ -50,14 +50,14 @@ def muon(
         adjust_lr_fn: The factor of $\gamma$: "original" or None for the one above,
             "match_rms_adamw" for $0.2 \sqrt{\max(\text{rows}, \text{columns})}$.
 
-    Returns:
-        An `optax.GradientTransformation` for matrices only; needs `params` if there is
-        weight decay. Give the other parameters another optimizer by `optax.partition`.
-
-    Raises:
-        ValueError: If `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
-            100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is
-            unknown or, on `init`, if a parameter is not a matrix.
+    Returns: An `optax.GradientTransformation` for matrices only; needs `params` if
+        there is weight decay. Give the other parameters another optimizer by
+        `optax.partition`.
+    Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
+        100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is unknown
+        or, on `init`, if a parameter is not a matrix.
+    Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
+        parameters, does not decay and updates vectors by AdamW.
 
     Examples:
         >>> optimizer = muon(lr=1.0, weight_decay=0.0)
@@ -65,9 +65,6 @@ def muon(
         >>> updates, state = optimizer.update(params, optimizer.init(params))
         >>> jnp.abs(jnp.diag(updates) + 1.0) < 0.4
         Array([ True,  True], dtype=bool)
-
-    Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
-    parameters, does not decay and updates vectors by AdamW.
     """
     check_not_negative("muon", lr=lr, momentum=momentum, weight_decay=weight_decay)
     if adjust_lr_fn is not None:

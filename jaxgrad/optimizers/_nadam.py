@@ -53,12 +53,10 @@ def nadam(
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps`, `weight_decay` or `momentum_decay` is negative, or
-            `betas` are not in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `eps`, `weight_decay` or `momentum_decay` is negative,
+        or `betas` are not in [0, 1).
+    Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
 
     Examples:
         >>> optimizer = nadam(lr=1.0)
@@ -66,8 +64,6 @@ def nadam(
         >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
         >>> updates.round(4)
         Array([1.0565, 1.0565], dtype=float32)
-
-    Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
     """
     return moment_chain(
         "nadam",

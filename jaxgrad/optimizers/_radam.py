@@ -53,12 +53,11 @@ def radam(
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-            in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `eps` or `weight_decay` is negative, or `betas` are not
+        in [0, 1).
+    Torch: `torch.optim.RAdam`. `optax.radam` also rectifies at rho = 5, adds eps after
+        the bias correction, and loses digits of rho in float32.
 
     Examples:
         >>> optimizer = radam(lr=0.1)
@@ -66,9 +65,6 @@ def radam(
         >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
         >>> optax.apply_updates(params, updates)
         Array([-60.,  -8.], dtype=float32)
-
-    Torch: `torch.optim.RAdam`. `optax.radam` also rectifies at rho = 5, adds eps after
-    the bias correction, and loses digits of rho in float32.
     """
     return moment_chain(
         "radam",

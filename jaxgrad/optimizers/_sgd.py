@@ -32,12 +32,10 @@ def sgd(
         nesterov: Whether to look ahead by the momentum.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `momentum` or `weight_decay` is negative, or if
-            `nesterov` is set without momentum or with dampening.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, or if
+        `nesterov` is set without momentum or with dampening.
+    Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
 
     Examples:
         >>> optimizer = sgd(lr=0.1, momentum=0.9)
@@ -45,8 +43,6 @@ def sgd(
         >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
         >>> optax.apply_updates(params, updates)
         Array([-60.,  -8.], dtype=float32)
-
-    Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
     """
     _check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov:

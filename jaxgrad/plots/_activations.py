@@ -44,12 +44,9 @@ def activation_card(
         span: The first and the last x.
         **options: Its options, such as `alpha=2.0`.
 
-    Returns:
-        The figure, 12 x 4 inches. At a kink a dot is PyTorch's derivative, a ring
+    Returns: The figure, 12 x 4 inches. At a kink a dot is PyTorch's derivative, a ring
         that of `jax.nn`.
-
-    Raises:
-        ValueError: If there is no such activation.
+    Raises: ValueError if there is no such activation.
     """
     curve = activation_curve(name, span=span, **options)
     given = ", ".join(f"{key}={value:g}" for key, value in options.items())
@@ -71,11 +68,8 @@ def activation_curve(
         points: The number of equidistant points.
         **options: As in `activation_card`.
 
-    Returns:
-        The curve with the kinks that lie on it.
-
-    Raises:
-        ValueError: If there is no such activation.
+    Returns: The curve with the kinks that lie on it.
+    Raises: ValueError if there is no such activation.
     """
     check_choice("activation_card", "name", name, tuple(activations.CATALOGUE))
     entry = activations.CATALOGUE[name]
@@ -104,8 +98,7 @@ def curve_card(title: str, curve: Curve) -> Figure:
         title: The title of the card.
         curve: The curve to draw.
 
-    Returns:
-        The figure, 12 x 4 inches.
+    Returns: The figure, 12 x 4 inches.
     """
     figure = Figure(figsize=(12, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -126,8 +119,7 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
         cards: Curves by title.
         columns: The number of panels in a row.
 
-    Returns:
-        The figure, 2.6 x 2.2 inches for each panel.
+    Returns: The figure, 2.6 x 2.2 inches for each panel.
     """
     rows = -(-len(cards) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.2 * rows), layout="constrained")
