@@ -24,7 +24,7 @@ from jaxgrad.losses._arguments import (
     poison,
     unified,
 )
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 _LEAST_LOG = -100.0
 _LEAST_VARIANCE = float(np.float32(1e-12))  # PyTorch's constant is a float32
@@ -64,7 +64,6 @@ def binary_cross_entropy(
         >>> jax.grad(binary_cross_entropy)(0.25, 1.0).item()
         -4.0
     """
-    check_reduction("binary_cross_entropy", reduction)
     dtype, (p, y) = unified("binary_cross_entropy", input=input, target=target)
     check_shape("binary_cross_entropy", "target", y, p.shape, "the shape of input")
     losses = _clamped_entropy(p, y)
@@ -78,7 +77,7 @@ def binary_cross_entropy(
             p.dtype,
         )
     losses = losses * _weight("binary_cross_entropy", "weight", weight, losses)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("binary_cross_entropy", losses, reduction).astype(dtype)
 
 
 def binary_cross_entropy_with_logits(
@@ -114,7 +113,6 @@ def binary_cross_entropy_with_logits(
         500.347
     """
     name = "binary_cross_entropy_with_logits"
-    check_reduction(name, reduction)
     dtype, (x, y) = unified(name, input=input, target=target)
     check_shape(name, "target", y, x.shape, "the shape of input")
     losses = optax.sigmoid_binary_cross_entropy(x, y)
@@ -122,7 +120,7 @@ def binary_cross_entropy_with_logits(
         more = _weight(name, "pos_weight", pos_weight, losses) - 1
         losses = losses - more * y * jax.nn.log_sigmoid(x)
     losses = losses * _weight(name, "weight", weight, losses)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce(name, losses, reduction).astype(dtype)
 
 
 def soft_margin_loss(
@@ -151,12 +149,12 @@ def soft_margin_loss(
         >>> soft_margin_loss(jnp.array([0.0, 1000.0]), jnp.array([1, -1])).item()
         500.347
     """
-    check_reduction("soft_margin_loss", reduction)
     input = check_floating("soft_margin_loss", "input", input)
     target = check_real("soft_margin_loss", "target", target)
     check_expands("soft_margin_loss", "target", target, "input", input.shape)
     _, (x, y) = in_one_dtype(input, target)
-    return reduce(jax.nn.softplus(-y * x), reduction).astype(input.dtype)
+    losses = jax.nn.softplus(-y * x)
+    return reduce("soft_margin_loss", losses, reduction).astype(input.dtype)
 
 
 def multilabel_soft_margin_loss(
@@ -187,7 +185,6 @@ def multilabel_soft_margin_loss(
         0.69315
     """
     name = "multilabel_soft_margin_loss"
-    check_reduction(name, reduction)
     input = check_floating(name, "input", input)
     check_ndim(name, "input", input, least=1)
     target = check_real(name, "target", target)
@@ -198,7 +195,7 @@ def multilabel_soft_margin_loss(
     dtype, (x, y, w) = in_one_dtype(input, target, weight)
     axis = input.ndim - 1
     losses = jnp.sum(optax.sigmoid_binary_cross_entropy(x, y) * w, axis)
-    return reduce(losses / input.shape[axis], reduction).astype(dtype)
+    return reduce(name, losses / input.shape[axis], reduction).astype(dtype)
 
 
 def _weight(

@@ -33,7 +33,7 @@ from jaxgrad.losses._labels import (
     pick,
     read_labels,
 )
-from jaxgrad.losses._reduction import check_reduction, mean_of_kept, reduce
+from jaxgrad.losses._reduction import mean_of_kept, reduce
 
 
 def nll_loss(
@@ -73,12 +73,11 @@ def nll_loss(
     """
     log_probs = check_floating("nll_loss", "log_probs", log_probs)
     check_ndim("nll_loss", "log_probs", log_probs, least=1)
-    check_reduction("nll_loss", reduction)
     dtype, log_probs = log_probs.dtype, widened(log_probs)
     class_weight = class_weights("nll_loss", weight, log_probs)
     labels = read_labels("nll_loss", target, log_probs, class_weight, ignore_index)
     losses = -labels.weight * pick(log_probs, labels.label)
-    return _reduced(losses, labels, reduction).astype(dtype)
+    return _reduced("nll_loss", losses, labels, reduction).astype(dtype)
 
 
 def cross_entropy(
@@ -126,7 +125,6 @@ def cross_entropy(
     """
     logits = check_floating("cross_entropy", "logits", logits)
     check_ndim("cross_entropy", "logits", logits, least=1)
-    check_reduction("cross_entropy", reduction)
     check_range("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
     if jnp.issubdtype(as_array("cross_entropy", "target", target).dtype, jnp.floating):
         return _against_probabilities(
@@ -136,9 +134,10 @@ def cross_entropy(
     class_weight = class_weights("cross_entropy", weight, logits)
     labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
     losses = labels.weight * softmax_nll(logits, labels.label)
-    loss = _reduced(losses, labels, reduction)
+    loss = _reduced("cross_entropy", losses, labels, reduction)
     if label_smoothing > 0:
-        even = _reduced(_evenly_spread(logits, class_weight), labels, reduction)
+        even = _evenly_spread(logits, class_weight)
+        even = _reduced("cross_entropy", even, labels, reduction)
         loss = (1 - label_smoothing) * loss + label_smoothing * even
     return loss.astype(dtype)
 
@@ -167,7 +166,8 @@ def _against_probabilities(
         target = target * (1 - label_smoothing) + label_smoothing / classes
     coefficients = target * along_classes(class_weight, logits)
     losses = -jnp.sum(log_softmax(logits, axis) * coefficients, axis)
-    return reduce(losses, reduction, total=logits.size // classes).astype(dtype)
+    samples = logits.size // classes
+    return reduce("cross_entropy", losses, reduction, samples).astype(dtype)
 
 
 def _evenly_spread(logits: Array, class_weight: Array) -> Array:
@@ -203,7 +203,9 @@ def _softmax_nll_jvp(
     return softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
 
 
-def _reduced(losses: Array, labels: Labels, reduction: Reduction) -> Array:
+def _reduced(
+    function: str, losses: Array, labels: Labels, reduction: Reduction
+) -> Array:
     if reduction == "mean":
         return mean_of_kept(losses, labels.weight, labels.kept)
-    return reduce(jnp.where(labels.kept, losses, 0), reduction)
+    return reduce(function, jnp.where(labels.kept, losses, 0), reduction)

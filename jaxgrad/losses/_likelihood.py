@@ -22,7 +22,7 @@ from jaxgrad._checks import (
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_real, in_one_dtype, poison, unified
 from jaxgrad.losses._kinks import clamp_unseen
-from jaxgrad.losses._reduction import REDUCTIONS, check_reduction, reduce
+from jaxgrad.losses._reduction import REDUCTIONS, reduce
 
 
 def kl_div(
@@ -65,7 +65,7 @@ def kl_div(
     if reduction == "batchmean":
         batch = log_q.shape[0] if log_q.ndim else 1
         return (jnp.sum(losses) / batch).astype(dtype)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("kl_div", losses, reduction).astype(dtype)
 
 
 def poisson_nll_loss(
@@ -101,7 +101,6 @@ def poisson_nll_loss(
         >>> poisson_nll_loss(jnp.array([0.0, 1.0]), jnp.array([1, 2])).round(5).item()
         0.85914
     """
-    check_reduction("poisson_nll_loss", reduction)
     check_flag("poisson_nll_loss", "log_input", log_input)
     check_flag("poisson_nll_loss", "full", full)
     check_number("poisson_nll_loss", "eps", eps)
@@ -112,7 +111,7 @@ def poisson_nll_loss(
     losses = jnp.exp(x) - y * x if log_input else x - y * jnp.log(x + eps)
     if full:
         losses = losses + _log_factorial(y)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("poisson_nll_loss", losses, reduction).astype(dtype)
 
 
 def gaussian_nll_loss(
@@ -149,7 +148,6 @@ def gaussian_nll_loss(
         >>> gaussian_nll_loss(jnp.array([1.0]), jnp.array([3.0]), 4.0).round(5).item()
         1.19315
     """
-    check_reduction("gaussian_nll_loss", reduction)
     check_number("gaussian_nll_loss", "eps", eps)
     if isinstance(var, float):
         var = jnp.full(jnp.shape(input), var, jnp.result_type(input))
@@ -160,7 +158,7 @@ def gaussian_nll_loss(
     losses = (jnp.log(v) + jnp.square(x - y) / v) / 2
     if full:
         losses = losses + math.log(2 * math.pi) / 2
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("gaussian_nll_loss", losses, reduction).astype(dtype)
 
 
 def _log_factorial(count: Array) -> Array:

@@ -21,7 +21,7 @@ from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype, poison
 from jaxgrad.losses._kinks import clamp_negative
 from jaxgrad.losses._labels import class_weights, one_hot, pick, signed
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 
 def hinge_embedding_loss(
@@ -52,7 +52,6 @@ def hinge_embedding_loss(
         >>> hinge_embedding_loss(jnp.array([0.5, 0.75]), jnp.array([1, -1])).item()
         0.375
     """
-    check_reduction("hinge_embedding_loss", reduction)
     check_number("hinge_embedding_loss", "margin", margin)
     input = check_floating("hinge_embedding_loss", "input", input)
     target = check_real("hinge_embedding_loss", "target", target)
@@ -60,7 +59,7 @@ def hinge_embedding_loss(
     x = widened(input)
     unlike = jnp.where(target != 1, clamp_negative(margin - x), 0)
     losses = unlike + jnp.where(target != -1, x, 0)
-    return reduce(losses, reduction).astype(input.dtype)
+    return reduce("hinge_embedding_loss", losses, reduction).astype(input.dtype)
 
 
 def margin_ranking_loss(
@@ -94,7 +93,6 @@ def margin_ranking_loss(
         1.5
     """
     name = "margin_ranking_loss"
-    check_reduction(name, reduction)
     check_number(name, "margin", margin)
     input1 = check_floating(name, "input1", input1)
     input2 = check_floating(name, "input2", input2)
@@ -104,7 +102,7 @@ def margin_ranking_loss(
     check_broadcast(name, "target", target, "the inputs", shape)
     dtype, (x, z, y) = in_one_dtype(input1, input2, target)
     losses = clamp_negative(-y * (x - z) + margin)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce(name, losses, reduction).astype(dtype)
 
 
 def multi_margin_loss(
@@ -145,7 +143,6 @@ def multi_margin_loss(
         0.16667
     """
     name = "multi_margin_loss"
-    check_reduction(name, reduction)
     check_number(name, "margin", margin)
     if p not in (1, 2):
         raise wrong_value(name, "p to be 1 or 2", repr(p))
@@ -161,7 +158,7 @@ def multi_margin_loss(
     gaps = jnp.where(~one_hot(index, scores) & (gaps > 0), gaps, 0)
     own = class_weights(name, weight, scores)[index] * known.reshape(samples)
     losses = own * jnp.sum(gaps**p, axis=1) / classes
-    return reduce(losses.reshape(labels.shape), reduction).astype(input.dtype)
+    return reduce(name, losses.reshape(labels.shape), reduction).astype(input.dtype)
 
 
 def multilabel_margin_loss(
@@ -195,7 +192,6 @@ def multilabel_margin_loss(
         0.75
     """
     name = "multilabel_margin_loss"
-    check_reduction(name, reduction)
     input, scores = _rows(name, input)
     labels = signed(check_integer(name, "target", target))
     if jnp.atleast_1d(labels).shape != jnp.atleast_1d(input).shape:
@@ -211,7 +207,7 @@ def multilabel_margin_loss(
     others = listed[:, :, None] & ~jnp.any(named, axis=1, keepdims=True)
     violated = jnp.sum(jnp.where(others & (gaps > 0), gaps, 0), axis=(1, 2))
     losses = violated / scores.shape[1] * jnp.prod(known, axis=1)
-    return reduce(losses.reshape(input.shape[:-1]), reduction).astype(input.dtype)
+    return reduce(name, losses.reshape(input.shape[:-1]), reduction).astype(input.dtype)
 
 
 def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:

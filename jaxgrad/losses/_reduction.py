@@ -9,18 +9,14 @@ from jaxgrad._types import Array, Reduction
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def check_reduction(function: str, reduction: str) -> None:
-    """ValueError unless `reduction` is "none", "mean" or "sum"."""
-    check_choice(function, "reduction", reduction, REDUCTIONS)
-
-
 def reduce(
-    losses: Array, reduction: Reduction, total: Array | int | None = None
+    function: str, losses: Array, reduction: Reduction, total: Array | int | None = None
 ) -> Array:
     """The losses, their sum, or their sum over `total` (by default their number).
 
     The mean of no losses is NaN, with a gradient of 0.
     """
+    check_choice(function, "reduction", reduction, REDUCTIONS)
     if reduction == "none":
         return losses
     if reduction == "sum":

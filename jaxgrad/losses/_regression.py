@@ -13,7 +13,7 @@ from jaxgrad._checks import check_broadcast, check_positive, check_range, check_
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import unified
 from jaxgrad.losses._kinks import absolute, huber
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 
 def l1_loss(
@@ -46,8 +46,8 @@ def l1_loss(
         1.5
     """
     input, target, weight, dtype = _arguments("l1_loss", input, target, weight)
-    check_reduction("l1_loss", reduction)
-    return _weighted(absolute(input - target), weight, reduction).astype(dtype)
+    losses = absolute(input - target)
+    return _weighted("l1_loss", losses, weight, reduction).astype(dtype)
 
 
 def mse_loss(
@@ -80,8 +80,8 @@ def mse_loss(
         2.5
     """
     input, target, weight, dtype = _arguments("mse_loss", input, target, weight)
-    check_reduction("mse_loss", reduction)
-    return _weighted(jnp.square(input - target), weight, reduction).astype(dtype)
+    losses = jnp.square(input - target)
+    return _weighted("mse_loss", losses, weight, reduction).astype(dtype)
 
 
 def smooth_l1_loss(
@@ -113,11 +113,10 @@ def smooth_l1_loss(
         0.8125
     """
     input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
-    check_reduction("smooth_l1_loss", reduction)
     check_range("smooth_l1_loss", "beta", beta, least=0)
     error = input - target
     losses = huber(error, beta) / beta if beta else absolute(error)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("smooth_l1_loss", losses, reduction).astype(dtype)
 
 
 def huber_loss(
@@ -152,12 +151,11 @@ def huber_loss(
         0.8125
     """
     input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
-    check_reduction("huber_loss", reduction)
     check_positive("huber_loss", "delta", delta)
     losses = huber(input - target, delta)
     if weight is not None:
         losses = losses * weight
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("huber_loss", losses, reduction).astype(dtype)
 
 
 def _arguments(
@@ -180,8 +178,10 @@ def _arguments(
     return input, target, weights[0] if weights else None, dtype
 
 
-def _weighted(losses: Array, weight: Array | None, reduction: Reduction) -> Array:
+def _weighted(
+    function: str, losses: Array, weight: Array | None, reduction: Reduction
+) -> Array:
     """Reduce the weighted losses; the mean divides by the sum of the weights."""
     if weight is None:
-        return reduce(losses, reduction)
-    return reduce(losses * weight, reduction, jnp.sum(weight))
+        return reduce(function, losses, reduction)
+    return reduce(function, losses * weight, reduction, jnp.sum(weight))

@@ -25,7 +25,7 @@ from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import poison, readable
 from jaxgrad.losses._labels import signed
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 
 def ctc_loss(
@@ -70,7 +70,6 @@ def ctc_loss(
         >>> ctc_loss(even, jnp.array([[1]]), (2,), (1,)).round(5).item()
         0.28768
     """
-    check_reduction("ctc_loss", reduction)
     check_flag("ctc_loss", "zero_infinity", zero_infinity)
     log_probs = check_floating("ctc_loss", "log_probs", log_probs)
     frames = _batched(log_probs, blank)
@@ -82,7 +81,7 @@ def ctc_loss(
     if reduction == "mean":
         losses = losses / jnp.maximum(batch.lengths, 1).astype(losses.dtype)
     losses = losses if log_probs.ndim == 3 else losses[0]
-    return reduce(losses, reduction).astype(log_probs.dtype)
+    return reduce("ctc_loss", losses, reduction).astype(log_probs.dtype)
 
 
 class _Batch(NamedTuple):

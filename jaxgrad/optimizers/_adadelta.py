@@ -39,10 +39,8 @@ def adadelta(
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> optimizer = adadelta()
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> updates
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adadelta()
+        >>> optimizer.update(2 * params, optimizer.init(params))[0]
         Array([0.0031623, 0.0031623], dtype=float32)
     """
     check_known_range("adadelta", "rho", rho, 0.0, 1.0)

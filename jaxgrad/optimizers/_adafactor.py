@@ -60,11 +60,8 @@ def adafactor(
         learning rate.
 
     Examples:
-        >>> optimizer = adafactor(lr=0.5)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> state = optimizer.init(params)
-        >>> updates, state = optimizer.update(2 * params, state, params)
-        >>> updates
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adafactor(lr=0.5)
+        >>> optimizer.update(2 * params, optimizer.init(params), params)[0]
         Array([26.7512, 26.7512], dtype=float32)
     """
     eps1, eps2 = eps
@@ -78,9 +75,7 @@ def adafactor(
         core = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)
         return torch_chain(core, None, maximize=maximize)
 
-    def update_fn(
-        updates: PyTree, state: PyTree, params: PyTree = None
-    ) -> tuple[PyTree, PyTree]:
+    def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
         # Outside the chain, which widens half precision: the default depends on dtype.
         return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
 
@@ -112,9 +107,7 @@ def _factored(
     def init_fn(params: PyTree) -> FactoredState:
         return FactoredState(zero_step(), jax.tree.map(_zero_moment, params))
 
-    def update_fn(
-        updates: PyTree, state: FactoredState, params: PyTree = None
-    ) -> tuple[PyTree, FactoredState]:
+    def update_fn(updates: PyTree, state: FactoredState, params: PyTree = None):
         check_params("adafactor", params)
         rate = jnp.asarray(lr_at(lr, state.step), float_dtype())
         step = next_step(state.step)

@@ -47,11 +47,9 @@ def adagrad(
         the root and no decay of the rate.
 
     Examples:
-        >>> optimizer = adagrad(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-74.,  -9.], dtype=float32)
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adagrad(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([1., 1.], dtype=float32)
     """
     check_not_negative(
         "adagrad",
@@ -83,9 +81,7 @@ def scale_by_adagrad(
         )
         return ScaleByAdagradState(zero_step(), total)
 
-    def update_fn(
-        updates: PyTree, state: ScaleByAdagradState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByAdagradState]:
+    def update_fn(updates: PyTree, state: ScaleByAdagradState, params: PyTree = None):
         del params
         total = jax.tree.map(lambda s, g: s + g * g, state.sum, updates)
         slower = 1.0 + as_float(state.step) * lr_decay

@@ -92,9 +92,7 @@ def _averaged(
             zeros_like(params),
         )
 
-    def update_fn(
-        updates: PyTree, state: AveragedState, params: PyTree = None
-    ) -> tuple[PyTree, AveragedState]:
+    def update_fn(updates: PyTree, state: AveragedState, params: PyTree = None):
         check_params("asgd", params)
         eta, mu = state.eta, state.mu
         updates = jax.tree.map(

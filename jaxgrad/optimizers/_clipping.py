@@ -45,9 +45,7 @@ def clip_grad_norm(
         Array([0.5999999 , 0.79999983], dtype=float32)
     """
 
-    def update_fn(
-        updates: PyTree, state: optax.EmptyState, params: PyTree = None
-    ) -> tuple[PyTree, optax.EmptyState]:
+    def update_fn(updates: PyTree, state: optax.EmptyState, params: PyTree = None):
         del params
         norm = get_total_norm(updates, norm_type)
         factor = jnp.minimum(max_norm / (norm + 1e-6), 1.0)

@@ -68,9 +68,7 @@ def at_least_float32(
             jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
         )
 
-    def update_fn(
-        updates: PyTree, state: PyTree, params: PyTree = None
-    ) -> tuple[PyTree, PyTree]:
+    def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
         # A hyperparameter that is an array may be of another dtype than the leaves.
         with jax.numpy_dtype_promotion("standard"):
             new_updates, new_state = inner.update(

@@ -109,9 +109,7 @@ def _orthogonal_momentum(
                 raise wrong_value("muon", "matrices only", f"shape {p.shape}")
         return MuonState(zeros_like(params))
 
-    def update_fn(
-        updates: PyTree, state: MuonState, params: PyTree = None
-    ) -> tuple[PyTree, MuonState]:
+    def update_fn(updates: PyTree, state: MuonState, params: PyTree = None):
         del params
         buffer = optax.tree.update_moment(updates, state.momentum_buffer, momentum, 1)
         ahead = optax.tree.update_moment(updates, buffer, momentum, 1)

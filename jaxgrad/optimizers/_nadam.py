@@ -59,22 +59,14 @@ def nadam(
     Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
 
     Examples:
-        >>> optimizer = nadam(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> updates.round(4)
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), nadam(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0]
         Array([1.0565, 1.0565], dtype=float32)
     """
+    core, decoupled = scale_by_nadam(betas, eps, momentum_decay), decoupled_weight_decay
+    known = {"eps": eps, "momentum_decay": momentum_decay}
     return moment_chain(
-        "nadam",
-        scale_by_nadam(betas, eps, momentum_decay),
-        lr,
-        betas,
-        weight_decay,
-        maximize=maximize,
-        decoupled=decoupled_weight_decay,
-        eps=eps,
-        momentum_decay=momentum_decay,
+        "nadam", core, lr, betas, weight_decay, maximize, decoupled, **known
     )
 
 
@@ -102,9 +94,7 @@ def scale_by_nadam(
         t = as_float(step)
         return (1 - beta1) + beta1 * 0.5 * jnp.exp(t * momentum_decay * log(0.96))
 
-    def update_fn(
-        updates: PyTree, state: ScaleByNadamState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByNadamState]:
+    def update_fn(updates: PyTree, state: ScaleByNadamState, params: PyTree = None):
         del params
         step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         # 1 - P mu = (1 - mu) + (1 - P) mu: a sum of positive numbers, which does not

@@ -60,21 +60,13 @@ def radam(
         the bias correction, and loses digits of rho in float32.
 
     Examples:
-        >>> optimizer = radam(lr=0.1)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-60.,  -8.], dtype=float32)
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), radam(lr=0.1)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([15.,  2.], dtype=float32)
     """
+    core, decoupled = scale_by_radam(betas, eps), decoupled_weight_decay
     return moment_chain(
-        "radam",
-        scale_by_radam(betas, eps),
-        lr,
-        betas,
-        weight_decay,
-        maximize=maximize,
-        decoupled=decoupled_weight_decay,
-        eps=eps,
+        "radam", core, lr, betas, weight_decay, maximize, decoupled, eps=eps
     )
 
 
@@ -94,9 +86,7 @@ def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
         zeros = zeros_like(params)
         return ScaleByRadamState(zero_step(), zeros, zeros)
 
-    def update_fn(
-        updates: PyTree, state: ScaleByRadamState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByRadamState]:
+    def update_fn(updates: PyTree, state: ScaleByRadamState, params: PyTree = None):
         del params
         step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         rho = _average_length(beta2, step)

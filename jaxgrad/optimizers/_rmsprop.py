@@ -43,11 +43,9 @@ def rmsprop(
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> optimizer = rmsprop(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-65.,   0.], dtype=float32)
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), rmsprop(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([10., 10.], dtype=float32)
     """
     check_not_negative(
         "rmsprop",

@@ -81,9 +81,7 @@ def _resilient(
         sizes = jax.tree.map(lambda p: jnp.full_like(p, first), params)
         return ResilientState(zeros_like(params), sizes)
 
-    def update_fn(
-        updates: PyTree, state: ResilientState, params: PyTree = None
-    ) -> tuple[PyTree, ResilientState]:
+    def update_fn(updates: PyTree, state: ResilientState, params: PyTree = None):
         del params
         agreement = jax.tree.map(jnp.multiply, updates, state.prev)
         sizes = jax.tree.map(

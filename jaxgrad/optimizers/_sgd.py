@@ -38,11 +38,9 @@ def sgd(
     Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
 
     Examples:
-        >>> optimizer = sgd(lr=0.1, momentum=0.9)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-60.,  -8.], dtype=float32)
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), sgd(lr=0.1, momentum=0.9)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([15.,  2.], dtype=float32)
     """
     _check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov:
