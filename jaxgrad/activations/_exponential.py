@@ -79,9 +79,7 @@ def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     $$ f(x) = \lambda \, \mathrm{elu}(x, \alpha), \qquad
        \lambda = 1.0507, \; \alpha = 1.6733 $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1.0507 for x > 0 and at NaN, 1.7581 e^x for x <= 0. The second
         derivative at x = 0 is 0.
@@ -128,9 +126,7 @@ def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = -\log(1 + e^{-x}) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`; all entries <= 0.
     Derivative: sigmoid(-x).
     Raises: TypeError if `x` is not floating.

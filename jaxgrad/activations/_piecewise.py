@@ -45,9 +45,7 @@ def relu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = \max(x, 0) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1 for x > 0, 0 for x < 0 and, as in PyTorch, 0 at x = 0; 1 at NaN.
     Raises: TypeError if `x` is not floating.
@@ -68,9 +66,7 @@ def relu6(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = \min(\max(x, 0), 6) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1 for 0 < x < 6, 0 elsewhere and at both kinks; 1 at NaN.
     Raises: TypeError if `x` is not floating.
@@ -118,9 +114,7 @@ def hardsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = \min(\max(x + 3, 0), 6) / 6 $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1/6 for -3 < x < 3, 0 elsewhere, at both kinks and at NaN. As in
         PyTorch, the 1/6 is rounded to float32 even in float64: 0.16666667163.
@@ -139,9 +133,7 @@ def hardswish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x \, \min(\max(x + 3, 0), 6) / 6 $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
     Derivative: x/3 + 1/2 for -3 < x < 3, 0 for x <= -3, 1 for x >= 3 and at NaN.
     Raises: TypeError if `x` is not floating.

@@ -25,9 +25,7 @@ def sigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ \sigma(x) = 1 / (1 + e^{-x}) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`, in [0, 1].
     Derivative: sigma (1 - sigma).
     Raises: TypeError if `x` is not floating.
@@ -45,9 +43,7 @@ def tanh(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = (e^x - e^{-x}) / (e^x + e^{-x}) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`, in [-1, 1].
     Derivative: 1 - tanh(x)^2.
     Raises: TypeError if `x` is not floating.
@@ -65,9 +61,7 @@ def tanhshrink(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x - \tanh x $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`.
     Derivative: tanh(x)^2.
     Raises: TypeError if `x` is not floating.
@@ -85,9 +79,7 @@ def softsign(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x / (1 + |x|) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`, in [-1, 1]; the limits -1 and 1 at
         -inf and inf.
     Derivative: 1 / (1 + |x|)^2. The second derivative at x = 0 is 0.
@@ -106,9 +98,7 @@ def silu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x \, \sigma(x) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
     Derivative: sigma (1 + x (1 - sigma)); the limits 0 and 1 at -inf and inf.
     Raises: TypeError if `x` is not floating.
@@ -126,9 +116,7 @@ def mish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x \tanh \log(1 + e^x) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
+    Args: `x`, any floating array, shape `(*shape)`.
     Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
     Derivative: That of the formula; the limits 0 and 1 at -inf and inf.
     Raises: TypeError if `x` is not floating.

@@ -61,11 +61,7 @@ def log_softmax(
 
     $$ f(x)_i = x_i - \log \sum_j e^{x_j} $$
 
-    Args:
-        x: As in `softmax`.
-        axis: As in `softmax`.
-        dtype: As in `softmax`.
-
+    Args: as in `softmax`.
     Returns: Array of the shape of `x`, and of its dtype or of `dtype`; all entries <=
         0.
     Raises: TypeError or ValueError as in `softmax`.
@@ -85,11 +81,7 @@ def softmin(
 
     $$ f(x)_i = \frac{e^{-x_i}}{\sum_j e^{-x_j}} $$
 
-    Args:
-        x: As in `softmax`.
-        axis: As in `softmax`.
-        dtype: As in `softmax`.
-
+    Args: as in `softmax`.
     Returns: Array of the shape of `x`, and of its dtype or of `dtype`.
     Raises: TypeError or ValueError as in `softmax`.
     Torch: `torch.nn.functional.softmin`.

@@ -76,13 +76,7 @@ def assert_gradients(
 ) -> Callable[..., None]:
     """`check_gradients` for tests: raises AssertionError where a derivative is wrong.
 
-    Args:
-        f: As in `check_gradients`, like the other arguments.
-        rtol: Relative tolerance.
-        atol: Absolute tolerance.
-        has_aux: Whether `f` returns a pair (result, aux).
-        order: 2 checks the derivatives of the gradient as well.
-
+    Args: as in `check_gradients`.
     Returns: A function of the arguments of `f` that returns None.
     Raises: AssertionError on the call, with the entry that is most wrong.
 

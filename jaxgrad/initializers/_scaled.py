@@ -159,11 +159,7 @@ def xavier_normal(
 
     $$ N(0, s^2), \quad s = g \sqrt{2 / (\text{fan in} + \text{fan out})} $$
 
-    Args:
-        gain: The factor $g$; see `calculate_gain`.
-        in_axis: The axis of the inputs.
-        out_axis: The axis of the outputs.
-
+    Args: as in `xavier_uniform`.
     Returns: An initialiser of shapes with at least two axes. (Like torch's and unlike
         Flax's `glorot_normal`, it is not truncated.)
     Raises: ValueError as in `xavier_uniform`.
@@ -229,13 +225,7 @@ def kaiming_normal(
 
     $$ N(0, s^2), \quad s = g / \sqrt{\text{fan}} $$
 
-    Args:
-        a: As in `kaiming_uniform`.
-        mode: As in `kaiming_uniform`.
-        nonlinearity: As in `kaiming_uniform`.
-        in_axis: The axis of the inputs.
-        out_axis: The axis of the outputs.
-
+    Args: as in `kaiming_uniform`.
     Returns: An initialiser of shapes with at least two axes. (Like torch's and unlike
         Flax's `he_normal`, it is not truncated.)
     Raises: ValueError as in `kaiming_uniform`.

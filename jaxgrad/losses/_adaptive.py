@@ -113,12 +113,7 @@ def adaptive_log_softmax(
 ) -> Float[Array, "*batch classes"]:
     r"""Log probabilities of all classes, with the rare ones in clusters.
 
-    Args:
-        input: Features, shape `(batch, features)` or `(features,)`.
-        head: As in `adaptive_log_softmax_with_loss`.
-        tail: As in `adaptive_log_softmax_with_loss`.
-        head_bias: As in `adaptive_log_softmax_with_loss`.
-
+    Args: as in `adaptive_log_softmax_with_loss`.
     Returns: Shape `(batch, classes)` or `(classes,)`; the promoted dtype.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit.
     Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss.log_prob`; its `predict` is the argmax.

@@ -62,12 +62,7 @@ def activation_curve(
 ) -> Curve:
     """The curve that `activation_card` draws, in float64.
 
-    Args:
-        name: As in `activation_card`.
-        span: As in `activation_card`.
-        points: The number of equidistant points.
-        **options: As in `activation_card`.
-
+    Args: as in `activation_card`, and the number of equidistant `points`.
     Returns: The curve with the kinks that lie on it.
     Raises: ValueError if there is no such activation.
     """
