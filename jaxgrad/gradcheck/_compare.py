@@ -19,33 +19,23 @@ KINKS_KEPT = 100
 
 
 class _Entries(NamedTuple):
-    """Entries of the Jacobian: positions, derivatives, quotients at each step.
+    """Entries of the Jacobian: positions, derivatives, quotients at each step."""
 
-    Attributes:
-        columns: Elements of the argument, shape `(entries,)`.
-        rows: Elements of the result, shape `(entries,)`.
-        analytic: Derivatives, shape `(entries,)`.
-        left: Quotients to the left, shape `(steps, entries)` as for all that follow.
-        across: Central differences.
-        right: Quotients to the right.
-        noise: The error that the rounding of `f` may cause in them.
-    """
-
-    columns: np.ndarray
-    rows: np.ndarray
-    analytic: np.ndarray
-    left: np.ndarray
-    across: np.ndarray
-    right: np.ndarray
-    noise: np.ndarray
+    columns: np.ndarray  # elements of the argument, (entries,)
+    rows: np.ndarray  # elements of the result, (entries,)
+    analytic: np.ndarray  # derivatives, (entries,)
+    left: np.ndarray  # quotients to the left, (steps, entries) as all that follow
+    across: np.ndarray  # central differences
+    right: np.ndarray  # quotients to the right
+    noise: np.ndarray  # the error that the rounding of `f` may cause in them
 
 
 class _Agreement(NamedTuple):
-    """For each entry: is it at a kink, its error over the tolerance, the quotient."""
+    """What the comparison says about each entry."""
 
-    kink: np.ndarray
-    excess: np.ndarray
-    numeric: np.ndarray
+    kink: np.ndarray  # whether it is at a kink
+    excess: np.ndarray  # its error over the tolerance
+    numeric: np.ndarray  # the quotient that agrees best
 
 
 def compare(problem: Problem, rtol: float | None, atol: float | None) -> GradientCheck:

@@ -18,10 +18,8 @@ class Kink(NamedTuple):
     """A point without a derivative, and the rules that choose one."""
 
     x: float
-    torch: float
-    """The choice of PyTorch and jaxgrad."""
-    jax_nn: float | None
-    """The choice of the function of `jax.nn`, if there is one."""
+    torch: float  # the choice of PyTorch and jaxgrad
+    jax_nn: float | None  # that of the function of jax.nn, if there is one
 
 
 class Curve(NamedTuple):
