@@ -30,9 +30,7 @@ class Surface:
     """A function of two variables to descend, with its minima and bounds."""
 
     name: str
-    function: (
-        Objective  # takes points of shape (..., 2), returns heights of shape (...)
-    )
+    function: Objective  # from points, shape (..., 2), to heights, shape (...)
     minimum: tuple[Point, ...]  # every global minimum
     bounds: tuple[Point, Point]  # the lower left and upper right corner of the drawing
 
@@ -242,13 +240,8 @@ def race(
         ValueError if a shape is wrong, there is no optimizer, or `num_steps` < 1.
 
     Examples:
-        >>> result = race(
-        ...     {"sgd": optax.sgd},
-        ...     SURFACES["sphere"],
-        ...     starts=jnp.array([[3.0, 4.0]]),
-        ...     lrs=jnp.array([0.25, 2.0]),
-        ...     num_steps=20,
-        ... )
+        >>> starts, lrs = jnp.array([[3.0, 4.0]]), jnp.array([0.25, 2.0])
+        >>> result = race({"sgd": optax.sgd}, SURFACES["sphere"], starts, lrs, 20)
         >>> result.steps.tolist(), result.diverged.tolist()
         ([[[9], [-1]]], [[[False], [True]]])
     """

@@ -192,11 +192,8 @@ def _log1p_exp(x: Array) -> Array:
 
 
 def _log1p(z: Array) -> Array:
-    r"""$\log(1 + z)$ for z in [0, 1], in a third of the time that `jnp.log1p` takes.
-
-    The series $2 \, \mathrm{artanh}(w) = 2 (w + w^3 / 3 + \dots)$ with $w = z / (2 + z)
-    \le 1/3$. The remainder is below the rounding error of the dtype.
-    """
+    """log(1 + z) for z in [0, 1], in a third of the time that `jnp.log1p` takes."""
+    # 2 artanh(w) = 2 (w + w^3 / 3 + ...), until the rest is below the rounding error.
     w = z / (2 + z)
     series = jnp.zeros_like(z)
     for power in range(33 if z.dtype == jnp.float64 else 15, 0, -2):

@@ -1,10 +1,9 @@
 """Activations that are linear between kinks.
 
-At a kink the derivative is a choice. PyTorch's choice is part of each function's
-contract, under "Derivative". Most of these choices follow from how the formula is
-written: `where(x <= 0, 0, x)` has the derivative 0 at 0, and passes NaN on. The
-derivative *at* NaN is that of PyTorch's scalar code; its vector code, for longer
-arrays, returns 0 or NaN for some of these functions.
+Most of PyTorch's choices at a kink follow from how the formula is written:
+`where(x <= 0, 0, x)` has the derivative 0 at 0, and passes NaN on. The derivative *at*
+NaN is that of PyTorch's scalar code; its vector code, for longer arrays, returns 0 or
+NaN for some of these functions.
 """
 
 import jax.numpy as jnp

@@ -1,11 +1,8 @@
 r"""Softmax and its family, made safe by a shift by the maximum.
 
-$\mathrm{softmax}(x - b) = \mathrm{softmax}(x)$ for any b. With b = max x no
-exponential exceeds 1 and one of them is 1: neither overflow nor 0/0. The derivative
-is computed from the *result*:
-
-$$ dy = y \, (dx - \sum y \, dx), \qquad d \log y = dx - \sum y \, dx $$
-
+With the maximum subtracted no exponential exceeds 1 and one of them is 1: neither
+overflow nor 0/0. The derivative is computed from the *result*:
+$dy = y \, (dx - \sum y \, dx)$ and $d \log y = dx - \sum y \, dx$.
 float16 and bfloat16 are computed in float32 and rounded once, as in PyTorch.
 """
 

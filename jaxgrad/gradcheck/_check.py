@@ -1,6 +1,7 @@
 """`check_gradients` and `assert_gradients`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
@@ -96,13 +97,12 @@ def assert_gradients(
 def _joined(first: GradientCheck, second: GradientCheck) -> GradientCheck:
     """One report for both orders."""
     elements = [r.worst for r in (first, second) if r.worst is not None]
-    return GradientCheck(
+    return replace(
+        first,
         ok=first.ok and second.ok,
         worst=max(elements, key=lambda element: element.excess, default=None),
         failures=first.failures + second.failures,
         kinks=first.kinks + second.kinks,
         checked=first.checked + second.checked,
-        dtype=first.dtype,
-        modes=first.modes,
         notes=tuple(dict.fromkeys(first.notes + second.notes)),
     )

@@ -14,9 +14,9 @@ from jaxtyping import Float, Integer
 from jaxgrad._checks import check_floating, check_integer, check_shape, wrong_value
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.activations import log_softmax
-from jaxgrad.losses._arguments import in_one_dtype, poison
+from jaxgrad.losses._arguments import in_one_dtype
 from jaxgrad.losses._classification import softmax_nll
-from jaxgrad.losses._labels import signed
+from jaxgrad.losses._labels import known_labels, signed
 
 Cluster = tuple[ArrayLike, ArrayLike]
 
@@ -86,14 +86,7 @@ def adaptive_log_softmax_with_loss(
     labels = signed(check_integer(name, "target", target))
     check_shape(name, "target", labels, x.shape[:-1], "one class per input")
     bounds = weights.bounds()
-    known = poison(
-        name,
-        "target",
-        labels,
-        lambda label: (label >= 0) & (label < bounds[-1]),
-        f"in [0, {bounds[-1]})",
-        x.dtype,
-    )
+    known = known_labels(name, labels, bounds[-1], x.dtype)
     entry, losses = labels, jnp.zeros_like(known)
     for i, logits in enumerate(weights.cluster_logits(x)):
         here = (bounds[i] <= labels) & (labels < bounds[i + 1])

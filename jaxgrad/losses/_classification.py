@@ -1,10 +1,9 @@
 r"""Losses of a choice among classes.
 
-All are a sum over the classes, $\ell_n = -\sum_c a_{nc} \log p_{nc}$, with different
-coefficients: the weighted one-hot vector of the target class, the same with a share
-spread over all classes (label smoothing), or given probabilities. With p the softmax
-of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$. It is finite for finite
-logits, even where a probability underflows and its loss is infinite.
+All are $\ell_n = -\sum_c a_{nc} \log p_{nc}$, where a is the weighted one-hot vector
+of the target class, the same with a share spread over all classes (label smoothing), or
+given probabilities. With p the softmax of logits, the derivative
+$p_n \sum_c a_{nc} - a_n$ is finite even where a probability underflows.
 """
 
 from typing import Any
@@ -180,11 +179,8 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 @jax.custom_jvp
 @jax.jit
 def softmax_nll(logits: Array, index: Array) -> Array:
-    """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
-
-    With its derivative it only reads the logits and writes the gradient. For many
-    classes this takes half the time, and no second array of the size of the logits.
-    """
+    """`-pick(log_softmax(logits), index)` without the log-softmax in memory."""
+    # For many classes this takes half the time: it reads logits and writes gradients.
     axis = class_axis(logits)
     largest = jnp.max(logits, axis, initial=-jnp.inf)
     exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))

@@ -18,9 +18,9 @@ from jaxgrad._checks import (
 )
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype, poison
+from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype
 from jaxgrad.losses._kinks import clamp_negative
-from jaxgrad.losses._labels import class_weights, one_hot, pick, signed
+from jaxgrad.losses._labels import class_weights, known_labels, one_hot, pick, signed
 from jaxgrad.losses._reduction import reduce
 
 
@@ -152,7 +152,7 @@ def multi_margin_loss(
     single = input.ndim < 2 and labels.shape in ((), (1,))
     if not single:
         check_shape(name, "target", labels, (samples,), "one class index per sample")
-    known = _known_labels(name, labels, scores, least=0)
+    known = known_labels(name, labels, classes, scores.dtype)
     index = jnp.clip(labels.reshape(samples), 0, classes - 1)
     gaps = margin - pick(scores, index)[:, None] + scores
     gaps = jnp.where(~one_hot(index, scores) & (gaps > 0), gaps, 0)
@@ -196,7 +196,8 @@ def multilabel_margin_loss(
     labels = signed(check_integer(name, "target", target))
     if jnp.atleast_1d(labels).shape != jnp.atleast_1d(input).shape:
         check_shape(name, "target", labels, input.shape, "the shape of input")
-    known = _known_labels(name, labels, scores, least=-1).reshape(scores.shape)
+    known = known_labels(name, labels, scores.shape[1], scores.dtype, least=-1)
+    known = known.reshape(scores.shape)
     labels = labels.reshape(scores.shape)
     listed = jnp.cumprod(labels != -1, axis=1).astype(bool)
     index = jnp.clip(labels, 0, scores.shape[1] - 1)
@@ -219,16 +220,3 @@ def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
         raise wrong_value(function, what, f"shape {input.shape}")
     samples = input.shape[0] if input.ndim == 2 else 1
     return input, widened(input).reshape(samples, -1 if samples else input.shape[1])
-
-
-def _known_labels(function: str, labels: Array, scores: Array, least: int) -> Array:
-    """1 for each label in [least, classes); NaN, or a ValueError, for others."""
-    classes = scores.shape[1]
-    return poison(
-        function,
-        "target",
-        labels,
-        lambda label: (label >= least) & (label < classes),
-        f"in [{least}, {classes})",
-        scores.dtype,
-    )

@@ -14,7 +14,6 @@ from jaxgrad.optimizers._common import (
     next_step,
     transformation,
     zero_step,
-    zeros_like,
 )
 from jaxgrad.optimizers._moments import (
     Betas,
@@ -158,7 +157,7 @@ def scale_by_adam(
     """The ratio of the bias-corrected running means."""
 
     def init_fn(params: PyTree) -> ScaleByAdamState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         return ScaleByAdamState(zero_step(), zeros, zeros, zeros if amsgrad else None)
 
     def update_fn(updates: PyTree, state: ScaleByAdamState, params: PyTree = None):
@@ -193,7 +192,7 @@ def scale_by_adamax(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
     beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByAdamaxState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         return ScaleByAdamaxState(zero_step(), zeros, zeros)
 
     def update_fn(updates: PyTree, state: ScaleByAdamaxState, params: PyTree = None):

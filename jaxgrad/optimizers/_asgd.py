@@ -18,7 +18,6 @@ from jaxgrad.optimizers._common import (
     torch_chain,
     transformation,
     zero_step,
-    zeros_like,
 )
 
 
@@ -89,7 +88,7 @@ def _averaged(
             step,
             jnp.asarray(lr_at(lr, step), float_dtype()),
             jnp.ones([], float_dtype()),
-            zeros_like(params),
+            optax.tree.zeros_like(params),
         )
 
     def update_fn(updates: PyTree, state: AveragedState, params: PyTree = None):

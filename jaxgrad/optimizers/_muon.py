@@ -15,7 +15,6 @@ from jaxgrad.optimizers._common import (
     known_number,
     torch_chain,
     transformation,
-    zeros_like,
 )
 
 
@@ -107,7 +106,7 @@ def _orthogonal_momentum(
         for p in jax.tree.leaves(params):
             if p.ndim != 2:
                 raise wrong_value("muon", "matrices only", f"shape {p.shape}")
-        return MuonState(zeros_like(params))
+        return MuonState(optax.tree.zeros_like(params))
 
     def update_fn(updates: PyTree, state: MuonState, params: PyTree = None):
         del params

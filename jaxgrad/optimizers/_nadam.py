@@ -15,7 +15,6 @@ from jaxgrad.optimizers._common import (
     next_step,
     transformation,
     zero_step,
-    zeros_like,
 )
 from jaxgrad.optimizers._moments import (
     Betas,
@@ -86,7 +85,7 @@ def scale_by_nadam(
     beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByNadamState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         correction = jnp.zeros([], float_dtype())
         return ScaleByNadamState(zero_step(), correction, zeros, zeros)
 

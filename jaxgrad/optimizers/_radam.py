@@ -14,7 +14,6 @@ from jaxgrad.optimizers._common import (
     log,
     transformation,
     zero_step,
-    zeros_like,
 )
 from jaxgrad.optimizers._moments import (
     Betas,
@@ -83,7 +82,7 @@ def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
     beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByRadamState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         return ScaleByRadamState(zero_step(), zeros, zeros)
 
     def update_fn(updates: PyTree, state: ScaleByRadamState, params: PyTree = None):

@@ -17,7 +17,6 @@ from jaxgrad.optimizers._common import (
     torch_chain,
     transformation,
     zero_step,
-    zeros_like,
 )
 
 Pair = tuple[Scalar, Scalar]
@@ -79,7 +78,7 @@ def _resilient(
     def init_fn(params: PyTree) -> ResilientState:
         first = lr_at(lr, zero_step())
         sizes = jax.tree.map(lambda p: jnp.full_like(p, first), params)
-        return ResilientState(zeros_like(params), sizes)
+        return ResilientState(optax.tree.zeros_like(params), sizes)
 
     def update_fn(updates: PyTree, state: ResilientState, params: PyTree = None):
         del params

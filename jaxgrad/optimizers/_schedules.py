@@ -1,10 +1,9 @@
 """PyTorch's learning-rate schedulers as Optax schedules: step number -> rate.
 
-A schedule is a function of the number of updates made so far, so it has no state and
-needs no `scheduler.step()`. Where PyTorch calls that once per epoch, pass
-`lambda count: schedule(count // steps_per_epoch)` to the optimizer. The learning rate,
-which PyTorch takes from the optimizer, is the first argument. Step numbers are cast to
-the widest floating dtype first, as JAX divides int32 in float32 even with x64.
+The learning rate, which PyTorch takes from the optimizer, is the first argument. Where
+PyTorch calls `scheduler.step()` once per epoch, pass
+`lambda count: schedule(count // steps_per_epoch)`. Step numbers are cast to the widest
+floating dtype first, as JAX divides int32 in float32 even with x64.
 """
 
 from collections.abc import Callable, Sequence
