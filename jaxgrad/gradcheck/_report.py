@@ -31,16 +31,28 @@ class Kink:
 
 @dataclass(frozen=True, eq=False)
 class GradientCheck:
-    """The outcome of a check."""
+    """The outcome of a check.
 
-    ok: bool  # whether every derivative agrees, kinks aside
-    worst: Element | None  # the largest excess; None if nothing can vary
-    failures: int  # how many entries disagree
-    kinks: tuple[Kink, ...]  # the entries at kinks, at most a hundred
-    checked: int  # how many entries were compared
-    dtype: str  # of the computation
-    modes: tuple[str, ...]  # those that were compared: "reverse", "forward"
-    notes: tuple[str, ...] = ()  # what could not be checked, and why
+    Attributes:
+        ok: Whether every derivative agrees, kinks aside.
+        worst: The entry that disagrees most in units of its tolerance; None if there
+            is nothing to differentiate.
+        failures: How many entries disagree.
+        kinks: The entries at kinks, at most a hundred.
+        checked: How many entries were compared.
+        dtype: The dtype of the computation.
+        modes: Which modes were compared: "reverse", "forward".
+        notes: What could not be checked, and why.
+    """
+
+    ok: bool
+    worst: Element | None
+    failures: int
+    kinks: tuple[Kink, ...]
+    checked: int
+    dtype: str
+    modes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.ok

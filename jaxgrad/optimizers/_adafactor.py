@@ -156,14 +156,10 @@ def _next_moment(
     """The running mean of the squares, in which `g` has the given weight."""
     square = g * g
     if isinstance(moment, FactoredMoment):
-        news = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
-        return FactoredMoment(
-            *(
-                (1 - weight) * old + weight * new
-                for old, new in zip(moment, news, strict=True)
-            )
-        )
-    return (1 - weight) * moment + weight * square
+        square = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
+    return jax.tree.map(
+        lambda old, new: (1 - weight) * old + weight * new, moment, square
+    )
 
 
 def _estimate(moment: Array | FactoredMoment, eps1: Scalar) -> Array:
