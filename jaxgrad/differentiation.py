@@ -15,13 +15,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float
 
-from jaxgrad._checks import (
-    as_array,
-    check_floating,
-    check_int,
-    wrong_type,
-    wrong_value,
-)
+from jaxgrad._checks import as_array, check_floating, check_int, wrong_type, wrong_value
 from jaxgrad._numerics import central_difference, coarsest, default_step
 from jaxgrad._types import Array, ArrayLike
 

@@ -58,11 +58,7 @@ def class_weights(function: str, weight: ArrayLike | None, scores: Array) -> Arr
 
 
 def read_labels(
-    function: str,
-    target: ArrayLike,
-    scores: Array,
-    weight: Array,
-    ignore_index: int,
+    function: str, target: ArrayLike, scores: Array, weight: Array, ignore_index: int
 ) -> Labels:
     """Check `target` against `scores` of shape (N, C, d1, ..., dK) and convert it."""
     labels = check_integer(function, "target", target)

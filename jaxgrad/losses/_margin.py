@@ -44,8 +44,7 @@ def hinge_embedding_loss(
 
     Returns: A scalar, or with "none" the broadcast shape; the dtype of `input`.
     Derivative: At x = m, for unlike pairs, PyTorch takes -1.
-    Raises: TypeError if `input` is not floating, or `target` is not real; ValueError if
-        shapes do not broadcast, or `reduction` is unknown.
+    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
     Torch: `torch.nn.functional.hinge_embedding_loss`.
 
     Examples:
@@ -83,8 +82,7 @@ def margin_ranking_loss(
     Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
     Derivative: Where the margin is just reached, PyTorch takes that of the violated
         side: -y with respect to `input1` and y with respect to `input2`.
-    Raises: TypeError if a score is not floating, or `target` is not real; ValueError if
-        shapes do not fit, or `reduction` is unknown.
+    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
     Torch: `torch.nn.functional.margin_ranking_loss`.
 
     Examples:

@@ -37,8 +37,7 @@ def l1_loss(
     Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
     Derivative: The sign of the error; 0 where the error is 0.
-    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
-        or `reduction` is unknown.
+    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
     Torch: `torch.nn.functional.l1_loss`.
 
     Examples:
@@ -71,8 +70,7 @@ def mse_loss(
 
     Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
-        or `reduction` is unknown.
+    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
     Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
 
     Examples:

@@ -128,8 +128,7 @@ def adamax(
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
-    Raises: ValueError if `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-        in [0, 1).
+    Raises: ValueError if a hyperparameter is outside its range.
     Torch: `torch.optim.Adamax`. `optax.adamax` is the same in float64; in float32 its
         bias correction loses digits.
 

@@ -18,9 +18,7 @@ from jaxgrad.optimizers._common import transformation
 
 
 def clip_grad_norm(
-    max_norm: Scalar,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
+    max_norm: Scalar, norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> optax.GradientTransformation:
     r"""Scale all gradients together so that their norm is at most `max_norm`.
 

@@ -122,10 +122,7 @@ def _orthogonal_momentum(
 
 
 def newton_schulz(
-    x: Array,
-    coefficients: tuple[Scalar, Scalar, Scalar],
-    steps: Scalar,
-    eps: Scalar,
+    x: Array, coefficients: tuple[Scalar, Scalar, Scalar], steps: Scalar, eps: Scalar
 ) -> Array:
     """`x` with singular values near 1, rounded to bfloat16 where torch rounds."""
     a, b, c = coefficients

@@ -53,8 +53,7 @@ def nadam(
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
-    Raises: ValueError if `lr`, `eps`, `weight_decay` or `momentum_decay` is negative,
-        or `betas` are not in [0, 1).
+    Raises: ValueError if a hyperparameter is outside its range.
     Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
 
     Examples:

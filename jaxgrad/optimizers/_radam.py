@@ -53,8 +53,7 @@ def radam(
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
-    Raises: ValueError if `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-        in [0, 1).
+    Raises: ValueError if a hyperparameter is outside its range.
     Torch: `torch.optim.RAdam`. `optax.radam` also rectifies at rho = 5, adds eps after
         the bias correction, and loses digits of rho in float32.
 
