@@ -102,7 +102,7 @@ def binary_cross_entropy_with_logits(
 
     Returns: A scalar, or with "none" the shape of `input`; the promoted dtype of
         `input` and `target`.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.binary_cross_entropy_with_logits`. Optax's
         `sigmoid_binary_cross_entropy` is that of "none" without weights.
 
@@ -138,7 +138,7 @@ def soft_margin_loss(
         reduction: "none", "mean" or "sum".
 
     Returns: A scalar, or with "none" the shape of `input`; the dtype of `input`.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.soft_margin_loss`, which overflows (loss infinite,
         gradient NaN) where -y x exceeds 709 in float64 or 88 in float32; jaxgrad's does
         not.
@@ -174,7 +174,7 @@ def multilabel_soft_margin_loss(
         reduction: "none", "mean" (over the samples) or "sum".
 
     Returns: A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.multilabel_soft_margin_loss`.
 
     Examples:

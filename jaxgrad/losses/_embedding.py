@@ -49,7 +49,7 @@ def cosine_embedding_loss(
     Returns: A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
         inputs. 1e-12 is added to each squared length, so a zero vector has cosine 0.
     Derivative: Where the cosine of unlike vectors equals m, that of the cosine.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
         zero vector is NaN.
 

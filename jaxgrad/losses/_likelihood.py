@@ -47,7 +47,7 @@ def kl_div(
     Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
     Derivative: At y = 0 the loss and its derivative with respect to `input` are 0; as
         in PyTorch, the derivative with respect to `target` is NaN.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.kl_div`. Optax's `kl_divergence` sums over the last
         axis.
 
@@ -92,7 +92,7 @@ def poisson_nll_loss(
     Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
     Derivative: Stirling's term contributes 0 for y <= 1; PyTorch's derivative with
         respect to `target` is NaN for y <= 0.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.poisson_nll_loss`.
 
     Examples:

@@ -44,7 +44,7 @@ def hinge_embedding_loss(
 
     Returns: A scalar, or with "none" the broadcast shape; the dtype of `input`.
     Derivative: At x = m, for unlike pairs, PyTorch takes -1.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.hinge_embedding_loss`.
 
     Examples:
@@ -82,7 +82,7 @@ def margin_ranking_loss(
     Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
     Derivative: Where the margin is just reached, PyTorch takes that of the violated
         side: -y with respect to `input1` and y with respect to `input2`.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.margin_ranking_loss`.
 
     Examples:

@@ -37,7 +37,7 @@ def l1_loss(
     Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
     Derivative: The sign of the error; 0 where the error is 0.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.l1_loss`.
 
     Examples:
@@ -70,7 +70,7 @@ def mse_loss(
 
     Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-    Raises: TypeError for any other dtype; ValueError for any other shape or `reduction`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
 
     Examples:
