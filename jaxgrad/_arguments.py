@@ -9,16 +9,10 @@ import jax.numpy as jnp
 
 
 class NamedLeaf(NamedTuple):
-    """A leaf of the arguments.
+    """A leaf of the arguments."""
 
-    Attributes:
-        path: What the user writes for it: `params['w1']`.
-        argument: The position of its argument, or its keyword.
-        value: The leaf.
-    """
-
-    path: str
-    argument: int | str
+    path: str  # what the user writes for it: params['w1']
+    argument: int | str  # the position of its argument, or its keyword
     value: Any
 
 

@@ -12,20 +12,12 @@ Result = TypeVar("Result")
 
 
 def widened(x: Array) -> Array:
-    """Return 16-bit floats as float32, all others as they are.
-
-    As in PyTorch, float16 and bfloat16 are computed in float32 and rounded once at
-    the end: their sums and exponentials would otherwise lose every digit.
-    """
+    """16-bit floats as float32, in which PyTorch computes them; others as they are."""
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
 def promoted(*arrays: Array) -> jnp.dtype:
-    """The dtype to which `arrays` promote in PyTorch.
-
-    Python numbers take the dtype of the others. The promotion is explicit, so that it
-    also works under JAX's strict dtype promotion.
-    """
+    """The dtype to which `arrays` promote in PyTorch, under strict promotion too."""
     with jax.numpy_dtype_promotion("standard"):
         return jnp.result_type(*arrays)
 
@@ -33,9 +25,8 @@ def promoted(*arrays: Array) -> jnp.dtype:
 def largest(x: Array, axis: int | None = None) -> Array:
     """The largest entry over one axis or all; NaN, with a NaN gradient, if one is NaN.
 
-    `jnp.max` and `jnp.min` promise the same, but on the CPU XLA drops a NaN from a
-    reduction that is long enough for vector instructions (jax 0.10 and 0.12): for
-    1000 zeros and one NaN both return 0.
+    On the CPU, `jnp.max` and `jnp.min` of 1000 zeros and one NaN are 0: XLA drops the
+    NaN from a long reduction (jax 0.10 and 0.12).
     """
     return jnp.max(x, axis) * _one_or_nan(x, axis)
 
@@ -57,9 +48,8 @@ def sign(x: Array) -> Array:
 def default_step(x: Array, eps: float | None = None) -> Array:
     """The step eps^(1/3) max(1, |x|) for each entry of `x`, in its dtype.
 
-    The error of (f(x + h) - f(x - h)) / 2h is O(h^2) from the truncation plus
-    O(eps / h) from rounding, so the best step is near eps^(1/3): 6e-6 in float64,
-    5e-3 in float32, 0.1 in float16, 0.2 in bfloat16.
+    It balances the difference's truncation error, O(h^2), against its rounding error,
+    O(eps / h): 6e-6 in float64, 5e-3 in float32, 0.1 in float16, 0.2 in bfloat16.
     """
     eps = float(jnp.finfo(x.dtype).eps) if eps is None else eps
     return (eps ** (1 / 3) * jnp.maximum(1, jnp.abs(x))).astype(x.dtype)

@@ -30,12 +30,9 @@ class Surface:
     """A function of two variables to descend, with its minima and bounds."""
 
     name: str
-    function: Objective
-    """Takes points of shape (..., 2), returns heights of shape (...)."""
-    minimum: tuple[Point, ...]
-    """Every global minimum."""
-    bounds: tuple[Point, Point]
-    """The part to draw: its lower left and its upper right corner."""
+    function: Objective  # from points, shape (..., 2), to heights, shape (...)
+    minimum: tuple[Point, ...]  # every global minimum
+    bounds: tuple[Point, Point]  # the lower left and upper right corner of the drawing
 
 
 def sphere(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
@@ -111,10 +108,8 @@ SURFACES: Mapping[str, Surface] = {
 class Path(NamedTuple):
     """The steps of an optimizer."""
 
-    points: Float[Array, "steps *shape"]
-    """The point after each step."""
-    values: Float[Array, "steps"]
-    """The value before each step, as a training loop records its loss."""
+    points: Float[Array, "steps *shape"]  # the point after each step
+    values: Float[Array, "steps"]  # the value before each step, as a loop records it
 
 
 def descend(
@@ -133,13 +128,10 @@ def descend(
         start: The first point, any shape, floating.
         num_steps: How many steps to take, >= 0.
 
-    Returns:
-        The path. Its first value is `f(start)`; its last point lies one step after its
-        last value.
-
-    Raises:
-        TypeError: If `start` is not floating or `num_steps` not an int.
-        ValueError: If `num_steps` is negative.
+    Returns: The path. Its first value is `f(start)`; its last point lies one step after
+        its last value.
+    Raises: TypeError if `start` is not floating or `num_steps` not an int; ValueError
+        if `num_steps` is negative.
 
     Examples:
         >>> path = descend(optax.sgd(0.25), lambda x: x**2, 8.0, 3)
@@ -169,20 +161,16 @@ class Standing:
     """One row of the table of a race."""
 
     optimizer: str
+    # The rate with which most starts arrive; among equals that with the fewest steps,
+    # then that with the smallest final distance. The next three are for this rate.
     best_lr: float
-    """The rate with which most starts arrive; among equals that with the fewest
-    steps, then that with the smallest final distance."""
-    arrived: float
-    """Share of the starts that arrive with the best rate."""
-    steps: float
-    """Median number of steps of the arrivals with the best rate; inf if none."""
-    distance: float
-    """Median final distance from the nearest minimum with the best rate."""
+    arrived: float  # share of the starts that arrive
+    steps: float  # median number of steps of the arrivals; inf if none
+    distance: float  # median final distance from the nearest minimum
+    # Share of the rates with which fewer than half of the starts arrive: 0 if every
+    # rate works, 1 if none does.
     sensitivity: float
-    """Share of the rates with which fewer than half of the starts arrive: 0 if every
-    rate works, 1 if none does."""
-    diverged: float
-    """Share of all descents that end higher than they began, or at NaN or inf."""
+    diverged: float  # share of all descents that end higher, or at NaN or inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,16 +185,15 @@ class Race:
     lrs: Float[np.ndarray, "lrs"]
     starts: Float[np.ndarray, "starts 2"]
     num_steps: int
-    tolerance: float
-    """A descent arrives when it stays within this distance of a minimum."""
+    tolerance: float  # a descent arrives when it stays this near to a minimum
+    # Steps after which it stays within the tolerance; -1 if never.
     steps: Int[np.ndarray, "optimizers lrs starts"]
-    """Steps after which it stays within the tolerance; -1 if never."""
+    # From the last point to the nearest minimum.
     distance: Float[np.ndarray, "optimizers lrs starts"]
-    """From the last point to the nearest minimum."""
+    # Whether it ended higher than it began, or at NaN or inf.
     diverged: Bool[np.ndarray, "optimizers lrs starts"]
-    """Whether it ended higher than it began, or at NaN or inf."""
+    # The point after each step; None unless `keep_paths`.
     paths: Float[np.ndarray, "optimizers lrs starts steps 2"] | None
-    """The point after each step; None unless `keep_paths`."""
 
     @property
     def standings(self) -> tuple[Standing, ...]:
@@ -248,21 +235,13 @@ def race(
         keep_paths: Whether to keep every point. Otherwise the memory does not grow
             with the number of steps.
 
-    Returns:
-        The results of all descents.
-
-    Raises:
-        TypeError: If `starts` or `lrs` are not floating, or `num_steps` not an int.
-        ValueError: If a shape is wrong, there is no optimizer, or `num_steps` < 1.
+    Returns: The results of all descents.
+    Raises: TypeError if `starts` or `lrs` are not floating, or `num_steps` not an int;
+        ValueError if a shape is wrong, there is no optimizer, or `num_steps` < 1.
 
     Examples:
-        >>> result = race(
-        ...     {"sgd": optax.sgd},
-        ...     SURFACES["sphere"],
-        ...     starts=jnp.array([[3.0, 4.0]]),
-        ...     lrs=jnp.array([0.25, 2.0]),
-        ...     num_steps=20,
-        ... )
+        >>> starts, lrs = jnp.array([[3.0, 4.0]]), jnp.array([0.25, 2.0])
+        >>> result = race({"sgd": optax.sgd}, SURFACES["sphere"], starts, lrs, 20)
         >>> result.steps.tolist(), result.diverged.tolist()
         ([[[9], [-1]]], [[[False], [True]]])
     """

@@ -15,13 +15,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float
 
-from jaxgrad._checks import (
-    as_array,
-    check_floating,
-    check_int,
-    wrong_type,
-    wrong_value,
-)
+from jaxgrad._checks import as_array, check_floating, check_int, wrong_type, wrong_value
 from jaxgrad._numerics import central_difference, coarsest, default_step
 from jaxgrad._types import Array, ArrayLike
 
@@ -41,24 +35,20 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
             A Python number among its results is a constant.
         order: How often to differentiate, $n \ge 0$.
 
-    Returns:
-        A function of the same argument; its result has the structure, shapes and
-        dtypes of the result of `f`. It can be differentiated, jitted and vmapped.
-        It uses forward mode, which works through `while` loops but not through a
+    Returns: A function of the same argument; its result has the structure, shapes and
+        dtypes of the result of `f`. It can be differentiated, jitted and vmapped. It
+        uses forward mode, which works through `while` loops but not through a
         `jax.custom_vjp`.
-
-    Raises:
-        TypeError: If `order` is not an int or, on the call, if the argument is not
-            floating or a result of `f` neither floating nor complex.
-        ValueError: If `order` is negative or, on the call, if `f` changes the shape
-            of an array, so that it does not act element by element.
+    Raises: TypeError if `order` is not an int or, on the call, if the argument is not
+        floating or a result of `f` neither floating nor complex; ValueError if `order`
+        is negative or, on the call, if `f` changes the shape of an array, so that it
+        does not act element by element.
+    Torch: `torch.autograd.grad(..., create_graph=True)`, once per order.
 
     Examples:
         >>> cubic = lambda x: x**3 + x**2 + x + 1
         >>> [derivative(cubic, order)(2.0).item() for order in (1, 2, 3)]
         [17.0, 14.0, 6.0]
-
-    Torch: `torch.autograd.grad(..., create_graph=True)`, once per order.
     """
     check_int("derivative", "order", order, least=0)
     tower = _tower("derivative", f, order)
@@ -73,12 +63,9 @@ def derivatives(f: Function[Result], max_order: int) -> Function[tuple[Result, .
         max_order: The highest order $n \ge 0$. Each order doubles the work when
             the result runs op by op; `jax.jit` shares the common parts.
 
-    Returns:
-        A function of the same argument that returns a tuple of `max_order + 1`
+    Returns: A function of the same argument that returns a tuple of `max_order + 1`
         results, each with the structure, shapes and dtypes of the result of `f`.
-
-    Raises:
-        TypeError, ValueError: As in `derivative`.
+    Raises: TypeError or ValueError as in `derivative`.
 
     Examples:
         >>> [y.item() for y in derivatives(jnp.sin, 3)(0.0)]
@@ -103,16 +90,13 @@ def numerical_derivative(
             2 in float16, 1 in bfloat16. Near the edge of the domain of `f` (log,
             sqrt) pass a smaller step.
 
-    Returns:
-        A function of the same argument; its result has the structure, shapes and
-        dtypes of the result of `f`. At a kink it is the mean of both slopes. It is
-        NaN where x + h rounds to x.
-
-    Raises:
-        TypeError: If `step` is not a number or an array or, on the call, if the
-            argument is not floating or a result of `f` neither floating nor complex.
-        ValueError: If `step` is not positive and finite or, on the call, if `f`
-            changes the shape of an array.
+    Returns: A function of the same argument; its result has the structure, shapes and
+        dtypes of the result of `f`. At a kink it is the mean of both slopes. It is NaN
+        where x + h rounds to x.
+    Raises: TypeError if `step` is not a number or an array or, on the call, if the
+        argument is not floating or a result of `f` neither floating nor complex;
+        ValueError if `step` is not positive and finite or, on the call, if `f` changes
+        the shape of an array.
 
     Examples:
         >>> numerical_derivative(jnp.exp)(0.0).round(3).item()

@@ -14,9 +14,7 @@ from jaxgrad.activations._gated import glu as glu
 from jaxgrad.activations._leaky import leaky_relu as leaky_relu
 from jaxgrad.activations._leaky import prelu as prelu
 from jaxgrad.activations._leaky import rrelu as rrelu
-from jaxgrad.activations._multi_head import (
-    multi_head_attention as multi_head_attention,
-)
+from jaxgrad.activations._multi_head import multi_head_attention as multi_head_attention
 from jaxgrad.activations._piecewise import hardshrink as hardshrink
 from jaxgrad.activations._piecewise import hardsigmoid as hardsigmoid
 from jaxgrad.activations._piecewise import hardswish as hardswish

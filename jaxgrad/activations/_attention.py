@@ -59,23 +59,19 @@ def scaled_dot_product_attention(
             that of `query`. Consecutive query heads then share one.
         dropout_key: The key of the random numbers, needed if `dropout_p` > 0.
 
-    Returns:
-        Array of the dtype of `query`, shape `(*batch, queries, width)`. A query that
-        attends to no key gets zeros, and its gradient is 0.
-
-    Raises:
-        TypeError: If an array is not floating, dtypes differ, or the mask is neither
-            boolean nor floating.
-        ValueError: If shapes do not fit, `dropout_p` is not a probability or comes
-            without a key, or both `attn_mask` and `is_causal` are given.
+    Returns: Array of the dtype of `query`, shape `(*batch, queries, width)`. A query
+        that attends to no key gets zeros, and its gradient is 0.
+    Raises: TypeError if an array is not floating, dtypes differ, or the mask is neither
+        boolean nor floating; ValueError if shapes do not fit, `dropout_p` is not a
+        probability or comes without a key, or both `attn_mask` and `is_causal` are
+        given.
+    Torch: `torch.nn.functional.scaled_dot_product_attention`; the random numbers come
+        from `dropout_key`, as `key` has another meaning.
 
     Examples:
         >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0]])
         >>> scaled_dot_product_attention(x, x, x, is_causal=True).round(5).tolist()
         [[1.0, 0.0], [0.33024, 0.66976]]
-
-    Torch: `torch.nn.functional.scaled_dot_product_attention`; the random numbers
-        come from `dropout_key`, as `key` has another meaning.
     """
     name = "scaled_dot_product_attention"
     arrays = same_dtype(name, query=query, key=key, value=value)

@@ -19,18 +19,13 @@ def _no_kinks(**options: float) -> tuple[float, ...]:
 class Activation:
     """One activation that acts element by element."""
 
-    title: str
-    """Its name in PyTorch's documentation."""
-    kinks: Callable[..., tuple[float, ...]] = _no_kinks
-    """The points without a derivative, for given options."""
-    jax_nn: Callable[[Array], Array] | None = None
-    """The function of `jax.nn` for the options below; None if there is none."""
-    jax_name: str = "-"
-    """The name in `jax.nn`."""
-    differs: str = ""
-    """What `jax.nn` does differently."""
+    title: str  # its name in PyTorch's documentation
+    kinks: Callable[..., tuple[float, ...]] = _no_kinks  # for given options
+    jax_nn: Callable[[Array], Array] | None = None  # the function of jax.nn, if any
+    jax_name: str = "-"  # the name in jax.nn
+    differs: str = ""  # what jax.nn does differently
+    # Values, for the pictures, of the arguments that have no default.
     options: Mapping[str, float] = field(default_factory=dict)
-    """Values, for the pictures, of the arguments that have no default."""
 
 
 def _at_0(**options: float) -> tuple[float, ...]:

@@ -33,21 +33,15 @@ def elu(
         x: Any floating array, shape `(*shape)`.
         alpha: The depth $\alpha$ to which it saturates, in the unit of `x`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for x > 0 and at NaN, alpha e^x for x <= 0: alpha at x = 0. The second
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for x > 0 and at NaN, alpha e^x for x <= 0: alpha at x = 0. The second
         derivative at x = 0 is 0.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.elu`.
 
     Examples:
         >>> elu(jnp.array([-100.0, 2.0]), alpha=0.5).tolist()
         [-0.5, 2.0]
-
-    Torch: `torch.nn.functional.elu`.
     """
     return elementwise("elu", _elu, x, alpha=alpha)
 
@@ -63,23 +57,16 @@ def celu(
         x: Any floating array, shape `(*shape)`.
         alpha: The depth and the width $\alpha \ne 0$, in the unit of `x`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative at
-        x = 0 is 0. As in PyTorch, 1 / alpha is that of alpha rounded to float32, even
-        in float64.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `alpha` is 0.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative
+        at x = 0 is 0. As in PyTorch, 1 / alpha is that of alpha rounded to float32,
+        even in float64.
+    Raises: TypeError if `x` is not floating; ValueError if `alpha` is 0.
+    Torch: `torch.nn.functional.celu`.
 
     Examples:
         >>> celu(jnp.array([-1000.0, 2.0]), alpha=0.5).tolist()
         [-0.5, 2.0]
-
-    Torch: `torch.nn.functional.celu`.
     """
     if alpha == 0:
         raise wrong_value("celu", "alpha other than 0", alpha)
@@ -92,26 +79,17 @@ def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     $$ f(x) = \lambda \, \mathrm{elu}(x, \alpha), \qquad
        \lambda = 1.0507, \; \alpha = 1.6733 $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1.0507 for x > 0 and at NaN, 1.7581 e^x for x <= 0. The second derivative
-        at x = 0 is 0.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1.0507 for x > 0 and at NaN, 1.7581 e^x for x <= 0. The second
+        derivative at x = 0 is 0.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.selu`.
+    References: Klambauer et al., 2017.
 
     Examples:
         >>> selu(jnp.array([-100.0, 1.0])).round(5).tolist()
         [-1.7581, 1.0507]
-
-    Torch: `torch.nn.functional.selu`.
-
-    References: Klambauer et al., 2017.
     """
     return elementwise("selu", lambda x: _SELU_SCALE * _elu(x, _SELU_ALPHA), x)
 
@@ -129,22 +107,16 @@ def softplus(
         beta: The sharpness $\beta$ of the bend, in 1 / unit of `x`.
         threshold: The $t$ above which it is linear, dimensionless.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        sigmoid(beta x), and 1 where the function is linear. The second derivative at
-        beta x = t is 0.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: sigmoid(beta x), and 1 where the function is linear. The second
+        derivative at beta x = t is 0.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.softplus`, which is infinite if a larger threshold lets
+        e^(beta x) overflow. `jax.nn.softplus` is never linear.
 
     Examples:
         >>> softplus(jnp.array([-1000.0, 0.0, 1000.0])).round(5).tolist()
         [0.0, 0.69315, 1000.0]
-
-    Torch: `torch.nn.functional.softplus`, which is infinite if a larger threshold
-        lets e^(beta x) overflow. `jax.nn.softplus` is never linear.
     """
     return elementwise("softplus", _softplus, x, beta=beta, threshold=threshold)
 
@@ -154,23 +126,15 @@ def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = -\log(1 + e^{-x}) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`; all entries <= 0.
-
-    Derivative:
-        sigmoid(-x).
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`; all entries <= 0.
+    Derivative: sigmoid(-x).
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.logsigmoid`.
 
     Examples:
         >>> logsigmoid(jnp.array([-1000.0, 0.0])).round(5).tolist()
         [-1000.0, -0.69315]
-
-    Torch: `torch.nn.functional.logsigmoid`.
     """
     return elementwise("logsigmoid", lambda x: -_log1p_exp(-x), x)
 
@@ -228,11 +192,8 @@ def _log1p_exp(x: Array) -> Array:
 
 
 def _log1p(z: Array) -> Array:
-    r"""$\log(1 + z)$ for z in [0, 1], in a third of the time that `jnp.log1p` takes.
-
-    The series $2 \, \mathrm{artanh}(w) = 2 (w + w^3 / 3 + \dots)$ with $w = z / (2 + z)
-    \le 1/3$. The remainder is below the rounding error of the dtype.
-    """
+    """log(1 + z) for z in [0, 1], in a third of the time that `jnp.log1p` takes."""
+    # 2 artanh(w) = 2 (w + w^3 / 3 + ...), until the rest is below the rounding error.
     w = z / (2 + z)
     series = jnp.zeros_like(z)
     for power in range(33 if z.dtype == jnp.float64 else 15, 0, -2):

@@ -31,21 +31,15 @@ def glu(x: Float[ArrayLike, "*shape"], axis: int = -1) -> Float[Array, "*halved"
         x: Any floating array whose `axis` has an even length.
         axis: The axis that is halved.
 
-    Returns:
-        Array of the dtype of `x`, and of its shape except for the halved axis.
-
-    Derivative:
-        sigma(b) with respect to a, a sigma(b) (1 - sigma(b)) with respect to b.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `axis` is not an axis of `x` or has odd length, or `x` is 0-d.
+    Returns: Array of the dtype of `x`, and of its shape except for the halved axis.
+    Derivative: sigma(b) with respect to a, a sigma(b) (1 - sigma(b)) with respect to b.
+    Raises: TypeError if `x` is not floating; ValueError if `axis` is not an axis of `x`
+        or has odd length, or `x` is 0-d.
+    Torch: `torch.nn.functional.glu`.
 
     Examples:
         >>> glu(jnp.array([3.0, 5.0, 0.0, 1000.0])).tolist()
         [1.5, 5.0]
-
-    Torch: `torch.nn.functional.glu`.
     """
     x = check_floating("glu", "x", x)
     axis = check_axis("glu", axis, x.ndim)
@@ -68,27 +62,20 @@ def gelu(
         approximate: "none", or "tanh" for
             $\Phi(x) \approx \tfrac12 (1 + \tanh(\sqrt{2/\pi} (x + 0.044715 x^3)))$.
 
-    Returns:
-        Array of the shape and dtype of `x`; the limit 0 at -inf.
-
-    Derivative:
-        Phi(x) + x phi(x); the limits 0 and 1 at -inf and inf. For large x (float16 at
-        1e4, float32 at 1e30) it is 0 or 1, where the gradient of `jax.nn.gelu`, in
-        its default tanh form, is NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `approximate` is neither "none" nor "tanh".
+    Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
+    Derivative: Phi(x) + x phi(x); the limits 0 and 1 at -inf and inf. For large x
+        (float16 at 1e4, float32 at 1e30) it is 0 or 1, where the gradient of
+        `jax.nn.gelu`, in its default tanh form, is NaN.
+    Raises: TypeError if `x` is not floating; ValueError if `approximate` is neither
+        "none" nor "tanh".
+    Torch: `torch.nn.functional.gelu`, which is NaN at -inf.
+    References: Hendrycks and Gimpel, 2016.
 
     Examples:
         >>> gelu(jnp.array([-1000.0, 1.0])).round(5).tolist()
         [0.0, 0.84134]
         >>> gelu(jnp.array([-1000.0, 1.0]), approximate="tanh").round(5).tolist()
         [0.0, 0.84119]
-
-    Torch: `torch.nn.functional.gelu`, which is NaN at -inf.
-
-    References: Hendrycks and Gimpel, 2016.
     """
     check_choice("gelu", "approximate", approximate, ("none", "tanh"))
     return elementwise("gelu", _gelu if approximate == "none" else _gelu_tanh, x)

@@ -30,22 +30,16 @@ def leaky_relu(
         x: Any floating array, shape `(*shape)`.
         negative_slope: The slope $a$ for $x \le 0$, dimensionless.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for x > 0, a for x <= 0 and at NaN. At x = 0 PyTorch takes a,
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for x > 0, a for x <= 0 and at NaN. At x = 0 PyTorch takes a,
         `jax.nn.leaky_relu` takes 1.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.leaky_relu`.
 
     Examples:
         >>> import jax
         >>> jax.grad(leaky_relu)(0.0).item()
         0.0099999998
-
-    Torch: `torch.nn.functional.leaky_relu`.
     """
     return elementwise("leaky_relu", _leaky_relu, x, negative_slope=negative_slope)
 
@@ -62,22 +56,16 @@ def prelu(
         weight: The slopes $w$, shape `()`, `(1,)` or `(channels,)`, of the dtype
             of `x`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        With respect to x: 1 for x > 0, w for x <= 0 and at NaN. With respect to w:
-        the sum of x over x <= 0. The mixed second derivative at x = 0 is 0.
-
-    Raises:
-        TypeError: If an argument is not floating, or their dtypes differ.
-        ValueError: If `weight` has neither one entry nor one per channel.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: With respect to x: 1 for x > 0, w for x <= 0 and at NaN. With respect to
+        w: the sum of x over x <= 0. The mixed second derivative at x = 0 is 0.
+    Raises: TypeError if an argument is not floating, or their dtypes differ; ValueError
+        if `weight` has neither one entry nor one per channel.
+    Torch: `torch.nn.functional.prelu`.
 
     Examples:
         >>> prelu(jnp.array([[-4.0, -4.0]]), jnp.array([0.25, 0.5])).tolist()
         [[-1.0, -2.0]]
-
-    Torch: `torch.nn.functional.prelu`.
     """
     x = check_floating("prelu", "x", x)
     weight = check_floating("prelu", "weight", weight)
@@ -109,21 +97,15 @@ def rrelu(
         key: The key of the random slopes, one per element; without it, as in
             PyTorch's evaluation mode, every slope is $(l + u) / 2$.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for x > 0, a for x <= 0 and at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `lower` or `upper` is not finite, or lower > upper.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for x > 0, a for x <= 0 and at NaN.
+    Raises: TypeError if `x` is not floating; ValueError if `lower` or `upper` is not
+        finite, or lower > upper.
+    Torch: `torch.nn.functional.rrelu`; a key stands for `training=True`.
 
     Examples:
         >>> rrelu(jnp.array([-6.0, 6.0])).round(5).tolist()
         [-1.375, 6.0]
-
-    Torch: `torch.nn.functional.rrelu`; a key stands for `training=True`.
     """
     check_range("rrelu", "upper", upper, least=-LARGEST, most=LARGEST)
     check_range("rrelu", "lower", lower, least=-LARGEST, most=upper)

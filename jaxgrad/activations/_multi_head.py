@@ -76,27 +76,23 @@ def multi_head_attention(
         is_causal: Whether query i attends to keys 0 ... i only, besides the masks.
         dropout_key: The key of the random numbers, needed if `dropout_p` > 0.
 
-    Returns:
-        The output, shape `(queries, batch, out)`, and the weights after dropout, shape
-        `(batch, queries, keys)` or `(batch, heads, queries, keys)`, or None. A query
-        that attends to no key is NaN with `need_weights`, else 0 before W_o.
-
-    Raises:
-        TypeError: As in `scaled_dot_product_attention`.
-        ValueError: If shapes do not fit, `num_heads` does not divide the embedding,
-            or only one of `bias_k` and `bias_v` is given.
+    Returns: The output, shape `(queries, batch, out)`, and the weights after dropout,
+        shape `(batch, queries, keys)` or `(batch, heads, queries, keys)`, or None. A
+        query that attends to no key is NaN with `need_weights`, else 0 before W_o.
+    Raises: TypeError as in `scaled_dot_product_attention`; ValueError if shapes do not
+        fit, `num_heads` does not divide the embedding, or only one of `bias_k` and
+        `bias_v` is given.
+    Torch: `torch.nn.functional.multi_head_attention_forward` without its
+        `embed_dim_to_check`, `training` (set dropout_p to 0 instead), `static_k` and
+        `static_v`; the tuple stands for `use_separate_proj_weight`. PyTorch's
+        `is_causal` is a hint that `attn_mask`, which it needs, is causal; here it is a
+        mask of its own.
 
     Examples:
         >>> x, eye = jnp.eye(2)[:, None], jnp.eye(2)
         >>> out, weights = multi_head_attention(x, x, x, 1, (eye, eye, eye), None, eye)
         >>> weights.round(5).tolist()
         [[[0.66976, 0.33024], [0.33024, 0.66976]]]
-
-    Torch: `torch.nn.functional.multi_head_attention_forward` without its
-        `embed_dim_to_check`, `training` (set dropout_p to 0 instead), `static_k` and
-        `static_v`; the tuple stands for `use_separate_proj_weight`. PyTorch's
-        `is_causal` is a hint that `attn_mask`, which it needs, is causal; here it is a
-        mask of its own.
     """
     name = "multi_head_attention"
     x = same_dtype(name, query=query, key=key, value=value)

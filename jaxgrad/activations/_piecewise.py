@@ -1,10 +1,9 @@
 """Activations that are linear between kinks.
 
-At a kink the derivative is a choice. PyTorch's choice is part of each function's
-contract, under "Derivative". Most of these choices follow from how the formula is
-written: `where(x <= 0, 0, x)` has the derivative 0 at 0, and passes NaN on. The
-derivative *at* NaN is that of PyTorch's scalar code; its vector code, for longer
-arrays, returns 0 or NaN for some of these functions.
+Most of PyTorch's choices at a kink follow from how the formula is written:
+`where(x <= 0, 0, x)` has the derivative 0 at 0, and passes NaN on. The derivative *at*
+NaN is that of PyTorch's scalar code; its vector code, for longer arrays, returns 0 or
+NaN for some of these functions.
 """
 
 import jax.numpy as jnp
@@ -28,20 +27,14 @@ def threshold(
         threshold: The threshold $t$, in the unit of `x`.
         value: The replacement $v$, in the unit of `x`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for x > t, 0 for x <= t; 1 at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for x > t, 0 for x <= t; 1 at NaN.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.threshold`.
 
     Examples:
         >>> threshold(jnp.array([-1.0, 0.5, 2.0]), 0.5, -7.0).tolist()
         [-7.0, -7.0, 2.0]
-
-    Torch: `torch.nn.functional.threshold`.
     """
     return elementwise("threshold", _threshold, x, threshold=threshold, value=value)
 
@@ -51,17 +44,11 @@ def relu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = \max(x, 0) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for x > 0, 0 for x < 0 and, as in PyTorch, 0 at x = 0; 1 at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for x > 0, 0 for x < 0 and, as in PyTorch, 0 at x = 0; 1 at NaN.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.relu`.
 
     Examples:
         >>> import jax
@@ -69,8 +56,6 @@ def relu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         [0.0, 0.0, 2.0]
         >>> jax.grad(relu)(0.0).item()
         0.0
-
-    Torch: `torch.nn.functional.relu`.
     """
     return elementwise("relu", _threshold, x, threshold=0, value=0)
 
@@ -80,23 +65,15 @@ def relu6(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = \min(\max(x, 0), 6) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for 0 < x < 6, 0 elsewhere and at both kinks; 1 at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for 0 < x < 6, 0 elsewhere and at both kinks; 1 at NaN.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.relu6`.
 
     Examples:
         >>> relu6(jnp.array([-1.0, 3.0, 8.0])).tolist()
         [0.0, 3.0, 6.0]
-
-    Torch: `torch.nn.functional.relu6`.
     """
     return elementwise("relu6", _hardtanh, x, min_val=0, max_val=6)
 
@@ -113,22 +90,15 @@ def hardtanh(
         min_val: The lower bound $a$, in the unit of `x`.
         max_val: The upper bound $b \ge a$, in the unit of `x`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1 for a < x < b and at NaN, 0 elsewhere. At the bounds PyTorch takes 0,
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1 for a < x < b and at NaN, 0 elsewhere. At the bounds PyTorch takes 0,
         `jax.nn.hard_tanh` 1 and `jnp.clip` 1/2.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `min_val` exceeds `max_val`.
+    Raises: TypeError if `x` is not floating; ValueError if `min_val` exceeds `max_val`.
+    Torch: `torch.nn.functional.hardtanh`.
 
     Examples:
         >>> hardtanh(jnp.array([-2.0, 0.5, 2.0])).tolist()
         [-1.0, 0.5, 1.0]
-
-    Torch: `torch.nn.functional.hardtanh`.
     """
     check_number("hardtanh", "min_val", min_val)
     check_number("hardtanh", "max_val", max_val)
@@ -143,24 +113,16 @@ def hardsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = \min(\max(x + 3, 0), 6) / 6 $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        1/6 for -3 < x < 3, 0 elsewhere, at both kinks and at NaN. As in PyTorch, the
-        1/6 is rounded to float32 even in float64: 0.16666667163.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 1/6 for -3 < x < 3, 0 elsewhere, at both kinks and at NaN. As in
+        PyTorch, the 1/6 is rounded to float32 even in float64: 0.16666667163.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.hardsigmoid`, which has no second derivative.
 
     Examples:
         >>> hardsigmoid(jnp.array([-4.0, 0.0, 1.5])).tolist()
         [0.0, 0.5, 0.75]
-
-    Torch: `torch.nn.functional.hardsigmoid`, which has no second derivative.
     """
     return elementwise("hardsigmoid", _hardsigmoid, x)
 
@@ -170,23 +132,15 @@ def hardswish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x \, \min(\max(x + 3, 0), 6) / 6 $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`; the limit 0 at -inf.
-
-    Derivative:
-        x/3 + 1/2 for -3 < x < 3, 0 for x <= -3, 1 for x >= 3 and at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
+    Derivative: x/3 + 1/2 for -3 < x < 3, 0 for x <= -3, 1 for x >= 3 and at NaN.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.hardswish`, which is NaN at -inf.
 
     Examples:
         >>> hardswish(jnp.array([-4.0, 0.0, 3.0])).tolist()
         [0.0, 0.0, 3.0]
-
-    Torch: `torch.nn.functional.hardswish`, which is NaN at -inf.
     """
     return elementwise("hardswish", _hardswish, x)
 
@@ -203,20 +157,14 @@ def hardshrink(
         lambd: Half the width $\lambda$ of the band, in the unit of `x`; a negative
             value leaves `x` unchanged.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        0 in the band and at its ends, 1 elsewhere and at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 0 in the band and at its ends, 1 elsewhere and at NaN.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.hardshrink`.
 
     Examples:
         >>> hardshrink(jnp.array([-1.0, 0.5, 0.75])).tolist()
         [-1.0, 0.0, 0.75]
-
-    Torch: `torch.nn.functional.hardshrink`.
     """
     return elementwise("hardshrink", _hardshrink, x, lambd=lambd)
 
@@ -232,21 +180,15 @@ def softshrink(
         x: Any floating array, shape `(*shape)`.
         lambd: The distance $\lambda \ge 0$, in the unit of `x`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        0 for |x| <= lambd, 1 elsewhere and at NaN.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `lambd` is negative, infinite or NaN.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: 0 for |x| <= lambd, 1 elsewhere and at NaN.
+    Raises: TypeError if `x` is not floating; ValueError if `lambd` is negative,
+        infinite or NaN.
+    Torch: `torch.nn.functional.softshrink`.
 
     Examples:
         >>> softshrink(jnp.array([-1.0, 0.5, 0.75])).tolist()
         [-0.5, 0.0, 0.25]
-
-    Torch: `torch.nn.functional.softshrink`.
     """
     check_range("softshrink", "lambd", lambd, least=0, most=LARGEST)
     return elementwise("softshrink", _softshrink, x, lambd=lambd)

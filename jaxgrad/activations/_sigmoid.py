@@ -25,23 +25,15 @@ def sigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ \sigma(x) = 1 / (1 + e^{-x}) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`, in [0, 1].
-
-    Derivative:
-        sigma (1 - sigma).
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`, in [0, 1].
+    Derivative: sigma (1 - sigma).
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.sigmoid`.
 
     Examples:
         >>> sigmoid(jnp.array([-1000.0, 0.0, 1000.0])).tolist()
         [0.0, 0.5, 1.0]
-
-    Torch: `torch.nn.functional.sigmoid`.
     """
     return elementwise("sigmoid", jax.lax.logistic, x)
 
@@ -51,23 +43,15 @@ def tanh(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = (e^x - e^{-x}) / (e^x + e^{-x}) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`, in [-1, 1].
-
-    Derivative:
-        1 - tanh(x)^2.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`, in [-1, 1].
+    Derivative: 1 - tanh(x)^2.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.tanh`.
 
     Examples:
         >>> tanh(jnp.array([-1000.0, 0.0, 1000.0])).tolist()
         [-1.0, 0.0, 1.0]
-
-    Torch: `torch.nn.functional.tanh`.
     """
     return elementwise("tanh", jnp.tanh, x)
 
@@ -77,23 +61,15 @@ def tanhshrink(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x - \tanh x $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Derivative:
-        tanh(x)^2.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`.
+    Derivative: tanh(x)^2.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.tanhshrink`.
 
     Examples:
         >>> tanhshrink(jnp.array([-1000.0, 0.0, 1.0])).round(5).tolist()
         [-999.0, 0.0, 0.23841]
-
-    Torch: `torch.nn.functional.tanhshrink`.
     """
     return elementwise("tanhshrink", _tanhshrink, x)
 
@@ -103,24 +79,16 @@ def softsign(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x / (1 + |x|) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`, in [-1, 1]; the limits -1 and 1 at
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`, in [-1, 1]; the limits -1 and 1 at
         -inf and inf.
-
-    Derivative:
-        1 / (1 + |x|)^2. The second derivative at x = 0 is 0.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Derivative: 1 / (1 + |x|)^2. The second derivative at x = 0 is 0.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.softsign`, which is NaN at -inf and inf.
 
     Examples:
         >>> softsign(jnp.array([-1.0, 0.0, 3.0])).tolist()
         [-0.5, 0.0, 0.75]
-
-    Torch: `torch.nn.functional.softsign`, which is NaN at -inf and inf.
     """
     return elementwise("softsign", _softsign, x)
 
@@ -130,23 +98,15 @@ def silu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x \, \sigma(x) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`; the limit 0 at -inf.
-
-    Derivative:
-        sigma (1 + x (1 - sigma)); the limits 0 and 1 at -inf and inf.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
+    Derivative: sigma (1 + x (1 - sigma)); the limits 0 and 1 at -inf and inf.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.silu`, which is NaN at -inf.
 
     Examples:
         >>> silu(jnp.array([-1000.0, 0.0, 1000.0])).tolist()
         [0.0, 0.0, 1000.0]
-
-    Torch: `torch.nn.functional.silu`, which is NaN at -inf.
     """
     return elementwise("silu", _silu, x)
 
@@ -156,25 +116,16 @@ def mish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
     $$ f(x) = x \tanh \log(1 + e^x) $$
 
-    Args:
-        x: Any floating array, shape `(*shape)`.
-
-    Returns:
-        Array of the shape and dtype of `x`; the limit 0 at -inf.
-
-    Derivative:
-        That of the formula; the limits 0 and 1 at -inf and inf.
-
-    Raises:
-        TypeError: If `x` is not floating.
+    Args: `x`, any floating array, shape `(*shape)`.
+    Returns: Array of the shape and dtype of `x`; the limit 0 at -inf.
+    Derivative: That of the formula; the limits 0 and 1 at -inf and inf.
+    Raises: TypeError if `x` is not floating.
+    Torch: `torch.nn.functional.mish`, which is NaN at -inf.
+    References: Misra, 2019.
 
     Examples:
         >>> mish(jnp.array([-1000.0, 0.0, 1000.0])).tolist()
         [0.0, 0.0, 1000.0]
-
-    Torch: `torch.nn.functional.mish`, which is NaN at -inf.
-
-    References: Misra, 2019.
     """
     return elementwise("mish", _mish, x)
 

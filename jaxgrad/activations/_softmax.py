@@ -1,11 +1,8 @@
 r"""Softmax and its family, made safe by a shift by the maximum.
 
-$\mathrm{softmax}(x - b) = \mathrm{softmax}(x)$ for any b. With b = max x no
-exponential exceeds 1 and one of them is 1: neither overflow nor 0/0. The derivative
-is computed from the *result*:
-
-$$ dy = y \, (dx - \sum y \, dx), \qquad d \log y = dx - \sum y \, dx $$
-
+With the maximum subtracted no exponential exceeds 1 and one of them is 1: neither
+overflow nor 0/0. The derivative is computed from the *result*:
+$dy = y \, (dx - \sum y \, dx)$ and $d \log y = dx - \sum y \, dx$.
 float16 and bfloat16 are computed in float32 and rounded once, as in PyTorch.
 """
 
@@ -41,19 +38,15 @@ def softmax(
         axis: The axis that sums to one; a 0-d array has, as in PyTorch, one axis.
         dtype: A floating dtype to which `x` is cast first.
 
-    Returns:
-        Array of the shape of `x`, and of its dtype or of `dtype`. An entry of -inf
+    Returns: Array of the shape of `x`, and of its dtype or of `dtype`. An entry of -inf
         has probability 0; a slice with only -inf, or with +inf in it, is NaN.
-
-    Raises:
-        TypeError: If `x` (without `dtype`) or `dtype` is not floating.
-        ValueError: If `axis` is not an axis of `x`.
+    Raises: TypeError if `x` (without `dtype`) or `dtype` is not floating; ValueError if
+        `axis` is not an axis of `x`.
+    Torch: `torch.nn.functional.softmax`.
 
     Examples:
         >>> softmax(jnp.array([0.0, 0.0, 1.0]), axis=0).round(5).tolist()
         [0.21194, 0.21194, 0.57612]
-
-    Torch: `torch.nn.functional.softmax`.
     """
     return _along_axis("softmax", _softmax, x, axis, dtype)
 
@@ -65,22 +58,15 @@ def log_softmax(
 
     $$ f(x)_i = x_i - \log \sum_j e^{x_j} $$
 
-    Args:
-        x: As in `softmax`.
-        axis: As in `softmax`.
-        dtype: As in `softmax`.
-
-    Returns:
-        Array of the shape of `x`, and of its dtype or of `dtype`; all entries <= 0.
-
-    Raises:
-        TypeError, ValueError: As in `softmax`.
+    Args: as in `softmax`.
+    Returns: Array of the shape of `x`, and of its dtype or of `dtype`; all entries <=
+        0.
+    Raises: TypeError or ValueError as in `softmax`.
+    Torch: `torch.nn.functional.log_softmax`.
 
     Examples:
         >>> log_softmax(jnp.array([0.0, 1000.0]), axis=0).tolist()
         [-1000.0, 0.0]
-
-    Torch: `torch.nn.functional.log_softmax`.
     """
     return _along_axis("log_softmax", _log_softmax, x, axis, dtype)
 
@@ -92,22 +78,14 @@ def softmin(
 
     $$ f(x)_i = \frac{e^{-x_i}}{\sum_j e^{-x_j}} $$
 
-    Args:
-        x: As in `softmax`.
-        axis: As in `softmax`.
-        dtype: As in `softmax`.
-
-    Returns:
-        Array of the shape of `x`, and of its dtype or of `dtype`.
-
-    Raises:
-        TypeError, ValueError: As in `softmax`.
+    Args: as in `softmax`.
+    Returns: Array of the shape of `x`, and of its dtype or of `dtype`.
+    Raises: TypeError or ValueError as in `softmax`.
+    Torch: `torch.nn.functional.softmin`.
 
     Examples:
         >>> softmin(jnp.array([0.0, 0.0, 1.0]), axis=0).round(5).tolist()
         [0.42232, 0.42232, 0.15536]
-
-    Torch: `torch.nn.functional.softmin`.
     """
     return _along_axis("softmin", lambda x, axis: _softmax(-x, axis), x, axis, dtype)
 
@@ -121,18 +99,14 @@ def softmax2d(
         x: Images, shape `(channels, height, width)` or
             `(batch, channels, height, width)`.
 
-    Returns:
-        Array of the shape and dtype of `x`.
-
-    Raises:
-        TypeError: If `x` is not floating.
-        ValueError: If `x` has neither 3 nor 4 axes.
+    Returns: Array of the shape and dtype of `x`.
+    Raises: TypeError if `x` is not floating; ValueError if `x` has neither 3 nor 4
+        axes.
+    Torch: `torch.nn.Softmax2d`.
 
     Examples:
         >>> softmax2d(jnp.zeros((2, 1, 3))).tolist()
         [[[0.5, 0.5, 0.5]], [[0.5, 0.5, 0.5]]]
-
-    Torch: `torch.nn.Softmax2d`.
     """
     x = check_floating("softmax2d", "x", x)
     if x.ndim not in (3, 4):
@@ -160,24 +134,18 @@ def gumbel_softmax(
         axis: The axis that holds the categories.
         key: The key of the random numbers.
 
-    Returns:
-        Array of the shape and dtype of `logits`.
-
-    Derivative:
-        That of the soft sample, also with `hard`.
-
-    Raises:
-        TypeError: If `logits` is not floating.
-        ValueError: If `tau` is a number <= 0, or `axis` is not an axis of `logits`.
+    Returns: Array of the shape and dtype of `logits`.
+    Derivative: That of the soft sample, also with `hard`.
+    Raises: TypeError if `logits` is not floating; ValueError if `tau` is a number <= 0,
+        or `axis` is not an axis of `logits`.
+    Torch: `torch.nn.functional.gumbel_softmax`, whose hard samples can miss 0 and 1 by
+        a rounding error; these are exact.
 
     Examples:
         >>> import jax
         >>> key = jax.random.key(0)
         >>> gumbel_softmax(jnp.array([0.0, 9.0]), hard=True, key=key).tolist()
         [0.0, 1.0]
-
-    Torch: `torch.nn.functional.gumbel_softmax`, whose hard samples can miss 0 and 1
-        by a rounding error; these are exact.
     """
     logits = check_floating("gumbel_softmax", "logits", logits)
     axis = check_axis("gumbel_softmax", axis, logits.ndim)

@@ -1,10 +1,9 @@
 """Check derivatives against differences, element by element.
 
-The full Jacobian of a function of pytrees is compared with central differences, which
-use only values. They are computed in float64 if the function keeps float64, else in
-its own dtype with a step that fits it. An element that disagrees is tried again with
-smaller steps and from both sides before it counts as wrong: a small argument can need
-a smaller step, and at a kink there is no derivative to compare with.
+The Jacobian of a function of pytrees is compared with central differences, in float64
+if the function keeps float64. An element that disagrees is tried again with smaller
+steps and from both sides before it counts as wrong: a small argument can need a smaller
+step, and at a kink there is no derivative to compare with.
 """
 
 from jaxgrad.gradcheck._check import assert_gradients as assert_gradients

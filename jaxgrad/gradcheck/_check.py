@@ -1,6 +1,7 @@
 """`check_gradients` and `assert_gradients`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
@@ -34,13 +35,11 @@ def check_gradients(
         order: 2 checks the derivatives of the gradient as well. The gradient of an
             array-valued `f` is that of a fixed weighted sum of its results.
 
-    Returns:
-        A function of the arguments of `f` that returns a `GradientCheck`.
-
-    Raises:
-        TypeError: If `f` is not a function or a tolerance not a number; on the call,
-            if a result is complex, none is floating, or an argument is traced.
-        ValueError: If `order` is not 1 or 2, or a tolerance is negative.
+    Returns: A function of the arguments of `f` that returns a `GradientCheck`.
+    Raises: TypeError if `f` is not a function or a tolerance not a number; on the call,
+        if a result is complex, none is floating, or an argument is traced; ValueError
+        if `order` is not 1 or 2, or a tolerance is negative.
+    Torch: `torch.autograd.gradcheck`, which needs double precision arguments.
 
     Examples:
         >>> import jax, jax.numpy as jnp
@@ -49,8 +48,6 @@ def check_gradients(
         (True, 'float64', 3)
         >>> check_gradients(jax.nn.relu)(jnp.zeros(1)).kinks[0].right
         1.0
-
-    Torch: `torch.autograd.gradcheck`, which needs double precision arguments.
     """
     check_callable("check_gradients", "f", f)
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
@@ -80,18 +77,9 @@ def assert_gradients(
 ) -> Callable[..., None]:
     """`check_gradients` for tests: raises AssertionError where a derivative is wrong.
 
-    Args:
-        f: As in `check_gradients`, like the other arguments.
-        rtol: Relative tolerance.
-        atol: Absolute tolerance.
-        has_aux: Whether `f` returns a pair (result, aux).
-        order: 2 checks the derivatives of the gradient as well.
-
-    Returns:
-        A function of the arguments of `f` that returns None.
-
-    Raises:
-        AssertionError: On the call, with the entry that is most wrong.
+    Args: as in `check_gradients`.
+    Returns: A function of the arguments of `f` that returns None.
+    Raises: AssertionError on the call, with the entry that is most wrong.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -109,13 +97,12 @@ def assert_gradients(
 def _joined(first: GradientCheck, second: GradientCheck) -> GradientCheck:
     """One report for both orders."""
     elements = [r.worst for r in (first, second) if r.worst is not None]
-    return GradientCheck(
+    return replace(
+        first,
         ok=first.ok and second.ok,
         worst=max(elements, key=lambda element: element.excess, default=None),
         failures=first.failures + second.failures,
         kinks=first.kinks + second.kinks,
         checked=first.checked + second.checked,
-        dtype=first.dtype,
-        modes=first.modes,
         notes=tuple(dict.fromkeys(first.notes + second.notes)),
     )

@@ -19,33 +19,23 @@ KINKS_KEPT = 100
 
 
 class _Entries(NamedTuple):
-    """Entries of the Jacobian: positions, derivatives, quotients at each step.
+    """Entries of the Jacobian: positions, derivatives, quotients at each step."""
 
-    Attributes:
-        columns: Elements of the argument, shape `(entries,)`.
-        rows: Elements of the result, shape `(entries,)`.
-        analytic: Derivatives, shape `(entries,)`.
-        left: Quotients to the left, shape `(steps, entries)` as for all that follow.
-        across: Central differences.
-        right: Quotients to the right.
-        noise: The error that the rounding of `f` may cause in them.
-    """
-
-    columns: np.ndarray
-    rows: np.ndarray
-    analytic: np.ndarray
-    left: np.ndarray
-    across: np.ndarray
-    right: np.ndarray
-    noise: np.ndarray
+    columns: np.ndarray  # elements of the argument, (entries,)
+    rows: np.ndarray  # elements of the result, (entries,)
+    analytic: np.ndarray  # derivatives, (entries,)
+    left: np.ndarray  # quotients to the left, (steps, entries) as all that follow
+    across: np.ndarray  # central differences
+    right: np.ndarray  # quotients to the right
+    noise: np.ndarray  # the error that the rounding of `f` may cause in them
 
 
 class _Agreement(NamedTuple):
-    """For each entry: is it at a kink, its error over the tolerance, the quotient."""
+    """What the comparison says about each entry."""
 
-    kink: np.ndarray
-    excess: np.ndarray
-    numeric: np.ndarray
+    kink: np.ndarray  # whether it is at a kink
+    excess: np.ndarray  # its error over the tolerance
+    numeric: np.ndarray  # the quotient that agrees best
 
 
 def compare(problem: Problem, rtol: float | None, atol: float | None) -> GradientCheck:
@@ -75,18 +65,13 @@ class _Comparison:
         """Compare every entry in one mode."""
         for columns in self.evaluation.batches():
             analytic = self.evaluation.jacobian(mode, columns)
-            left, across, right = self.evaluation.quotients(columns, 1.0)
-            rows = np.arange(analytic.shape[1])
-            grid = np.meshgrid(columns, rows, indexing="ij")
-            entries = _Entries(
-                columns=grid[0].ravel(),
-                rows=grid[1].ravel(),
-                analytic=analytic.ravel(),
-                left=left.ravel()[None],
-                across=across.ravel()[None],
-                right=right.ravel()[None],
-                noise=self._noise(grid[0].ravel(), grid[1].ravel(), 1.0)[None],
-            )
+            quotients = self.evaluation.quotients(columns, 1.0)
+            left, across, right = (each.ravel()[None] for each in quotients)
+            grid = np.meshgrid(columns, np.arange(analytic.shape[1]), indexing="ij")
+            at, rows = (each.ravel() for each in grid)
+            noise = self._noise(at, rows, 1.0)[None]
+            analytic = analytic.ravel()
+            entries = _Entries(at, rows, analytic, left, across, right, noise)
             self.checked += analytic.size
             self._compare(entries, mode)
 
@@ -126,12 +111,7 @@ class _Comparison:
             for kept, *blocks in zip(rounds, *pieces, strict=False):
                 kept.append(np.concatenate(blocks)[at, entries.rows])
             rounds[3].append(self._noise(entries.columns, entries.rows, part))
-        return entries._replace(
-            left=np.stack(rounds[0]),
-            across=np.stack(rounds[1]),
-            right=np.stack(rounds[2]),
-            noise=np.stack(rounds[3]),
-        )
+        return _Entries(*entries[:3], *map(np.stack, rounds))
 
     def _agreement(self, entries: _Entries) -> _Agreement:
         with np.errstate(all="ignore"):
@@ -174,9 +154,8 @@ class _Comparison:
 
     def _truncation(self, columns: np.ndarray) -> np.ndarray:
         """The error that the curvature may cause, given the largest entry so far."""
-        return (
-            10 * np.asarray(self.problem.steps, np.float64)[columns] ** 2 * self.scale
-        )
+        steps = np.asarray(self.problem.steps, np.float64)[columns]
+        return 10 * steps**2 * self.scale
 
     def _noise(self, columns: np.ndarray, rows: np.ndarray, part: float) -> np.ndarray:
         if self.atol is not None:

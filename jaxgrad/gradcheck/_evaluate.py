@@ -20,10 +20,9 @@ REFUSED = (TypeError, ValueError, NotImplementedError)
 class Evaluation:
     """Evaluates a problem; everything is compiled once.
 
-    Attributes:
-        noise: The rounding error of each element of the result.
-        modes: Which of "reverse" and "forward" can differentiate it; the cheaper first.
-        notes: Why one of them cannot.
+    `noise` is the rounding error of each element of the result, `modes` are those of
+    "reverse" and "forward" that can differentiate it, the cheaper first, and `notes`
+    say why one of them cannot.
     """
 
     def __init__(self, problem: Problem) -> None:

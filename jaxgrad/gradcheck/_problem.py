@@ -17,29 +17,17 @@ from jaxgrad._types import Array
 
 @dataclass(frozen=True)
 class Problem:
-    """A function of a vector that returns a vector, and the names of the elements.
-
-    Attributes:
-        f: The function.
-        x: Where to differentiate it, in the dtype to compute in.
-        steps: The step of the difference for each element of `x`.
-        paths: For each argument in `x` its path and shape, in their order.
-        outputs: The same for the results.
-        dtype: The narrowest dtype among arguments and results.
-        wide: Whether to compute under `jax.enable_x64`.
-        notes: What could not be checked, and why.
-        order: Of the derivatives that are checked.
-    """
+    """A function of a vector that returns a vector, and the names of the elements."""
 
     f: Callable[[Array], Array]
-    x: np.ndarray
-    steps: np.ndarray
-    paths: tuple[tuple[str, tuple[int, ...]], ...]
-    outputs: tuple[tuple[str, tuple[int, ...]], ...]
-    dtype: str
-    wide: bool
-    notes: tuple[str, ...] = ()
-    order: int = 1
+    x: np.ndarray  # where to differentiate it, in the dtype to compute in
+    steps: np.ndarray  # the step of the difference for each element of x
+    paths: tuple[tuple[str, tuple[int, ...]], ...]  # path and shape of each argument
+    outputs: tuple[tuple[str, tuple[int, ...]], ...]  # the same for the results
+    dtype: str  # the narrowest one among arguments and results
+    wide: bool  # whether to compute under jax.enable_x64
+    notes: tuple[str, ...] = ()  # what could not be checked, and why
+    order: int = 1  # of the derivatives that are checked
 
 
 def problem_of(

@@ -5,48 +5,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Element:
-    """One entry of the Jacobian.
+    """One entry of the Jacobian."""
 
-    Attributes:
-        path: The argument of the derivative: `params['w']`.
-        index: The element of that argument.
-        analytic: The derivative that JAX computes.
-        numeric: The central difference.
-        output: The path of the result, and the index in it: `[1, 2]`.
-        mode: "reverse" or "forward".
-        order: 1, or 2 for a derivative of the gradient.
-        excess: The disagreement in units of the tolerance.
-    """
-
-    path: str
-    index: tuple[int, ...]
-    analytic: float
-    numeric: float
-    output: str
-    mode: str
-    order: int
-    excess: float
+    path: str  # of the argument: `params['w']`
+    index: tuple[int, ...]  # of the element of that argument
+    analytic: float  # the derivative that JAX computes
+    numeric: float  # the central difference
+    output: str  # the path of the result, and the index in it: `[1, 2]`
+    mode: str  # "reverse" or "forward"
+    order: int  # 1, or 2 for a derivative of the gradient
+    excess: float  # the disagreement in units of the tolerance
 
 
 @dataclass(frozen=True)
 class Kink:
-    """An entry of the Jacobian where the function has no derivative.
+    """An entry of the Jacobian where the function has no derivative."""
 
-    Attributes:
-        path: The argument.
-        index: The element of that argument.
-        left: The slope to the left.
-        right: The slope to the right.
-        analytic: JAX's derivative, which lies between the slopes.
-        output: The path of the result, and the index in it.
-    """
-
-    path: str
-    index: tuple[int, ...]
-    left: float
-    right: float
-    analytic: float
-    output: str
+    path: str  # of the argument
+    index: tuple[int, ...]  # of the element of that argument
+    left: float  # the slope to the left
+    right: float  # the slope to the right
+    analytic: float  # JAX's derivative, which lies between the slopes
+    output: str  # the path of the result, and the index in it
 
 
 @dataclass(frozen=True, eq=False)

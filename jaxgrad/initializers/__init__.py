@@ -1,23 +1,14 @@
 """PyTorch's initialisers, as functions of a key.
 
 `kaiming_uniform(a=0.1)` returns an initialiser `init(key, shape, dtype)`, as those of
-`jax.nn.initializers`; `zeros`, `ones` and `eye` have no options and are initialisers
-themselves. Names, defaults and distributions are those of `torch.nn.init`; the random
-numbers are JAX's.
-
-Kernels have torch's axes, `(out, in, *kernel)`; for Flax's, `(*kernel, in, out)`, pass
+`jax.nn.initializers`; `zeros`, `ones` and `eye` are initialisers themselves. Kernels
+have torch's axes, `(out, in, *kernel)`; for Flax's, `(*kernel, in, out)`, pass
 `in_axis=-2, out_axis=-1`:
 
-    weight = kaiming_uniform()(key, (100, 784))
-    layer = flax.linen.Dense(
-        100,
-        kernel_init=linear_weight(in_axis=-2, out_axis=-1),
-        bias_init=linear_bias(784),
-    )
+    flax.linen.Dense(100, kernel_init=linear_weight(in_axis=-2, out_axis=-1))
 
-As in torch, everything is drawn in float32 or wider and then rounded: in bfloat16
-`jax.random.uniform` returns only 128 different numbers, and `jax.random.normal` none
-above 2.6.
+The random numbers are JAX's. As in torch, they are drawn in float32 or wider and then
+rounded: in bfloat16 `jax.random.uniform` returns only 128 different numbers.
 """
 
 from jaxgrad.initializers._filled import constant as constant

@@ -20,12 +20,8 @@ def uniform(a: float = 0.0, b: float = 1.0) -> Initializer:
         a: The lower bound.
         b: The upper bound, which only rounding to the dtype can reach.
 
-    Returns:
-        An initialiser of any shape.
-
-    Raises:
-        ValueError: If `a > b`.
-
+    Returns: An initialiser of any shape.
+    Raises: ValueError if `a > b`.
     Torch: `torch.nn.init.uniform_`.
     """
     check_range("uniform", "b", b, least=a)
@@ -41,12 +37,8 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
         mean: The mean.
         std: The standard deviation.
 
-    Returns:
-        An initialiser of any shape.
-
-    Raises:
-        ValueError: If `std` is negative.
-
+    Returns: An initialiser of any shape.
+    Raises: ValueError if `std` is negative.
     Torch: `torch.nn.init.normal_`.
     """
     check_range("normal", "std", std, least=0.0)
@@ -68,21 +60,17 @@ def trunc_normal(
             `jax.nn.initializers.truncated_normal` it is multiplied by `stddev`).
         b: The upper bound.
 
-    Returns:
-        An initialiser of any shape.
-
-    Raises:
-        ValueError: If `std` is not positive, if `a > b` or, on the call, if [a, b] is
-            so far from the mean that its probability underflows in the dtype (more
-            than 12 standard deviations in float32, 37 in float64).
+    Returns: An initialiser of any shape.
+    Raises: ValueError if `std` is not positive, if `a > b` or, on the call, if [a, b]
+        is so far from the mean that its probability underflows in the dtype (more than
+        12 standard deviations in float32, 37 in float64).
+    Torch: `torch.nn.init.trunc_normal_`. If the mean is more than 2 `std` outside [a,
+        b], it warns that the distribution may be incorrect; this one is correct.
 
     Examples:
         >>> values = trunc_normal(std=0.02, a=-0.01, b=0.01)(jax.random.key(0), (1000,))
         >>> abs(values).max().item() <= 0.01
         True
-
-    Torch: `torch.nn.init.trunc_normal_`. If the mean is more than 2 `std` outside
-    [a, b], it warns that the distribution may be incorrect; this one is correct.
     """
     check_range("trunc_normal", "b", b, least=a)
     check_positive("trunc_normal", "std", std)
@@ -109,9 +97,7 @@ def constant(val: float) -> Initializer:
     Args:
         val: The value.
 
-    Returns:
-        An initialiser of any shape.
-
+    Returns: An initialiser of any shape.
     Torch: `torch.nn.init.constant_`.
     """
     return initializer("constant", jax.nn.initializers.constant(val))

@@ -41,17 +41,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
             "relu": $\sqrt 2$. "leaky_relu": $\sqrt{2 / (1 + a^2)}$. "selu": 3/4.
         param: The slope $a$ of "leaky_relu", 0.01 by default. The others ignore it.
 
-    Returns:
-        A Python float.
-
-    Raises:
-        ValueError: If `nonlinearity` is unknown or the slope is not a number.
+    Returns: A Python float.
+    Raises: ValueError if `nonlinearity` is unknown or the slope is not a number.
+    Torch: `torch.nn.init.calculate_gain`.
 
     Examples:
         >>> calculate_gain("leaky_relu", 1.0)
         1.0
-
-    Torch: `torch.nn.init.calculate_gain`.
     """
     return _gain("calculate_gain", nonlinearity, param)
 
@@ -69,20 +65,16 @@ def linear(
         out_features: Number of outputs.
         dtype: Floating dtype of both; by default JAX's default, usually float32.
 
-    Returns:
-        The weight, shape `(out_features, in_features)`, and the bias, shape
+    Returns: The weight, shape `(out_features, in_features)`, and the bias, shape
         `(out_features,)`, for `x @ weight.T + bias`.
-
-    Raises:
-        TypeError: If a size is not an int or `dtype` is not floating.
-        ValueError: If a size is negative.
+    Raises: TypeError if a size is not an int or `dtype` is not floating; ValueError if
+        a size is negative.
+    Torch: `torch.nn.Linear(in_features, out_features)`.
 
     Examples:
         >>> weight, bias = linear(jax.random.key(0), 784, 100)
         >>> weight.shape, bias.shape
         ((100, 784), (100,))
-
-    Torch: `torch.nn.Linear(in_features, out_features)`.
     """
     check_int("linear", "in_features", in_features, least=0)
     check_int("linear", "out_features", out_features, least=0)
@@ -102,16 +94,14 @@ def linear_weight(*, in_axis: int = 1, out_axis: int = 0) -> Initializer:
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
-    Returns:
-        An initialiser of shapes with at least two axes.
+    Returns: An initialiser of shapes with at least two axes.
+    Torch: `kaiming_uniform_(weight, a=math.sqrt(5))` in `torch.nn.Linear` and `ConvNd`.
 
     Examples:
         >>> flax = linear_weight(in_axis=-2, out_axis=-1)
         >>> kernel = flax(jax.random.key(0), (5, 5, 4, 8))  # fan in 5 * 5 * 4
         >>> abs(kernel).max().item()
         0.09990
-
-    Torch: `kaiming_uniform_(weight, a=math.sqrt(5))` in `torch.nn.Linear` and `ConvNd`.
     """
     gain = _gain("linear_weight", "leaky_relu", math.sqrt(5))
     return _variance_scaling(
@@ -126,11 +116,9 @@ def linear_bias(fan_in: int) -> Initializer:
         fan_in: The $n$ of `linear_weight`: the number of inputs times the size of
             the kernel. It cannot be read from the shape of a bias.
 
-    Returns:
-        An initialiser that draws from $U(-1/\sqrt n, 1/\sqrt n)$, zeros if $n = 0$.
-
-    Raises:
-        ValueError: If `fan_in` is negative.
+    Returns: An initialiser that draws from $U(-1/\sqrt n, 1/\sqrt n)$, zeros if $n =
+        0$.
+    Raises: ValueError if `fan_in` is negative.
 
     Examples:
         >>> linear_bias(100)(jax.random.key(0), (3,)).tolist()
@@ -153,12 +141,9 @@ def xavier_uniform(
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
-    Returns:
-        An initialiser of shapes with at least two axes.
-
-    Raises:
-        ValueError: If `gain` is negative or, on the call, if the shape has fewer axes.
-
+    Returns: An initialiser of shapes with at least two axes.
+    Raises: ValueError if `gain` is negative or, on the call, if the shape has fewer
+        axes.
     Torch: `torch.nn.init.xavier_uniform_`.
     References: Glorot and Bengio, 2010.
     """
@@ -174,18 +159,10 @@ def xavier_normal(
 
     $$ N(0, s^2), \quad s = g \sqrt{2 / (\text{fan in} + \text{fan out})} $$
 
-    Args:
-        gain: The factor $g$; see `calculate_gain`.
-        in_axis: The axis of the inputs.
-        out_axis: The axis of the outputs.
-
-    Returns:
-        An initialiser of shapes with at least two axes. (Like torch's and unlike
+    Args: as in `xavier_uniform`.
+    Returns: An initialiser of shapes with at least two axes. (Like torch's and unlike
         Flax's `glorot_normal`, it is not truncated.)
-
-    Raises:
-        ValueError: As in `xavier_uniform`.
-
+    Raises: ValueError as in `xavier_uniform`.
     Torch: `torch.nn.init.xavier_normal_`.
     References: Glorot and Bengio, 2010.
     """
@@ -215,23 +192,16 @@ def kaiming_uniform(
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
-    Returns:
-        An initialiser of shapes with at least two axes.
-
-    Raises:
-        ValueError: If `mode` or `nonlinearity` is unknown or `a` is not a number; on
-            the call, if the shape has fewer than two axes.
+    Returns: An initialiser of shapes with at least two axes.
+    Raises: ValueError if `mode` or `nonlinearity` is unknown or `a` is not a number; on
+        the call, if the shape has fewer than two axes.
+    Torch: `torch.nn.init.kaiming_uniform_`.
+    References: He et al., 2015.
 
     Examples:
-        >>> torch_like = kaiming_uniform(nonlinearity="relu")
-        >>> abs(torch_like(jax.random.key(0), (100, 600))).max() <= 0.1
-        Array(True, dtype=bool)
         >>> flax_like = kaiming_uniform(nonlinearity="relu", in_axis=-2, out_axis=-1)
         >>> abs(flax_like(jax.random.key(0), (600, 100))).max() <= 0.1
         Array(True, dtype=bool)
-
-    Torch: `torch.nn.init.kaiming_uniform_`.
-    References: He et al., 2015.
     """
     check_choice("kaiming_uniform", "mode", mode, ("fan_in", "fan_out"))
     gain = _gain("kaiming_uniform", nonlinearity, a, "a")
@@ -252,20 +222,10 @@ def kaiming_normal(
 
     $$ N(0, s^2), \quad s = g / \sqrt{\text{fan}} $$
 
-    Args:
-        a: As in `kaiming_uniform`.
-        mode: As in `kaiming_uniform`.
-        nonlinearity: As in `kaiming_uniform`.
-        in_axis: The axis of the inputs.
-        out_axis: The axis of the outputs.
-
-    Returns:
-        An initialiser of shapes with at least two axes. (Like torch's and unlike
+    Args: as in `kaiming_uniform`.
+    Returns: An initialiser of shapes with at least two axes. (Like torch's and unlike
         Flax's `he_normal`, it is not truncated.)
-
-    Raises:
-        ValueError: As in `kaiming_uniform`.
-
+    Raises: ValueError as in `kaiming_uniform`.
     Torch: `torch.nn.init.kaiming_normal_`.
     References: He et al., 2015.
     """

@@ -26,12 +26,12 @@ def eye(
 
     ValueError unless `shape` has two axes. Torch's and Flax's layout give the same.
 
+    Torch: `torch.nn.init.eye_`.
+
     Examples:
         >>> eye(jax.random.key(0), (2, 3))
         Array([[1., 0., 0.],
                [0., 1., 0.]], dtype=float32)
-
-    Torch: `torch.nn.init.eye_`.
     """
     return initializer(
         "eye",
@@ -48,19 +48,15 @@ def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initialize
         in_axis: The axis of the inputs (of one group).
         out_axis: The axis of the outputs (of all groups).
 
-    Returns:
-        An initialiser of shapes with three to five axes.
-
-    Raises:
-        ValueError: If `groups < 1` or, on the call, if `groups` does not divide the
-            number of outputs or the shape has another number of axes.
+    Returns: An initialiser of shapes with three to five axes.
+    Raises: ValueError if `groups < 1` or, on the call, if `groups` does not divide the
+        number of outputs or the shape has another number of axes.
+    Torch: `torch.nn.init.dirac_`.
 
     Examples:
         >>> dirac()(jax.random.key(0), (2, 1, 3))
         Array([[[0., 1., 0.]],
                [[0., 0., 0.]]], dtype=float32)
-
-    Torch: `torch.nn.init.dirac_`.
     """
     check_int("dirac", "groups", groups, least=1)
 
@@ -95,19 +91,15 @@ def orthogonal(
             side of the matrix.
         out_axis: The axis of the outputs, the other side.
 
-    Returns:
-        An initialiser of shapes with at least two axes.
-
-    Raises:
-        ValueError: On the call, if the shape has fewer axes.
+    Returns: An initialiser of shapes with at least two axes.
+    Raises: ValueError on the call, if the shape has fewer axes.
+    Torch: `torch.nn.init.orthogonal_`.
+    References: Saxe et al., 2013; Mezzadri, 2006.
 
     Examples:
         >>> weight = orthogonal()(jax.random.key(0), (2, 5))
         >>> bool(jnp.allclose(weight @ weight.T, jnp.eye(2), atol=1e-6))
         True
-
-    Torch: `torch.nn.init.orthogonal_`.
-    References: Saxe et al., 2013; Mezzadri, 2006.
     """
     return initializer(
         "orthogonal",
@@ -127,19 +119,15 @@ def sparse(
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs, along which the zeros are counted.
 
-    Returns:
-        An initialiser of shapes with two axes.
-
-    Raises:
-        ValueError: If `sparsity` is not in [0, 1] (torch takes any number), if `std`
-            is negative or, on the call, if the shape does not have two axes.
+    Returns: An initialiser of shapes with two axes.
+    Raises: ValueError if `sparsity` is not in [0, 1] (torch takes any number), if `std`
+        is negative or, on the call, if the shape does not have two axes.
+    Torch: `torch.nn.init.sparse_`.
+    References: Martens, 2010.
 
     Examples:
         >>> (sparse(0.75)(jax.random.key(0), (8, 3)) == 0).sum(axis=0)
         Array([6, 6, 6], dtype=int32)
-
-    Torch: `torch.nn.init.sparse_`.
-    References: Martens, 2010.
     """
     check_range("sparse", "sparsity", sparsity, 0.0, 1.0)
     check_range("sparse", "std", std, least=0.0)

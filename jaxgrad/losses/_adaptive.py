@@ -14,9 +14,9 @@ from jaxtyping import Float, Integer
 from jaxgrad._checks import check_floating, check_integer, check_shape, wrong_value
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.activations import log_softmax
-from jaxgrad.losses._arguments import in_one_dtype, poison
+from jaxgrad.losses._arguments import in_one_dtype
 from jaxgrad.losses._classification import softmax_nll
-from jaxgrad.losses._labels import signed
+from jaxgrad.losses._labels import known_labels, signed
 
 Cluster = tuple[ArrayLike, ArrayLike]
 
@@ -65,39 +65,28 @@ def adaptive_log_softmax_with_loss(
             weights have PyTorch's layout; their sizes give its cutoffs.
         head_bias: The head's bias, shape `(shortlist + clusters,)`; by default 0.
 
-    Returns:
-        `output`, the log probability of each target, of the shape of `target`, and
+    Returns: `output`, the log probability of each target, of the shape of `target`, and
         `loss`, minus its mean. The promoted dtype of the floating arguments.
-
-    Raises:
-        TypeError: If an argument is not floating, or `target` not an integer array.
-        ValueError: If shapes do not fit, or a label is out of range. Inside `jax.jit`,
-            where labels cannot be read, such a label makes its output, the loss and
-            the gradient NaN.
+    Raises: TypeError if an argument is not floating, or `target` not an integer array;
+        ValueError if shapes do not fit, or a label is out of range. Inside `jax.jit`,
+        where labels cannot be read, such a label makes its output, the loss and the
+        gradient NaN.
+    Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss`: its `head.weight`, `head.bias`, and
+        for each `i` in its tail `tail[i][0].weight` and `tail[i][1].weight`.
+    References: Grave et al., 2017.
 
     Examples:
         >>> x, head, narrow = jnp.ones((1, 4)), jnp.zeros((3, 4)), jnp.zeros((2, 4))
         >>> tail = [(narrow, jnp.zeros((5, 2)))]  # 2 frequent classes, 5 rare ones
         >>> adaptive_log_softmax_with_loss(x, jnp.array([6]), head, tail).loss.item()
         2.7080502
-
-    Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss`: its `head.weight`, `head.bias`, and
-        for each `i` in its tail `tail[i][0].weight` and `tail[i][1].weight`.
-    References: Grave et al., 2017.
     """
     name = "adaptive_log_softmax_with_loss"
     dtype, x, weights = _arguments(name, input, head, tail, head_bias)
     labels = signed(check_integer(name, "target", target))
     check_shape(name, "target", labels, x.shape[:-1], "one class per input")
     bounds = weights.bounds()
-    known = poison(
-        name,
-        "target",
-        labels,
-        lambda label: (label >= 0) & (label < bounds[-1]),
-        f"in [0, {bounds[-1]})",
-        x.dtype,
-    )
+    known = known_labels(name, labels, bounds[-1], x.dtype)
     entry, losses = labels, jnp.zeros_like(known)
     for i, logits in enumerate(weights.cluster_logits(x)):
         here = (bounds[i] <= labels) & (labels < bounds[i + 1])
@@ -117,26 +106,16 @@ def adaptive_log_softmax(
 ) -> Float[Array, "*batch classes"]:
     r"""Log probabilities of all classes, with the rare ones in clusters.
 
-    Args:
-        input: Features, shape `(batch, features)` or `(features,)`.
-        head: As in `adaptive_log_softmax_with_loss`.
-        tail: As in `adaptive_log_softmax_with_loss`.
-        head_bias: As in `adaptive_log_softmax_with_loss`.
-
-    Returns:
-        Shape `(batch, classes)` or `(classes,)`; the promoted dtype.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit.
+    Args: as in `adaptive_log_softmax_with_loss`.
+    Returns: Shape `(batch, classes)` or `(classes,)`; the promoted dtype.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit.
+    Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss.log_prob`; its `predict` is the argmax.
 
     Examples:
         >>> x, head, narrow = jnp.ones(4), jnp.zeros((2, 4)), jnp.zeros((2, 4))
         >>> tail = [(narrow, jnp.zeros((2, 2)))]  # 1 frequent class, 2 rare ones
         >>> jnp.exp(adaptive_log_softmax(x, head, tail)).tolist()
         [0.5, 0.25, 0.25]
-
-    Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss.log_prob`; its `predict` is the argmax.
     """
     name = "adaptive_log_softmax"
     dtype, x, weights = _arguments(name, input, head, tail, head_bias)

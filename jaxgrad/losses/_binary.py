@@ -24,7 +24,7 @@ from jaxgrad.losses._arguments import (
     poison,
     unified,
 )
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 _LEAST_LOG = -100.0
 _LEAST_VARIANCE = float(np.float32(1e-12))  # PyTorch's constant is a float32
@@ -46,31 +46,24 @@ def binary_cross_entropy(
         weight: Of a shape that broadcasts to that of `input`; by default all 1.
         reduction: "none", "mean" (over all elements, not over weights) or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of `input`; the promoted dtype of `input`
-        and `target`. Logarithms below -100 count as -100.
-
-    Derivative:
-        With respect to `input`, (p - y) / max(p (1 - p), 1e-12), even at p = 0 and 1,
-        where the clamped loss is flat: +-1e12 for a wrong p. With respect to `target`,
-        log(1 - p) - log p, not clamped. The second derivative is that of these
-        formulas; PyTorch's differs within 1e-12 of p = 0 and 1.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or an entry of
-            `input` or `target` is outside [0, 1]. Inside `jax.jit`, where entries
-            cannot be read, such an entry makes the loss and its gradient NaN.
+    Returns: A scalar, or with "none" the shape of `input`; the promoted dtype of
+        `input` and `target`. Logarithms below -100 count as -100.
+    Derivative: With respect to `input`, (p - y) / max(p (1 - p), 1e-12), even at p = 0
+        and 1, where the clamped loss is flat: +-1e12 for a wrong p. With respect to
+        `target`, log(1 - p) - log p, not clamped. The second derivative is that of
+        these formulas; PyTorch's differs within 1e-12 of p = 0 and 1.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or an entry of `input` or `target` is outside [0, 1].
+        Inside `jax.jit`, where entries cannot be read, such an entry makes the loss and
+        its gradient NaN.
+    Torch: `torch.nn.functional.binary_cross_entropy`.
 
     Examples:
         >>> binary_cross_entropy(jnp.array([0.5, 1.0]), jnp.array([1.0, 0.0])).item()
         50.347
         >>> jax.grad(binary_cross_entropy)(0.25, 1.0).item()
         -4.0
-
-    Torch: `torch.nn.functional.binary_cross_entropy`.
     """
-    check_reduction("binary_cross_entropy", reduction)
     dtype, (p, y) = unified("binary_cross_entropy", input=input, target=target)
     check_shape("binary_cross_entropy", "target", y, p.shape, "the shape of input")
     losses = _clamped_entropy(p, y)
@@ -84,7 +77,7 @@ def binary_cross_entropy(
             p.dtype,
         )
     losses = losses * _weight("binary_cross_entropy", "weight", weight, losses)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("binary_cross_entropy", losses, reduction).astype(dtype)
 
 
 def binary_cross_entropy_with_logits(
@@ -107,24 +100,18 @@ def binary_cross_entropy_with_logits(
         pos_weight: The weight q of the answer yes, of a shape that broadcasts to that
             of `input`; by default 1.
 
-    Returns:
-        A scalar, or with "none" the shape of `input`; the promoted dtype of `input`
-        and `target`.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the shape of `input`; the promoted dtype of
+        `input` and `target`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.binary_cross_entropy_with_logits`. Optax's
+        `sigmoid_binary_cross_entropy` is that of "none" without weights.
 
     Examples:
         >>> scores = jnp.array([0.0, 1000.0])
         >>> binary_cross_entropy_with_logits(scores, jnp.array([1.0, 0.0])).item()
         500.347
-
-    Torch: `torch.nn.functional.binary_cross_entropy_with_logits`. Optax's
-        `sigmoid_binary_cross_entropy` is that of "none" without weights.
     """
     name = "binary_cross_entropy_with_logits"
-    check_reduction(name, reduction)
     dtype, (x, y) = unified(name, input=input, target=target)
     check_shape(name, "target", y, x.shape, "the shape of input")
     losses = optax.sigmoid_binary_cross_entropy(x, y)
@@ -132,7 +119,7 @@ def binary_cross_entropy_with_logits(
         more = _weight(name, "pos_weight", pos_weight, losses) - 1
         losses = losses - more * y * jax.nn.log_sigmoid(x)
     losses = losses * _weight(name, "weight", weight, losses)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce(name, losses, reduction).astype(dtype)
 
 
 def soft_margin_loss(
@@ -150,27 +137,22 @@ def soft_margin_loss(
             that of `input`.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of `input`; the dtype of `input`.
-
-    Raises:
-        TypeError: If `input` is not floating, or `target` is not real.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the shape of `input`; the dtype of `input`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.soft_margin_loss`, which overflows (loss infinite,
+        gradient NaN) where -y x exceeds 709 in float64 or 88 in float32; jaxgrad's does
+        not.
 
     Examples:
         >>> soft_margin_loss(jnp.array([0.0, 1000.0]), jnp.array([1, -1])).item()
         500.347
-
-    Torch: `torch.nn.functional.soft_margin_loss`, which overflows (loss infinite,
-        gradient NaN) where -y x exceeds 709 in float64 or 88 in float32; jaxgrad's
-        does not.
     """
-    check_reduction("soft_margin_loss", reduction)
     input = check_floating("soft_margin_loss", "input", input)
     target = check_real("soft_margin_loss", "target", target)
     check_expands("soft_margin_loss", "target", target, "input", input.shape)
     _, (x, y) = in_one_dtype(input, target)
-    return reduce(jax.nn.softplus(-y * x), reduction).astype(input.dtype)
+    losses = jax.nn.softplus(-y * x)
+    return reduce("soft_margin_loss", losses, reduction).astype(input.dtype)
 
 
 def multilabel_soft_margin_loss(
@@ -191,21 +173,15 @@ def multilabel_soft_margin_loss(
         weight: Of a shape that broadcasts against `input`; by default all 1.
         reduction: "none", "mean" (over the samples) or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
-
-    Raises:
-        TypeError: If `input` or `weight` is not floating, or `target` is not real.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.multilabel_soft_margin_loss`.
 
     Examples:
         >>> multilabel_soft_margin_loss(jnp.zeros(3), jnp.array([1, 0, 1])).item()
         0.69315
-
-    Torch: `torch.nn.functional.multilabel_soft_margin_loss`.
     """
     name = "multilabel_soft_margin_loss"
-    check_reduction(name, reduction)
     input = check_floating(name, "input", input)
     check_ndim(name, "input", input, least=1)
     target = check_real(name, "target", target)
@@ -216,7 +192,7 @@ def multilabel_soft_margin_loss(
     dtype, (x, y, w) = in_one_dtype(input, target, weight)
     axis = input.ndim - 1
     losses = jnp.sum(optax.sigmoid_binary_cross_entropy(x, y) * w, axis)
-    return reduce(losses / input.shape[axis], reduction).astype(dtype)
+    return reduce(name, losses / input.shape[axis], reduction).astype(dtype)
 
 
 def _weight(

@@ -1,10 +1,9 @@
 r"""Losses of a choice among classes.
 
-All are a sum over the classes, $\ell_n = -\sum_c a_{nc} \log p_{nc}$, with different
-coefficients: the weighted one-hot vector of the target class, the same with a share
-spread over all classes (label smoothing), or given probabilities. With p the softmax
-of logits x, the derivative is $p_n \sum_c a_{nc} - a_n$. It is finite for finite
-logits, even where a probability underflows and its loss is infinite.
+All are $\ell_n = -\sum_c a_{nc} \log p_{nc}$, where a is the weighted one-hot vector
+of the target class, the same with a share spread over all classes (label smoothing), or
+given probabilities. With p the softmax of logits, the derivative
+$p_n \sum_c a_{nc} - a_n$ is finite even where a probability underflows.
 """
 
 from typing import Any
@@ -33,7 +32,7 @@ from jaxgrad.losses._labels import (
     pick,
     read_labels,
 )
-from jaxgrad.losses._reduction import check_reduction, mean_of_kept, reduce
+from jaxgrad.losses._reduction import mean_of_kept, reduce
 
 
 def nll_loss(
@@ -57,33 +56,27 @@ def nll_loss(
         ignore_index: The label of the samples to leave out; it may be a class.
         reduction: "none", "mean" (the weighted mean over the other samples) or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
+    Returns: A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
         The mean of no samples (empty, or all ignored) is NaN, with gradient 0.
-
-    Raises:
-        TypeError: If `log_probs` or `weight` is not floating, or `target` not an
-            integer array.
-        ValueError: If shapes do not fit, or a label is out of range. Inside
-            `jax.jit`, where labels cannot be read, such a label makes the loss and
-            its gradient NaN.
+    Raises: TypeError if `log_probs` or `weight` is not floating, or `target` not an
+        integer array; ValueError if shapes do not fit, or a label is out of range.
+        Inside `jax.jit`, where labels cannot be read, such a label makes the loss and
+        its gradient NaN.
+    Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels and
+        has no derivative with respect to `weight`; jaxgrad has the true one.
 
     Examples:
         >>> log_probs = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]]))
         >>> nll_loss(log_probs, jnp.array([1, -100])).round(5).item()
         0.28768
-
-    Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels
-        and has no derivative with respect to `weight`; jaxgrad has the true one.
     """
     log_probs = check_floating("nll_loss", "log_probs", log_probs)
     check_ndim("nll_loss", "log_probs", log_probs, least=1)
-    check_reduction("nll_loss", reduction)
     dtype, log_probs = log_probs.dtype, widened(log_probs)
     class_weight = class_weights("nll_loss", weight, log_probs)
     labels = read_labels("nll_loss", target, log_probs, class_weight, ignore_index)
     losses = -labels.weight * pick(log_probs, labels.label)
-    return _reduced(losses, labels, reduction).astype(dtype)
+    return _reduced("nll_loss", losses, labels, reduction).astype(dtype)
 
 
 def cross_entropy(
@@ -112,15 +105,14 @@ def cross_entropy(
         label_smoothing: The share in [0, 1] of q that is spread evenly over all
             classes.
 
-    Returns:
-        A scalar, or with "none" the shape of `logits` without the axis of the
-        classes. The dtype of `logits`, promoted with that of probabilities. The
-        mean of no samples (empty, or all ignored) is NaN, with gradient 0.
-
-    Raises:
-        TypeError, ValueError: As in `nll_loss`; ValueError also if
-            `label_smoothing` is outside [0, 1], or `ignore_index` >= 0 comes with
-            probabilities.
+    Returns: A scalar, or with "none" the shape of `logits` without the axis of the
+        classes. The dtype of `logits`, promoted with that of probabilities. The mean of
+        no samples (empty, or all ignored) is NaN, with gradient 0.
+    Raises: TypeError or ValueError as in `nll_loss`; ValueError also if
+        `label_smoothing` is outside [0, 1], or `ignore_index` >= 0 comes with
+        probabilities.
+    Torch: `torch.nn.functional.cross_entropy`, which ignores a negative
+        `label_smoothing`, and otherwise differs as in `nll_loss`.
 
     Examples:
         >>> import jax
@@ -129,13 +121,9 @@ def cross_entropy(
         0.55144
         >>> jax.grad(cross_entropy)(logits, 2).round(5).tolist()  # softmax - one-hot
         [0.21194, 0.21194, -0.42388]
-
-    Torch: `torch.nn.functional.cross_entropy`, which ignores a negative
-        `label_smoothing`, and otherwise differs as in `nll_loss`.
     """
     logits = check_floating("cross_entropy", "logits", logits)
     check_ndim("cross_entropy", "logits", logits, least=1)
-    check_reduction("cross_entropy", reduction)
     check_range("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
     if jnp.issubdtype(as_array("cross_entropy", "target", target).dtype, jnp.floating):
         return _against_probabilities(
@@ -145,9 +133,10 @@ def cross_entropy(
     class_weight = class_weights("cross_entropy", weight, logits)
     labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
     losses = labels.weight * softmax_nll(logits, labels.label)
-    loss = _reduced(losses, labels, reduction)
+    loss = _reduced("cross_entropy", losses, labels, reduction)
     if label_smoothing > 0:
-        even = _reduced(_evenly_spread(logits, class_weight), labels, reduction)
+        even = _evenly_spread(logits, class_weight)
+        even = _reduced("cross_entropy", even, labels, reduction)
         loss = (1 - label_smoothing) * loss + label_smoothing * even
     return loss.astype(dtype)
 
@@ -176,7 +165,8 @@ def _against_probabilities(
         target = target * (1 - label_smoothing) + label_smoothing / classes
     coefficients = target * along_classes(class_weight, logits)
     losses = -jnp.sum(log_softmax(logits, axis) * coefficients, axis)
-    return reduce(losses, reduction, total=logits.size // classes).astype(dtype)
+    samples = logits.size // classes
+    return reduce("cross_entropy", losses, reduction, samples).astype(dtype)
 
 
 def _evenly_spread(logits: Array, class_weight: Array) -> Array:
@@ -189,11 +179,8 @@ def _evenly_spread(logits: Array, class_weight: Array) -> Array:
 @jax.custom_jvp
 @jax.jit
 def softmax_nll(logits: Array, index: Array) -> Array:
-    """`-pick(log_softmax(logits), index)` without the log-softmax in memory.
-
-    With its derivative it only reads the logits and writes the gradient. For many
-    classes this takes half the time, and no second array of the size of the logits.
-    """
+    """`-pick(log_softmax(logits), index)` without the log-softmax in memory."""
+    # For many classes this takes half the time: it reads logits and writes gradients.
     axis = class_axis(logits)
     largest = jnp.max(logits, axis, initial=-jnp.inf)
     exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
@@ -212,7 +199,9 @@ def _softmax_nll_jvp(
     return softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
 
 
-def _reduced(losses: Array, labels: Labels, reduction: Reduction) -> Array:
+def _reduced(
+    function: str, losses: Array, labels: Labels, reduction: Reduction
+) -> Array:
     if reduction == "mean":
         return mean_of_kept(losses, labels.weight, labels.kept)
-    return reduce(jnp.where(labels.kept, losses, 0), reduction)
+    return reduce(function, jnp.where(labels.kept, losses, 0), reduction)

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jaxgrad._checks import (
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_real, check_same_ndim, unified
 from jaxgrad.losses._kinks import clamp_negative, norm
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 _LEAST_SQUARE = float(np.float32(1e-12))  # PyTorch's constant is a float32
 
@@ -46,27 +46,19 @@ def cosine_embedding_loss(
         margin: The cosine m up to which unlike vectors have the loss 0.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
+    Returns: A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
         inputs. 1e-12 is added to each squared length, so a zero vector has cosine 0.
-
-    Derivative:
-        Where the cosine of unlike vectors equals m, that of the cosine.
-
-    Raises:
-        TypeError: If a vector is not floating, or `target` is not real.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Derivative: Where the cosine of unlike vectors equals m, that of the cosine.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
+        zero vector is NaN.
 
     Examples:
         >>> u, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.6, 0.8]])
         >>> cosine_embedding_loss(u, v, jnp.array([1])).round(5).item()
         0.4
-
-    Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
-        zero vector is NaN.
     """
     name = "cosine_embedding_loss"
-    check_reduction(name, reduction)
     check_number(name, "margin", margin)
     dtype, (u, v) = unified(name, input1=input1, input2=input2)
     y = check_real(name, "target", target)
@@ -80,7 +72,7 @@ def cosine_embedding_loss(
     cosine = _cosine(u, v)
     unlike = jnp.where(y == -1, clamp_negative(cosine - margin), 0)
     losses = unlike + jnp.where(y == 1, 1 - cosine, 0)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce(name, losses, reduction).astype(dtype)
 
 
 def triplet_margin_loss(
@@ -108,34 +100,26 @@ def triplet_margin_loss(
         swap: Whether to use the negative's distance from the positive, if smaller.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
-
-    Derivative:
-        Where the loss just reaches 0, that of the distances. A norm's is 0 at 0. Under
-        `swap`, two equal distances get half each.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `margin` <= 0.
+    Returns: A scalar, or with "none" the shape `(*batch)`; the promoted dtype.
+    Derivative: Where the loss just reaches 0, that of the distances. A norm's is 0 at
+        0. Under `swap`, two equal distances get half each.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `margin` <= 0.
+    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's adds eps outside the sum,
+        and its powers are NaN for an odd `norm_degree`.
 
     Examples:
         >>> anchor, near, far = jnp.zeros((1, 2)), jnp.ones((1, 2)), -jnp.ones((1, 2))
         >>> triplet_margin_loss(anchor, near, far).round(5).item()
         1.0
-
-    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's adds eps outside
-        the sum, and its powers are NaN for an odd `norm_degree`.
     """
     name = "triplet_margin_loss"
     check_number(name, "p", p)
     check_number(name, "eps", eps)
     check_flag(name, "swap", swap)
-    dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)
-    _check_norm(name, p, *triplet)
+    triplet = {"anchor": anchor, "positive": positive, "negative": negative}
     distance = functools.partial(_pairwise_distance, p=p, eps=eps)
-    losses = _triplet_losses(triplet, distance, margin, swap)
-    return reduce(losses, reduction).astype(dtype)
+    return _triplet_loss(name, triplet, distance, margin, swap, reduction)
 
 
 def triplet_margin_with_distance_loss(
@@ -163,12 +147,10 @@ def triplet_margin_with_distance_loss(
         swap: Whether to use the negative's distance from the positive, if smaller.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of the distances; the promoted dtype.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `margin` <= 0.
+    Returns: A scalar, or with "none" the shape of the distances; the promoted dtype.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `margin` <= 0.
+    Torch: `torch.nn.functional.triplet_margin_with_distance_loss`.
 
     Examples:
         >>> anchor, near, far = jnp.array([0.0]), jnp.array([2.0]), jnp.array([1.5])
@@ -176,50 +158,31 @@ def triplet_margin_with_distance_loss(
         ...     anchor, near, far, distance_function=lambda u, v: jnp.abs(u - v)
         ... ).item()
         1.5
-
-    Torch: `torch.nn.functional.triplet_margin_with_distance_loss`.
     """
     name = "triplet_margin_with_distance_loss"
-    dtype, triplet = _triplet(name, anchor, positive, negative, margin, reduction)
+    triplet = {"anchor": anchor, "positive": positive, "negative": negative}
     distance = distance_function or _pairwise_distance
-    losses = _triplet_losses(triplet, distance, margin, swap)
-    return reduce(losses, reduction).astype(dtype)
+    return _triplet_loss(name, triplet, distance, margin, swap, reduction)
 
 
-def _triplet(
+def _triplet_loss(
     function: str,
-    anchor: ArrayLike,
-    positive: ArrayLike,
-    negative: ArrayLike,
+    triplet: Mapping[str, ArrayLike],
+    distance: Distance,
     margin: float,
+    swap: bool,
     reduction: Reduction,
-) -> tuple[jnp.dtype, list[Array]]:
-    """The dtype of the result, and the three arguments, all checked."""
-    check_reduction(function, reduction)
-    check_positive(function, "margin", margin)
-    arguments = {"anchor": anchor, "positive": positive, "negative": negative}
-    dtype, (a, p, n) = unified(function, **arguments)
-    check_same_ndim(function, anchor=a, positive=p, negative=n)
-    shape = check_broadcast(function, "positive", p, "anchor", a.shape)
-    check_broadcast(function, "negative", n, "anchor and positive", shape)
-    return dtype, [a, p, n]
-
-
-def _check_norm(function: str, p: int | float, *arrays: Array) -> None:
-    """ValueError for the infinite norm of an empty vector, which is undefined."""
-    empty = any(array.shape[-1:] == (0,) for array in arrays)
-    if math.isinf(p) and empty:
-        raise wrong_value(function, "p to be finite as there are no features", p)
-
-
-def _triplet_losses(
-    triplet: list[Array], distance: Distance, margin: float, swap: bool
 ) -> Array:
-    anchor, positive, negative = triplet
+    check_positive(function, "margin", margin)
+    dtype, (anchor, positive, negative) = unified(function, **triplet)
+    check_same_ndim(function, anchor=anchor, positive=positive, negative=negative)
+    shape = check_broadcast(function, "positive", positive, "anchor", anchor.shape)
+    check_broadcast(function, "negative", negative, "anchor and positive", shape)
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = jnp.minimum(far, distance(positive, negative))
-    return clamp_negative(margin + near - far)
+    losses = clamp_negative(margin + near - far)
+    return reduce(function, losses, reduction).astype(dtype)
 
 
 def _cosine(u: Array, v: Array) -> Array:
@@ -239,4 +202,8 @@ def _unit(x: Array) -> Array:
 def _pairwise_distance(
     u: Array, v: Array, p: int | float = 2, eps: float = 1e-6
 ) -> Array:
-    return norm(u - v + eps, p)
+    gap = u - v + eps
+    if math.isinf(p) and gap.shape[-1:] == (0,):
+        what = "p to be finite as there are no features"
+        raise wrong_value("triplet_margin_loss", what, p)
+    return norm(gap, p)

@@ -1,11 +1,9 @@
 """Class labels: checked, and used to pick the entry of the target class.
 
-Picking an entry is a gather. The derivative of a gather is a scatter, which is slow;
-comparing the label with every class number gives the same derivative, and compiles
-into the loop around it. So `pick` gathers, and its derivative compares.
-
-A label out of range raises where the labels can be read; inside `jax.jit` it makes the
-loss and the gradient NaN, as in `_arguments`.
+The derivative of a gather is a scatter, which is slow. `pick` gathers, and its
+derivative compares the label with every class number, which compiles into the loop
+around it. A label out of range raises where the labels can be read; inside `jax.jit` it
+makes the loss and the gradient NaN, as in `_arguments`.
 """
 
 from functools import partial
@@ -24,7 +22,7 @@ from jaxgrad._checks import (
     wrong_value,
 )
 from jaxgrad._types import Array, ArrayLike
-from jaxgrad.losses._arguments import readable
+from jaxgrad.losses._arguments import poison, readable
 
 _INT32 = np.iinfo(np.int32)
 
@@ -60,11 +58,7 @@ def class_weights(function: str, weight: ArrayLike | None, scores: Array) -> Arr
 
 
 def read_labels(
-    function: str,
-    target: ArrayLike,
-    scores: Array,
-    weight: Array,
-    ignore_index: int,
+    function: str, target: ArrayLike, scores: Array, weight: Array, ignore_index: int
 ) -> Labels:
     """Check `target` against `scores` of shape (N, C, d1, ..., dK) and convert it."""
     labels = check_integer(function, "target", target)
@@ -129,6 +123,17 @@ def _check_values(
     if bad.any():
         what = f"target in [0, {classes}) or equal to ignore_index = {ignore_index}"
         raise wrong_value(function, what, values[bad][0])
+
+
+def known_labels(
+    function: str, labels: Array, classes: int, dtype: jnp.dtype, least: int = 0
+) -> Array:
+    """1 for each label in [least, classes); NaN, or a ValueError, for others."""
+
+    def known(label: Any) -> Any:
+        return (label >= least) & (label < classes)
+
+    return poison(function, "target", labels, known, f"in [{least}, {classes})", dtype)
 
 
 def signed(labels: Array) -> Array:

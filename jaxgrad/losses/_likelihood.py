@@ -22,7 +22,7 @@ from jaxgrad._checks import (
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import check_real, in_one_dtype, poison, unified
 from jaxgrad.losses._kinks import clamp_unseen
-from jaxgrad.losses._reduction import REDUCTIONS, check_reduction, reduce
+from jaxgrad.losses._reduction import REDUCTIONS, reduce
 
 
 def kl_div(
@@ -44,24 +44,17 @@ def kl_div(
             `input`, which is that divergence).
         log_target: Whether `target` holds log probabilities.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the promoted dtype.
-
-    Derivative:
-        At y = 0 the loss and its derivative with respect to `input` are 0; as in
-        PyTorch, the derivative with respect to `target` is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not broadcast, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
+    Derivative: At y = 0 the loss and its derivative with respect to `input` are 0; as
+        in PyTorch, the derivative with respect to `target` is NaN.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.kl_div`. Optax's `kl_divergence` sums over the last
+        axis.
 
     Examples:
         >>> p, q = jnp.array([[0.5, 0.5]]), jnp.array([[0.25, 0.75]])
         >>> kl_div(jnp.log(q), p, reduction="batchmean").round(5).item()
         0.14384
-
-    Torch: `torch.nn.functional.kl_div`. Optax's `kl_divergence` sums over
-        the last axis.
     """
     check_choice("kl_div", "reduction", reduction, (*REDUCTIONS, "batchmean"))
     check_flag("kl_div", "log_target", log_target)
@@ -71,7 +64,7 @@ def kl_div(
     if reduction == "batchmean":
         batch = log_q.shape[0] if log_q.ndim else 1
         return (jnp.sum(losses) / batch).astype(dtype)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("kl_div", losses, reduction).astype(dtype)
 
 
 def poisson_nll_loss(
@@ -96,24 +89,16 @@ def poisson_nll_loss(
         eps: Added to the expected count inside its logarithm.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the promoted dtype.
-
-    Derivative:
-        Stirling's term contributes 0 for y <= 1; PyTorch's derivative with respect to
-        `target` is NaN for y <= 0.
-
-    Raises:
-        TypeError: If `input` is not floating, or `target` is not real.
-        ValueError: If shapes do not broadcast, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
+    Derivative: Stirling's term contributes 0 for y <= 1; PyTorch's derivative with
+        respect to `target` is NaN for y <= 0.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.poisson_nll_loss`.
 
     Examples:
         >>> poisson_nll_loss(jnp.array([0.0, 1.0]), jnp.array([1, 2])).round(5).item()
         0.85914
-
-    Torch: `torch.nn.functional.poisson_nll_loss`.
     """
-    check_reduction("poisson_nll_loss", reduction)
     check_flag("poisson_nll_loss", "log_input", log_input)
     check_flag("poisson_nll_loss", "full", full)
     check_number("poisson_nll_loss", "eps", eps)
@@ -124,7 +109,7 @@ def poisson_nll_loss(
     losses = jnp.exp(x) - y * x if log_input else x - y * jnp.log(x + eps)
     if full:
         losses = losses + _log_factorial(y)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("poisson_nll_loss", losses, reduction).astype(dtype)
 
 
 def gaussian_nll_loss(
@@ -149,26 +134,18 @@ def gaussian_nll_loss(
         eps: The smallest variance.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the promoted dtype.
-
-    Derivative:
-        As in PyTorch, the clamp has no effect on it: where `var` < eps it is that of
-        the formula at v = eps, not 0.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or a variance is
-            negative. Inside `jax.jit`, where variances cannot be read, a negative one
-            makes the loss and its gradient NaN.
+    Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
+    Derivative: As in PyTorch, the clamp has no effect on it: where `var` < eps it is
+        that of the formula at v = eps, not 0.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or a variance is negative. Inside `jax.jit`, where
+        variances cannot be read, a negative one makes the loss and its gradient NaN.
+    Torch: `torch.nn.functional.gaussian_nll_loss`.
 
     Examples:
         >>> gaussian_nll_loss(jnp.array([1.0]), jnp.array([3.0]), 4.0).round(5).item()
         1.19315
-
-    Torch: `torch.nn.functional.gaussian_nll_loss`.
     """
-    check_reduction("gaussian_nll_loss", reduction)
     check_number("gaussian_nll_loss", "eps", eps)
     if isinstance(var, float):
         var = jnp.full(jnp.shape(input), var, jnp.result_type(input))
@@ -179,7 +156,7 @@ def gaussian_nll_loss(
     losses = (jnp.log(v) + jnp.square(x - y) / v) / 2
     if full:
         losses = losses + math.log(2 * math.pi) / 2
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("gaussian_nll_loss", losses, reduction).astype(dtype)
 
 
 def _log_factorial(count: Array) -> Array:

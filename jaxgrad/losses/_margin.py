@@ -18,10 +18,10 @@ from jaxgrad._checks import (
 )
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype, poison
+from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype
 from jaxgrad.losses._kinks import clamp_negative
-from jaxgrad.losses._labels import class_weights, one_hot, pick, signed
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._labels import class_weights, known_labels, one_hot, pick, signed
+from jaxgrad.losses._reduction import reduce
 
 
 def hinge_embedding_loss(
@@ -42,23 +42,15 @@ def hinge_embedding_loss(
         margin: The distance m that unlike pairs should keep.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the dtype of `input`.
-
-    Derivative:
-        At x = m, for unlike pairs, PyTorch takes -1.
-
-    Raises:
-        TypeError: If `input` is not floating, or `target` is not real.
-        ValueError: If shapes do not broadcast, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the broadcast shape; the dtype of `input`.
+    Derivative: At x = m, for unlike pairs, PyTorch takes -1.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.hinge_embedding_loss`.
 
     Examples:
         >>> hinge_embedding_loss(jnp.array([0.5, 0.75]), jnp.array([1, -1])).item()
         0.375
-
-    Torch: `torch.nn.functional.hinge_embedding_loss`.
     """
-    check_reduction("hinge_embedding_loss", reduction)
     check_number("hinge_embedding_loss", "margin", margin)
     input = check_floating("hinge_embedding_loss", "input", input)
     target = check_real("hinge_embedding_loss", "target", target)
@@ -66,7 +58,7 @@ def hinge_embedding_loss(
     x = widened(input)
     unlike = jnp.where(target != 1, clamp_negative(margin - x), 0)
     losses = unlike + jnp.where(target != -1, x, 0)
-    return reduce(losses, reduction).astype(input.dtype)
+    return reduce("hinge_embedding_loss", losses, reduction).astype(input.dtype)
 
 
 def margin_ranking_loss(
@@ -87,26 +79,18 @@ def margin_ranking_loss(
         margin: The margin m, in the unit of the scores.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the broadcast shape; the promoted dtype.
-
-    Derivative:
-        Where the margin is just reached, PyTorch takes that of the violated side:
-        -y with respect to `input1` and y with respect to `input2`.
-
-    Raises:
-        TypeError: If a score is not floating, or `target` is not real.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
+    Derivative: Where the margin is just reached, PyTorch takes that of the violated
+        side: -y with respect to `input1` and y with respect to `input2`.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.margin_ranking_loss`.
 
     Examples:
         >>> first, second = jnp.array([2.0, 1.0]), jnp.array([1.0, 4.0])
         >>> margin_ranking_loss(first, second, jnp.array([1, 1])).item()
         1.5
-
-    Torch: `torch.nn.functional.margin_ranking_loss`.
     """
     name = "margin_ranking_loss"
-    check_reduction(name, reduction)
     check_number(name, "margin", margin)
     input1 = check_floating(name, "input1", input1)
     input2 = check_floating(name, "input2", input2)
@@ -116,7 +100,7 @@ def margin_ranking_loss(
     check_broadcast(name, "target", target, "the inputs", shape)
     dtype, (x, z, y) = in_one_dtype(input1, input2, target)
     losses = clamp_negative(-y * (x - z) + margin)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce(name, losses, reduction).astype(dtype)
 
 
 def multi_margin_loss(
@@ -141,30 +125,22 @@ def multi_margin_loss(
         weight: One weight per class, shape `(classes,)`; by default all 1.
         reduction: "none", "mean" (over the samples, not over weights) or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape of `target`; the dtype of `input`. As in
+    Returns: A scalar, or with "none" the shape of `target`; the dtype of `input`. As in
         PyTorch, a NaN score violates no margin and counts as 0.
-
-    Derivative:
-        0 where the margin is just reached.
-
-    Raises:
-        TypeError: If `input` or `weight` is not floating, or `target` not an integer
-            array.
-        ValueError: If shapes do not fit, there are no classes, `p` is not 1 or 2, or
-            a label is out of range. Inside `jax.jit`, where labels cannot be read,
-            such a label makes the loss and its gradient NaN.
+    Derivative: 0 where the margin is just reached.
+    Raises: TypeError if `input` or `weight` is not floating, or `target` not an integer
+        array; ValueError if shapes do not fit, there are no classes, `p` is not 1 or 2,
+        or a label is out of range. Inside `jax.jit`, where labels cannot be read, such
+        a label makes the loss and its gradient NaN.
+    Torch: `torch.nn.functional.multi_margin_loss`, which takes only int64 labels, has
+        no derivative with respect to `weight` (jaxgrad has the true one), and leaves
+        the mean of nothing uninitialised (jaxgrad returns NaN).
 
     Examples:
         >>> multi_margin_loss(jnp.array([0.5, 1.0, 0.0]), 1).round(5).item()
         0.16667
-
-    Torch: `torch.nn.functional.multi_margin_loss`, which takes only int64 labels, has
-        no derivative with respect to `weight` (jaxgrad has the true one), and leaves
-        the mean of nothing uninitialised (jaxgrad returns NaN).
     """
     name = "multi_margin_loss"
-    check_reduction(name, reduction)
     check_number(name, "margin", margin)
     if p not in (1, 2):
         raise wrong_value(name, "p to be 1 or 2", repr(p))
@@ -174,13 +150,13 @@ def multi_margin_loss(
     single = input.ndim < 2 and labels.shape in ((), (1,))
     if not single:
         check_shape(name, "target", labels, (samples,), "one class index per sample")
-    known = _known_labels(name, labels, scores, least=0)
+    known = known_labels(name, labels, classes, scores.dtype)
     index = jnp.clip(labels.reshape(samples), 0, classes - 1)
     gaps = margin - pick(scores, index)[:, None] + scores
     gaps = jnp.where(~one_hot(index, scores) & (gaps > 0), gaps, 0)
     own = class_weights(name, weight, scores)[index] * known.reshape(samples)
     losses = own * jnp.sum(gaps**p, axis=1) / classes
-    return reduce(losses.reshape(labels.shape), reduction).astype(input.dtype)
+    return reduce(name, losses.reshape(labels.shape), reduction).astype(input.dtype)
 
 
 def multilabel_margin_loss(
@@ -199,33 +175,27 @@ def multilabel_margin_loss(
             those before its first -1; a class listed twice counts twice.
         reduction: "none", "mean" or "sum".
 
-    Returns:
-        A scalar, or with "none" the shape `(batch,)`, or `()` for a single sample;
+    Returns: A scalar, or with "none" the shape `(batch,)`, or `()` for a single sample;
         the dtype of `input`. As in PyTorch, a NaN score violates no margin.
-
-    Derivative:
-        0 where the margin is just reached.
-
-    Raises:
-        TypeError: If `input` is not floating, or `target` not an integer array.
-        ValueError: If shapes do not fit, there are no classes, or a label is outside
-            [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label
-            makes the loss and its gradient NaN.
+    Derivative: 0 where the margin is just reached.
+    Raises: TypeError if `input` is not floating, or `target` not an integer array;
+        ValueError if shapes do not fit, there are no classes, or a label is outside
+        [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label makes
+        the loss and its gradient NaN.
+    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes only int64 labels.
 
     Examples:
         >>> scores = jnp.array([0.25, 0.5, 1.0, 2.0])
         >>> multilabel_margin_loss(scores, jnp.array([3, 0, -1, 1])).round(5).item()
         0.75
-
-    Torch: `torch.nn.functional.multilabel_margin_loss`, which takes only int64 labels.
     """
     name = "multilabel_margin_loss"
-    check_reduction(name, reduction)
     input, scores = _rows(name, input)
     labels = signed(check_integer(name, "target", target))
     if jnp.atleast_1d(labels).shape != jnp.atleast_1d(input).shape:
         check_shape(name, "target", labels, input.shape, "the shape of input")
-    known = _known_labels(name, labels, scores, least=-1).reshape(scores.shape)
+    known = known_labels(name, labels, scores.shape[1], scores.dtype, least=-1)
+    known = known.reshape(scores.shape)
     labels = labels.reshape(scores.shape)
     listed = jnp.cumprod(labels != -1, axis=1).astype(bool)
     index = jnp.clip(labels, 0, scores.shape[1] - 1)
@@ -236,7 +206,7 @@ def multilabel_margin_loss(
     others = listed[:, :, None] & ~jnp.any(named, axis=1, keepdims=True)
     violated = jnp.sum(jnp.where(others & (gaps > 0), gaps, 0), axis=(1, 2))
     losses = violated / scores.shape[1] * jnp.prod(known, axis=1)
-    return reduce(losses.reshape(input.shape[:-1]), reduction).astype(input.dtype)
+    return reduce(name, losses.reshape(input.shape[:-1]), reduction).astype(input.dtype)
 
 
 def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
@@ -248,16 +218,3 @@ def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
         raise wrong_value(function, what, f"shape {input.shape}")
     samples = input.shape[0] if input.ndim == 2 else 1
     return input, widened(input).reshape(samples, -1 if samples else input.shape[1])
-
-
-def _known_labels(function: str, labels: Array, scores: Array, least: int) -> Array:
-    """1 for each label in [least, classes); NaN, or a ValueError, for others."""
-    classes = scores.shape[1]
-    return poison(
-        function,
-        "target",
-        labels,
-        lambda label: (label >= least) & (label < classes),
-        f"in [{least}, {classes})",
-        scores.dtype,
-    )

@@ -9,18 +9,11 @@ from jaxgrad._types import Array, Reduction
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def check_reduction(function: str, reduction: str) -> None:
-    """ValueError unless `reduction` is "none", "mean" or "sum"."""
-    check_choice(function, "reduction", reduction, REDUCTIONS)
-
-
 def reduce(
-    losses: Array, reduction: Reduction, total: Array | int | None = None
+    function: str, losses: Array, reduction: Reduction, total: Array | int | None = None
 ) -> Array:
-    """The losses, their sum, or their sum over `total` (by default their number).
-
-    The mean of no losses is NaN, with a gradient of 0.
-    """
+    """The losses, their sum, or that over `total`, by default their number."""
+    check_choice(function, "reduction", reduction, REDUCTIONS)
     if reduction == "none":
         return losses
     if reduction == "sum":
@@ -30,10 +23,8 @@ def reduce(
 
 @jax.jit
 def mean_of_kept(losses: Array, weight: Array, kept: Array) -> Array:
-    """sum(losses) / sum(weight) over the kept samples; NaN, a constant, if none are.
-
-    0 / 0 would be NaN too, but with a NaN gradient; PyTorch's is 0.
-    """
+    """sum(losses) / sum(weight) over the kept samples; NaN if none are."""
+    # NaN as a constant, with PyTorch's gradient of 0: that of 0 / 0 would be NaN.
     empty = ~jnp.any(kept)
     total = jnp.where(empty, 1, jnp.sum(jnp.where(kept, weight, 0)))
     nothing = jnp.where(empty, jnp.nan, 0).astype(losses.dtype)

@@ -13,7 +13,7 @@ from jaxgrad._checks import check_broadcast, check_positive, check_range, check_
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import unified
 from jaxgrad.losses._kinks import absolute, huber
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 
 def l1_loss(
@@ -34,26 +34,19 @@ def l1_loss(
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Derivative:
-        The sign of the error; 0 where the error is 0.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Derivative: The sign of the error; 0 where the error is 0.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.l1_loss`.
 
     Examples:
         >>> l1_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         1.5
-
-    Torch: `torch.nn.functional.l1_loss`.
     """
     input, target, weight, dtype = _arguments("l1_loss", input, target, weight)
-    check_reduction("l1_loss", reduction)
-    return _weighted(absolute(input - target), weight, reduction).astype(dtype)
+    losses = absolute(input - target)
+    return _weighted("l1_loss", losses, weight, reduction).astype(dtype)
 
 
 def mse_loss(
@@ -75,23 +68,18 @@ def mse_loss(
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, or `reduction` is unknown.
+    Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
+    Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
 
     Examples:
         >>> mse_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         2.5
-
-    Torch: `torch.nn.functional.mse_loss`. Optax's `l2_loss` is half of "none".
     """
     input, target, weight, dtype = _arguments("mse_loss", input, target, weight)
-    check_reduction("mse_loss", reduction)
-    return _weighted(jnp.square(input - target), weight, reduction).astype(dtype)
+    losses = jnp.square(input - target)
+    return _weighted("mse_loss", losses, weight, reduction).astype(dtype)
 
 
 def smooth_l1_loss(
@@ -112,26 +100,21 @@ def smooth_l1_loss(
         reduction: "none", "mean" or "sum".
         beta: The error >= 0 up to which the loss is quadratic; 0 gives `l1_loss`.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `beta` < 0.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `beta` < 0.
+    Torch: `torch.nn.functional.smooth_l1_loss`. It is `huber_loss` over `beta`.
 
     Examples:
         >>> smooth_l1_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
         0.8125
-
-    Torch: `torch.nn.functional.smooth_l1_loss`. It is `huber_loss` over `beta`.
     """
     input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
-    check_reduction("smooth_l1_loss", reduction)
     check_range("smooth_l1_loss", "beta", beta, least=0)
     error = input - target
     losses = huber(error, beta) / beta if beta else absolute(error)
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("smooth_l1_loss", losses, reduction).astype(dtype)
 
 
 def huber_loss(
@@ -155,27 +138,22 @@ def huber_loss(
         delta: The error > 0 up to which the loss is quadratic.
         weight: One factor per element of `input`, of its shape; by default all 1.
 
-    Returns:
-        A scalar, or with "none" the broadcast shape. The promoted dtype of the
+    Returns: A scalar, or with "none" the broadcast shape. The promoted dtype of the
         arguments. The mean of no elements is NaN.
-
-    Raises:
-        TypeError: If an argument is not floating.
-        ValueError: If shapes do not fit, `reduction` is unknown, or `delta` <= 0.
+    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+        `reduction` is unknown, or `delta` <= 0.
+    Torch: `torch.nn.functional.huber_loss`, Optax's `huber_loss` with a reduction.
 
     Examples:
         >>> huber_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
         0.8125
-
-    Torch: `torch.nn.functional.huber_loss`, Optax's `huber_loss` with a reduction.
     """
     input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
-    check_reduction("huber_loss", reduction)
     check_positive("huber_loss", "delta", delta)
     losses = huber(input - target, delta)
     if weight is not None:
         losses = losses * weight
-    return reduce(losses, reduction).astype(dtype)
+    return reduce("huber_loss", losses, reduction).astype(dtype)
 
 
 def _arguments(
@@ -198,8 +176,10 @@ def _arguments(
     return input, target, weights[0] if weights else None, dtype
 
 
-def _weighted(losses: Array, weight: Array | None, reduction: Reduction) -> Array:
+def _weighted(
+    function: str, losses: Array, weight: Array | None, reduction: Reduction
+) -> Array:
     """Reduce the weighted losses; the mean divides by the sum of the weights."""
     if weight is None:
-        return reduce(losses, reduction)
-    return reduce(losses * weight, reduction, jnp.sum(weight))
+        return reduce(function, losses, reduction)
+    return reduce(function, losses * weight, reduction, jnp.sum(weight))

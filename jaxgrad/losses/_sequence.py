@@ -25,7 +25,7 @@ from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Reduction
 from jaxgrad.losses._arguments import poison, readable
 from jaxgrad.losses._labels import signed
-from jaxgrad.losses._reduction import check_reduction, reduce
+from jaxgrad.losses._reduction import reduce
 
 
 def ctc_loss(
@@ -54,29 +54,22 @@ def ctc_loss(
         zero_infinity: Whether a target that is too long for its frames, so that no
             path gives it, has loss and gradient 0 instead of infinity and NaN.
 
-    Returns:
-        A scalar, or with "none" the shape `(batch,)`; the dtype of `log_probs`.
-
-    Derivative:
-        As in PyTorch, the gradient of the loss plus exp(log_probs). This is the
-        gradient with respect to logits of which `log_probs` is the log-softmax, and
-        the log-softmax passes it on unchanged; without one it is not the gradient.
-
-    Raises:
-        TypeError: If `log_probs` is not floating, or another array not of integers.
-        ValueError: If shapes do not fit, or a length or a label within its length is
-            out of range. Inside `jax.jit`, where they cannot be read, such a number
-            makes the loss and its gradient NaN.
+    Returns: A scalar, or with "none" the shape `(batch,)`; the dtype of `log_probs`.
+    Derivative: As in PyTorch, the gradient of the loss plus exp(log_probs). This is the
+        gradient with respect to logits of which `log_probs` is the log-softmax, and the
+        log-softmax passes it on unchanged; without one it is not the gradient.
+    Raises: TypeError if `log_probs` is not floating, or another array not of integers;
+        ValueError if shapes do not fit, or a length or a label within its length is out
+        of range. Inside `jax.jit`, where they cannot be read, such a number makes the
+        loss and its gradient NaN.
+    Torch: `torch.nn.functional.ctc_loss`. Optax's `ctc_loss` takes logits and paddings,
+        and returns 1e5 instead of infinity.
 
     Examples:
         >>> even = jnp.log(jnp.full((2, 1, 2), 0.5))  # paths of 2 frames: 3 of 4 fit
         >>> ctc_loss(even, jnp.array([[1]]), (2,), (1,)).round(5).item()
         0.28768
-
-    Torch: `torch.nn.functional.ctc_loss`. Optax's `ctc_loss` takes logits and
-        paddings, and returns 1e5 instead of infinity.
     """
-    check_reduction("ctc_loss", reduction)
     check_flag("ctc_loss", "zero_infinity", zero_infinity)
     log_probs = check_floating("ctc_loss", "log_probs", log_probs)
     frames = _batched(log_probs, blank)
@@ -88,7 +81,7 @@ def ctc_loss(
     if reduction == "mean":
         losses = losses / jnp.maximum(batch.lengths, 1).astype(losses.dtype)
     losses = losses if log_probs.ndim == 3 else losses[0]
-    return reduce(losses, reduction).astype(log_probs.dtype)
+    return reduce("ctc_loss", losses, reduction).astype(log_probs.dtype)
 
 
 class _Batch(NamedTuple):

@@ -9,8 +9,8 @@ from jaxgrad.optimizers._adadelta import adadelta as adadelta
 from jaxgrad.optimizers._adafactor import adafactor as adafactor
 from jaxgrad.optimizers._adagrad import adagrad as adagrad
 from jaxgrad.optimizers._adam import adam as adam
+from jaxgrad.optimizers._adam import adamax as adamax
 from jaxgrad.optimizers._adam import adamw as adamw
-from jaxgrad.optimizers._adamax import adamax as adamax
 from jaxgrad.optimizers._asgd import asgd as asgd
 from jaxgrad.optimizers._clipping import clip_grad_norm as clip_grad_norm
 from jaxgrad.optimizers._clipping import clip_grad_value as clip_grad_value

@@ -32,22 +32,16 @@ def adadelta(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `rho` is outside [0, 1] or another hyperparameter is negative.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `rho` is outside [0, 1] or another hyperparameter is negative.
+    Torch: `torch.optim.Adadelta`. `optax.adadelta` is the same with a learning rate;
+        without one it maximizes.
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> optimizer = adadelta()
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> updates
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adadelta()
+        >>> optimizer.update(2 * params, optimizer.init(params))[0]
         Array([0.0031623, 0.0031623], dtype=float32)
-
-    Torch: `torch.optim.Adadelta`. `optax.adadelta` is the same with a learning rate;
-    without one it maximizes.
     """
     check_known_range("adadelta", "rho", rho, 0.0, 1.0)
     check_not_negative("adadelta", lr=lr, eps=eps, weight_decay=weight_decay)

@@ -52,24 +52,17 @@ def adafactor(
         weight_decay: $\lambda \ge 0$, decoupled from the gradient.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params`.
-
-    Raises:
-        ValueError: If `beta2_decay` is positive, `d` is below 1 or another
-            hyperparameter is negative or, on the update, if `params` is None.
+    Returns: An `optax.GradientTransformation`; needs `params`.
+    Raises: ValueError if `beta2_decay` is positive, `d` is below 1 or another
+        hyperparameter is negative or, on the update, if `params` is None.
+    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
+        and more, does not bound the rate by $1 / \sqrt t$, and decays without the
+        learning rate.
 
     Examples:
-        >>> optimizer = adafactor(lr=0.5)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> state = optimizer.init(params)
-        >>> updates, state = optimizer.update(2 * params, state, params)
-        >>> updates
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adafactor(lr=0.5)
+        >>> optimizer.update(2 * params, optimizer.init(params), params)[0]
         Array([26.7512, 26.7512], dtype=float32)
-
-    Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
-    and more, does not bound the rate by $1 / \sqrt t$, and decays without the learning
-    rate.
     """
     eps1, eps2 = eps
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
@@ -82,9 +75,7 @@ def adafactor(
         core = _factored(lr, beta2_decay, eps1, eps2, d, weight_decay)
         return torch_chain(core, None, maximize=maximize)
 
-    def update_fn(
-        updates: PyTree, state: PyTree, params: PyTree = None
-    ) -> tuple[PyTree, PyTree]:
+    def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
         # Outside the chain, which widens half precision: the default depends on dtype.
         return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
 
@@ -116,9 +107,7 @@ def _factored(
     def init_fn(params: PyTree) -> FactoredState:
         return FactoredState(zero_step(), jax.tree.map(_zero_moment, params))
 
-    def update_fn(
-        updates: PyTree, state: FactoredState, params: PyTree = None
-    ) -> tuple[PyTree, FactoredState]:
+    def update_fn(updates: PyTree, state: FactoredState, params: PyTree = None):
         check_params("adafactor", params)
         rate = jnp.asarray(lr_at(lr, state.step), float_dtype())
         step = next_step(state.step)
@@ -167,14 +156,10 @@ def _next_moment(
     """The running mean of the squares, in which `g` has the given weight."""
     square = g * g
     if isinstance(moment, FactoredMoment):
-        news = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
-        return FactoredMoment(
-            *(
-                (1 - weight) * old + weight * new
-                for old, new in zip(moment, news, strict=True)
-            )
-        )
-    return (1 - weight) * moment + weight * square
+        square = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
+    return jax.tree.map(
+        lambda old, new: (1 - weight) * old + weight * new, moment, square
+    )
 
 
 def _estimate(moment: Array | FactoredMoment, eps1: Scalar) -> Array:

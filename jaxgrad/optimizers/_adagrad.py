@@ -41,21 +41,15 @@ def adagrad(
         eps: $\epsilon \ge 0$, outside the root.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If a hyperparameter is negative.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if a hyperparameter is negative.
+    Torch: `torch.optim.Adagrad`. `optax.adagrad` starts at 0.1, has eps = 1e-7 inside
+        the root and no decay of the rate.
 
     Examples:
-        >>> optimizer = adagrad(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-74.,  -9.], dtype=float32)
-
-    Torch: `torch.optim.Adagrad`. `optax.adagrad` starts at 0.1, has eps = 1e-7 inside
-    the root and no decay of the rate.
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adagrad(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([1., 1.], dtype=float32)
     """
     check_not_negative(
         "adagrad",
@@ -87,9 +81,7 @@ def scale_by_adagrad(
         )
         return ScaleByAdagradState(zero_step(), total)
 
-    def update_fn(
-        updates: PyTree, state: ScaleByAdagradState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByAdagradState]:
+    def update_fn(updates: PyTree, state: ScaleByAdagradState, params: PyTree = None):
         del params
         total = jax.tree.map(lambda s, g: s + g * g, state.sum, updates)
         slower = 1.0 + as_float(state.step) * lr_decay

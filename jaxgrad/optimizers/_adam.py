@@ -1,4 +1,4 @@
-"""Adam, with its variants AMSGrad and AdamW."""
+"""Adam and its variants: AMSGrad, AdamW and Adamax, which takes the infinity norm."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     cast_like,
     is_array,
+    next_step,
     transformation,
     zero_step,
-    zeros_like,
 )
 from jaxgrad.optimizers._moments import (
     Betas,
@@ -50,26 +50,21 @@ def adam(
         maximize: Whether to maximize: the gradient's sign is flipped first.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-            two floats (or two arrays) in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `eps` or `weight_decay` is negative, or `betas` are not
+        two floats (or two arrays) in [0, 1).
+    Torch: `torch.optim.Adam`. `optax.adam` is the same in float64; in float32 its bias
+        correction loses three digits.
 
     Examples:
-        >>> optimizer = adam(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-74.,  -9.], dtype=float32)
-
-    Torch: `torch.optim.Adam`. `optax.adam` is the same in float64; in float32 its bias
-    correction loses three digits.
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adam(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([1., 1.], dtype=float32)
     """
-    decoupled = decoupled_weight_decay
-    return _adam(
-        "adam", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled=decoupled
+    core, decoupled = scale_by_adam(betas, eps, amsgrad), decoupled_weight_decay
+    _check_kinds("adam", betas)
+    return moment_chain(
+        "adam", core, lr, betas, weight_decay, maximize, decoupled, eps=eps
     )
 
 
@@ -97,25 +92,53 @@ def adamw(
         amsgrad: Whether to divide by the largest $v$ so far.
         maximize: Whether to maximize: flips the sign of the gradient, not of the decay.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: As in `adam`.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError as in `adam`.
+    Torch: `torch.optim.AdamW`. `optax.adamw` decays by 1e-4, PyTorch by 1e-2.
 
     Examples:
-        >>> optimizer = adamw(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> state = optimizer.init(params)
-        >>> updates, state = optimizer.update(2 * params, state, params)
-        >>> optax.apply_updates(params, updates)
-        Array([-73.25,  -8.9 ], dtype=float32)
-
-    Torch: `torch.optim.AdamW`. `optax.adamw` decays by 1e-4, PyTorch by 1e-2.
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adamw(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params), params)[0].round(4)
+        Array([1.75, 1.1 ], dtype=float32)
     """
-    return _adam(
-        "adamw", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled=True
-    )
+    core = scale_by_adam(betas, eps, amsgrad)
+    _check_kinds("adamw", betas)
+    return moment_chain("adamw", core, lr, betas, weight_decay, maximize, True, eps=eps)
+
+
+def adamax(
+    lr: ScalarOrSchedule = 2e-3,
+    betas: Betas = (0.9, 0.999),
+    eps: Scalar = 1e-8,
+    weight_decay: Scalar = 0.0,
+    *,
+    maximize: bool = False,
+) -> optax.GradientTransformation:
+    r"""Adamax, equal to PyTorch's.
+
+    $$ m_t = \beta_1 m_{t-1} + (1 - \beta_1) g_t, \quad
+       u_t = \max(\beta_2 u_{t-1}, |g_t| + \epsilon), \quad
+       \theta_t = \theta_{t-1} - \frac{\gamma}{1 - \beta_1^t} \frac{m_t}{u_t} $$
+
+    Args:
+        lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
+        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        eps: $\epsilon \ge 0$, inside the maximum.
+        weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
+        maximize: Whether to maximize: the gradient's sign is flipped first.
+
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if a hyperparameter is outside its range.
+    Torch: `torch.optim.Adamax`. `optax.adamax` is the same in float64; in float32 its
+        bias correction loses digits.
+
+    Examples:
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), adamax(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([1., 1.], dtype=float32)
+    """
+    core = scale_by_adamax(betas, eps)
+    return moment_chain("adamax", core, lr, betas, weight_decay, maximize, eps=eps)
 
 
 class ScaleByAdamState(NamedTuple):
@@ -133,12 +156,10 @@ def scale_by_adam(
     """The ratio of the bias-corrected running means."""
 
     def init_fn(params: PyTree) -> ScaleByAdamState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         return ScaleByAdamState(zero_step(), zeros, zeros, zeros if amsgrad else None)
 
-    def update_fn(
-        updates: PyTree, state: ScaleByAdamState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByAdamState]:
+    def update_fn(updates: PyTree, state: ScaleByAdamState, params: PyTree = None):
         del params
         step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         largest = None
@@ -157,28 +178,36 @@ def scale_by_adam(
     return transformation(init_fn, update_fn)
 
 
-def _adam(
-    function: str,
-    lr: ScalarOrSchedule,
-    betas: Betas,
-    eps: Scalar,
-    weight_decay: Scalar,
-    amsgrad: bool,
-    maximize: bool,
-    *,
-    decoupled: bool,
-) -> optax.GradientTransformation:
-    core = scale_by_adam(betas, eps, amsgrad)
-    chain = moment_chain(
-        function,
-        core,
-        lr,
-        betas,
-        weight_decay,
-        maximize=maximize,
-        decoupled=decoupled,
-        eps=eps,
-    )
+class ScaleByAdamaxState(NamedTuple):
+    """State of Adamax, with torch's names."""
+
+    step: Array  # shape=(), dtype=int32
+    exp_avg: PyTree  # like the parameters
+    exp_inf: PyTree  # like the parameters
+
+
+def scale_by_adamax(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
+    """The bias-corrected running mean over the decaying maximum."""
+    beta1, beta2 = betas
+
+    def init_fn(params: PyTree) -> ScaleByAdamaxState:
+        zeros = optax.tree.zeros_like(params)
+        return ScaleByAdamaxState(zero_step(), zeros, zeros)
+
+    def update_fn(updates: PyTree, state: ScaleByAdamaxState, params: PyTree = None):
+        del params
+        step = next_step(state.step)
+        exp_avg = optax.tree.update_moment(updates, state.exp_avg, beta1, 1)
+        exp_inf = optax.tree.update_infinity_moment(updates, state.exp_inf, beta2, eps)
+        correction = bias_correction(beta1, step)
+        updates = jax.tree.map(
+            lambda m, u: m / cast_like(correction, m) / u, exp_avg, exp_inf
+        )
+        return updates, ScaleByAdamaxState(step, exp_avg, exp_inf)
+
+    return transformation(init_fn, update_fn)
+
+
+def _check_kinds(function: str, betas: Betas) -> None:
     if not all(map(is_array, betas)) and not all(isinstance(b, float) for b in betas):
         raise wrong_value(function, "betas to be two floats or two arrays", betas)
-    return chain

@@ -18,7 +18,6 @@ from jaxgrad.optimizers._common import (
     torch_chain,
     transformation,
     zero_step,
-    zeros_like,
 )
 
 
@@ -50,12 +49,11 @@ def asgd(
         weight_decay: The factor $\ge 0$ of the L2 term.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params`.
-
-    Raises:
-        ValueError: If `lr` or `weight_decay` is negative or, on the update, if
-            `params` is None.
+    Returns: An `optax.GradientTransformation`; needs `params`.
+    Raises: ValueError if `lr` or `weight_decay` is negative or, on the update, if
+        `params` is None.
+    Torch: `torch.optim.ASGD`, which rounds eta and mu to float32 unless torch's default
+        dtype is float64. Optax has no counterpart.
 
     Examples:
         >>> optimizer = asgd(lr=0.1, t0=0)
@@ -66,9 +64,6 @@ def asgd(
         ...     params = optax.apply_updates(params, updates)
         >>> optax.tree.get(state, "ax")
         Array([-43.198833 ,  -5.7598443], dtype=float32)
-
-    Torch: `torch.optim.ASGD`, which rounds eta and mu to float32 unless torch's
-    default dtype is float64. Optax has no counterpart.
     """
     check_not_negative("asgd", lr=lr, weight_decay=weight_decay)
     core = _averaged(lr, lambd, alpha, t0)
@@ -93,12 +88,10 @@ def _averaged(
             step,
             jnp.asarray(lr_at(lr, step), float_dtype()),
             jnp.ones([], float_dtype()),
-            zeros_like(params),
+            optax.tree.zeros_like(params),
         )
 
-    def update_fn(
-        updates: PyTree, state: AveragedState, params: PyTree = None
-    ) -> tuple[PyTree, AveragedState]:
+    def update_fn(updates: PyTree, state: AveragedState, params: PyTree = None):
         check_params("asgd", params)
         eta, mu = state.eta, state.mu
         updates = jax.tree.map(

@@ -18,9 +18,7 @@ from jaxgrad.optimizers._common import transformation
 
 
 def clip_grad_norm(
-    max_norm: Scalar,
-    norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
+    max_norm: Scalar, norm_type: float = 2.0, error_if_nonfinite: bool = False
 ) -> optax.GradientTransformation:
     r"""Scale all gradients together so that their norm is at most `max_norm`.
 
@@ -34,24 +32,18 @@ def clip_grad_norm(
             If False, as in PyTorch a NaN norm makes every gradient NaN, and an
             infinite norm makes the finite gradients 0.
 
-    Returns:
-        An `optax.GradientTransformation` without state.
-
-    Raises:
-        ValueError: On the update, see `error_if_nonfinite`. (PyTorch: RuntimeError.)
+    Returns: An `optax.GradientTransformation` without state.
+    Raises: ValueError on the update, see `error_if_nonfinite`. (PyTorch: RuntimeError.)
+    Torch: `torch.nn.utils.clip_grad_norm_`. `optax.clip_by_global_norm` adds no 1e-6
+        and has only the 2-norm.
 
     Examples:
         >>> clip = clip_grad_norm(1.0)
         >>> clip.update(jnp.array([3.0, 4.0]), clip.init(None))[0]
         Array([0.5999999 , 0.79999983], dtype=float32)
-
-    Torch: `torch.nn.utils.clip_grad_norm_`. `optax.clip_by_global_norm` adds no 1e-6
-    and has only the 2-norm.
     """
 
-    def update_fn(
-        updates: PyTree, state: optax.EmptyState, params: PyTree = None
-    ) -> tuple[PyTree, optax.EmptyState]:
+    def update_fn(updates: PyTree, state: optax.EmptyState, params: PyTree = None):
         del params
         norm = get_total_norm(updates, norm_type)
         factor = jnp.minimum(max_norm / (norm + 1e-6), 1.0)
@@ -72,15 +64,13 @@ def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
     Args:
         clip_value: The largest entry, in the gradient's unit.
 
-    Returns:
-        An `optax.GradientTransformation` without state.
+    Returns: An `optax.GradientTransformation` without state.
+    Torch: `torch.nn.utils.clip_grad_value_`; the same as `optax.clip`.
 
     Examples:
         >>> clip = clip_grad_value(1.0)
         >>> clip.update(jnp.array([-3.0, 0.5]), clip.init(None))[0]
         Array([-1. ,  0.5], dtype=float32)
-
-    Torch: `torch.nn.utils.clip_grad_value_`; the same as `optax.clip`.
     """
     return optax.clip(clip_value)
 
@@ -92,17 +82,13 @@ def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
         gradients: A pytree of floating arrays.
         norm_type: The p of the norm: 2, 1, `math.inf` or another number.
 
-    Returns:
-        A scalar, in the widest dtype of the gradients; 0 for no gradients.
-
-    Raises:
-        TypeError: If a gradient is not floating.
+    Returns: A scalar, in the widest dtype of the gradients; 0 for no gradients.
+    Raises: TypeError if a gradient is not floating.
+    Torch: `torch.nn.utils.get_total_norm`.
 
     Examples:
         >>> get_total_norm({"weight": jnp.array([[3.0]]), "bias": jnp.array([-4.0])})
         Array(5., dtype=float32)
-
-    Torch: `torch.nn.utils.get_total_norm`.
     """
     leaves = [
         widened(check_floating("get_total_norm", "gradients", leaf))

@@ -1,10 +1,8 @@
 """What torch's optimizers share: the chain around their cores, checks, scalars.
 
-`torch_chain` puts every optimizer's own core between the same links: flip the gradient
-(`maximize`), add the decayed weights (`weight_decay`), the core, add the decayed
-weights here instead if they are decoupled, multiply by -lr. Scalars that depend on the
-step are computed without cancellation, so that float32 loses no digits where torch uses
-Python's doubles. Half precision is computed in float32 and stored in its own dtype.
+Scalars that depend on the step are computed without cancellation, so that float32 loses
+no digits where torch uses Python's doubles. Half precision is computed in float32 and
+stored in its own dtype.
 """
 
 import math
@@ -30,7 +28,10 @@ def torch_chain(
     decoupled: bool = False,
     maximize: bool = False,
 ) -> optax.GradientTransformation:
-    """Torch's chain around `core`; `lr` is None if the core multiplies by it itself."""
+    """Flip the gradient, add decayed weights, the core, multiply by -lr.
+
+    Decoupled weights are added after the core; `lr` is None if the core uses it itself.
+    """
     decay = None if is_zero(weight_decay) else optax.add_decayed_weights(weight_decay)
     links = (
         optax.scale(-1.0) if maximize else None,
@@ -68,9 +69,7 @@ def at_least_float32(
             jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
         )
 
-    def update_fn(
-        updates: PyTree, state: PyTree, params: PyTree = None
-    ) -> tuple[PyTree, PyTree]:
+    def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
         # A hyperparameter that is an array may be of another dtype than the leaves.
         with jax.numpy_dtype_promotion("standard"):
             new_updates, new_state = inner.update(
@@ -96,11 +95,6 @@ def zero_step() -> Array:
 def next_step(step: Array) -> Array:
     """The step counter after one more update; it stops before it would overflow."""
     return step + (step < jnp.iinfo(step.dtype).max).astype(step.dtype)
-
-
-def zeros_like(params: PyTree) -> PyTree:
-    """Zeros in the shapes and dtypes of `params`."""
-    return jax.tree.map(jnp.zeros_like, params)
 
 
 def log(x: Scalar) -> Scalar:

@@ -22,15 +22,13 @@ def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.S
         T_max: Steps of half a period.
         eta_min: The rate at its lowest.
 
-    Raises:
-        TypeError, ValueError: Unless `T_max` is an int >= 1.
+    Raises: TypeError or ValueError unless `T_max` is an int >= 1.
+    Torch: `torch.optim.lr_scheduler.CosineAnnealingLR`, which climbs again past
+        `T_max`; `optax.cosine_decay_schedule` stays at the bottom.
 
     Examples:
         >>> [float(cosine_annealing_lr(1.0, 10)(count)) for count in (0, 5, 10, 15)]
         [1.0, 0.5, 0.0, 0.5]
-
-    Torch: `torch.optim.lr_scheduler.CosineAnnealingLR`, which climbs again past
-    `T_max`; `optax.cosine_decay_schedule` stays at the bottom.
     """
     check_int("cosine_annealing_lr", "T_max", T_max, least=1)
 
@@ -52,15 +50,13 @@ def cosine_annealing_warm_restarts(
         T_mult: The length of a cycle over that of the one before.
         eta_min: The rate at the end of a cycle.
 
-    Raises:
-        TypeError, ValueError: Unless `T_0` and `T_mult` are ints >= 1.
+    Raises: TypeError or ValueError unless `T_0` and `T_mult` are ints >= 1.
+    Torch: `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
 
     Examples:
         >>> schedule = cosine_annealing_warm_restarts(1.0, T_0=2, T_mult=2)
         >>> [float(schedule(count)) for count in (0, 1, 2, 4, 6)]
         [1.0, 0.5, 1.0, 0.5, 1.0]
-
-    Torch: `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
     """
     check_int("cosine_annealing_warm_restarts", "T_0", T_0, least=1)
     check_int("cosine_annealing_warm_restarts", "T_mult", T_mult, least=1)
@@ -104,22 +100,18 @@ def one_cycle_lr(
         three_phase: Whether the way down is first as slow as the way up, to the rate at
             the start, then goes further.
 
-    Returns:
-        The schedule. Past the cycle it keeps its last value, where PyTorch goes on
+    Returns: The schedule. Past the cycle it keeps its last value, where PyTorch goes on
         along the curve for one step, even below 0, and then raises.
-
-    Raises:
-        TypeError, ValueError: If no length is given or it is not an int >= 1,
-            `pct_start` is outside [0, 1] or leaves no steps for the way up, or
-            `anneal_strategy` is unknown.
+    Raises: TypeError or ValueError if no length is given or it is not an int >= 1,
+        `pct_start` is outside [0, 1] or leaves no steps for the way up, or
+        `anneal_strategy` is unknown.
+    Torch: `torch.optim.lr_scheduler.OneCycleLR`; `optax.cosine_onecycle_schedule` is
+        one step off.
 
     Examples:
         >>> schedule = one_cycle_lr(1.0, total_steps=10)
         >>> [float(schedule(count)) for count in (0, 2, 9)]
         [0.04, 1.0, 0.000004]
-
-    Torch: `torch.optim.lr_scheduler.OneCycleLR`; `optax.cosine_onecycle_schedule` is
-    one step off.
     """
     total = _total_steps(total_steps, epochs, steps_per_epoch)
     check_range("one_cycle_lr", "pct_start", pct_start, 0.0, 1.0)
@@ -173,15 +165,13 @@ def cyclic_lr(
             "exp_range", whose amplitude is multiplied by `gamma` at every step.
         gamma: See `mode`.
 
-    Raises:
-        TypeError, ValueError: If `mode` is unknown, or a number of steps is not an
-            int >= 1.
+    Raises: TypeError or ValueError if `mode` is unknown, or a number of steps is not an
+        int >= 1.
+    Torch: `torch.optim.lr_scheduler.CyclicLR`.
 
     Examples:
         >>> [float(cyclic_lr(1.0, 3.0, 2)(count)) for count in (0, 1, 2, 4)]
         [1.0, 2.0, 3.0, 1.0]
-
-    Torch: `torch.optim.lr_scheduler.CyclicLR`.
     """
     modes = ("triangular", "triangular2", "exp_range")
     check_choice("cyclic_lr", "mode", mode, modes)

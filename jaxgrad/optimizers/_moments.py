@@ -25,7 +25,6 @@ def moment_chain(
     lr: ScalarOrSchedule,
     betas: Betas,
     weight_decay: Scalar,
-    *,
     maximize: bool,
     decoupled: bool = False,
     **not_negative: Scalar,

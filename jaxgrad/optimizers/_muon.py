@@ -15,7 +15,6 @@ from jaxgrad.optimizers._common import (
     known_number,
     torch_chain,
     transformation,
-    zeros_like,
 )
 
 
@@ -50,14 +49,14 @@ def muon(
         adjust_lr_fn: The factor of $\gamma$: "original" or None for the one above,
             "match_rms_adamw" for $0.2 \sqrt{\max(\text{rows}, \text{columns})}$.
 
-    Returns:
-        An `optax.GradientTransformation` for matrices only; needs `params` if there is
-        weight decay. Give the other parameters another optimizer by `optax.partition`.
-
-    Raises:
-        ValueError: If `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
-            100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is
-            unknown or, on `init`, if a parameter is not a matrix.
+    Returns: An `optax.GradientTransformation` for matrices only; needs `params` if
+        there is weight decay. Give the other parameters another optimizer by
+        `optax.partition`.
+    Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
+        100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is unknown
+        or, on `init`, if a parameter is not a matrix.
+    Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
+        parameters, does not decay and updates vectors by AdamW.
 
     Examples:
         >>> optimizer = muon(lr=1.0, weight_decay=0.0)
@@ -65,9 +64,6 @@ def muon(
         >>> updates, state = optimizer.update(params, optimizer.init(params))
         >>> jnp.abs(jnp.diag(updates) + 1.0) < 0.4
         Array([ True,  True], dtype=bool)
-
-    Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
-    parameters, does not decay and updates vectors by AdamW.
     """
     check_not_negative("muon", lr=lr, momentum=momentum, weight_decay=weight_decay)
     if adjust_lr_fn is not None:
@@ -110,11 +106,9 @@ def _orthogonal_momentum(
         for p in jax.tree.leaves(params):
             if p.ndim != 2:
                 raise wrong_value("muon", "matrices only", f"shape {p.shape}")
-        return MuonState(zeros_like(params))
+        return MuonState(optax.tree.zeros_like(params))
 
-    def update_fn(
-        updates: PyTree, state: MuonState, params: PyTree = None
-    ) -> tuple[PyTree, MuonState]:
+    def update_fn(updates: PyTree, state: MuonState, params: PyTree = None):
         del params
         buffer = optax.tree.update_moment(updates, state.momentum_buffer, momentum, 1)
         ahead = optax.tree.update_moment(updates, buffer, momentum, 1)
@@ -128,10 +122,7 @@ def _orthogonal_momentum(
 
 
 def newton_schulz(
-    x: Array,
-    coefficients: tuple[Scalar, Scalar, Scalar],
-    steps: Scalar,
-    eps: Scalar,
+    x: Array, coefficients: tuple[Scalar, Scalar, Scalar], steps: Scalar, eps: Scalar
 ) -> Array:
     """`x` with singular values near 1, rounded to bfloat16 where torch rounds."""
     a, b, c = coefficients

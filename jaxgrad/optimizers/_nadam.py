@@ -15,7 +15,6 @@ from jaxgrad.optimizers._common import (
     next_step,
     transformation,
     zero_step,
-    zeros_like,
 )
 from jaxgrad.optimizers._moments import (
     Betas,
@@ -53,32 +52,19 @@ def nadam(
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps`, `weight_decay` or `momentum_decay` is negative, or
-            `betas` are not in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if a hyperparameter is outside its range.
+    Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
 
     Examples:
-        >>> optimizer = nadam(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> updates.round(4)
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), nadam(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0]
         Array([1.0565, 1.0565], dtype=float32)
-
-    Torch: `torch.optim.NAdam`. `optax.nadam` keeps the momentum constant.
     """
+    core, decoupled = scale_by_nadam(betas, eps, momentum_decay), decoupled_weight_decay
+    known = {"eps": eps, "momentum_decay": momentum_decay}
     return moment_chain(
-        "nadam",
-        scale_by_nadam(betas, eps, momentum_decay),
-        lr,
-        betas,
-        weight_decay,
-        maximize=maximize,
-        decoupled=decoupled_weight_decay,
-        eps=eps,
-        momentum_decay=momentum_decay,
+        "nadam", core, lr, betas, weight_decay, maximize, decoupled, **known
     )
 
 
@@ -98,7 +84,7 @@ def scale_by_nadam(
     beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByNadamState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         correction = jnp.zeros([], float_dtype())
         return ScaleByNadamState(zero_step(), correction, zeros, zeros)
 
@@ -106,9 +92,7 @@ def scale_by_nadam(
         t = as_float(step)
         return (1 - beta1) + beta1 * 0.5 * jnp.exp(t * momentum_decay * log(0.96))
 
-    def update_fn(
-        updates: PyTree, state: ScaleByNadamState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByNadamState]:
+    def update_fn(updates: PyTree, state: ScaleByNadamState, params: PyTree = None):
         del params
         step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         # 1 - P mu = (1 - mu) + (1 - P) mu: a sum of positive numbers, which does not

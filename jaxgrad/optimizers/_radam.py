@@ -14,7 +14,6 @@ from jaxgrad.optimizers._common import (
     log,
     transformation,
     zero_step,
-    zeros_like,
 )
 from jaxgrad.optimizers._moments import (
     Betas,
@@ -53,32 +52,19 @@ def radam(
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `eps` or `weight_decay` is negative, or `betas` are not
-            in [0, 1).
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if a hyperparameter is outside its range.
+    Torch: `torch.optim.RAdam`. `optax.radam` also rectifies at rho = 5, adds eps after
+        the bias correction, and loses digits of rho in float32.
 
     Examples:
-        >>> optimizer = radam(lr=0.1)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-60.,  -8.], dtype=float32)
-
-    Torch: `torch.optim.RAdam`. `optax.radam` also rectifies at rho = 5, adds eps after
-    the bias correction, and loses digits of rho in float32.
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), radam(lr=0.1)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([15.,  2.], dtype=float32)
     """
+    core, decoupled = scale_by_radam(betas, eps), decoupled_weight_decay
     return moment_chain(
-        "radam",
-        scale_by_radam(betas, eps),
-        lr,
-        betas,
-        weight_decay,
-        maximize=maximize,
-        decoupled=decoupled_weight_decay,
-        eps=eps,
+        "radam", core, lr, betas, weight_decay, maximize, decoupled, eps=eps
     )
 
 
@@ -95,12 +81,10 @@ def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
     beta1, beta2 = betas
 
     def init_fn(params: PyTree) -> ScaleByRadamState:
-        zeros = zeros_like(params)
+        zeros = optax.tree.zeros_like(params)
         return ScaleByRadamState(zero_step(), zeros, zeros)
 
-    def update_fn(
-        updates: PyTree, state: ScaleByRadamState, params: PyTree = None
-    ) -> tuple[PyTree, ScaleByRadamState]:
+    def update_fn(updates: PyTree, state: ScaleByRadamState, params: PyTree = None):
         del params
         step, exp_avg, exp_avg_sq = next_moments(updates, state, betas)
         rho = _average_length(beta2, step)

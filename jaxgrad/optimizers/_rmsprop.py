@@ -35,23 +35,17 @@ def rmsprop(
             update is NaN where rounding makes the variance negative.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If a hyperparameter is negative.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if a hyperparameter is negative.
+    Torch: `torch.optim.RMSprop`. `optax.rmsprop` has alpha = 0.9 and eps inside the
+        root. It multiplies by the learning rate before the momentum, which gives other
+        results under a schedule.
 
     Examples:
         >>> import jax.numpy as jnp
-        >>> optimizer = rmsprop(lr=1.0)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-65.,   0.], dtype=float32)
-
-    Torch: `torch.optim.RMSprop`. `optax.rmsprop` has alpha = 0.9 and eps inside the
-    root. It multiplies by the learning rate before the momentum, which gives other
-    results under a schedule.
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), rmsprop(lr=1.0)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([10., 10.], dtype=float32)
     """
     check_not_negative(
         "rmsprop",

@@ -17,7 +17,6 @@ from jaxgrad.optimizers._common import (
     torch_chain,
     transformation,
     zero_step,
-    zeros_like,
 )
 
 Pair = tuple[Scalar, Scalar]
@@ -45,11 +44,10 @@ def rprop(
         step_sizes: The smallest and the largest step size, in the parameters' unit.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`.
-
-    Raises:
-        ValueError: If `lr` is negative or not 0 < $\eta_-$ < 1 < $\eta_+$.
+    Returns: An `optax.GradientTransformation`.
+    Raises: ValueError if `lr` is negative or not 0 < $\eta_-$ < 1 < $\eta_+$.
+    Torch: `torch.optim.Rprop`. In both, a parameter with a NaN gradient does not move.
+        `optax.rprop` applies every step one update late.
 
     Examples:
         >>> optimizer = rprop(lr=1.0)
@@ -59,9 +57,6 @@ def rprop(
         ...     updates, state = optimizer.update(2 * params, state)
         >>> updates
         Array([1.44, 1.44], dtype=float32)
-
-    Torch: `torch.optim.Rprop`. In both, a parameter with a NaN gradient does not move.
-    `optax.rprop` applies every step one update late.
     """
     check_not_negative("rprop", lr=lr)
     shrink, grow = (known_number("rprop", "etas", eta) for eta in etas)
@@ -83,11 +78,9 @@ def _resilient(
     def init_fn(params: PyTree) -> ResilientState:
         first = lr_at(lr, zero_step())
         sizes = jax.tree.map(lambda p: jnp.full_like(p, first), params)
-        return ResilientState(zeros_like(params), sizes)
+        return ResilientState(optax.tree.zeros_like(params), sizes)
 
-    def update_fn(
-        updates: PyTree, state: ResilientState, params: PyTree = None
-    ) -> tuple[PyTree, ResilientState]:
+    def update_fn(updates: PyTree, state: ResilientState, params: PyTree = None):
         del params
         agreement = jax.tree.map(jnp.multiply, updates, state.prev)
         sizes = jax.tree.map(

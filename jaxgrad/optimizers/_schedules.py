@@ -1,10 +1,9 @@
 """PyTorch's learning-rate schedulers as Optax schedules: step number -> rate.
 
-A schedule is a function of the number of updates made so far, so it has no state and
-needs no `scheduler.step()`. Where PyTorch calls that once per epoch, pass
-`lambda count: schedule(count // steps_per_epoch)` to the optimizer. The learning rate,
-which PyTorch takes from the optimizer, is the first argument. Step numbers are cast to
-the widest floating dtype first, as JAX divides int32 in float32 even with x64.
+The learning rate, which PyTorch takes from the optimizer, is the first argument. Where
+PyTorch calls `scheduler.step()` once per epoch, pass
+`lambda count: schedule(count // steps_per_epoch)`. Step numbers are cast to the widest
+floating dtype first, as JAX divides int32 in float32 even with x64.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,12 +26,12 @@ def lambda_lr(
         lr_lambda: A function from the step number, a floating array, to the factor.
             It is traced: write `jnp.where` instead of `if`.
 
+    Torch: `torch.optim.lr_scheduler.LambdaLR`.
+
     Examples:
         >>> schedule = lambda_lr(0.1, lambda count: 0.5**count)
         >>> float(schedule(2))
         0.025
-
-    Torch: `torch.optim.lr_scheduler.LambdaLR`.
     """
     return lambda count: lr * lr_lambda(as_float(count))
 
@@ -45,14 +44,12 @@ def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
         step_size: Steps between two decays.
         gamma: The factor of a decay.
 
-    Raises:
-        TypeError, ValueError: Unless `step_size` is an int >= 1.
+    Raises: TypeError or ValueError unless `step_size` is an int >= 1.
+    Torch: `torch.optim.lr_scheduler.StepLR`.
 
     Examples:
         >>> [float(step_lr(1.0, 30)(count)) for count in (0, 29, 30)]
         [1.0, 1.0, 0.1]
-
-    Torch: `torch.optim.lr_scheduler.StepLR`.
     """
     check_int("step_lr", "step_size", step_size, least=1)
     return lambda count: lr * power_of(gamma, jnp.asarray(count) // step_size)
@@ -68,11 +65,11 @@ def multi_step_lr(
         milestones: Step numbers.
         gamma: The factor of a decay.
 
+    Torch: `torch.optim.lr_scheduler.MultiStepLR`.
+
     Examples:
         >>> [float(multi_step_lr(1.0, [30, 80])(count)) for count in (29, 30, 80)]
         [1.0, 0.1, 0.01]
-
-    Torch: `torch.optim.lr_scheduler.MultiStepLR`.
     """
     thresholds = sorted(milestones)
     return lambda count: lr * power_of(gamma, passed(thresholds, count))
@@ -88,15 +85,13 @@ def constant_lr(
         factor: The factor at the start, in [0, 1].
         total_iters: Steps before the rate becomes `lr`; with 0 it never does.
 
-    Raises:
-        TypeError, ValueError: If `total_iters` is not an int >= 0, or `factor` is
-            outside [0, 1].
+    Raises: TypeError or ValueError if `total_iters` is not an int >= 0, or `factor` is
+        outside [0, 1].
+    Torch: `torch.optim.lr_scheduler.ConstantLR`.
 
     Examples:
         >>> [float(constant_lr(1.0, 0.5, 4)(count)) for count in (0, 3, 4)]
         [0.5, 0.5, 1.0]
-
-    Torch: `torch.optim.lr_scheduler.ConstantLR`.
     """
     check_range("constant_lr", "factor", factor, 0.0, 1.0)
     check_int("constant_lr", "total_iters", total_iters, least=0)
@@ -123,15 +118,13 @@ def linear_lr(
         end_factor: The factor from step `total_iters` on, in [0, 1].
         total_iters: Steps between the two.
 
-    Raises:
-        TypeError, ValueError: If a factor is outside its range, or `total_iters` is
-            not an int >= 1.
+    Raises: TypeError or ValueError if a factor is outside its range, or `total_iters`
+        is not an int >= 1.
+    Torch: `torch.optim.lr_scheduler.LinearLR`.
 
     Examples:
         >>> [float(linear_lr(1.0, 0.5, 1.0, 4)(count)) for count in (0, 2, 4, 9)]
         [0.5, 0.75, 1.0, 1.0]
-
-    Torch: `torch.optim.lr_scheduler.LinearLR`.
     """
     if not 0.0 < start_factor <= 1.0:
         raise wrong_value("linear_lr", "start_factor in (0, 1]", start_factor)
@@ -152,11 +145,11 @@ def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
         lr: The rate at the start.
         gamma: The factor per step.
 
+    Torch: `torch.optim.lr_scheduler.ExponentialLR`.
+
     Examples:
         >>> float(exponential_lr(1.0, 0.5)(3))
         0.125
-
-    Torch: `torch.optim.lr_scheduler.ExponentialLR`.
     """
     return lambda count: lr * power_of(gamma, count)
 
@@ -171,15 +164,13 @@ def polynomial_lr(
         total_iters: Steps until the rate is 0.
         power: The power.
 
-    Raises:
-        TypeError, ValueError: Unless `total_iters` is an int >= 1.
+    Raises: TypeError or ValueError unless `total_iters` is an int >= 1.
+    Torch: `torch.optim.lr_scheduler.PolynomialLR`; `optax.polynomial_schedule` may be
+        NaN at the end under `jax.jit`.
 
     Examples:
         >>> float(polynomial_lr(1.0, 10, 2.0)(5))
         0.25
-
-    Torch: `torch.optim.lr_scheduler.PolynomialLR`; `optax.polynomial_schedule` may be
-    NaN at the end under `jax.jit`.
     """
     check_int("polynomial_lr", "total_iters", total_iters, least=1)
 
@@ -200,8 +191,8 @@ def sequential_lr(
         schedules: The schedules.
         milestones: The steps at which the second, third, ... schedule begins.
 
-    Raises:
-        ValueError: Unless there is one milestone less than there are schedules.
+    Raises: ValueError unless there is one milestone less than there are schedules.
+    Torch: `torch.optim.lr_scheduler.SequentialLR`; the same as `optax.join_schedules`.
 
     Examples:
         >>> schedule = sequential_lr(
@@ -209,8 +200,6 @@ def sequential_lr(
         ... )
         >>> [float(schedule(count)) for count in (0, 2, 4, 9)]
         [0.5, 0.75, 1.0, 0.5]
-
-    Torch: `torch.optim.lr_scheduler.SequentialLR`; the same as `optax.join_schedules`.
     """
     if len(milestones) != len(schedules) - 1:
         got = f"{len(milestones)} for {len(schedules)}"

@@ -32,21 +32,15 @@ def sgd(
         nesterov: Whether to look ahead by the momentum.
         maximize: Whether to maximize: the gradient's sign is flipped first.
 
-    Returns:
-        An `optax.GradientTransformation`; needs `params` if there is weight decay.
-
-    Raises:
-        ValueError: If `lr`, `momentum` or `weight_decay` is negative, or if
-            `nesterov` is set without momentum or with dampening.
+    Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
+    Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, or if
+        `nesterov` is set without momentum or with dampening.
+    Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
 
     Examples:
-        >>> optimizer = sgd(lr=0.1, momentum=0.9)
-        >>> params = jnp.array([-75.0, -10.0])
-        >>> updates, state = optimizer.update(2 * params, optimizer.init(params))
-        >>> optax.apply_updates(params, updates)
-        Array([-60.,  -8.], dtype=float32)
-
-    Torch: `torch.optim.SGD`. `optax.sgd` is the same without dampening.
+        >>> params, optimizer = jnp.array([-75.0, -10.0]), sgd(lr=0.1, momentum=0.9)
+        >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
+        Array([15.,  2.], dtype=float32)
     """
     _check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov:

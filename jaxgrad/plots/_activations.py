@@ -18,10 +18,8 @@ class Kink(NamedTuple):
     """A point without a derivative, and the rules that choose one."""
 
     x: float
-    torch: float
-    """The choice of PyTorch and jaxgrad."""
-    jax_nn: float | None
-    """The choice of the function of `jax.nn`, if there is one."""
+    torch: float  # the choice of PyTorch and jaxgrad
+    jax_nn: float | None  # that of the function of jax.nn, if there is one
 
 
 class Curve(NamedTuple):
@@ -44,12 +42,9 @@ def activation_card(
         span: The first and the last x.
         **options: Its options, such as `alpha=2.0`.
 
-    Returns:
-        The figure, 12 x 4 inches. At a kink a dot is PyTorch's derivative, a ring
+    Returns: The figure, 12 x 4 inches. At a kink a dot is PyTorch's derivative, a ring
         that of `jax.nn`.
-
-    Raises:
-        ValueError: If there is no such activation.
+    Raises: ValueError if there is no such activation.
     """
     curve = activation_curve(name, span=span, **options)
     given = ", ".join(f"{key}={value:g}" for key, value in options.items())
@@ -65,17 +60,9 @@ def activation_curve(
 ) -> Curve:
     """The curve that `activation_card` draws, in float64.
 
-    Args:
-        name: As in `activation_card`.
-        span: As in `activation_card`.
-        points: The number of equidistant points.
-        **options: As in `activation_card`.
-
-    Returns:
-        The curve with the kinks that lie on it.
-
-    Raises:
-        ValueError: If there is no such activation.
+    Args: as in `activation_card`, and the number of equidistant `points`.
+    Returns: The curve with the kinks that lie on it.
+    Raises: ValueError if there is no such activation.
     """
     check_choice("activation_card", "name", name, tuple(activations.CATALOGUE))
     entry = activations.CATALOGUE[name]
@@ -104,8 +91,7 @@ def curve_card(title: str, curve: Curve) -> Figure:
         title: The title of the card.
         curve: The curve to draw.
 
-    Returns:
-        The figure, 12 x 4 inches.
+    Returns: The figure, 12 x 4 inches.
     """
     figure = Figure(figsize=(12, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -126,8 +112,7 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
         cards: Curves by title.
         columns: The number of panels in a row.
 
-    Returns:
-        The figure, 2.6 x 2.2 inches for each panel.
+    Returns: The figure, 2.6 x 2.2 inches for each panel.
     """
     rows = -(-len(cards) // columns)
     figure = Figure(figsize=(2.6 * columns, 2.2 * rows), layout="constrained")

@@ -34,8 +34,7 @@ def confusion(
         names: The classes' names; by default 0, 1, 2, ...
         title: Title of the picture.
 
-    Returns:
-        The figure, 8 x 7 inches for ten classes.
+    Returns: The figure, 8 x 7 inches for ten classes.
     """
     counts = np.asarray(matrix)
     size = max(4.0, 0.62 * len(counts) + 1)
@@ -72,8 +71,7 @@ def class_accuracy(
         names: The classes' names; by default 0, 1, 2, ...
         title: Title of the picture.
 
-    Returns:
-        The figure, 8 x 5 inches.
+    Returns: The figure, 8 x 5 inches.
     """
     recall, precision = 100 * np.asarray(recall), 100 * np.asarray(precision)
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -106,8 +104,7 @@ def gallery(
         columns: The number of images in a row.
         title: Title of the picture.
 
-    Returns:
-        The figure, 1.7 inches wide and 2.1 high for each image.
+    Returns: The figure, 1.7 inches wide and 2.1 high for each image.
     """
     pictures = np.asarray(images)
     rows = max(1, -(-len(pictures) // columns))

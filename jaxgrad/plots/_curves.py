@@ -36,8 +36,7 @@ def curves(
         title: Title of the picture.
         log: Whether the vertical axis is logarithmic.
 
-    Returns:
-        The figure, 8 x 5 inches.
+    Returns: The figure, 8 x 5 inches.
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()

@@ -19,8 +19,7 @@ def surface(of: Surface, *, points: int = 50) -> Figure:
         of: The surface, drawn inside its bounds.
         points: Grid points along each axis.
 
-    Returns:
-        The figure, 8 x 6 inches.
+    Returns: The figure, 8 x 6 inches.
     """
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.add_subplot(projection="3d")
@@ -44,8 +43,7 @@ def paths(
         xlim: The horizontal axis.
         ylim: The vertical axis.
 
-    Returns:
-        The figure, three panels wide.
+    Returns: The figure, three panels wide.
     """
     figure, panels = _panels(len(points))
     for axes, (label, path) in zip(panels, points.items(), strict=True):
@@ -63,8 +61,7 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
         points: The points of each path, shape `(steps, 2)`, by label; the first point
             is marked by a cross.
 
-    Returns:
-        The figure, 8 x 6 inches.
+    Returns: The figure, 8 x 6 inches.
     """
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.add_subplot()
@@ -92,8 +89,7 @@ def sensitivity(races: Sequence[Race]) -> Figure:
     Args:
         races: One or several races; each has its own panel.
 
-    Returns:
-        The figure, three panels wide: the median over the starts of the distance
+    Returns: The figure, three panels wide: the median over the starts of the distance
         from the nearest minimum, for each optimizer, cut off at the edges.
     """
     figure, panels = _panels(len(races))
