@@ -15,18 +15,21 @@ and ends with
     if __name__ == "__main__":
         run_as_script(main)
 
-so that `python -m experiments.name` runs it. Its parts, if it has any, are in the
-private package `experiments/_name`.
+so that `python -m experiments.name` runs it. Where the result is a dictionary of
+sections, `report` and `reproduced` are those of this file. Other parts of an experiment
+are in the private package `experiments/_name`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from experiments._command import Picture, parse, save_figures
+from experiments._command import Picture, parse, save_figures, section
+from experiments._section import Section
 
 Result = TypeVar("Result")
+Sections: TypeAlias = dict[str, Section]  # in the order in which they are printed
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,21 @@ def experiment(
         return result
 
     return main
+
+
+def report(result: Sections) -> None:
+    """Print the sections."""
+    for part in result.values():
+        section(part.title, part.text())
+
+
+def reproduced(result: Sections) -> dict[str, Any]:
+    """The computed value of each row; two sections may share one."""
+    rows: dict[str, Any] = {}
+    for part in result.values():
+        for row, value in part.rows.items():
+            rows[row] = rows[row] | value if row in rows else value
+    return rows
 
 
 def at_least(config: Any, **least: int) -> None:

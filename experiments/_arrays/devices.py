@@ -2,32 +2,18 @@
 
 import timeit
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments._arrays.memory import aligned
-from experiments._comparison import Fact, Section, also, error_of
+from experiments._section import Section, also, error_of
 
 Device: TypeAlias = Any  # jax.Device, which type checkers take for a variable
 PLATFORMS = ("cpu", "gpu", "tpu")
-
-
-class Timing(NamedTuple):
-    """Microseconds of one conversion: the notebook's array, then float32 by size."""
-
-    pytorch: str
-    jax: str
-    float64: float
-    of_5: float
-    of_1000: float
-    of_100000: float
-    of_1000000: float
-
-
-SIZES = tuple(int(field[3:]) for field in Timing._fields[3:])
+SIZES = (5, 1000, 100_000, 1_000_000)
 
 
 def timings(repeats: int) -> Section:
@@ -49,7 +35,7 @@ def timings(repeats: int) -> Section:
     ]
     arrays = [np.zeros(5), *(aligned(np.zeros(n, np.float32)) for n in SIZES)]
     entries = [
-        Timing(torch, ours, *(_microseconds(convert, a, repeats) for a in arrays))
+        (torch, ours, *(_microseconds(convert, a, repeats) for a in arrays))
         for torch, ours, convert in lines
     ]
     return Section(
@@ -59,7 +45,8 @@ def timings(repeats: int) -> Section:
         "and for five numbers the call is expensive, not the copy. For float32 arrays "
         "of growing size, sharing costs the same and a copy costs more.",
         entries,
-        {"3.16": [entry.float64 for entry in entries]},
+        {"3.16": [entry[2] for entry in entries]},
+        ("PyTorch", "JAX", "float64", *(f"of {size}" for size in SIZES)),
     )
 
 
@@ -83,12 +70,7 @@ def all_devices() -> list[Device]:
 
 
 def device_name(device: Device) -> str:
-    """The name by which `find_device` finds it: `cpu:0`, `gpu:1`.
-
-    Examples:
-        >>> device_name(find_device("cpu"))
-        'cpu:0'
-    """
+    """The name by which `find_device` finds it: `cpu:0`, `gpu:1`."""
     return f"{device.platform}:{device.id}"
 
 
@@ -107,28 +89,15 @@ def find_device(name: str | None = None) -> Device:
     """
     if name is None:
         return jax.devices()[0]
-    named: dict[str, Device] = {}
-    for device in all_devices():
-        named.setdefault(device.platform, device)
-        named[device_name(device)] = device
     wanted = name.replace("cuda", "gpu", 1)
-    if wanted not in named:
-        known = ", ".join(map(device_name, all_devices()))
-        raise ValueError(
-            f"find_device: expected name to be a device of this machine ({known}), "
-            f"got {name!r} instead."
-        )
-    return named[wanted]
-
-
-class DeviceRow(NamedTuple):
-    """One device of this machine."""
-
-    name: str
-    platform: str
-    number: int
-    kind: str
-    jax_computes_here: bool
+    for device in all_devices():
+        if wanted in (device.platform, device_name(device)):
+            return device
+    known = ", ".join(map(device_name, all_devices()))
+    raise ValueError(
+        f"find_device: expected name to be a device of this machine ({known}), "
+        f"got {name!r} instead."
+    )
 
 
 def devices(chosen: Device) -> Section:
@@ -138,9 +107,10 @@ def devices(chosen: Device) -> Section:
         "torch computes on the CPU unless told otherwise. JAX uses the best device it "
         "finds; --device chooses another.",
         [
-            DeviceRow(device_name(d), d.platform, d.id, d.device_kind, d == chosen)
+            (device_name(d), d.platform, d.id, d.device_kind, d == chosen)
             for d in all_devices()
         ],
+        header=("name", "platform", "number", "kind", "JAX computes here"),
     )
 
 
@@ -154,11 +124,11 @@ def gpu(device: Device) -> Section:
         "an error); JAX accepts gpu and cuda. torch accepts the name of a device that "
         "does not exist and fails at its first use; JAX fails at once.",
         [
-            Fact("torch.cuda.is_available()", 'jax.default_backend() == "gpu"', found),
-            Fact("torch.cuda.device_count()", "jax.device_count()", count),
-            Fact("torch.cuda.current_device()", "device.id", device.id),
-            Fact("torch.cuda.get_device_name(0)", "device.device_kind", kind),
-            Fact('torch.device("cuda:0")', 'jax.devices("gpu")[0]', _first_gpu()),
+            ("torch.cuda.is_available()", 'jax.default_backend() == "gpu"', found),
+            ("torch.cuda.device_count()", "jax.device_count()", count),
+            ("torch.cuda.current_device()", "device.id", device.id),
+            ("torch.cuda.get_device_name(0)", "device.device_kind", kind),
+            ('torch.device("cuda:0")', 'jax.devices("gpu")[0]', _first_gpu()),
             also("the platform of an NVIDIA program", platform),
         ],
         {"3.18": {"count": count, "index": device.id}, "3.C6": platform},
@@ -203,10 +173,10 @@ def placement(device: Device) -> Section:
         "one function moves an array or a whole tree of parameters, and returns the "
         "moved one. The table shows the device that holds the result.",
         [
-            Fact("torch.ones(2, 3, device=device)", f"jnp.{create}", _places(here)),
-            Fact("x.to(device)", f"{put}(x, device)", _places(moved)),
-            Fact("x.cpu()", to_cpu, _places(fetched)),
-            Fact("model.to(device)", f"{put}(params, device)", _places(model)),
+            ("torch.ones(2, 3, device=device)", f"jnp.{create}", _places(here)),
+            ("x.to(device)", f"{put}(x, device)", _places(moved)),
+            ("x.cpu()", to_cpu, _places(fetched)),
+            ("model.to(device)", f"{put}(params, device)", _places(model)),
             also("arrays moved", len(jax.tree.leaves(model))),
         ],
     )
