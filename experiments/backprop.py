@@ -105,11 +105,7 @@ def chain_twice() -> Section:
         "h1 = w1 x + b1, y = w2 h1 + b2",
         f"h1 = {h1:.7g}, y = {y:.7g}",
         [(name, *map(float, gradient)) for name, gradient in gradients.items()],
-        {
-            "1.7": [h1, y],
-            "1.8": found,
-            "1.9": [found, gradients["sum of two calls"]],
-        },
+        {"1.7": [h1, y], "1.8": found, "1.9": [found, gradients["sum of two calls"]]},
         ("", *(f"dy/d{name}" for name in Chain._fields)),
     )
 

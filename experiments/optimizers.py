@@ -143,7 +143,7 @@ def decay(paths: dict[str, Descent], with_l2: Descent) -> Section:
     )
 
 
-def _text(point: np.ndarray) -> str:
+def _text(point: Any) -> str:
     x, y = point
     return f"{x:.6g}, {y:.6g}"
 

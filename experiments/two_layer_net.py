@@ -257,15 +257,16 @@ def one_run_in_four_ways(weights: Weights, data: Data, learning_rate: float) -> 
         "optax.sgd": np.asarray(jax.jit(by_optax)(weights, data)[1]),
         "jax.grad, float64": in_float64,
     }
+    difference = gradient_difference(weights, data)
     return Section(
         "The median start in four ways",
         header=("gradient or update by", *(f"t = {t}" for t in TIMES)),
         entries=[(way, *map(float, losses[TIMES])) for way, losses in ways.items()],
         note="At the start the gradient by hand differs from jax.grad by at most "
-        f"{gradient_difference(weights, data):.1e} of\nits largest entry. In float32 "
+        f"{difference:.1e} of\nits largest entry. In float32 "
         "the last updates are smaller than the last digit of the\n"
         "weights and are lost; in float64 the last losses are lower.",
-        data=ways,
+        data=(ways, difference),
     )
 
 
@@ -306,8 +307,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     )
     axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
     axes.plot(t, median, label="median")
-    in_float64 = result["one_run"].data["jax.grad, float64"]
-    axes.plot(t, in_float64, "--", label="median start in float64")
+    ways, _ = result["one_run"].data
+    axes.plot(t, ways["jax.grad, float64"], "--", label="median start in float64")
     axes.plot(TIMES, list(PRINTED.values()), "kx", label="printed in the notebook")
     axes.set(
         xlabel="step",
