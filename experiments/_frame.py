@@ -7,17 +7,10 @@ An experiment is one module. It defines
     report(result)      prints the tables
     figures(result)     draws the pictures, by file name
     reproduced(result)  returns the computed value of its rows of seed_results.toml
+    main                what `experiment` returns; `python -m experiments.name` runs it
 
-and ends with
-
-    main = experiment("name", Config, run, report, figures)
-
-    if __name__ == "__main__":
-        run_as_script(main)
-
-so that `python -m experiments.name` runs it. Where the result is a dictionary of
-sections, `report` and `reproduced` are those of this file. Other parts of an experiment
-are in the private package `experiments/_name`.
+Where the result is a dictionary of sections, `report` and `reproduced` are those of
+this file. Other parts of an experiment are in the private package `experiments/_name`.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,15 +77,7 @@ def reproduced(result: Sections) -> dict[str, Any]:
 
 
 def at_least(config: Any, **least: int) -> None:
-    """Check options against their smallest allowed values.
-
-    Raises:
-        ValueError: If an option is smaller.
-
-    Examples:
-        >>> at_least(config, epochs=1)  # doctest: +SKIP
-        ValueError: --epochs: expected at least 1, got 0 instead.
-    """
+    """Raise ValueError if an option is below its smallest allowed value."""
     for name, smallest in least.items():
         value = getattr(config, name)
         if value < smallest:

@@ -10,7 +10,9 @@ each kink: PyTorch's value as a dot, that of jax.nn as a ring.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,26 +40,15 @@ FUNCTIONS = {
     "AdaptiveLogSoftmaxWithLoss": "adaptive_log_softmax_with_loss",
 }
 LISTED = {name: FUNCTIONS.get(name, name.lower()) for name in CLASSES.split()}
-# What it draws, on [-6, 6] unless SPANS says otherwise.
-DRAWN: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "ReLU": activations.relu,
-    "HardTanh": activations.hardtanh,
-    "ReLU6": activations.relu6,
-    "eLU": activations.elu,
-    "SeLU": activations.selu,
-    "CeLU": activations.celu,
-    "LeakyReLU": activations.leaky_relu,
-    "PReLU": lambda x: activations.prelu(x, jnp.full(1, 0.25, x.dtype)),
-    "RReLU": activations.rrelu,
-    "GeLU": activations.gelu,
-    "LogSigmoid": activations.logsigmoid,
-    "HardShrink": activations.hardshrink,
-    "TanhShrink": activations.tanhshrink,
-    "Softsign": activations.softsign,
-    "Softplus": activations.softplus,
-    "Softmin": lambda x: activations.softmin(x, axis=0),
-    "SoftShrink": activations.softshrink,
-    "LogSoftmax": lambda x: activations.log_softmax(x, axis=0),
+# What it draws besides GLU, on [-6, 6] unless SPANS says otherwise.
+DRAWN = (
+    "ReLU HardTanh ReLU6 eLU SeLU CeLU LeakyReLU PReLU RReLU GeLU LogSigmoid "
+    "HardShrink TanhShrink Softsign Softplus Softmin SoftShrink LogSoftmax"
+).split()
+OPTIONS: dict[str, Any] = {
+    "PReLU": {"weight": np.full(1, 0.25)},
+    "Softmin": {"axis": 0},
+    "LogSoftmax": {"axis": 0},
 }
 SPANS = {"CeLU": (-1.0, 1.0)}
 # The titles of rows 3.46 to 3.63.
@@ -95,8 +86,8 @@ def notebook_curves() -> Section:
     points = jnp.linspace(-6.0, 6.0, 200, dtype=jnp.float64)
     softmax = np.asarray(activations.softmax(points, axis=0))
     curves = {
-        title: summed_curve(function, *SPANS.get(title, (-6.0, 6.0)))
-        for title, function in DRAWN.items()
+        title: summed_curve(function(title), *SPANS.get(title, (-6.0, 6.0)))
+        for title in DRAWN
     }
     curves["GLU"] = glu_of_two_halves()
     numbers = {title: _numbers(curve) for title, curve in curves.items()}
@@ -126,6 +117,12 @@ def notebook_curves() -> Section:
         },
         data=curves | {"GLU of one axis": glu},
     )
+
+
+def function(title: str) -> Callable[[jax.Array], jax.Array]:
+    """The function of a title, with the options of the notebook."""
+    named = getattr(activations, FUNCTIONS.get(title, title.lower()))
+    return partial(named, **OPTIONS.get(title, {}))
 
 
 def _numbers(curve: Curve) -> list[float]:

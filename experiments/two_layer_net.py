@@ -80,14 +80,9 @@ LossAndGradient = Callable[[Weights, Data], tuple[jax.Array, Weights]]
 
 def start(key: jax.Array) -> tuple[Weights, Data]:
     """Four standard normal matrices, as `torch.randn` draws them."""
-    x, y, w1, w2 = (
-        jax.random.normal(k, shape, jnp.float32)
-        for k, shape in zip(
-            jax.random.split(key, 4),
-            [(N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)],
-            strict=True,
-        )
-    )
+    shapes = [(N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)]
+    keyed = zip(jax.random.split(key, 4), shapes, strict=True)
+    x, y, w1, w2 = (jax.random.normal(k, shape, jnp.float32) for k, shape in keyed)
     return Weights(w1, w2), Data(x, y)
 
 
@@ -206,17 +201,10 @@ def spreads(losses: np.ndarray) -> Section:
     entries = []
     for t, printed in PRINTED.items():
         now, before = losses[:, t].astype(np.float64), losses[:, max(t - 100, 0)]
-        log = np.log(now)
-        entries.append(
-            (
-                t,
-                printed,
-                *np.quantile(now, [0.05, 0.5, 0.95]).tolist(),
-                float(np.mean(now < printed)),
-                float((np.log(printed) - log.mean()) / log.std(ddof=1)),
-                float(np.mean(losses[:, t] < before)),
-            )
-        )
+        log, quantiles = np.log(now), np.quantile(now, [0.05, 0.5, 0.95])
+        z = (np.log(printed) - log.mean()) / log.std(ddof=1)
+        shares = np.mean(now < printed), z, np.mean(losses[:, t] < before)
+        entries.append((t, printed, *map(float, (*quantiles, *shares))))
     names = ("median", "z", "quantile", "falling_share")
     return Section(
         f"The loss before step t, from {len(losses)} starts",
@@ -301,10 +289,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes, losses = figure.add_subplot(), result["spreads"].data
     starts, steps = losses.shape
-    t, (low, median, high) = (
-        range(steps),
-        np.quantile(losses, [0.05, 0.5, 0.95], axis=0),
-    )
+    t = range(steps)
+    low, median, high = np.quantile(losses, [0.05, 0.5, 0.95], axis=0)
     axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
     axes.plot(t, median, label="median")
     ways, _ = result["one_run"].data

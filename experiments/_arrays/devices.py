@@ -19,17 +19,14 @@ SIZES = (5, 1000, 100_000, 1_000_000)
 def timings(repeats: int) -> Section:
     """The notebook's four `%%timeit` cells, on its five zeros and on longer arrays."""
 
-    def to_jax(a, b):
-        return jnp.from_dlpack(np.asarray(a, np.float32)).block_until_ready()
-
-    def copy_to_jax(a, b):
-        return jnp.array(np.asarray(a, np.float32)).block_until_ready()
+    def to_jax(convert):
+        return lambda a, b: convert(np.asarray(a, np.float32)).block_until_ready()
 
     cast, fetch = "a.astype(float32)", "b.to('cpu').detach().numpy()"
     from_numpy = f"torch.from_numpy({cast})"
     lines = [
-        (from_numpy, f"jnp.from_dlpack({cast})", to_jax),
-        (f"{from_numpy}.clone()", f"jnp.array({cast})", copy_to_jax),
+        (from_numpy, f"jnp.from_dlpack({cast})", to_jax(jnp.from_dlpack)),
+        (f"{from_numpy}.clone()", f"jnp.array({cast})", to_jax(jnp.array)),
         (fetch, "np.asarray(b)", lambda a, b: np.asarray(b)),
         (f"{fetch}.copy()", "np.array(b)", lambda a, b: np.array(b)),
     ]
@@ -149,8 +146,7 @@ def nvidia_platform() -> str:
     """
     factor = jax.jit(jnp.linalg.cholesky).trace(jnp.eye(2))
     for platform in ("cpu", "rocm", "cuda"):
-        text = factor.lower(lowering_platforms=(platform,)).as_text()
-        if "cusolver" in text:
+        if "cusolver" in factor.lower(lowering_platforms=(platform,)).as_text():
             return platform
     return "unknown"
 

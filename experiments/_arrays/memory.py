@@ -176,6 +176,7 @@ def story() -> Section:
     """Notebook 003's a and b: shared, cloned and rebound, line by line."""
     entries = list(_story())
     shared = [state for _, state, _ in entries]
+    rows = ("3.12", "3.13", "3.14", "3.15")
     return Section(
         "a and b, line by line",
         "One memory: NumPy owns it, JAX and the other name share it, and every line "
@@ -184,12 +185,9 @@ def story() -> Section:
         "name. The table shows (a, b). A write in place is seen by all who share; "
         "binding a name to another array ends the sharing, in every library.",
         entries,
-        {
-            "3.12": shared[:2],
-            "3.13": shared[2:4],
-            "3.14": shared[4:7],
-            "3.15": shared[7:],
-        },
+        dict(
+            zip(rows, (shared[:2], shared[2:4], shared[4:7], shared[7:]), strict=True)
+        ),
         ("PyTorch", "one memory", "JAX alone"),
     )
 

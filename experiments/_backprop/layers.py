@@ -73,10 +73,7 @@ def figure_network(key: jax.Array) -> dict[str, Any]:
 
     Inputs x1 to x4, hidden units u1 and u2, one output.
     """
-    layers = [
-        Layer(layer.weight, jnp.zeros_like(layer.bias))
-        for layer in start(key, (4, 2, 1))
-    ]
+    layers = [Layer(weight, 0 * bias) for weight, bias in start(key, (4, 2, 1))]
     x, true = jnp.array([[0.5, -1.0, 2.0, 1.5]]), jnp.array([[1.0]])
     activations = _, u, output = forward(layers, x)
     gradient = jax.grad(half_squared_error)(layers, x, true)
@@ -121,10 +118,9 @@ def networks(key: jax.Array) -> dict[str, Section]:
     with jax.enable_x64(True):
         found = jax.tree.map(lambda number: number.item(), figure_network(key))
         deep_gap = layer_gap(key, SIZES).item()
+    keys = ("o1", "w11 u1 + w21 u2", "a(o1)", "a(a(o1))", "formula gap", "by hand gap")
+    o1, weighted_sum, once, twice, formula, by_hand = (found[key] for key in keys)
     hidden, inputs = found["hidden units"], found["inputs of u1"]
-    o1, weighted_sum = found["o1"], found["w11 u1 + w21 u2"]
-    once, twice = found["a(o1)"], found["a(a(o1))"]
-    formula, by_hand = found["formula gap"], found["by hand gap"]
     figure = Section(
         "The figure's network, 4-2-1, in float64",
         rows={

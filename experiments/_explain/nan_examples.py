@@ -48,12 +48,7 @@ class Descent(NamedTuple):
     """Before each successful step."""
     last: Params
     blame: Blame | None
-    """Why it stopped early, if it did."""
-
-    @property
-    def ending(self) -> str:
-        """The error that stopped the loop."""
-        return "no error" if self.blame is None else "NonFiniteError"
+    """Why it stopped early with NonFiniteError, if it did."""
 
 
 def nan_in_training(key: jax.Array, steps: int = STEPS) -> Section:
@@ -62,11 +57,12 @@ def nan_in_training(key: jax.Array, steps: int = STEPS) -> Section:
     failed = descend(by_definition, separable, steps)
     fixed = descend(of_logits, separable, steps)
     loops = {"by definition, with log(1 - p)": failed, "of the logits": fixed}
+    ending = {True: "no error", False: "NonFiniteError"}
     return Section(
         "A NaN in a training loop",
         header=("binary cross-entropy", "steps", "last loss", "ended with"),
         entries=[
-            (name, len(loop.losses), loop.losses[-1], loop.ending)
+            (name, len(loop.losses), loop.losses[-1], ending[loop.blame is None])
             for name, loop in loops.items()
         ],
         note=str(failed.blame),
