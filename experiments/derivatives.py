@@ -126,7 +126,11 @@ DIFFERENCES: dict[str, Callable[[Function, Any], Function]] = {
     "central": numerical_derivative,
     "best step": lambda f, step: numerical_derivative(f),
 }
-LABELS = [f"{kind}, {dtype}" for kind in DIFFERENCES for dtype in DTYPES]
+LABELLED = {
+    f"{kind}, {dtype}": (make, dtype)
+    for kind, make in DIFFERENCES.items()
+    for dtype in DTYPES
+}
 
 
 def differences(delta: float) -> Section:
@@ -138,8 +142,7 @@ def differences(delta: float) -> Section:
             float(example.calculus(x)[1]),
             *(
                 make(example.f, delta)(jnp.asarray(x, dtype)).item()
-                for make in DIFFERENCES.values()
-                for dtype in DTYPES
+                for make, dtype in LABELLED.values()
             ),
         )
         for formula, example in EXAMPLES.items()
@@ -148,7 +151,7 @@ def differences(delta: float) -> Section:
     return Section(
         "f' from two values: the notebook's check",
         entries=entries,
-        header=("f", "at", "calculus", *LABELS),
+        header=("f", "at", "calculus", *LABELLED),
         data=errors_by_step(np.logspace(-12, 0, 97)),
     )
 
@@ -165,9 +168,9 @@ def errors_by_step(steps: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]
         return abs(np.asarray(slopes, np.float64) / exact - 1)
 
     return steps, {
-        f"{kind}, {dtype}": error(DIFFERENCES[kind], dtype)
-        for kind in ("forward", "central")
-        for dtype in DTYPES
+        label: error(make, dtype)
+        for label, (make, dtype) in LABELLED.items()
+        if not label.startswith("best step")
     }
 
 
@@ -215,9 +218,8 @@ def calc_section(delta: float) -> Section:
     value = {dtype: y for dtype, (y, *_) in found.items()}
     gradient = {dtype: slopes for dtype, (_, *slopes) in found.items()}
     by_difference = {
-        f"{kind}, {dtype}": calc_slopes(make, delta, dtype)
-        for kind, make in DIFFERENCES.items()
-        for dtype in DTYPES
+        label: calc_slopes(make, delta, dtype)
+        for label, (make, dtype) in LABELLED.items()
     }
     by_jax = {f"JAX, {dtype}": slopes for dtype, slopes in gradient.items()}
     return Section(

@@ -74,8 +74,7 @@ def torch_comparison(explained: Explanation) -> Section:
     w1, _, w2, _ = explained.gradients
     h1, y = explained["h1"], explained["y"]
     retained, inputs = "h1.retain_grad(); y.backward(); h1.grad", 'report["y"].inputs'
-    operands = ", ".join(operand.label for operand in y.inputs)
-    anomaly, fault = "set_detect_anomaly(True)", str(explained.nonfinite)
+    operands, fault = [operand.label for operand in y.inputs], str(explained.nonfinite)
     return Section(
         "What PyTorch must be asked for beforehand",
         "PyTorch keeps the gradients of leaves only: h1.grad is None unless "
@@ -87,7 +86,7 @@ def torch_comparison(explained: Explanation) -> Section:
             (retained, 'report["h1"].gradient', h1.gradient.item()),
             ("y.grad_fn.next_functions", inputs, operands),
             ("not available", 'report["h1"].source.text', h1.source.text),
-            (anomaly, "report.nonfinite", fault),
+            ("set_detect_anomaly(True)", "report.nonfinite", fault),
         ],
     )
 

@@ -146,17 +146,15 @@ def still_shared() -> dict[str, bool]:
 def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
     """Write into a NumPy array immediately after the call that copies it."""
 
-    def late(wait: bool) -> int:
-        count = 0
-        for _ in range(tries):
-            source = np.ones(size, np.float32)
-            copy = jnp.array(source)
-            if wait:
-                copy.block_until_ready()
-            source[-1] = 7
-            count += int(copy[-1].item() == 7)
-        return count
+    def late(wait: bool) -> bool:
+        source = np.ones(size, np.float32)
+        copy = jnp.array(source)
+        if wait:
+            copy.block_until_ready()
+        source[-1] = 7
+        return copy[-1].item() == 7
 
+    counts = [sum(late(wait) for _ in range(tries)) for wait in (False, True)]
     waiting = "b = jnp.array(a).block_until_ready(); a[-1] = 7"
     return Section(
         "A copy may still be running",
@@ -165,8 +163,8 @@ def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
         "jnp.array(a) has returned. A buffer that is filled repeatedly, such as a data "
         f"loader's, needs block_until_ready. Arrays of {size} numbers:",
         [
-            ("b = jnp.array(a); a[-1] = 7", tries, late(wait=False)),
-            (waiting, tries, late(wait=True)),
+            ("b = jnp.array(a); a[-1] = 7", tries, counts[0]),
+            (waiting, tries, counts[1]),
         ],
         header=("JAX", "copies", "with the later number"),
     )
@@ -176,7 +174,6 @@ def story() -> Section:
     """Notebook 003's a and b: shared, cloned and rebound, line by line."""
     entries = list(_story())
     shared = [state for _, state, _ in entries]
-    rows = ("3.12", "3.13", "3.14", "3.15")
     return Section(
         "a and b, line by line",
         "One memory: NumPy owns it, JAX and the other name share it, and every line "

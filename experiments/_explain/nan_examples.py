@@ -57,14 +57,14 @@ def nan_in_training(key: jax.Array, steps: int = STEPS) -> Section:
     failed = descend(by_definition, separable, steps)
     fixed = descend(of_logits, separable, steps)
     loops = {"by definition, with log(1 - p)": failed, "of the logits": fixed}
-    ending = {True: "no error", False: "NonFiniteError"}
+    entries = []
+    for name, loop in loops.items():
+        ending = "no error" if loop.blame is None else "NonFiniteError"
+        entries.append((name, len(loop.losses), loop.losses[-1], ending))
     return Section(
         "A NaN in a training loop",
         header=("binary cross-entropy", "steps", "last loss", "ended with"),
-        entries=[
-            (name, len(loop.losses), loop.losses[-1], ending[loop.blame is None])
-            for name, loop in loops.items()
-        ],
+        entries=entries,
         note=str(failed.blame),
         data=jaxgrad.explain(by_definition)(failed.last, separable),
     )
