@@ -87,7 +87,11 @@ def descents(paths: dict[str, Descent]) -> Section:
     """The notebook's six descents in float64, and RMSprop in its own float32."""
     in_float32 = notebook_path(rmsprop(1.0))
     points = {name: list(path.points[CHECKPOINTS - 1]) for name, path in paths.items()}
-    heights, defaults = notebook_heights(), inspect.signature(sgd).parameters
+    # x^2 + y^2 on a grid of 50 x 50 points, none of which is the minimum.
+    with jax.enable_x64(True):
+        grid = np.meshgrid(np.linspace(-10, 10), np.linspace(-10, 10))
+        heights = np.asarray(SPHERE.function(jnp.stack(grid, -1)))
+    defaults = inspect.signature(sgd).parameters
     options = ("momentum", "dampening", "weight_decay", "nesterov")
     rmsprop_ends = {"float64": points["RMSprop"], "float32_end": in_float32.points[-1]}
     return Section(
@@ -112,13 +116,6 @@ def descents(paths: dict[str, Descent]) -> Section:
         "\nand y become exactly 0 before that.",
         data=paths,
     )
-
-
-def notebook_heights() -> np.ndarray:
-    """x^2 + y^2 on a grid of 50 x 50 points, none of which is the minimum."""
-    x, y = np.meshgrid(np.linspace(-10, 10), np.linspace(-10, 10))
-    with jax.enable_x64(True):
-        return np.asarray(SPHERE.function(jnp.stack([x, y], -1)))
 
 
 def with_l2_term(point: Float[Array, "2"]) -> Float[Array, ""]:

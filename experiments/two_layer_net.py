@@ -86,14 +86,10 @@ def start(key: jax.Array) -> tuple[Weights, Data]:
     return Weights(w1, w2), Data(x, y)
 
 
-def predict(weights: Weights, x: jax.Array) -> jax.Array:
-    """`x.mm(w1).clamp(min=0).mm(w2)`."""
-    return relu(x @ weights.w1) @ weights.w2
-
-
 def loss(weights: Weights, data: Data) -> jax.Array:
-    """The sum of squares, a scalar of shape (), as PyTorch's `.sum()` is."""
-    return jnp.sum((predict(weights, data.x) - data.y) ** 2)
+    """The sum of squares of `x.mm(w1).clamp(min=0).mm(w2) - y`, a scalar of shape ()."""
+    prediction = relu(data.x @ weights.w1) @ weights.w2
+    return jnp.sum((prediction - data.y) ** 2)
 
 
 loss_and_gradient: LossAndGradient = jax.value_and_grad(loss)
@@ -222,16 +218,6 @@ def spreads(losses: np.ndarray) -> Section:
     )
 
 
-def gradient_difference(weights: Weights, data: Data) -> float:
-    """Of the gradient by hand from jax.grad, relative to a weight's largest entry."""
-    _, by_jax = jax.jit(loss_and_gradient)(weights, data)
-    _, by_hand = jax.jit(loss_and_gradient_by_hand)(weights, data)
-    return max(
-        (jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a))).item()
-        for a, b in zip(by_jax, by_hand, strict=True)
-    )
-
-
 def one_run_in_four_ways(weights: Weights, data: Data, learning_rate: float) -> Section:
     """The losses from one start in three equivalent ways, and in float64."""
     by_hand = partial(train, gradient=loss_and_gradient_by_hand)
@@ -245,7 +231,12 @@ def one_run_in_four_ways(weights: Weights, data: Data, learning_rate: float) -> 
         "optax.sgd": np.asarray(jax.jit(by_optax)(weights, data)[1]),
         "jax.grad, float64": in_float64,
     }
-    difference = gradient_difference(weights, data)
+    slopes = jax.jit(loss_and_gradient)(weights, data)[1]
+    slopes_by_hand = jax.jit(loss_and_gradient_by_hand)(weights, data)[1]
+    difference = max(
+        (jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a))).item()
+        for a, b in zip(slopes, slopes_by_hand, strict=True)
+    )
     return Section(
         "The median start in four ways",
         header=("gradient or update by", *(f"t = {t}" for t in TIMES)),

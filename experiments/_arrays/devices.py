@@ -2,6 +2,7 @@
 
 import timeit
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import jax
@@ -59,10 +60,8 @@ def all_devices() -> list[Device]:
     """Every device of every platform that this installation of JAX can use."""
     found = []
     for platform in PLATFORMS:
-        try:
+        with suppress(RuntimeError):  # there is none
             found += jax.devices(platform)
-        except RuntimeError:  # there is none
-            continue
     return found
 
 
@@ -115,6 +114,8 @@ def gpu(device: Device) -> Section:
     """The questions to torch.cuda, put to JAX."""
     found, count = jax.default_backend() == "gpu", jax.device_count()
     kind, platform = device.device_kind, nvidia_platform()
+    gpus = [device_name(d) for d in all_devices() if d.platform == "gpu"]
+    first = gpus[0] if gpus else error_of(lambda: jax.devices("gpu"))
     return Section(
         "Asking for a GPU",
         "torch calls the platform cuda (the notebook once writes b.to('gpu'), which is "
@@ -125,18 +126,11 @@ def gpu(device: Device) -> Section:
             ("torch.cuda.device_count()", "jax.device_count()", count),
             ("torch.cuda.current_device()", "device.id", device.id),
             ("torch.cuda.get_device_name(0)", "device.device_kind", kind),
-            ('torch.device("cuda:0")', 'jax.devices("gpu")[0]', _first_gpu()),
+            ('torch.device("cuda:0")', 'jax.devices("gpu")[0]', first),
             also("the platform of an NVIDIA program", platform),
         ],
         {"3.18": {"count": count, "index": device.id}, "3.C6": platform},
     )
-
-
-def _first_gpu() -> str:
-    try:
-        return device_name(jax.devices("gpu")[0])
-    except RuntimeError:
-        return error_of(lambda: jax.devices("gpu"))
 
 
 def nvidia_platform() -> str:
@@ -153,10 +147,8 @@ def nvidia_platform() -> str:
 
 def placement(device: Device) -> Section:
     """Creating arrays on a device, and moving arrays and parameters."""
-    params = {
-        "hidden": {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)},
-        "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)},
-    }
+    hidden = {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)}
+    params = {"hidden": hidden, "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)}}
     cpu = find_device("cpu")
     x, here = jnp.ones((2, 3), device=cpu), jnp.ones((2, 3), device=device)
     moved, fetched = jax.device_put(x, device), jax.device_put(here, cpu)

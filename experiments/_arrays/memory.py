@@ -182,9 +182,12 @@ def story() -> Section:
         "name. The table shows (a, b). A write in place is seen by all who share; "
         "binding a name to another array ends the sharing, in every library.",
         entries,
-        dict(
-            zip(rows, (shared[:2], shared[2:4], shared[4:7], shared[7:]), strict=True)
-        ),
+        {
+            "3.12": shared[:2],
+            "3.13": shared[2:4],
+            "3.14": shared[4:7],
+            "3.15": shared[7:],
+        },
         ("PyTorch", "one memory", "JAX alone"),
     )
 

@@ -143,12 +143,8 @@ def _step(
     by_hand = step_by_hand(start, gradient, lr)
     by_optimizer = step_by_optimizer(start, gradient, lr)
     gap = largest_gap(by_hand, by_optimizer)
-    layers = {
-        "start": start,
-        "gradient": gradient,
-        "by hand": by_hand,
-        "by optimizer": by_optimizer,
-    }
+    names = ("start", "gradient", "by hand", "by optimizer")
+    layers = (start, gradient, by_hand, by_optimizer)
     weights = [f"w[{i},{j}]" for i in range(2) for j in range(3)]
     text = "".join(f"{name} loss {value:.7g}; " for name, value in losses.items())
     return Section(
@@ -156,7 +152,7 @@ def _step(
         header=("", *weights, "b[0]", "b[1]"),
         entries=[
             (name, *(float(number) for leaf in layer for number in np.ravel(leaf)))
-            for name, layer in layers.items()
+            for name, layer in zip(names, layers, strict=True)
         ],
         note=f"{text}difference by hand from by optimizer: {gap}",
         data=(by_hand, by_optimizer, gap),
