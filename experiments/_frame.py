@@ -29,7 +29,7 @@ Sections: TypeAlias = dict[str, Section]  # in the order in which they are print
 class Options:
     """The options that every experiment has."""
 
-    output_dir: Path
+    output_dir: Path = Path("results")
     """Folder for the pictures."""
 
     @property
@@ -79,9 +79,11 @@ def reproduced(result: Sections) -> dict[str, Any]:
 def at_least(config: Any, **least: int) -> None:
     """Raise ValueError if an option is below its smallest allowed value."""
     for name, smallest in least.items():
-        value = getattr(config, name)
-        if value < smallest:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(
-                f"{option}: expected at least {smallest}, got {value} instead."
-            )
+        value, option = getattr(config, name), "--" + name.replace("_", "-")
+        require(value >= smallest, option, f"at least {smallest}", value)
+
+
+def require(holds: bool, option: str, expected: str, got: Any) -> None:
+    """Raise ValueError unless the condition on an option holds."""
+    if not holds:
+        raise ValueError(f"{option}: expected {expected}, got {got} instead.")

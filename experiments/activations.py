@@ -11,7 +11,6 @@ each kink: PyTorch's value as a dot, that of jax.nn as a ring.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -62,8 +61,6 @@ ROWS = (
 class Config(Options):
     """Every activation with its derivatives, and the values chosen at its kinks."""
 
-    output_dir: Path = Path("results/activations")
-    """Folder for the pictures."""
     svg: bool = False
     """Save each picture as SVG too."""
 
@@ -132,7 +129,7 @@ def _numbers(curve: Curve) -> list[float]:
 
 
 def summed_curve(
-    function: Callable[[jax.Array], jax.Array], first: float, last: float
+    f: Callable[[jax.Array], jax.Array], first: float, last: float
 ) -> Curve:
     """1000 points, and the gradient of their *sum*, as from `y.sum().backward()`.
 
@@ -140,8 +137,8 @@ def summed_curve(
     sum of a softmin is always 1, and its gradient is 0.
     """
     x = jnp.linspace(first, last, 1000, dtype=jnp.float64)
-    gradient = jax.grad(lambda x: jnp.sum(function(x)))(x)
-    return Curve(np.asarray(x), np.asarray(function(x)), np.asarray(gradient))
+    gradient = jax.grad(lambda x: jnp.sum(f(x)))(x)
+    return Curve(np.asarray(x), np.asarray(f(x)), np.asarray(gradient))
 
 
 def glu_of_two_halves() -> Curve:

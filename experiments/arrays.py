@@ -10,7 +10,6 @@ and shows, measured in this run, what JAX does.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -34,8 +33,6 @@ class Config(Options):
     """Seed of the random arrays."""
     repeats: int = 5
     """Runs of each timed conversion; the fastest counts."""
-    output_dir: Path = Path("results/arrays")
-    """Folder for the picture."""
 
 
 def run(config: Config) -> Sections:

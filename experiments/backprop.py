@@ -14,7 +14,6 @@ and returns.
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +25,7 @@ from matplotlib.figure import Figure
 from experiments._backprop.layers import largest_gap, networks
 from experiments._backprop.linear_layer import many_starts, steps
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._frame import Options, Sections, at_least, experiment, report, require
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
 from jaxgrad import plots
@@ -47,15 +46,12 @@ class Config(Options):
     """Random starts of the linear layer, for the distribution of its loss."""
     seed: int = 0
     """Seed of everything random."""
-    output_dir: Path = Path("results/backprop")
-    """Folder for the pictures."""
 
 
 def run(config: Config) -> Sections:
     """Compute everything, in float64 where rounding would hide a difference."""
     at_least(config, epochs=2, starts=1)
-    if not math.isfinite(config.lr):
-        raise ValueError(f"--lr: expected a finite number, got {config.lr} instead.")
+    require(math.isfinite(config.lr), "--lr", "a finite number", config.lr)
     start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
     random_step, printed_step = steps(key, config.lr)
     return {

@@ -13,7 +13,6 @@ pixels.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from jax.scipy.special import xlogy
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, experiment, report
+from experiments._frame import Options, Sections, experiment, report, require
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
 from jaxgrad.activations import log_softmax, softmax
@@ -49,22 +48,18 @@ class Config(Options):
 
     largest: float = 150.0
     """Largest logit of the picture; exp overflows in float32 at 88.7."""
-    output_dir: Path = Path("results/cross_entropy")
-    """Folder for the picture."""
 
 
 def run(config: Config) -> Sections:
     """Compute everything, under x64: each dtype is named where it is used."""
-    if not 1 < config.largest <= 1e6:
-        raise ValueError(
-            f"--largest: expected a number in (1, 1e6], got {config.largest} instead."
-        )
+    largest = config.largest
+    require(1 < largest <= 1e6, "--largest", "a number in (1, 1e6]", largest)
     with jax.enable_x64(True):
         return {
             "definition": definition(),
             "ways": ways(),
             "shifts": shifts(),
-            "growing": growing(config.largest),
+            "growing": growing(largest),
             "log_sum_exps": log_sum_exps(),
             "limits": limits(),
             "gradients": gradients(),

@@ -12,7 +12,6 @@ and `detach` become when a derivative is a function.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,7 +28,7 @@ from experiments._derivatives.calculus import (
     calc_gradient,
 )
 from experiments._derivatives.torch_switches import mean_chain, switches
-from experiments._frame import Options, Sections, experiment, report
+from experiments._frame import Options, Sections, experiment, report, require
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
 from jaxgrad import derivatives, plots
@@ -46,22 +45,18 @@ class Config(Options):
     """Step of the differences; the notebook's is 0.001."""
     seed: int = 0
     """Seed of the one random matrix."""
-    output_dir: Path = Path("results/derivatives")
-    """Folder for the picture."""
 
 
 def run(config: Config) -> Sections:
     """Compute everything, under x64: each dtype is named where it is used."""
-    if not 0 < config.delta < math.inf:
-        raise ValueError(
-            f"--delta: expected a positive number, got {config.delta} instead."
-        )
+    delta = config.delta
+    require(0 < delta < math.inf, "--delta", "a positive number", delta)
     with jax.enable_x64(True):
         return {
             "orders": orders(),
-            "differences": differences(config.delta),
+            "differences": differences(delta),
             "partials": partials(config.seed),
-            "calc": calc_section(config.delta),
+            "calc": calc_section(delta),
             "chain": mean_chain(),
             "switches": switches(),
         }
@@ -134,7 +129,7 @@ LABELLED = {
 
 
 def differences(delta: float) -> Section:
-    """F' from two values of f; as data the relative errors by step."""
+    """The first derivative from two values; as data the relative errors by step."""
     entries = [
         (
             formula,

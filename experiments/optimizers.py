@@ -11,7 +11,6 @@ from many starts, with many learning rates, over surfaces of other shapes.
 
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -58,8 +57,6 @@ class Config(Options):
     """Steps of each descent in the race."""
     seed: int = 0
     """Seed of the starts."""
-    output_dir: Path = Path("results/optimizers")
-    """Folder for the pictures."""
 
 
 def run(config: Config) -> Sections:

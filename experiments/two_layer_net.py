@@ -11,7 +11,6 @@ hand beside `optax.sgd`, and float32 beside float64, in which the last losses ar
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +21,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._frame import Options, Sections, at_least, experiment, report, require
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
 from jaxgrad.activations import relu
@@ -57,8 +56,6 @@ class Config(Options):
     """Learning rate; the notebook's is 1e-6."""
     seed: int = 0
     """Seed of all starts."""
-    output_dir: Path = Path("results/two_layer_net")
-    """Folder for the picture."""
 
 
 class Weights(NamedTuple):
@@ -87,7 +84,7 @@ def start(key: jax.Array) -> tuple[Weights, Data]:
 
 
 def loss(weights: Weights, data: Data) -> jax.Array:
-    """The sum of squares of `x.mm(w1).clamp(min=0).mm(w2) - y`, a scalar of shape ()."""
+    """The sum of squares of `x.mm(w1).clamp(min=0).mm(w2) - y`, of shape ()."""
     prediction = relu(data.x @ weights.w1) @ weights.w2
     return jnp.sum((prediction - data.y) ** 2)
 
@@ -164,26 +161,19 @@ def losses_of_starts(
 def run(config: Config) -> Sections:
     """Train from every start, then the start with the median last loss in four ways."""
     at_least(config, starts=2, side_by_side=1)
-    if not config.learning_rate > 0:
-        raise ValueError(
-            "--learning-rate: expected a positive number, "
-            f"got {config.learning_rate} instead."
-        )
+    rate, option = config.learning_rate, "--learning-rate"
+    require(rate > 0, option, "a positive number", rate)
     keys = jax.random.split(jax.random.key(config.seed), config.starts)
     # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only if told to.
     with jax.default_matmul_precision("highest"):
-        starts = losses_of_starts(keys, config.learning_rate, config.side_by_side)
-        losses = np.asarray(starts)
-        if not np.isfinite(losses).all():
-            raise ValueError(
-                "--learning-rate: expected a rate at which the loss stays finite, "
-                f"got {config.learning_rate} instead."
-            )
+        losses = np.asarray(losses_of_starts(keys, rate, config.side_by_side))
+        finite = bool(np.isfinite(losses).all())
+        require(finite, option, "a rate at which the loss stays finite", rate)
         middle = np.argsort(losses[:, -1])[config.starts // 2]
         weights, data = jax.jit(start)(keys[middle])
         return {
             "spreads": spreads(losses),
-            "one_run": one_run_in_four_ways(weights, data, config.learning_rate),
+            "one_run": one_run_in_four_ways(weights, data, rate),
             "loss_shape": loss_shape(weights, data),
             "at_zero": derivatives_at_zero(weights, data),
         }
