@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from experiments._command import parse, run_as_script, section, table
 from experiments._frame import Options, at_least
@@ -46,25 +46,20 @@ class Config(Options):
     """Folder for the pictures and reproduction.json."""
 
 
-class Result(NamedTuple):
-    """What `python -m experiments` found."""
-
-    rows: list[Row]
-    seconds: dict[str, float]
-    """Wall-clock seconds of each experiment."""
-
-
-def run(config: Config) -> Result:
-    """Run every experiment, which prints as it runs, and compare its numbers."""
+def run(config: Config) -> list[Row]:
+    """Run every experiment, compare its numbers, and report rows, counts and times."""
     computed: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
+    seconds: list[tuple[str, float]] = []
     for name in EXPERIMENTS:
         print(f"\n\n######## {name}", flush=True)
         experiment = importlib.import_module(f"experiments.{name}")
         start = time.perf_counter()
         computed |= experiment.reproduced(experiment.main(_options(name, config)))
-        seconds[name] = time.perf_counter() - start
-    return Result(compare(computed), seconds)
+        seconds.append((name, time.perf_counter() - start))
+    rows = compare(computed)
+    _report(rows)
+    print(f"\n{table(('experiment', 'seconds'), seconds)}")
+    return rows
 
 
 def _options(name: str, config: Config) -> list[str]:
@@ -78,28 +73,22 @@ def _options(name: str, config: Config) -> list[str]:
     return options
 
 
-def report(result: Result) -> None:
-    """Print all numbers, the wrong statements, the counts and the times."""
-    section(
-        "Every number of the notebooks",
-        table(
-            ("row", "quantity", "kind", "notebook", "computed", "agrees"),
-            [_cells(row) for row in result.rows if row.kind != "corrected"],
-        ),
-    )
+def _report(rows: list[Row]) -> None:
+    """Print all numbers, the wrong statements, and the counts."""
+    stated = [_cells(row) for row in rows if row.kind != "corrected"]
+    header = ("row", "quantity", "kind", "notebook", "computed", "agrees")
+    section("Every number of the notebooks", table(header, stated))
     wrong = [
         (row.row, _short(row.quantity, 80), _short(row.printed), _short(row.computed))
-        for row in result.rows
+        for row in rows
         if row.kind == "corrected" and row.agrees is not None
     ]
-    section(
-        "Wrong statements of the notebooks (not counted)",
-        table(("row", "quantity", "notebook", "measured"), wrong),
-    )
-    counts = [_count(kind, result.rows) for kind in KINDS]
-    seconds = table(("experiment", "seconds"), list(result.seconds.items()))
+    header = ("row", "quantity", "notebook", "measured")
+    title = "Wrong statements of the notebooks (not counted)"
+    section(title, table(header, wrong))
     header = ("kind", "agree", "run", "rows")
-    section("Counts and times", f"{table(header, counts)}\n\n{seconds}")
+    counts = table(header, [_count(kind, rows) for kind in KINDS])
+    section("Counts and times", counts)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -130,21 +119,19 @@ def _digits(value: Any) -> str:
     return str(value)
 
 
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Parse the options, run all experiments, report, and write the rows."""
+def main(argv: Sequence[str] | None = None) -> list[Row]:
+    """Parse the options, run all experiments, and write the rows."""
     config = parse(Config, argv, "")
     at_least(config, epochs=1)
     print(load(config.dataset, config.data_dir))  # fails now if the data are missing
-    result = run(config)
-    report(result)
-    path = config.output_dir / "reproduction.json"
-    write_rows(result.rows, path)
-    print(f"\nwritten: {path}\n{closing_line(result.rows)}")
-    return result
+    rows, path = run(config), config.output_dir / "reproduction.json"
+    write_rows(rows, path)
+    print(f"\nwritten: {path}\n{closing_line(rows)}")
+    return rows
 
 
 def _script() -> None:
-    if not all(map(agreed, main().rows)):
+    if not all(map(agreed, main())):
         sys.exit(1)
 
 

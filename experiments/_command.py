@@ -23,7 +23,9 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
         OSError: If `output_dir` cannot be written in. Known now, not after the work.
     """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
-    options: Any = tyro.cli(config, args=argv, prog=prog)
+    make: Any = config
+    default = make(output_dir=Path("results") / name)
+    options: Any = tyro.cli(config, args=argv, prog=prog, default=default)
     _check_writable(options.output_dir)
     return options
 

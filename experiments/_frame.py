@@ -7,33 +7,29 @@ An experiment is one module. It defines
     report(result)      prints the tables
     figures(result)     draws the pictures, by file name
     reproduced(result)  returns the computed value of its rows of seed_results.toml
+    main                what `experiment` returns; `python -m experiments.name` runs it
 
-and ends with
-
-    main = experiment("name", Config, run, report, figures)
-
-    if __name__ == "__main__":
-        run_as_script(main)
-
-so that `python -m experiments.name` runs it. Its parts, if it has any, are in the
-private package `experiments/_name`.
+Where the result is a dictionary of sections, `report` and `reproduced` are those of
+this file. Other parts of an experiment are in the private package `experiments/_name`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from experiments._command import Picture, parse, save_figures
+from experiments._command import Picture, parse, save_figures, section
+from experiments._section import Section
 
 Result = TypeVar("Result")
+Sections: TypeAlias = dict[str, Section]  # in the order in which they are printed
 
 
 @dataclass(frozen=True)
 class Options:
     """The options that every experiment has."""
 
-    output_dir: Path
+    output_dir: Path = Path("results")
     """Folder for the pictures."""
 
     @property
@@ -65,20 +61,29 @@ def experiment(
     return main
 
 
+def report(result: Sections) -> None:
+    """Print the sections."""
+    for part in result.values():
+        section(part.title, part.text())
+
+
+def reproduced(result: Sections) -> dict[str, Any]:
+    """The computed value of each row; two sections may share one."""
+    rows: dict[str, Any] = {}
+    for part in result.values():
+        for row, value in part.rows.items():
+            rows[row] = rows[row] | value if row in rows else value
+    return rows
+
+
 def at_least(config: Any, **least: int) -> None:
-    """Check options against their smallest allowed values.
-
-    Raises:
-        ValueError: If an option is smaller.
-
-    Examples:
-        >>> at_least(config, epochs=1)  # doctest: +SKIP
-        ValueError: --epochs: expected at least 1, got 0 instead.
-    """
+    """Raise ValueError if an option is below its smallest allowed value."""
     for name, smallest in least.items():
-        value = getattr(config, name)
-        if value < smallest:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(
-                f"{option}: expected at least {smallest}, got {value} instead."
-            )
+        value, option = getattr(config, name), "--" + name.replace("_", "-")
+        require(value >= smallest, option, f"at least {smallest}", value)
+
+
+def require(holds: bool, option: str, expected: str, got: Any) -> None:
+    """Raise ValueError unless the condition on an option holds."""
+    if not holds:
+        raise ValueError(f"{option}: expected {expected}, got {got} instead.")

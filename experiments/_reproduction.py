@@ -92,19 +92,14 @@ def agree(computed: Any, expected: Any, rtol: float, atol: float) -> bool:
     if isinstance(expected, Mapping):
         if set(expected) <= {"least", "most"}:
             return _inside(computed, **expected)
-        return (
-            isinstance(computed, Mapping)
-            and set(computed) == set(expected)
-            and all(agree(computed[k], expected[k], rtol, atol) for k in expected)
-        )
+        if not isinstance(computed, Mapping) or set(computed) != set(expected):
+            return False
+        return all(agree(computed[k], expected[k], rtol, atol) for k in expected)
     if isinstance(expected, list):
-        return (
-            isinstance(computed, list)
-            and len(computed) == len(expected)
-            and all(
-                agree(c, e, rtol, atol) for c, e in zip(computed, expected, strict=True)
-            )
-        )
+        if not isinstance(computed, list) or len(computed) != len(expected):
+            return False
+        pairs = zip(computed, expected, strict=True)
+        return all(agree(c, e, rtol, atol) for c, e in pairs)
     if isinstance(expected, bool | str) or isinstance(computed, bool | str | None):
         return type(computed) is type(expected) and computed == expected
     if not isinstance(computed, int | float):

@@ -10,18 +10,15 @@ and shows, measured in this run, what JAX does.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments._arrays import devices, exercises, memory, reading, values
-from experiments._arrays.corrections import corrections
-from experiments._command import run_as_script, section
-from experiments._comparison import Section
-from experiments._frame import Options, at_least, experiment
+from experiments._command import run_as_script
+from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._frame import reproduced as reproduced
 from jaxgrad import plots
 
 
@@ -36,14 +33,9 @@ class Config(Options):
     """Seed of the random arrays."""
     repeats: int = 5
     """Runs of each timed conversion; the fastest counts."""
-    output_dir: Path = Path("results/arrays")
-    """Folder for the picture."""
 
 
-Result = dict[str, Section]  # in the order in which they are printed
-
-
-def run(config: Config) -> Result:
+def run(config: Config) -> Sections:
     """Compute every section. What shares memory with NumPy runs on the CPU."""
     at_least(config, repeats=1)
     device, cpu = devices.find_device(config.device), devices.find_device("cpu")
@@ -76,16 +68,10 @@ def run(config: Config) -> Result:
             "placement": devices.placement(device),
             "exercises": exercises.exercises(),
         }
-    return result | {"corrections": corrections(reproduced(result))}
+    return result | {"corrections": exercises.corrections(reproduced(result))}
 
 
-def report(result: Result) -> None:
-    """Print the sections."""
-    for part in result.values():
-        section(part.title, part.text())
-
-
-def figures(result: Result) -> dict[str, Figure]:
+def figures(result: Sections) -> dict[str, Figure]:
     """The cost of a conversion against the size of the array."""
     labels = (
         "NumPy to JAX, shared: jnp.from_dlpack",
@@ -93,12 +79,9 @@ def figures(result: Result) -> dict[str, Figure]:
         "JAX to NumPy, shared: np.asarray",
         "JAX to NumPy, copied: np.array",
     )
-    timings = result["timings"].entries
+    timings = [np.array(entry[3:]) for entry in result["timings"].entries]
     figure = plots.curves(
-        {
-            label: np.array(timing[3:])
-            for label, timing in zip(labels, timings, strict=True)
-        },
+        dict(zip(labels, timings, strict=True)),
         x=np.array(devices.SIZES),
         xlabel="float32 numbers in the array",
         ylabel="microseconds (fastest run)",
@@ -107,15 +90,6 @@ def figures(result: Result) -> dict[str, Figure]:
     )
     figure.axes[0].set_xscale("log")
     return {"conversions": figure}
-
-
-def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of each row; two sections may share one."""
-    rows: dict[str, Any] = {}
-    for part in result.values():
-        for row, value in part.rows.items():
-            rows[row] = rows[row] | value if row in rows else value
-    return rows
 
 
 main = experiment("arrays", Config, run, report, figures)

@@ -14,7 +14,6 @@ and returns.
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -23,31 +22,16 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from experiments._backprop.layers import (
-    Network,
-    figure_network,
-    largest_gap,
-    layer_gap,
-    network_text,
-)
-from experiments._backprop.linear_layer import (
-    PRINTED_LOSS,
-    Starts,
-    Step,
-    many_starts,
-    printed_step,
-    quantiles_of_printed,
-    random_step,
-    starts_text,
-    step_text,
-)
-from experiments._command import run_as_script, section, table
-from experiments._frame import Options, at_least, experiment
+from experiments._backprop.layers import largest_gap, networks
+from experiments._backprop.linear_layer import many_starts, steps
+from experiments._command import run_as_script
+from experiments._frame import Options, Sections, at_least, experiment, report, require
+from experiments._frame import reproduced as reproduced
+from experiments._section import Section
 from jaxgrad import plots
 
 X, TRUE = 3.0, 10.0
 RATES = (0.01, 0.05, 0.095, 0.1, 0.105, 0.11)
-SIZES = (8, 16, 16, 3)
 
 
 @dataclass(frozen=True)
@@ -62,8 +46,23 @@ class Config(Options):
     """Random starts of the linear layer, for the distribution of its loss."""
     seed: int = 0
     """Seed of everything random."""
-    output_dir: Path = Path("results/backprop")
-    """Folder for the pictures."""
+
+
+def run(config: Config) -> Sections:
+    """Compute everything, in float64 where rounding would hide a difference."""
+    at_least(config, epochs=2, starts=1)
+    require(math.isfinite(config.lr), "--lr", "a finite number", config.lr)
+    start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
+    random_step, printed_step = steps(key, config.lr)
+    return {
+        "chain": chain_twice(),
+        "descent": descent(start, config.lr, config.epochs),
+        "rates": rates(start, config.epochs),
+        "random_step": random_step,
+        "starts": many_starts(key, config.starts),
+        "printed_step": printed_step,
+        **networks(key),
+    }
 
 
 class Chain(NamedTuple):
@@ -85,6 +84,26 @@ def chain(params: Chain, x: Any) -> tuple[Any, Any]:
 def chain_backward(params: Chain, x: Any, h1: Any) -> Chain:
     """The chain rule by hand: dy/dw1 = dy/dh1 x, with dy/dh1 = w2."""
     return Chain(w1=params.w2 * x, b1=params.w2, w2=h1, b2=1.0)
+
+
+def chain_twice() -> Section:
+    """Both values and all four gradients from one call, then from a second one."""
+    params, x = Chain(w1=2.0, b1=-10.0, w2=4.0, b2=7.0), 3.0
+    backward = jax.value_and_grad(chain, has_aux=True)
+    (y, h1), found = backward(params, x)
+    gradients = {
+        "jax.grad": found,
+        "chain rule by hand": chain_backward(params, x, float(h1)),
+        # What PyTorch's .grad holds after a second backward.
+        "sum of two calls": jax.tree.map(jnp.add, found, backward(params, x)[1]),
+    }
+    return Section(
+        "h1 = w1 x + b1, y = w2 h1 + b2",
+        f"h1 = {h1:.7g}, y = {y:.7g}",
+        [(name, *map(float, gradient)) for name, gradient in gradients.items()],
+        {"1.7": [h1, y], "1.8": found, "1.9": [found, gradients["sum of two calls"]]},
+        ("", *(f"dy/d{name}" for name in Chain._fields)),
+    )
 
 
 class Params(NamedTuple):
@@ -111,21 +130,25 @@ class History(NamedTuple):
     loss: jax.Array
     last: Params
 
-
-def train_step(params: Params, lr: Any) -> tuple[Params, tuple[Params, Any, Any]]:
-    """The notebook's `train` as a pure function of the parameters."""
-    (loss, pred), slopes = gradient(params, X, TRUE)
-    updated = jax.tree.map(lambda p, g: p - lr * g, params, slopes)
-    return updated, (params, pred, loss)
+    def rows(self) -> list[tuple[float, ...]]:
+        """w, b, prediction and loss before each step."""
+        columns = (*self.params, self.pred, self.loss)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def train(params: Params, lr: Any, epochs: int) -> History:
-    """All epochs in one `lax.scan`, which is compiled once.
+    """The notebook's `train` as a pure function: one `lax.scan`, compiled once.
 
     When compiled, p - lr * g may be rounded only once. Inside `jax.disable_jit()` every
     operation is rounded, as in PyTorch, and the numbers are PyTorch's.
     """
-    last, record = jax.lax.scan(lambda p, _: train_step(p, lr), params, length=epochs)
+
+    def step(params, _):
+        (loss, pred), slopes = gradient(params, X, TRUE)
+        updated = jax.tree.map(lambda p, g: p - lr * g, params, slopes)
+        return updated, (params, pred, loss)
+
+    last, record = jax.lax.scan(step, params, length=epochs)
     return History(*record, last)
 
 
@@ -146,217 +169,76 @@ def train_with(
     return History(*record, last)
 
 
-class ChainRun(NamedTuple):
-    """The chain at x = 3, w1 = 2, b1 = -10, w2 = 4, b2 = 7."""
-
-    h1: float
-    y: float
-    gradient: Chain
-    by_hand: Chain
-    accumulated: Chain
-    """PyTorch's `.grad` after a second backward: the sum of both."""
-
-
-class Result(NamedTuple):
-    """Everything the experiment computes."""
-
-    chain: ChainRun
-    first_gradient: Params
-    op_by_op: History
-    compiled: History
-    with_optax: History
-    rates: dict[float, np.ndarray]
-    """The losses of each descent, by learning rate."""
-    starts: Starts
-    random_step: Step
-    printed_step: Step
-    network: Network
-    deep_gap: float
-    """Gap between the backward pass by hand and `jax.grad`, for layers of `SIZES`."""
-
-
-def run(config: Config) -> Result:
-    """Compute everything, in float64 where rounding would hide a difference."""
-    at_least(config, epochs=2, starts=1)
-    if not math.isfinite(config.lr):
-        raise ValueError(f"--lr: expected a finite number, got {config.lr} instead.")
-    start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
-    rates = jnp.array(RATES, jnp.float32)
-    losses = jax.vmap(lambda lr: train(start, lr, config.epochs).loss)(rates)
+def descent(start: Params, lr: float, epochs: int) -> Section:
+    """Op by op, compiled, and with Optax; the three histories are the data."""
     with jax.disable_jit():
-        op_by_op = train(start, config.lr, config.epochs)
-        with_optax = train_with(optax.sgd(config.lr), start, config.epochs)
-    with jax.enable_x64(True):
-        network = jax.tree.map(lambda number: number.item(), figure_network(key))
-        deep_gap = layer_gap(key, SIZES).item()
-    return Result(
-        chain=run_chain(),
-        first_gradient=gradient(start, X, TRUE)[1],
-        op_by_op=op_by_op,
-        compiled=train(start, config.lr, config.epochs),
-        with_optax=with_optax,
-        rates=dict(zip(RATES, np.asarray(losses), strict=True)),
-        starts=many_starts(key, config.starts),
-        random_step=random_step(key, config.lr),
-        printed_step=printed_step(),
-        network=network,
-        deep_gap=deep_gap,
-    )
-
-
-def run_chain() -> ChainRun:
-    """Both values and all four gradients from one call, then from a second one."""
-    params, x = Chain(w1=2.0, b1=-10.0, w2=4.0, b2=7.0), 3.0
-    backward = jax.value_and_grad(chain, has_aux=True)
-    (y, h1), found = backward(params, x)
-    accumulated = jax.tree.map(jnp.add, found, backward(params, x)[1])
-    by_hand = chain_backward(params, x, float(h1))
-    return ChainRun(float(h1), float(y), found, by_hand, accumulated)
-
-
-def report(result: Result) -> None:
-    """Print the tables."""
-    section("h1 = w1 x + b1, y = w2 h1 + b2", _chain_text(result.chain))
-    section("Gradient descent on w x + b, true value 10 at x = 3", _epochs_text(result))
-    section("Learning rates: each step multiplies the error", _rates_table(result))
-    section("MSELoss of Linear(3, 2) on 5 samples", step_text(result.random_step))
-    section(
-        f"The same from {len(result.starts.losses)} starts", starts_text(result.starts)
-    )
-    section("The step printed in the notebook", step_text(result.printed_step))
-    section("The figure's network, 4-2-1, in float64", network_text(result.network))
-    section(
-        f"A network of {'-'.join(map(str, SIZES))}, 16 samples, in float64",
-        "largest difference of jax.grad from the backward pass by hand: "
-        f"{result.deep_gap:.1e}",
-    )
-
-
-def _chain_text(found: ChainRun) -> str:
-    rows = [
-        ("jax.grad", *map(float, found.gradient)),
-        ("chain rule by hand", *map(float, found.by_hand)),
-        ("sum of two calls", *map(float, found.accumulated)),
-    ]
-    header = ("", *(f"dy/d{name}" for name in Chain._fields))
-    return f"h1 = {found.h1:.7g}, y = {found.y:.7g}\n{table(header, rows)}"
-
-
-def _epochs_text(result: Result) -> str:
-    found = result.op_by_op
-    rows = zip(*_columns(found), result.compiled.loss.tolist(), strict=True)
-    optax_gap = float(largest_gap(found, result.with_optax))
+        found = train(start, lr, epochs)
+        with_optax = train_with(optax.sgd(lr), start, epochs)
+    compiled = train(start, lr, epochs)
+    first = gradient(start, X, TRUE)[1]
     scale = jnp.maximum(found.loss, 1e-6)  # smaller losses are rounding errors
-    compiled_gap = float((abs(result.compiled.loss - found.loss) / scale).max())
-    (dw, db), (w, b) = map(_floats, (result.first_gradient, found.last))
-    header = ("epoch", "w", "b", "pred", "loss", "loss, compiled")
-    return (
-        f"first gradient: dL/dw = {dw:.7g}, dL/db = {db:.7g}\n"
-        + table(header, [(epoch, *row) for epoch, row in enumerate(rows)])
-        + f"\nafter the loop: w = {w:.8g}, b = {b:.8g}\n"
-        f"largest difference of any number from optax.sgd: {optax_gap}\n"
+    compiled_gap = float((abs(compiled.loss - found.loss) / scale).max())
+    closed_form = 36 * 0.64 ** np.arange(epochs)
+    states, losses = found.rows(), np.array(found.loss, np.float64)
+    numbered = enumerate(zip(states, compiled.loss.tolist(), strict=True))
+    return Section(
+        "Gradient descent on w x + b, true value 10 at x = 3",
+        f"first gradient: dL/dw = {first.w:.7g}, dL/db = {first.b:.7g}",
+        [(epoch, *state, loss) for epoch, (state, loss) in numbered],
+        {
+            "1.10": {"w, b, pred, loss": states[0], "true": TRUE, "gradient": first},
+            "1.11": states[1],
+            "1.12": states[2][2:] if epochs > 2 else None,
+            "1.13": with_optax.rows()[:2],
+            "1.14": {
+                "pred": found.pred,
+                "loss": losses,
+                "pred, compiled": compiled.pred,
+                "loss, compiled": compiled.loss,
+                "loss / (36 * 0.64^n) - 1": abs(losses / closed_form - 1),
+                "change of the loss": np.diff(losses),
+            },
+            "1.15": list(found.last),
+        },
+        ("epoch", "w", "b", "pred", "loss", "loss, compiled"),
+        note=f"after the loop: w = {found.last.w:.8g}, b = {found.last.b:.8g}\n"
+        "largest difference of any number from optax.sgd: "
+        f"{float(largest_gap(found, with_optax))}\n"
         "largest difference of the compiled loss, relative to max(loss, 1e-6): "
-        f"{compiled_gap:.1e}"
+        f"{compiled_gap:.1e}",
+        data=(found, compiled, with_optax),
     )
 
 
-def _columns(history: History) -> list[list[float]]:
-    """w, b, prediction and loss before each step."""
-    return [c.tolist() for c in (*history.params, history.pred, history.loss)]
+def rates(start: Params, epochs: int) -> Section:
+    """The descent at every rate; the data are the losses by rate."""
+    lrs = jnp.array(RATES, jnp.float32)
+    losses = np.asarray(jax.vmap(lambda lr: train(start, lr, epochs).loss)(lrs))
+    by_rate = dict(zip(RATES, losses, strict=True))
+    return Section(
+        "Learning rates: each step multiplies the error",
+        header=("lr", "factor 1 - 20 lr", "first loss", "last loss"),
+        entries=[
+            (lr, 1 - 20 * lr, float(of_lr[0]), float(of_lr[-1]))
+            for lr, of_lr in by_rate.items()
+        ],
+        rows={"1.16": {f"{lr:g}": of_lr[-1] for lr, of_lr in by_rate.items()}},
+        data=by_rate,
+    )
 
 
-def _floats(params: Params) -> list[float]:
-    return [float(p) for p in params]
-
-
-def _rates_table(result: Result) -> str:
-    rows = [
-        (lr, 1 - 20 * lr, float(losses[0]), float(losses[-1]))
-        for lr, losses in result.rates.items()
-    ]
-    return table(("lr", "factor 1 - 20 lr", "first loss", "last loss"), rows)
-
-
-def figures(result: Result) -> dict[str, Figure]:
+def figures(result: Sections) -> dict[str, Figure]:
     """The falling loss, and the losses by learning rate."""
-    loss = {"loss": result.op_by_op.loss}
-    rates = {  # a logarithmic axis cannot show a loss of 0
+    op_by_op, *_ = result["descent"].data
+    by_rate = {  # a logarithmic axis cannot show a loss of 0
         f"lr {lr:g}: factor {1 - 20 * lr:.3g}": np.where(losses > 0, losses, np.nan)
-        for lr, losses in result.rates.items()
+        for lr, losses in result["rates"].data.items()
     }
     title = "each step multiplies the error by 1 - 20 lr (lr 0.05: to 0)"
+    loss = {"loss": op_by_op.loss}
     return {
         "loss": plots.curves(loss, title="w x + b, true value 10 at x = 3"),
-        "rates": plots.curves(rates, title=title, log=True),
-    }
-
-
-def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of each row."""
-    found, network = result.chain, result.network
-    return {
-        "0.10": {
-            "units": [4, network.hidden_units, 1],
-            "o1 - (w11 u1 + w21 u2)": abs(network.o1 - network.weighted_sum),
-            "gradient - error x d(output)/dw": network.formula_gap,
-            "gradient - by hand": [network.by_hand_gap, result.deep_gap],
-        },
-        "0.C1": {"inputs": network.inputs_of_u1, "units": network.hidden_units},
-        "0.C2": network.twice - network.once,
-        "1.7": [found.h1, found.y],
-        "1.8": found.gradient,
-        "1.9": [found.gradient, found.accumulated],
-        **_descent_rows(result),
-        **_linear_layer_rows(result),
-    }
-
-
-def _descent_rows(result: Result) -> dict[str, Any]:
-    states = list(zip(*_columns(result.op_by_op), strict=True))
-    *_, preds, losses = map(np.array, _columns(result.op_by_op))
-    closed_form = 36 * 0.64 ** np.arange(len(losses))
-    gradient = result.first_gradient
-    return {
-        "1.10": {"w, b, pred, loss": states[0], "true": TRUE, "gradient": gradient},
-        "1.11": states[1],
-        "1.12": states[2][2:],
-        "1.13": list(zip(*_columns(result.with_optax), strict=True))[:2],
-        "1.14": {
-            "pred": preds,
-            "loss": losses,
-            "pred, compiled": result.compiled.pred,
-            "loss, compiled": result.compiled.loss,
-            "loss / (36 * 0.64^n) - 1": abs(losses / closed_form - 1),
-            "change of the loss": np.diff(losses),
-        },
-        "1.15": _floats(result.op_by_op.last),
-        "1.16": {f"{lr:g}": losses[-1] for lr, losses in result.rates.items()},
-    }
-
-
-def _linear_layer_rows(result: Result) -> dict[str, Any]:
-    starts, printed, random = result.starts, result.printed_step, result.random_step
-    return {
-        "4.3": {
-            "start": random.start,
-            "largest of all starts": starts.largest_parameter,
-        },
-        "4.4": {
-            "5 %": np.quantile(starts.losses, 0.05),
-            "95 %": np.quantile(starts.losses, 0.95),
-            "quantile of the printed loss": (starts.losses < PRINTED_LOSS).mean(),
-        },
-        "4.5": {
-            "jax.grad - formula": starts.gap,
-            "quantiles of the printed gradient": quantiles_of_printed(starts),
-        },
-        "4.6": {"by hand": printed.by_hand, "start": printed.start},
-        "4.7": {
-            "by optimizer": printed.by_optimizer,
-            "by hand - by optimizer": [
-                largest_gap(s.by_hand, s.by_optimizer) for s in (printed, random)
-            ],
-        },
+        "rates": plots.curves(by_rate, title=title, log=True),
     }
 
 

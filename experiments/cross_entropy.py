@@ -4,15 +4,15 @@
 
 Three ways to the same loss, of which only one works for large logits: the naive softmax
 overflows, the logarithm of a softmax underflows, cross-entropy of the logits does
-neither. Then its gradient, which is softmax minus one-hot, and its options, each beside
+neither. Each way fails where its first intermediate number leaves the range of the
+dtype. Then its gradient, which is softmax minus one-hot, and its options, each beside
 the formula: class weights, ignored labels, label smoothing, probabilities as targets,
 pixels.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,17 +20,10 @@ import numpy as np
 from jax.scipy.special import xlogy
 from matplotlib.figure import Figure
 
-from experiments._command import run_as_script, section, table
-from experiments._cross_entropy.overflow import (
-    LOSSES,
-    Growing,
-    Limit,
-    growing,
-    limit,
-    log_sum_exp_both_ways,
-    naive_softmax,
-)
-from experiments._frame import Options, experiment
+from experiments._command import run_as_script
+from experiments._frame import Options, Sections, experiment, report, require
+from experiments._frame import reproduced as reproduced
+from experiments._section import Section
 from jaxgrad.activations import log_softmax, softmax
 from jaxgrad.losses import cross_entropy, nll_loss
 
@@ -41,10 +34,12 @@ OUTPUTS = {
     "output3": [2.0, -13.7, 35.2],
 }
 TARGET = 2
+CLOSED_FORM = math.log(2 + math.e) - 1  # the cross-entropy of the first output
 SHIFTS = (-50.0, -1.0, 0.5, 30.0)
 # x of the logits [0, x]; in float32 something fails at 44, 88 and 89.
 LOGITS = (1.0, 10.0, 43.0, 44.0, 87.0, 88.0, 89.0, 200.0, 1000.0)
 DTYPES = ("float16", "bfloat16", "float32", "float64")
+BISECTIONS = 60
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,24 @@ class Config(Options):
 
     largest: float = 150.0
     """Largest logit of the picture; exp overflows in float32 at 88.7."""
-    output_dir: Path = Path("results/cross_entropy")
-    """Folder for the picture."""
+
+
+def run(config: Config) -> Sections:
+    """Compute everything, under x64: each dtype is named where it is used."""
+    largest = config.largest
+    require(1 < largest <= 1e6, "--largest", "a number in (1, 1e6]", largest)
+    with jax.enable_x64(True):
+        return {
+            "definition": definition(),
+            "ways": ways(),
+            "shifts": shifts(),
+            "growing": growing(largest),
+            "log_sum_exps": log_sum_exps(),
+            "limits": limits(),
+            "gradients": gradients(),
+            "options": options(),
+            "out_of_range": out_of_range(),
+        }
 
 
 def entropy_by_definition(p: jax.Array, q: jax.Array) -> jax.Array:
@@ -62,114 +73,204 @@ def entropy_by_definition(p: jax.Array, q: jax.Array) -> jax.Array:
     return -jnp.sum(xlogy(p, q))
 
 
-class Ways(NamedTuple):
-    """The probabilities of one output, and its loss for class 2 in two ways."""
-
-    probabilities: list[float]
-    two_steps: float
-    at_once: float
-
-
-class OutOfRange(NamedTuple):
-    """What a label out of range does: outside jax.jit, and inside it."""
-
-    error: str
-    loss_under_jit: float
-    gradient_under_jit: list[float]
-
-
-class Result(NamedTuple):
-    """Everything the experiment computes."""
-
-    definition: dict[str, float]
-    ways: dict[tuple[str, str], Ways]
-    """By the name of the output and the dtype."""
-    shifts: dict[str, list[float]]
-    """Largest change of the softmax of `output` by each of SHIFTS, by dtype."""
-    limits: dict[str, Limit]
-    log_sum_exps: list[tuple[float, float, float]]
-    """x, and log(sum(exp([0, x]))) as written and without overflow, in float32."""
-    table: Growing
-    """At LOGITS."""
-    curve: Growing
-    """From 0 to `largest`."""
-    gradients: dict[str, dict[str, list[float]]]
-    options: dict[str, tuple[float, float]]
-    """The loss by the formula, and by `cross_entropy`."""
-    out_of_range: OutOfRange
-
-
-def run(config: Config) -> Result:
-    """Compute everything, under x64: each dtype is named where it is used."""
-    if not 1 < config.largest <= 1e6:
-        raise ValueError(
-            f"--largest: expected a number in (1, 1e6], got {config.largest} instead."
-        )
-    with jax.enable_x64(True):
-        return Result(
-            definition=definition(),
-            ways={
-                (name, dtype): ways(jnp.array(output, dtype))
-                for name, output in OUTPUTS.items()
-                for dtype in ("float32", "float64")
-            },
-            shifts={dtype: shift_errors(dtype) for dtype in ("float32", "float64")},
-            limits={dtype: limit(dtype) for dtype in DTYPES},
-            log_sum_exps=[log_sum_exp_both_ways(x) for x in LOGITS],
-            table=growing(np.array(LOGITS)),
-            curve=growing(np.linspace(0, config.largest, 601)),
-            gradients={
-                name: gradient_both_ways(jnp.array(output, "float64"))
-                for name, output in OUTPUTS.items()
-            },
-            options=options(),
-            out_of_range=out_of_range(),
-        )
-
-
-def definition() -> dict[str, float]:
+def definition() -> Section:
     """Cross-entropy of [0, 0, 1] taken as probabilities, with class 2 as one-hot.
 
     NLL reads only the entry of the target class, so log 0 = -inf elsewhere is harmless.
     """
     q = jnp.array(OUTPUTS["output"], jnp.float32)
     onehot = jax.nn.one_hot(TARGET, 3, dtype=jnp.float32)
-    return {
-        "-sum p log q": entropy_by_definition(onehot, q).item(),
-        "nll_loss(log q, 2)": nll_loss(jnp.log(q), TARGET).item(),
-        "cross_entropy(q, 2)": cross_entropy(q, TARGET).item(),
-        "log(2 + e) - 1": math.log(2 + math.e) - 1,
-    }
-
-
-def ways(output: jax.Array) -> Ways:
-    """The notebook's batch of one: logits of shape (1, 3), target of shape (1,)."""
-    logits, target = output[None], jnp.array([TARGET])
-    probabilities = softmax(logits, axis=1)
-    return Ways(
-        probabilities[0].tolist(),
-        nll_loss(jnp.log(probabilities), target).item(),
-        cross_entropy(logits, target).item(),
+    by_definition = entropy_by_definition(onehot, q).item()
+    nll = nll_loss(jnp.log(q), TARGET).item()
+    return Section(
+        "[0, 0, 1] and class 2",
+        "The definition takes probabilities. cross_entropy, like PyTorch's, takes "
+        "logits and applies the softmax itself.",
+        header=("loss", "value"),
+        entries=[
+            ("-sum p log q", by_definition),
+            ("nll_loss(log q, 2)", nll),
+            ("cross_entropy(q, 2)", cross_entropy(q, TARGET).item()),
+            ("log(2 + e) - 1", CLOSED_FORM),
+        ],
+        rows={"3.35": [by_definition, nll]},
     )
 
 
-def shift_errors(dtype: str) -> list[float]:
+def ways() -> Section:
+    """The probabilities of each output, and its loss for class 2 in two ways.
+
+    As in the notebook: logits of shape (1, 3), target of shape (1,).
+    """
+    target = jnp.array([TARGET])
+    entries, found = [], {}
+    for name, output in OUTPUTS.items():
+        for dtype in ("float32", "float64"):
+            logits = jnp.array([output], dtype)
+            p = softmax(logits, axis=1)
+            two_steps = nll_loss(jnp.log(p), target).item()
+            at_once = cross_entropy(logits, target).item()
+            text = ", ".join(f"{entry:.4g}" for entry in p[0].tolist())
+            entries.append((str(output), dtype, text, two_steps, at_once))
+            found[name, dtype] = p[0].tolist(), two_steps, at_once
+    p, two_steps, at_once = found["output", "float32"]
+    exact_p, _, exact = found["output", "float64"]
+    return Section(
+        "Three outputs, class 2, in two steps or one",
+        header=("logits", "dtype", "softmax", "log, NLL", "cross_entropy"),
+        entries=entries,
+        rows={
+            "3.36": {
+                "float32": at_once,
+                "float64": exact,
+                "log(2 + e) - 1": CLOSED_FORM,
+            },
+            "3.37": {
+                dtype: [found[name, dtype][-1] for name in ("output2", "output3")]
+                for dtype in ("float32", "float64")
+            },
+            "3.38": {
+                "probabilities": p,
+                "float64": exact_p,
+                "loss": two_steps,
+                "difference": abs(two_steps - at_once),
+            },
+        },
+        data=found,
+    )
+
+
+def naive_softmax(x: jax.Array, b: float = 0.0) -> jax.Array:
+    """The formula as written, with `b` subtracted from every exponent."""
+    exponentials = jnp.exp(x - b)
+    return exponentials / jnp.sum(exponentials)
+
+
+# The same loss in three ways. The last is PyTorch's nn.CrossEntropyLoss.
+LOSSES: dict[str, Callable[[jax.Array, int], jax.Array]] = {
+    "naive softmax, log, NLL": lambda x, target: -jnp.log(naive_softmax(x))[target],
+    "softmax, log, NLL": lambda x, target: nll_loss(jnp.log(softmax(x, 0)), target),
+    "cross_entropy": cross_entropy,
+}
+
+
+def shifts() -> Section:
     """The largest change from softmax(x) to softmax(x - b), for each b of SHIFTS."""
-    x = jnp.array(OUTPUTS["output"], dtype)
-    shifted = [naive_softmax(x, b) for b in SHIFTS]
-    return [jnp.max(jnp.abs(s - softmax(x, axis=0))).item() for s in shifted]
+
+    def change(b: float, dtype: str) -> float:
+        x = jnp.array(OUTPUTS["output"], dtype)
+        return jnp.max(jnp.abs(naive_softmax(x, b) - softmax(x, axis=0))).item()
+
+    entries = [(b, change(b, "float32"), change(b, "float64")) for b in SHIFTS]
+    return Section(
+        "softmax(x - b) = softmax(x)",
+        header=("b", "largest change, float32", "largest change, float64"),
+        entries=entries,
+        rows={"3.39": {"largest change by a shift": max(e[1] for e in entries)}},
+    )
 
 
-def gradient_both_ways(output: jax.Array) -> dict[str, list[float]]:
+def growing(largest: float) -> Section:
+    """The three losses at LOGITS; as data, at LOGITS and from 0 to `largest`."""
+    x = np.linspace(0, largest, 601)
+    found, curves = losses_and_slopes(np.array(LOGITS)), losses_and_slopes(x)
+    columns = [
+        [f"{loss:.7g} ({slope:.4g})" for loss, slope in zip(*both, strict=True)]
+        for both in found.values()
+    ]
+    return Section(
+        "Logits [0, x], class 0, float32",
+        "The loss, and in brackets its derivative with respect to x. In the naive way "
+        "the derivative fails first: the derivative of a quotient squares the "
+        "denominator, and e^(2x) overflows in float32 at half the x. The loss still "
+        "looks right there.",
+        header=("x", *LOSSES),
+        entries=list(zip(LOGITS, *columns, strict=True)),
+        data=(found, x, curves),
+    )
+
+
+def losses_and_slopes(x: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Each loss of [0, x] for class 0 and its slope in x, in float32, for all x."""
+
+    def both(loss: Callable[[jax.Array, int], jax.Array]) -> tuple:
+        slope = jax.value_and_grad(lambda x: loss(_pair(x), 0))
+        values = jax.jit(jax.vmap(slope))(jnp.asarray(x, jnp.float32))
+        return tuple(map(np.asarray, values))
+
+    return {name: both(loss) for name, loss in LOSSES.items()}
+
+
+def log_sum_exps() -> Section:
+    """log(sum(exp([0, x]))) as written, and with the largest entry taken out of exp."""
+    entries = []
+    for x in LOGITS:
+        pair = _pair(jnp.float32(x))
+        top = jnp.max(pair)
+        shifted = top + jnp.log(jnp.sum(jnp.exp(pair - top)))
+        entries.append((x, jnp.log(jnp.sum(jnp.exp(pair))).item(), shifted.item()))
+    header = ("x", "log(sum(exp))", "shifted by max")
+    return Section("log-sum-exp of [0, x], float32", header=header, entries=entries)
+
+
+def limits() -> Section:
+    """The largest logit that each way can take, in each dtype."""
+    ways = [naive_softmax, *(lambda x, f=f: f(x, 0) for f in LOSSES.values())]
+    entries = [
+        (
+            dtype,
+            math.log(float(jnp.finfo(dtype).max)),
+            *(largest_finite(way, dtype) for way in ways),
+        )
+        for dtype in DTYPES
+    ]
+    return Section(
+        "Logits [0, x]: the largest x that works",
+        "The naive softmax becomes NaN where exp overflows. A loss of class 0 that "
+        "takes the logarithm of a probability fails where the probability underflows. "
+        "On the CPU, XLA flushes numbers below the smallest normal one to 0; PyTorch "
+        "keeps them, and fails above 103.9.",
+        header=("dtype", "log(largest)", "naive softmax", *LOSSES),
+        entries=entries,
+        rows={"3.39": {"naive softmax ends at": entries[DTYPES.index("float32")][2]}},
+    )
+
+
+def largest_finite(f: Callable[[jax.Array], jax.Array], dtype: str) -> float:
+    """The largest x >= 1 for which f([0, x]) is finite, by bisection of log x."""
+    is_finite = jax.jit(lambda x: jnp.isfinite(f(_pair(x))).all())
+    low, high = 1.0, float(jnp.finfo(dtype).max)
+    if is_finite(jnp.asarray(high, dtype)):
+        return high
+    for _ in range(BISECTIONS):
+        middle = math.sqrt(low) * math.sqrt(high)
+        if is_finite(jnp.asarray(middle, dtype)):
+            low = middle
+        else:
+            high = middle
+    return float(jnp.asarray(low, dtype))
+
+
+def _pair(x: jax.Array) -> jax.Array:
+    return jnp.stack([jnp.zeros_like(x), x])
+
+
+def gradients() -> Section:
     """The gradient by calculus and by jax.grad."""
-    onehot = jax.nn.one_hot(TARGET, 3, dtype=output.dtype)
-    return {
-        "softmax - one-hot": (softmax(output, axis=0) - onehot).tolist(),
-        "jax.grad": jax.grad(cross_entropy)(output, TARGET).tolist(),
-    }
+    entries = []
+    for output in OUTPUTS.values():
+        x = jnp.array(output, jnp.float64)
+        by_hand = softmax(x, axis=0) - jax.nn.one_hot(TARGET, 3, dtype=x.dtype)
+        by_jax = jax.grad(cross_entropy)(x, TARGET)
+        entries += [
+            (str(output), "softmax - one-hot", *by_hand.tolist()),
+            (str(output), "jax.grad", *by_jax.tolist()),
+        ]
+    header = ("logits", "gradient by", "d/dx0", "d/dx1", "d/dx2")
+    return Section("The gradient of cross_entropy", header=header, entries=entries)
 
 
-def options() -> dict[str, tuple[float, float]]:
+def options() -> Section:
     """Every option of cross_entropy beside its formula."""
     x = jnp.array(list(OUTPUTS.values()), jnp.float64)
     labels, ignored = jnp.array([2, 0, 1]), jnp.array([2, 0, -100])
@@ -182,30 +283,26 @@ def options() -> dict[str, tuple[float, float]]:
     shares = jnp.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.2, 0.3, 0.5]])
     by_shares = (shares * each).sum(axis=1).mean()
     pixels = jnp.stack([x, 2 * x], axis=2)  # (batch, classes, pixels): classes first
-    pixel_labels = jnp.stack([labels, labels], axis=1)
+    by_pixels = cross_entropy(pixels, jnp.stack([labels, labels], axis=1))
     pixel_own = jnp.stack([own, -log_softmax(2 * x, axis=1)[jnp.arange(3), labels]])
-    formula_and_function = {
-        "mean over the batch": (own.mean(), cross_entropy(x, labels)),
-        "reduction='sum'": (own.sum(), cross_entropy(x, labels, reduction="sum")),
-        "weight: sum w l / sum w": (weighted, cross_entropy(x, labels, weight)),
-        "ignore_index=-100": (own[:2].mean(), cross_entropy(x, ignored)),
-        "label_smoothing=0.1": (
-            smoothed,
-            cross_entropy(x, labels, label_smoothing=0.1),
-        ),
-        "probabilities as target": (by_shares, cross_entropy(x, shares)),
-        "two pixels per sample": (
-            pixel_own.mean(),
-            cross_entropy(pixels, pixel_labels),
-        ),
-    }
-    return {
-        name: (formula.item(), function.item())
-        for name, (formula, function) in formula_and_function.items()
-    }
+    by_smoothing = cross_entropy(x, labels, label_smoothing=0.1)
+    entries = [
+        ("mean over the batch", own.mean(), cross_entropy(x, labels)),
+        ("reduction='sum'", own.sum(), cross_entropy(x, labels, reduction="sum")),
+        ("weight: sum w l / sum w", weighted, cross_entropy(x, labels, weight)),
+        ("ignore_index=-100", own[:2].mean(), cross_entropy(x, ignored)),
+        ("label_smoothing=0.1", smoothed, by_smoothing),
+        ("probabilities as target", by_shares, cross_entropy(x, shares)),
+        ("two pixels per sample", pixel_own.mean(), by_pixels),
+    ]
+    return Section(
+        "The options by formula and by function (float64)",
+        header=("option", "formula", "cross_entropy"),
+        entries=[(name, one.item(), other.item()) for name, one, other in entries],
+    )
 
 
-def out_of_range() -> OutOfRange:
+def out_of_range() -> Section:
     """Label 3 of three classes. PyTorch raises; a compiled function cannot."""
     logits, label = jnp.array(OUTPUTS["output"]), jnp.array(3)
     try:
@@ -213,118 +310,25 @@ def out_of_range() -> OutOfRange:
     except ValueError as raised:
         error = f"ValueError: {raised}"
     loss, gradient = jax.jit(jax.value_and_grad(cross_entropy))(logits, label)
-    return OutOfRange(error, loss.item(), gradient.tolist())
-
-
-def report(result: Result) -> None:
-    """Print the tables."""
-    section(
-        "[0, 0, 1] and class 2",
-        "The definition takes probabilities. cross_entropy, like PyTorch's, takes\n"
-        "logits and applies the softmax itself.\n\n"
-        + table(("loss", "value"), list(result.definition.items())),
-    )
-    section("Three outputs, class 2, in two steps or one", _ways_table(result))
-    section(
-        "softmax(x - b) = softmax(x)",
-        table(
-            ("b", *(f"largest change, {dtype}" for dtype in result.shifts)),
-            list(zip(SHIFTS, *result.shifts.values(), strict=True)),
-        ),
-    )
-    section("Logits [0, x], class 0, float32", _growing_text(result.table))
-    header = ("x", "log(sum(exp))", "shifted by max")
-    section("log-sum-exp of [0, x], float32", table(header, result.log_sum_exps))
-    section("Logits [0, x]: the largest x that works", _limits_text(result))
-    section("The gradient of cross_entropy", _gradients_table(result))
-    section(
-        "The options by formula and by function (float64)",
-        table(
-            ("option", "formula", "cross_entropy"),
-            [(name, *losses) for name, losses in result.options.items()],
-        ),
-    )
-    section("Label 3 of three classes", _out_of_range_text(result.out_of_range))
-
-
-def _ways_table(result: Result) -> str:
-    rows = [
-        (
-            str(OUTPUTS[name]),
-            dtype,
-            ", ".join(f"{p:.4g}" for p in found.probabilities),
-            found.two_steps,
-            found.at_once,
-        )
-        for (name, dtype), found in result.ways.items()
-    ]
-    return table(("logits", "dtype", "softmax", "log, NLL", "cross_entropy"), rows)
-
-
-def _growing_text(growing: Growing) -> str:
-    columns = [
-        [
-            f"{loss:.7g} ({slope:.4g})"
-            for loss, slope in zip(
-                growing.losses[way], growing.slopes[way], strict=True
-            )
-        ]
-        for way in growing.losses
-    ]
-    return (
-        "The loss, and in brackets its derivative with respect to x. In the naive way\n"
-        "the derivative fails first: the derivative of a quotient squares the\n"
-        "denominator, and e^(2x) overflows in float32 at half the x. The loss still\n"
-        "looks right there.\n\n"
-        + table(
-            ("x", *growing.losses), list(zip(growing.x.tolist(), *columns, strict=True))
-        )
-    )
-
-
-def _limits_text(result: Result) -> str:
-    rows = [
-        (dtype, found.exp_overflows, found.naive_softmax, *found.by_loss.values())
-        for dtype, found in result.limits.items()
-    ]
-    return (
-        "The naive softmax becomes NaN where exp overflows. A loss of class 0 that\n"
-        "takes the logarithm of a probability fails where the probability underflows.\n"
-        "On the CPU, XLA flushes numbers below the smallest normal one to 0; PyTorch\n"
-        "keeps them, and fails above 103.9.\n\n"
-        + table(("dtype", "log(largest)", "naive softmax", *LOSSES), rows)
-    )
-
-
-def _gradients_table(result: Result) -> str:
-    rows = [
-        (str(OUTPUTS[name]), by, *gradient)
-        for name, found in result.gradients.items()
-        for by, gradient in found.items()
-    ]
-    return table(("logits", "gradient by", "d/dx0", "d/dx1", "d/dx2"), rows)
-
-
-def _out_of_range_text(found: OutOfRange) -> str:
-    return (
-        f"outside jit:  {found.error}\n"
+    return Section(
+        "Label 3 of three classes",
+        note=f"outside jit:  {error}\n"
         "inside jit:   values cannot be read, so nothing can be raised; loss "
-        f"{found.loss_under_jit}, gradient {found.gradient_under_jit}\n"
-        "Labels may have any integer dtype: JAX's is int32, PyTorch wants int64."
+        f"{loss.item()}, gradient {gradient.tolist()}\n"
+        "Labels may have any integer dtype: JAX's is int32, PyTorch wants int64.",
+        data=(error, loss.item(), gradient.tolist()),
     )
 
 
-def figures(result: Result) -> dict[str, Figure]:
+def figures(result: Sections) -> dict[str, Figure]:
     """Loss and slope against the logit; a curve ends where it is not finite."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
-    x, losses, slopes = result.curve
-    panels = {"loss of class 0": losses, "d loss / dx = softmax of x": slopes}
-    for axes, (ylabel, series) in zip(
-        figure.subplots(1, 2), panels.items(), strict=True
-    ):
+    _, x, curves = result["growing"].data
+    labels = ("loss of class 0", "d loss / dx = softmax of x")
+    for i, (axes, ylabel) in enumerate(zip(figure.subplots(1, 2), labels, strict=True)):
         # The curves coincide: the one that goes furthest is the widest.
         for width, name in zip((8, 4, 1.5), reversed(LOSSES), strict=True):
-            y = np.where(np.isfinite(series[name]), series[name], np.nan)
+            y = np.where(np.isfinite(curves[name][i]), curves[name][i], np.nan)
             axes.plot(x, y, linewidth=width, label=name)
         axes.set(xlabel="x of the logits [0, x], float32", ylabel=ylabel)
         axes.grid(alpha=0.3)
@@ -333,38 +337,6 @@ def figures(result: Result) -> dict[str, Figure]:
         "Cross-entropy at growing logits: each curve ends at its first NaN or inf"
     )
     return {"growing_logits": figure}
-
-
-def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of each row."""
-    single = {name: result.ways[name, "float32"] for name in OUTPUTS}
-    double = {name: result.ways[name, "float64"] for name in OUTPUTS}
-    output, others = single["output"], ("output2", "output3")
-    return {
-        "3.35": [
-            result.definition["-sum p log q"],
-            result.definition["nll_loss(log q, 2)"],
-        ],
-        "3.36": {
-            "float32": output.at_once,
-            "float64": double["output"].at_once,
-            "log(2 + e) - 1": result.definition["log(2 + e) - 1"],
-        },
-        "3.37": {
-            "float32": [single[name].at_once for name in others],
-            "float64": [double[name].at_once for name in others],
-        },
-        "3.38": {
-            "probabilities": output.probabilities,
-            "float64": double["output"].probabilities,
-            "loss": output.two_steps,
-            "difference": abs(output.two_steps - output.at_once),
-        },
-        "3.39": {
-            "largest change by a shift": max(result.shifts["float32"]),
-            "naive softmax ends at": result.limits["float32"].naive_softmax,
-        },
-    }
 
 
 main = experiment("cross_entropy", Config, run, report, figures)

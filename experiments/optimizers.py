@@ -11,8 +11,7 @@ from many starts, with many learning rates, over surfaces of other shapes.
 
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +20,10 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments._command import run_as_script, section, table
-from experiments._frame import Options, at_least, experiment
+from experiments._command import run_as_script
+from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._frame import reproduced as reproduced
+from experiments._section import Section
 from jaxgrad import plots
 from jaxgrad.descent import SURFACES, Race, Surface, descend, race
 from jaxgrad.descent import Path as Descent
@@ -39,7 +40,7 @@ FACTORIES = {
 LRS = dict.fromkeys(FACTORIES, 1.0) | {"SGD": 0.1}
 START = (-75.0, -10.0)
 STEPS = 5000
-CHECKPOINTS = (1, 10, 100, 1000, 5000)
+CHECKPOINTS = np.array([1, 10, 100, 1000, 5000])
 SPHERE = SURFACES["sphere"]
 L2 = 0.01  # the default weight decay of torch.optim.AdamW
 
@@ -56,47 +57,61 @@ class Config(Options):
     """Steps of each descent in the race."""
     seed: int = 0
     """Seed of the starts."""
-    output_dir: Path = Path("results/optimizers")
-    """Folder for the pictures."""
 
 
-class Result(NamedTuple):
-    """Everything the experiment computes."""
-
-    heights: np.ndarray
-    """Shape (50, 50): x^2 + y^2 on the notebook's grid."""
-    paths: dict[str, Descent]
-    """The notebook's six, in float64."""
-    in_float32: Descent
-    """RMSprop again, in the notebook's own float32."""
-    l2_in_the_loss: Descent
-    """Adam on x^2 + y^2 plus the L2 term that AdamW is said to add."""
-    sgd_defaults: dict[str, Any]
-    """The options of `sgd` with their default values."""
-    races: dict[str, Race]
-    """One for each surface."""
-    best_paths: dict[str, dict[str, np.ndarray]]
-    """By surface and optimizer: the points from one start, at the best rate."""
-
-
-def run(config: Config) -> Result:
+def run(config: Config) -> Sections:
     """Descend as the notebook does, then race."""
     at_least(config, lrs=1, starts=1, race_steps=1)
     with jax.enable_x64(True):
-        paths = {name: _notebook_path(FACTORIES[name](LRS[name])) for name in FACTORIES}
-        l2_in_the_loss = _notebook_path(adam(1.0), with_l2_term)
-    races = {name: _race(surface, config) for name, surface in SURFACES.items()}
-    return Result(
-        heights=_heights(),
-        paths=paths,
-        in_float32=_notebook_path(rmsprop(1.0)),
-        l2_in_the_loss=l2_in_the_loss,
-        sgd_defaults={
-            name: parameter.default
-            for name, parameter in inspect.signature(sgd).parameters.items()
+        paths = {name: notebook_path(FACTORIES[name](LRS[name])) for name in FACTORIES}
+        with_l2 = notebook_path(adam(1.0), with_l2_term)
+    races = {
+        f"race_{name}": race_section(name, surface, config)
+        for name, surface in SURFACES.items()
+    }
+    return {"descents": descents(paths), "decay": decay(paths, with_l2), **races}
+
+
+def notebook_path(
+    optimizer: optax.GradientTransformation, f: Any = SPHERE.function
+) -> Descent:
+    """The notebook's 5000 steps from its start, in the dtype of the moment."""
+    path = descend(optimizer, f, jnp.asarray(START), STEPS)
+    return jax.tree.map(np.asarray, path)
+
+
+def descents(paths: dict[str, Descent]) -> Section:
+    """The notebook's six descents in float64, and RMSprop in its own float32."""
+    in_float32 = notebook_path(rmsprop(1.0))
+    points = {name: list(path.points[CHECKPOINTS - 1]) for name, path in paths.items()}
+    # x^2 + y^2 on a grid of 50 x 50 points, none of which is the minimum.
+    with jax.enable_x64(True):
+        grid = np.meshgrid(np.linspace(-10, 10), np.linspace(-10, 10))
+        heights = np.asarray(SPHERE.function(jnp.stack(grid, -1)))
+    defaults = inspect.signature(sgd).parameters
+    options = ("momentum", "dampening", "weight_decay", "nesterov")
+    rmsprop_ends = {"float64": points["RMSprop"], "float32_end": in_float32.points[-1]}
+    return Section(
+        "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10)",
+        header=("optimizer", "lr", *map(str, CHECKPOINTS)),
+        entries=[
+            (name, LRS[name], *map(_text, reached)) for name, reached in points.items()
+        ],
+        rows={
+            "3.41": [heights.max(), heights.min(), paths["SGD"].values[0]],
+            "3.42": [defaults[name].default for name in options],
+            "3.64": points["SGD"],
+            "3.65": points["Adagrad"],
+            "3.66": rmsprop_ends,
+            "3.67": points["Adadelta"],
+            "3.68": points["Adam"],
+            "3.69": points["AdamW"],
         },
-        races=races,
-        best_paths={name: _best_paths(of) for name, of in races.items()},
+        note="RMSprop does not stay at the minimum: as its mean of squares decays, its"
+        "\nsteps grow to the learning rate and jump across the minimum. In the"
+        f"\nnotebook's float32 it ends at {_text(in_float32.points[-1])}, because x"
+        "\nand y become exactly 0 before that.",
+        data=paths,
     )
 
 
@@ -105,103 +120,39 @@ def with_l2_term(point: Float[Array, "2"]) -> Float[Array, ""]:
     return SPHERE.function(point) + L2 / 2 * jnp.sum(point**2)
 
 
-def report(result: Result) -> None:
-    """Print the descents, the decay of AdamW, and the race."""
-    section(
-        "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10)",
-        table(
-            ("optimizer", "lr", *map(str, CHECKPOINTS)),
-            [
-                (name, LRS[name], *(_point(path, n) for n in CHECKPOINTS))
-                for name, path in result.paths.items()
-            ],
-        )
-        + "\n\nRMSprop does not stay at the minimum: as its mean of squares decays, its"
-        "\nsteps grow to the learning rate and jump across the minimum. In the"
-        f"\nnotebook's float32 it ends at {_point(result.in_float32, STEPS)}, because x"
-        "\nand y become exactly 0 before that.",
-    )
-    section(
+def decay(paths: dict[str, Descent], with_l2: Descent) -> Section:
+    """AdamW beside Adam, with and without the L2 term that AdamW is said to add."""
+    compared = (paths["Adam"], with_l2, paths["AdamW"])
+    return Section(
         "AdamW decays the weights; it does not add an L2 term to the loss",
-        table(
-            ("step", "Adam", "Adam, L2 term in the loss", "AdamW"),
-            [(n, *(_point(path, n) for path in _adams(result))) for n in (1, 10, 100)],
-        )
-        + "\n\nOn this surface an L2 term only scales the gradient. Adam divides by the"
+        header=("step", "Adam", "Adam, L2 term in the loss", "AdamW"),
+        entries=[
+            (n, *(_text(path.points[n - 1]) for path in compared)) for n in (1, 10, 100)
+        ],
+        rows={"3.C13": paths["AdamW"].points[0]},
+        note="On this surface an L2 term only scales the gradient. Adam divides by the"
         "\nsize of the gradient, so the term changes nothing. AdamW shrinks the weights"
         "\nin addition to Adam's step.",
+        data=with_l2,
     )
-    for name, of_surface in result.races.items():
-        section(f"Race: {name}", str(of_surface))
 
 
-def figures(result: Result) -> dict[str, Figure]:
-    """The notebook's surface and six paths, contours, and sensitivity to the rate."""
-    pictures = {
-        "surface": plots.surface(SPHERE),
-        "paths": plots.paths(
-            {name: path.points for name, path in result.paths.items()},
-            start=START,
-            xlim=(-80, 80),
-            ylim=(-15, 15),
-        ),
-        "sensitivity": plots.sensitivity(list(result.races.values())),
-    }
-    for name, points in result.best_paths.items():
-        pictures[f"contours_{name}"] = plots.contours(SURFACES[name], points)
-    return pictures
+def _text(point: Any) -> str:
+    x, y = point
+    return f"{x:.6g}, {y:.6g}"
 
 
-def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of each row."""
-    defaults = result.sgd_defaults
-    paths = {name: _checkpoints(path) for name, path in result.paths.items()}
-    return {
-        "3.41": [
-            result.heights.max(),
-            result.heights.min(),
-            result.paths["SGD"].values[0],
-        ],
-        "3.42": [
-            defaults[name]
-            for name in ("momentum", "dampening", "weight_decay", "nesterov")
-        ],
-        "3.64": paths["SGD"],
-        "3.65": paths["Adagrad"],
-        "3.66": {
-            "float64": paths["RMSprop"],
-            "float32_end": result.in_float32.points[-1],
-        },
-        "3.67": paths["Adadelta"],
-        "3.68": paths["Adam"],
-        "3.69": paths["AdamW"],
-        "3.C13": result.paths["AdamW"].points[0],
-    }
-
-
-def _notebook_path(
-    optimizer: optax.GradientTransformation, f: Any = SPHERE.function
-) -> Descent:
-    path = descend(optimizer, f, jnp.asarray(START), STEPS)
-    return jax.tree.map(np.asarray, path)
-
-
-def _heights() -> np.ndarray:
-    """x^2 + y^2 on a grid of 50 x 50 points, none of which is the minimum."""
-    x, y = np.meshgrid(np.linspace(-10, 10), np.linspace(-10, 10))
-    with jax.enable_x64(True):
-        return np.asarray(SPHERE.function(jnp.stack([x, y], -1)))
-
-
-def _race(surface: Surface, config: Config) -> Race:
+def race_section(name: str, surface: Surface, config: Config) -> Section:
+    """The race over one surface; as data also the best paths."""
     low, high = jnp.asarray(surface.bounds)
     key = jax.random.key(config.seed)
     starts = jax.random.uniform(key, (config.starts, 2), minval=low, maxval=high)
     lrs = jnp.logspace(-4, 1, config.lrs)
-    return race(FACTORIES, surface, starts, lrs, config.race_steps)
+    found = race(FACTORIES, surface, starts, lrs, config.race_steps)
+    return Section(f"Race: {name}", note=str(found), data=(found, best_paths(found)))
 
 
-def _best_paths(of: Race) -> dict[str, np.ndarray]:
+def best_paths(of: Race) -> dict[str, np.ndarray]:
     """Paths from a start off the axes of symmetry, at the best rate of the race."""
     low, high = jnp.asarray(of.surface.bounds)
     start = low + jnp.array([0.15, 0.3]) * (high - low)
@@ -213,17 +164,22 @@ def _best_paths(of: Race) -> dict[str, np.ndarray]:
     return paths
 
 
-def _adams(result: Result) -> tuple[Descent, Descent, Descent]:
-    return result.paths["Adam"], result.l2_in_the_loss, result.paths["AdamW"]
-
-
-def _checkpoints(path: Descent) -> list[Float[Array, "2"]]:
-    return [path.points[n - 1] for n in CHECKPOINTS]
-
-
-def _point(path: Descent, step: int) -> str:
-    x, y = path.points[step - 1]
-    return f"{x:.6g}, {y:.6g}"
+def figures(result: Sections) -> dict[str, Figure]:
+    """The notebook's surface and six paths, contours, and sensitivity to the rate."""
+    races = {name: result[f"race_{name}"].data for name in SURFACES}
+    pictures = {
+        "surface": plots.surface(SPHERE),
+        "paths": plots.paths(
+            {name: path.points for name, path in result["descents"].data.items()},
+            start=START,
+            xlim=(-80, 80),
+            ylim=(-15, 15),
+        ),
+        "sensitivity": plots.sensitivity([found for found, _ in races.values()]),
+    }
+    for name, (_, paths) in races.items():
+        pictures[f"contours_{name}"] = plots.contours(SURFACES[name], paths)
+    return pictures
 
 
 main = experiment("optimizers", Config, run, report, figures)

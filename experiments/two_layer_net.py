@@ -11,7 +11,6 @@ hand beside `optax.sgd`, and float32 beside float64, in which the last losses ar
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -21,8 +20,10 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments._command import run_as_script, section, table
-from experiments._frame import Options, at_least, experiment
+from experiments._command import run_as_script
+from experiments._frame import Options, Sections, at_least, experiment, report, require
+from experiments._frame import reproduced as reproduced
+from experiments._section import Section
 from jaxgrad.activations import relu
 
 N, D_IN, H, D_OUT = 64, 1000, 100, 10
@@ -55,8 +56,6 @@ class Config(Options):
     """Learning rate; the notebook's is 1e-6."""
     seed: int = 0
     """Seed of all starts."""
-    output_dir: Path = Path("results/two_layer_net")
-    """Folder for the picture."""
 
 
 class Weights(NamedTuple):
@@ -78,25 +77,16 @@ LossAndGradient = Callable[[Weights, Data], tuple[jax.Array, Weights]]
 
 def start(key: jax.Array) -> tuple[Weights, Data]:
     """Four standard normal matrices, as `torch.randn` draws them."""
-    x, y, w1, w2 = (
-        jax.random.normal(k, shape, jnp.float32)
-        for k, shape in zip(
-            jax.random.split(key, 4),
-            [(N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)],
-            strict=True,
-        )
-    )
+    shapes = [(N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)]
+    keyed = zip(jax.random.split(key, 4), shapes, strict=True)
+    x, y, w1, w2 = (jax.random.normal(k, shape, jnp.float32) for k, shape in keyed)
     return Weights(w1, w2), Data(x, y)
 
 
-def predict(weights: Weights, x: jax.Array) -> jax.Array:
-    """`x.mm(w1).clamp(min=0).mm(w2)`."""
-    return relu(x @ weights.w1) @ weights.w2
-
-
 def loss(weights: Weights, data: Data) -> jax.Array:
-    """The sum of squares, a scalar of shape (), as PyTorch's `.sum()` is."""
-    return jnp.sum((predict(weights, data.x) - data.y) ** 2)
+    """The sum of squares of `x.mm(w1).clamp(min=0).mm(w2) - y`, of shape ()."""
+    prediction = relu(data.x @ weights.w1) @ weights.w2
+    return jnp.sum((prediction - data.y) ** 2)
 
 
 loss_and_gradient: LossAndGradient = jax.value_and_grad(loss)
@@ -168,173 +158,124 @@ def losses_of_starts(
     )
 
 
-class Result(NamedTuple):
-    """Everything the experiment computes."""
-
-    losses: np.ndarray
-    """Shape (starts, steps): the loss before each step."""
-    loss_shape: tuple[int, ...]
-    gradient_difference: dict[str, float]
-    """Of the gradient by hand from jax.grad, at the median start, by weight."""
-    one_run: dict[str, np.ndarray]
-    """All losses of the median start, by way of computing them."""
-    at_zero: dict[str, float]
-    """The derivative at exactly 0, by implementation of relu."""
-    nearest_to_zero: float
-    """The smallest |x w1| at the median start."""
-
-
-def run(config: Config) -> Result:
+def run(config: Config) -> Sections:
     """Train from every start, then the start with the median last loss in four ways."""
     at_least(config, starts=2, side_by_side=1)
-    if not config.learning_rate > 0:
-        raise ValueError(
-            "--learning-rate: expected a positive number, "
-            f"got {config.learning_rate} instead."
-        )
+    rate, option = config.learning_rate, "--learning-rate"
+    require(rate > 0, option, "a positive number", rate)
     keys = jax.random.split(jax.random.key(config.seed), config.starts)
     # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only if told to.
     with jax.default_matmul_precision("highest"):
-        starts = losses_of_starts(keys, config.learning_rate, config.side_by_side)
-        losses = np.asarray(starts)
-        if not np.isfinite(losses).all():
-            raise ValueError(
-                "--learning-rate: expected a rate at which the loss stays finite, "
-                f"got {config.learning_rate} instead."
-            )
+        losses = np.asarray(losses_of_starts(keys, rate, config.side_by_side))
+        finite = bool(np.isfinite(losses).all())
+        require(finite, option, "a rate at which the loss stays finite", rate)
         middle = np.argsort(losses[:, -1])[config.starts // 2]
         weights, data = jax.jit(start)(keys[middle])
-        return Result(
-            losses=losses,
-            loss_shape=jax.eval_shape(loss, weights, data).shape,
-            gradient_difference=gradient_difference(weights, data),
-            one_run=one_run_in_four_ways(weights, data, config.learning_rate),
-            at_zero={name: jax.grad(f)(0.0).item() for name, f in RECTIFIERS.items()},
-            nearest_to_zero=jnp.min(jnp.abs(data.x @ weights.w1)).item(),
-        )
+        return {
+            "spreads": spreads(losses),
+            "one_run": one_run_in_four_ways(weights, data, rate),
+            "loss_shape": loss_shape(weights, data),
+            "at_zero": derivatives_at_zero(weights, data),
+        }
 
 
-def gradient_difference(weights: Weights, data: Data) -> dict[str, float]:
-    """The largest difference, relative to the largest entry, for each weight."""
-    _, by_jax = jax.jit(loss_and_gradient)(weights, data)
-    _, by_hand = jax.jit(loss_and_gradient_by_hand)(weights, data)
-    return {
-        name: (jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a))).item()
-        for name, a, b in zip(Weights._fields, by_jax, by_hand, strict=True)
-    }
+def spreads(losses: np.ndarray) -> Section:
+    """The losses of all starts, shape (starts, steps), and the notebook's among them.
+
+    One row for each step at which the notebook printed its loss.
+    """
+    entries = []
+    for t, printed in PRINTED.items():
+        now, before = losses[:, t].astype(np.float64), losses[:, max(t - 100, 0)]
+        log, quantiles = np.log(now), np.quantile(now, [0.05, 0.5, 0.95])
+        z = (np.log(printed) - log.mean()) / log.std(ddof=1)
+        shares = np.mean(now < printed), z, np.mean(losses[:, t] < before)
+        entries.append((t, printed, *map(float, (*quantiles, *shares))))
+    names = ("median", "z", "quantile", "falling_share")
+    return Section(
+        f"The loss before step t, from {len(losses)} starts",
+        f"t = 0: median {float(np.median(losses[:, 0])):.3g}",
+        entries,
+        {
+            f"2.{i}": dict(zip(names, (median, z, quantile, falling), strict=True))
+            for i, (*_, median, _, quantile, z, falling) in enumerate(entries, start=1)
+        },
+        ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling"),
+        "quantile: the share of starts with a lower loss than the notebook; z: its "
+        "distance from\nthe mean, in standard deviations of the log loss; falling: the "
+        "share of starts whose loss fell.",
+        data=losses,
+    )
 
 
-def one_run_in_four_ways(
-    weights: Weights, data: Data, learning_rate: float
-) -> dict[str, np.ndarray]:
+def one_run_in_four_ways(weights: Weights, data: Data, learning_rate: float) -> Section:
     """The losses from one start in three equivalent ways, and in float64."""
     by_hand = partial(train, gradient=loss_and_gradient_by_hand)
     by_optax = partial(train_with, optax.sgd(learning_rate))
     with jax.enable_x64(True):
         exact = jax.tree.map(lambda a: a.astype(jnp.float64), (weights, data))
         in_float64 = np.asarray(jax.jit(train)(*exact, learning_rate)[1])
-    return {
+    ways = {
         "jax.grad": np.asarray(jax.jit(train)(weights, data, learning_rate)[1]),
         "by hand": np.asarray(jax.jit(by_hand)(weights, data, learning_rate)[1]),
         "optax.sgd": np.asarray(jax.jit(by_optax)(weights, data)[1]),
         "jax.grad, float64": in_float64,
     }
-
-
-class Spread(NamedTuple):
-    """The losses of all starts before one step, and the notebook's among them."""
-
-    t: int
-    printed: float
-    low: float
-    median: float
-    high: float
-    quantile: float
-    """Share of the starts with a smaller loss than the printed one."""
-    z: float
-    """Distance of the printed loss from the mean, in standard deviations of the log."""
-    falling_share: float
-    """Share of the starts whose loss fell since the row before (at first, step 0)."""
-
-
-def spreads(losses: np.ndarray) -> list[Spread]:
-    """One row for each step at which the notebook printed its loss."""
-    return [_spread(losses, t) for t in TIMES]
-
-
-def _spread(losses: np.ndarray, t: int) -> Spread:
-    now, before = losses[:, t].astype(np.float64), losses[:, max(t - 100, 0)]
-    quantiles, log = np.quantile(now, [0.05, 0.5, 0.95]).tolist(), np.log(now)
-    return Spread(
-        t,
-        PRINTED[t],
-        *quantiles,
-        quantile=float(np.mean(now < PRINTED[t])),
-        z=float((np.log(PRINTED[t]) - log.mean()) / log.std(ddof=1)),
-        falling_share=float(np.mean(losses[:, t] < before)),
+    slopes = jax.jit(loss_and_gradient)(weights, data)[1]
+    slopes_by_hand = jax.jit(loss_and_gradient_by_hand)(weights, data)[1]
+    difference = max(
+        (jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a))).item()
+        for a, b in zip(slopes, slopes_by_hand, strict=True)
+    )
+    return Section(
+        "The median start in four ways",
+        header=("gradient or update by", *(f"t = {t}" for t in TIMES)),
+        entries=[(way, *map(float, losses[TIMES])) for way, losses in ways.items()],
+        note="At the start the gradient by hand differs from jax.grad by at most "
+        f"{difference:.1e} of\nits largest entry. In float32 "
+        "the last updates are smaller than the last digit of the\n"
+        "weights and are lost; in float64 the last losses are lower.",
+        data=(ways, difference),
     )
 
 
-def report(result: Result) -> None:
-    """Print the tables."""
-    section(
-        f"The loss before step t, from {len(result.losses)} starts",
-        _spread_table(result)
-        + "\nquantile: the share of starts with a lower loss than the notebook; z: its "
-        "distance from\nthe mean, in standard deviations of the log loss; falling: the "
-        "share of starts whose loss fell.",
-    )
-    section("The median start in four ways", _ways_table(result))
-    section(
+def loss_shape(weights: Weights, data: Data) -> Section:
+    """The loss is a scalar of shape ()."""
+    shape = jax.eval_shape(loss, weights, data).shape
+    return Section(
         "The shape of the loss",
-        f"{result.loss_shape}: a scalar, in PyTorch as in JAX. The notebook's comment "
-        "says (1,), which jax.grad rejects.",
-    )
-    section("The derivative of the rectifier at exactly 0", _kink_table(result))
-
-
-def _spread_table(result: Result) -> str:
-    median = float(np.median(result.losses[:, 0]))
-    header = ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling")
-    return f"t = 0: median {median:.3g}\n" + table(header, spreads(result.losses))
-
-
-def _ways_table(result: Result) -> str:
-    rows = [
-        (way, *(float(losses[t]) for t in TIMES))
-        for way, losses in result.one_run.items()
-    ]
-    difference = max(result.gradient_difference.values())
-    return (
-        table(("gradient or update by", *(f"t = {t}" for t in TIMES)), rows)
-        + "\nAt the start the gradient by hand differs from jax.grad by at most "
-        f"{difference:.1e} of\nits largest entry. In float32 the last updates are "
-        "smaller than the last digit of the\nweights and are lost; in float64 the last "
-        "losses are lower."
+        f"{shape}: a scalar, in PyTorch as in JAX. The notebook's comment says (1,), "
+        "which jax.grad rejects.",
+        rows={"2.C1": str(shape)},
     )
 
 
-def _kink_table(result: Result) -> str:
-    rows = [("torch.clamp(min=0)", 1.0), ("torch.relu", 0.0), *result.at_zero.items()]
-    return (
-        table(("function", "derivative at 0"), rows)
-        + "\nThe first two rows are PyTorch 2.13. The notebook uses clamp, this script "
-        "relu. That makes\nno difference here: the smallest |x w1| at the start is "
-        f"{result.nearest_to_zero:.2g}, not 0."
+def derivatives_at_zero(weights: Weights, data: Data) -> Section:
+    """The derivative at exactly 0, by implementation of relu."""
+    nearest_to_zero = jnp.min(jnp.abs(data.x @ weights.w1)).item()
+    at_zero = [(name, jax.grad(f)(0.0).item()) for name, f in RECTIFIERS.items()]
+    return Section(
+        "The derivative of the rectifier at exactly 0",
+        header=("function", "derivative at 0"),
+        entries=[("torch.clamp(min=0)", 1.0), ("torch.relu", 0.0), *at_zero],
+        note="The first two rows are PyTorch 2.13. The notebook uses clamp, this "
+        "script relu. That makes\nno difference here: the smallest |x w1| at the start "
+        f"is {nearest_to_zero:.2g}, not 0.",
+        data=nearest_to_zero,
     )
 
 
-def figures(result: Result) -> dict[str, Figure]:
+def figures(result: Sections) -> dict[str, Figure]:
     """The loss of all starts and the notebook's five points."""
     figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot()
-    t = np.arange(result.losses.shape[1])
-    low, median, high = np.quantile(result.losses, [0.05, 0.5, 0.95], axis=0)
-    starts = len(result.losses)
+    axes, losses = figure.add_subplot(), result["spreads"].data
+    starts, steps = losses.shape
+    t = range(steps)
+    low, median, high = np.quantile(losses, [0.05, 0.5, 0.95], axis=0)
     axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
     axes.plot(t, median, label="median")
-    in_float64 = result.one_run["jax.grad, float64"]
-    axes.plot(t, in_float64, "--", label="median start in float64")
+    ways, _ = result["one_run"].data
+    axes.plot(t, ways["jax.grad, float64"], "--", label="median start in float64")
     axes.plot(TIMES, list(PRINTED.values()), "kx", label="printed in the notebook")
     axes.set(
         xlabel="step",
@@ -345,16 +286,6 @@ def figures(result: Result) -> dict[str, Figure]:
     axes.grid(alpha=0.3)
     axes.legend()
     return {"loss": figure}
-
-
-def reproduced(result: Result) -> dict[str, Any]:
-    """The computed value of each row."""
-    names = ("median", "z", "quantile", "falling_share")
-    rows: dict[str, Any] = {
-        f"2.{i}": {name: getattr(spread, name) for name in names}
-        for i, spread in enumerate(spreads(result.losses), start=1)
-    }
-    return rows | {"2.C1": str(result.loss_shape)}
 
 
 main = experiment("two_layer_net", Config, run, report, figures)

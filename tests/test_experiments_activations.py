@@ -15,9 +15,10 @@ def result():
 
 
 def test_the_notebook_draws_19_functions_and_lists_25(result):
-    assert len(result.drawn) == 19
+    row = result["drawn"].rows["3.40"]
+    assert row["drawn"] == 19
     assert len(experiment.LISTED) == 25
-    missing = set(experiment.LISTED) - set(experiment.listed())
+    missing = set(experiment.LISTED) - set(row["listed"])
     assert missing <= {"AdaptiveLogSoftmaxWithLoss"}
 
 
@@ -35,14 +36,15 @@ def test_rows_are_the_computed_numbers(result):
 
 def test_sums_of_a_normalised_axis_do_not_depend_on_x(result):
     for title in ("Softmin", "LogSoftmax"):
-        assert abs(result.drawn[title].slope.sum()) < 1e-11
-    np.testing.assert_allclose(result.softmax.sum(), 1)
+        assert abs(result["drawn"].data[title].slope.sum()) < 1e-11
+    softmax = result["drawn"].rows["3.63"]["softmax of 200 points"]
+    np.testing.assert_allclose(softmax[-1], 1)
 
 
 @pytest.mark.parametrize("name", activations.CATALOGUE)
 def test_the_slopes_of_a_card_match_its_values(result, name):
     """By differences, except across a kink or the jump of softsign's second slope."""
-    curve = result.cards[name]
+    curve = result["kinks"].data[name]
     step = curve.x[1] - curve.x[0]
     slope = (curve.value[2:] - curve.value[:-2]) / (2 * step)
     smooth = np.abs(curve.x[1:-1]) > 2 * step
@@ -56,7 +58,7 @@ def test_the_slopes_of_a_card_match_its_values(result, name):
 def test_where_jax_nn_has_another_derivative(result):
     differing = {
         (name, kink.x)
-        for name, curve in result.cards.items()
+        for name, curve in result["kinks"].data.items()
         for kink in curve.kinks
         if kink.jax_nn is not None and abs(kink.jax_nn - kink.torch) > 1e-6
     }
@@ -85,8 +87,13 @@ def test_an_unknown_activation_is_an_error_that_lists_the_known():
 
 
 def test_pictures_and_tables(result, tmp_path, capsys):
-    few = {name: result.cards[name] for name in ("relu", "hardtanh")}
-    small = result._replace(cards=few, drawn={"ReLU": result.drawn["ReLU"]})
+    cards, drawn = result["kinks"].data, result["drawn"].data
+    few = {name: cards[name] for name in ("relu", "hardtanh")}
+    two = {title: drawn[title] for title in ("ReLU", "GLU of one axis")}
+    small = result | {
+        "kinks": result["kinks"]._replace(data=few),
+        "drawn": result["drawn"]._replace(data=two),
+    }
     main = _frame.experiment(
         "activations",
         experiment.Config,

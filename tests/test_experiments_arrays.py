@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import _comparison, arrays
+from experiments import _section, arrays
 from experiments._arrays import devices, exercises, memory, values
 from experiments._command import run_as_script
 from experiments._reproduction import plain
@@ -49,9 +49,9 @@ def test_main_prints_every_section_and_saves_the_picture(main_run):
     assert max(map(len, printed.splitlines())) <= 132
 
 
-def test_every_section_has_entries_of_one_type(result):
+def test_every_entry_has_the_columns_of_its_section(result):
     for section in result.values():
-        assert len({type(entry) for entry in section.entries}) == 1
+        assert {len(entry) for entry in section.entries} == {len(section.header)}
 
 
 # Notebook 000
@@ -86,10 +86,14 @@ def test_another_seed_draws_other_numbers(result):
 
 
 def test_only_64_bit_types_are_cut_without_x64(result):
-    rows = result["dtypes"].entries
-    cut = {row.numpy for row in rows if row.jax_without != row.numpy}
-    assert cut == {"int64", "float64"}
-    assert all(row.jax_with_x64 == row.numpy for row in rows)
+    dtypes = result["dtypes"]
+    names, without = dtypes.column("NumPy"), dtypes.column("JAX without")
+    assert set(names) - set(without) == {"int64", "float64"}
+    assert [a for a, b in zip(names, without, strict=True) if a != b] == [
+        "int64",
+        "float64",
+    ]
+    assert dtypes.column("JAX with x64") == names
 
 
 def test_types_without_x64_are_cut_silently_or_with_a_warning(result):
@@ -159,23 +163,27 @@ def test_aligned_starts_at_the_offset(offset):
 
 
 def test_numpy_copies_only_after_a_transpose_or_on_request(result):
-    rows = {row.jax: row for row in result["copies"].entries}
-    copying = {line for line, row in rows.items() if row.numpy_copies}
+    lines = result["copies"].column("JAX")
+    numpy_copies = dict(
+        zip(lines, result["copies"].column("NumPy copies"), strict=True)
+    )
+    jax_copies = dict(zip(lines, result["copies"].column("JAX copies"), strict=True))
+    copying = {line for line, copies in numpy_copies.items() if copies}
     assert copying == {"x.T.reshape(16)", "x.copy()"}
-    assert rows["x.reshape(4, 4)"].jax_copies is False
-    assert rows["x.reshape(16)"].jax_copies is True
+    assert jax_copies["x.reshape(4, 4)"] is False
+    assert jax_copies["x.reshape(16)"] is True
 
 
 def test_a_write_is_seen_exactly_if_memory_is_shared(result):
-    for row in result["sharing"].entries:
-        if row.jax in ("np.asarray(a)", "np.from_dlpack(a)"):
-            assert row.one_memory and row.numpy_writes.startswith("ValueError")
+    for _, line, one_memory, numpy_writes in result["sharing"].entries:
+        if line in ("np.asarray(a)", "np.from_dlpack(a)"):
+            assert one_memory and numpy_writes.startswith("ValueError")
         else:
-            assert row.one_memory == (row.numpy_writes == "JAX sees it"), row.jax
+            assert one_memory == (numpy_writes == "JAX sees it"), line
 
 
 def test_which_lines_share_memory(result):
-    shares = {row.jax: row.one_memory for row in result["sharing"].entries}
+    shares = {line: shared for _, line, shared, _ in result["sharing"].entries}
     assert shares["jnp.from_dlpack(a)"] and shares["np.asarray(a)"]
     assert shares["jax.dlpack.from_dlpack(a)"]
     for line in ("jnp.array(a)", "np.array(a)"):
@@ -185,18 +193,19 @@ def test_which_lines_share_memory(result):
 
 
 def test_a_finished_copy_never_shows_a_later_write(result):
-    _, waited = result["late_writes"].entries
-    assert waited.copies == 50 and waited.with_the_later_number == 0
+    _, (_, copies, with_the_later_number) = result["late_writes"].entries
+    assert copies == 50 and with_the_later_number == 0
 
 
 STORY = [(2, 2), (2, 1), (2, 2), (3, 2), (2, 2), (3, 3), (4, 3), (4, 4), (9, 9), (0, 9)]
 
 
 def test_story_of_a_and_b(result):
-    steps = result["story"].entries
-    assert [step.one_memory for step in steps] == STORY
+    story = result["story"]
+    assert story.column("one memory") == STORY
     # In JAX alone nothing is shared: b moves only when b is bound.
-    assert [step.jax_alone[1] for step in steps] == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
+    alone = [b for _, b in story.column("JAX alone")]
+    assert alone == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
 
 
 def test_a_pair_must_hold_one_value_each():
@@ -214,7 +223,7 @@ def test_timings_are_positive_and_of_all_sizes(result):
 
 def test_a_copy_grows_and_a_view_does_not(result):
     # A million numbers are 4 MB: no machine copies them in the time of a view.
-    *_, shared, copied = (row.of_1000000 for row in result["timings"].entries)
+    *_, shared, copied = result["timings"].column("of 1000000")
     assert copied > 3 * shared
 
 
@@ -238,7 +247,7 @@ def test_a_second_device_is_found():
     code = """if True:
         from experiments._arrays.devices import find_device, placement
         for fact in placement(find_device("cpu:1")).entries[:4]:
-            print(fact.jax_shows)
+            print(fact[-1])
     """
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
@@ -277,19 +286,19 @@ def test_slope_by_hand_is_the_derivative_everywhere(x64):
 
 
 def test_every_correction_differs_from_the_notebook(result):
-    first, *_, last = result["corrections"].entries
-    assert first.measured == [8, 8, 64] and last.measured == ["4"]
-    for entry in result["corrections"].entries:
-        assert plain(entry.measured) != plain(entry.notebook), entry.question
+    first, *_, last = result["corrections"].column("measured")
+    assert first == [8, 8, 64] and last == ["4"]
+    for question, notebook, measured in result["corrections"].entries:
+        assert plain(measured) != plain(notebook), question
 
 
 # The helper and the command
 
 
 def test_errors_and_warnings_are_named():
-    assert _comparison.error_of(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
-    assert _comparison.error_of(lambda: 1) == "no error"
-    assert _comparison.warning_of(lambda: 1) == "no warning"
+    assert _section.error_of(lambda: 1 / 0) == "ZeroDivisionError: division by zero"
+    assert _section.error_of(lambda: 1) == "no error"
+    assert _section.warning_of(lambda: 1) == "no warning"
 
 
 @pytest.mark.parametrize(
@@ -306,12 +315,12 @@ def test_errors_and_warnings_are_named():
     ],
 )
 def test_shown(value, text):
-    assert _comparison.shown(value) == text
+    assert _section.shown(value) == text
 
 
 def test_a_long_error_becomes_a_note():
     fault = f"OSError: {'why ' * 20}".rstrip()
-    section = _comparison.Section("T", "C.", [_comparison.Fact("x", "y", fault)])
+    section = _section.Section("T", "C.", [("x", "y", fault)])
     *_, row, _, first, second = section.text().splitlines()
     assert row.split() == ["x", "y", "OSError", "(1)"]
     assert f"{first} {second}" == f"(1) {fault}"
@@ -395,12 +404,12 @@ def test_errors_of_torch():
         lambda: np.exp(wanted),
         lambda: x.to("gpu"),
     ):
-        assert _comparison.error_of(action).startswith("RuntimeError")
+        assert _section.error_of(action).startswith("RuntimeError")
     assert str(torch.device("cuda:0")) == "cuda:0"  # named, whether it is there or not
     if not torch.cuda.is_available():
-        assert _comparison.error_of(lambda: x.to("cuda:0")) != "no error"
-    assert _comparison.error_of(lambda: x[7]).startswith("IndexError")
-    assert _comparison.error_of(lambda: x.__setitem__(7, 1)).startswith("IndexError")
+        assert _section.error_of(lambda: x.to("cuda:0")) != "no error"
+    assert _section.error_of(lambda: x[7]).startswith("IndexError")
+    assert _section.error_of(lambda: x.__setitem__(7, 1)).startswith("IndexError")
 
 
 @pytest.mark.parity

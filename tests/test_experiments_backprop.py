@@ -24,10 +24,10 @@ def result(folder):
 
 
 def test_the_chain(result):
-    chain = result.chain
-    assert (chain.h1, chain.y) == (-4.0, -9.0)
-    assert chain.gradient == chain.by_hand == (12.0, 4.0, -4.0, 1.0)
-    assert chain.accumulated == (24.0, 8.0, -8.0, 2.0)
+    assert result["chain"].rows["1.7"] == [-4.0, -9.0]
+    gradient, by_hand, accumulated = (entry[1:] for entry in result["chain"].entries)
+    assert gradient == by_hand == (12.0, 4.0, -4.0, 1.0)
+    assert accumulated == (24.0, 8.0, -8.0, 2.0)
 
 
 def test_the_chain_rule_by_hand_at_other_points():
@@ -38,8 +38,9 @@ def test_the_chain_rule_by_hand_at_other_points():
 
 
 def test_descent_op_by_op_is_the_closed_form_rounded(result):
-    found, n = result.op_by_op, np.arange(20)
-    assert tuple(map(float, result.first_gradient)) == (36.0, 12.0)
+    (found, *_), n = result["descent"].data, np.arange(20)
+    first_gradient = result["descent"].rows["1.10"]["gradient"]
+    assert tuple(map(float, first_gradient)) == (36.0, 12.0)
     np.testing.assert_allclose(found.pred, 10 + 6 * 0.8**n, rtol=1e-6)
     np.testing.assert_allclose(found.loss, 36 * 0.64**n, rtol=5e-5)
     # The gradient is (3, 1) times a number: w - 5 = 3 (b - 1) all the way.
@@ -55,9 +56,10 @@ def test_descent_op_by_op_is_the_closed_form_rounded(result):
 
 
 def test_compiled_and_optax_descents_are_the_same_descent(result):
-    np.testing.assert_allclose(result.compiled.pred, result.op_by_op.pred, rtol=1e-6)
-    np.testing.assert_allclose(result.compiled.loss, result.op_by_op.loss, rtol=1e-4)
-    assert layers.largest_gap(result.with_optax, result.op_by_op) == 0
+    op_by_op, compiled, with_optax = result["descent"].data
+    np.testing.assert_allclose(compiled.pred, op_by_op.pred, rtol=1e-6)
+    np.testing.assert_allclose(compiled.loss, op_by_op.loss, rtol=1e-4)
+    assert layers.largest_gap(with_optax, op_by_op) == 0
 
 
 def test_momentum_changes_the_descent():
@@ -69,50 +71,54 @@ def test_momentum_changes_the_descent():
 
 
 def test_each_rate_multiplies_the_error(result):
-    for lr, losses in result.rates.items():
+    rates = result["rates"].data
+    for lr, losses in rates.items():
         closed_form = 36 * (1 - 20 * lr) ** (2 * np.arange(20))
         np.testing.assert_allclose(losses, closed_form, rtol=1e-3, atol=1e-9)
-    rates = result.rates
     assert rates[0.095][-1] < 36 < rates[0.105][-1] < rates[0.11][-1]
     np.testing.assert_allclose(rates[0.1], 36, rtol=1e-5)
 
 
 def test_the_step_by_hand_is_the_optimizers_bit_for_bit(result):
-    for step in (result.random_step, result.printed_step):
-        for by_hand, by_optimizer in zip(step.by_hand, step.by_optimizer, strict=True):
-            np.testing.assert_array_equal(by_hand, by_optimizer)
+    for step in (result["random_step"], result["printed_step"]):
+        by_hand, by_optimizer, gap = step.data
+        assert gap == 0
+        jax.tree.map(np.testing.assert_array_equal, by_hand, by_optimizer)
     after = linear_layer.PRINTED_AFTER_STEP
-    for found, printed in zip(result.printed_step.by_optimizer, after, strict=True):
+    for found, printed in zip(by_optimizer, after, strict=True):
         np.testing.assert_allclose(found, printed, atol=1e-7)
 
 
 def test_reductions_of_the_loss(result):
-    loss = result.random_step.loss
-    np.testing.assert_allclose(loss["sum"], 10 * loss["mean"], rtol=1e-6)
+    problem = linear_layer.random_problem(jax.random.key(0))
+    mean, total = (linear_layer.loss(*problem, how) for how in ("mean", "sum"))
+    np.testing.assert_allclose(total, 10 * mean, rtol=1e-6)
+    assert f"mean loss {mean:.5g}" in result["random_step"].note
 
 
 def test_random_starts(result):
-    starts, bound = result.starts, 3**-0.5
-    assert starts.losses.shape == (2000,)
-    assert starts.gradients.weight.shape == (2000, 2, 3)
-    assert starts.gap < 1e-6
-    assert bound - 1e-3 < starts.largest_parameter <= np.float32(bound)
-    quantile = (starts.losses < linear_layer.PRINTED_LOSS).mean()
-    assert 0.38 < quantile < 0.50
-    for quantiles in linear_layer.quantiles_of_printed(starts):
+    starts, bound = result["starts"].data, 3**-0.5
+    rows = result["starts"].rows
+    assert starts["losses"].shape == (2000,)
+    assert starts["gradients"].weight.shape == (2000, 2, 3)
+    assert starts["gap"] < 1e-6
+    assert bound - 1e-3 < starts["largest parameter"] <= np.float32(bound)
+    assert 0.38 < rows["4.4"]["quantile of the printed loss"] < 0.50
+    for quantiles in rows["4.5"]["quantiles of the printed gradient"]:
         assert ((quantiles > 0.005) & (quantiles < 0.995)).all()
 
 
 def test_the_backward_pass_by_hand(result):
-    network = result.network
-    assert network.formula_gap < 1e-15
-    assert network.by_hand_gap < 1e-15
-    assert result.deep_gap < 1e-14
-    np.testing.assert_allclose(network.o1, network.weighted_sum, rtol=1e-14)
-    assert (network.inputs_of_u1, network.hidden_units) == (4, 2)
-    np.testing.assert_allclose(network.once, 1 / (1 + np.exp(-network.o1)))
-    np.testing.assert_allclose(network.twice, 1 / (1 + np.exp(-network.once)))
-    assert abs(network.twice - network.once) > 0.1
+    network = result["network"].data
+    assert network["formula gap"] < 1e-15
+    assert network["by hand gap"] < 1e-15
+    assert result["deep_network"].data < 1e-14
+    np.testing.assert_allclose(network["o1"], network["w11 u1 + w21 u2"], rtol=1e-14)
+    assert (network["inputs of u1"], network["hidden units"]) == (4, 2)
+    once, twice = network["a(o1)"], network["a(a(o1))"]
+    np.testing.assert_allclose(once, 1 / (1 + np.exp(-network["o1"])))
+    np.testing.assert_allclose(twice, 1 / (1 + np.exp(-once)))
+    assert abs(twice - once) > 0.1
 
 
 def test_a_wrong_delta_is_detected(monkeypatch):
@@ -172,18 +178,19 @@ def test_command_line(argv, code, capsys):
 def test_op_by_op_is_torch_bit_for_bit(result):
     import torch
 
+    op_by_op, *_ = result["descent"].data
     w, b = torch.tensor([5.0], requires_grad=True), torch.tensor([1.0])
     b.requires_grad_(True)
     optimizer = torch.optim.SGD((w, b), lr=0.01, momentum=0)
     for n in range(20):
         pred = w * 3.0 + b
         loss = torch.pow(pred - 10.0, 2)
-        assert result.op_by_op.pred[n].item() == pred.item()
-        assert result.op_by_op.loss[n].item() == loss.item()
+        assert op_by_op.pred[n].item() == pred.item()
+        assert op_by_op.loss[n].item() == loss.item()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert [p.item() for p in result.op_by_op.last] == [w.item(), b.item()]
+    assert [p.item() for p in op_by_op.last] == [w.item(), b.item()]
 
 
 @pytest.mark.parity

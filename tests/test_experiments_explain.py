@@ -31,6 +31,14 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def loops():
+    """The two training loops of the run, with the fault and with its fix."""
+    separable = nan_examples.points(jax.random.split(jax.random.key(0), 3)[2])
+    by_definition = nan_examples.descend(nan_examples.by_definition, separable, 80)
+    return by_definition, nan_examples.descend(nan_examples.of_logits, separable, 80)
+
+
+@pytest.fixture(scope="module")
 def ran(folder):
     """The result of one run on the digits, and its output."""
     options = ["--dataset", "digits", "--batch-size", "64", "--steps", "80"]
@@ -41,7 +49,7 @@ def ran(folder):
 
 
 def test_the_numbers_of_the_notebook(ran):
-    report = ran[0].backprop
+    report = ran[0]["backprop"].data
     assert report.value.item() == -9
     assert [g.item() for g in report.gradients] == [12, 4, -4, 1]
     assert [report["h1"].value.item(), report["h1"].gradient.item()] == [-4, 4]
@@ -51,7 +59,7 @@ def test_the_numbers_of_the_notebook(ran):
 
 
 def test_the_two_layer_network_is_that_of_its_experiment(ran):
-    report = ran[0].two_layer_net
+    report = ran[0]["two_layer_net"].data
     weights, given = network.start(jax.random.split(jax.random.key(0), 3)[1])
     value, gradient = network.loss_and_gradient(weights, given)
     np.testing.assert_allclose(report.value, value, rtol=1e-5)
@@ -70,7 +78,7 @@ def test_the_perceptron_is_the_flax_model(ran):
     )
     scaled = images.astype(jnp.float32) / digits.white
     expected = cross_entropy(apply(params, scaled), labels)
-    report = ran[0].mnist_mlp
+    report = ran[0]["mnist_mlp"].data
     np.testing.assert_allclose(report.value, expected, rtol=1e-5)
     assert [a.path for a in report.arguments][:2] == [
         "params['fc1']['bias']",
@@ -85,8 +93,11 @@ def test_the_perceptron_is_the_flax_model(ran):
     ]
 
 
-def test_the_training_loop_stops_at_the_logarithm_of_zero(ran):
-    failed, fixed = ran[0].nans.by_definition, ran[0].nans.of_logits
+def test_the_training_loop_stops_at_the_logarithm_of_zero(ran, loops):
+    failed, fixed = loops
+    section = ran[0]["nan_in_training"]
+    assert section.column("steps") == [len(failed.losses), len(fixed.losses)]
+    assert section.column("ended with") == ["NonFiniteError", "no error"]
     assert 5 < len(failed.losses) < 80 == len(fixed.losses)
     assert np.isfinite(failed.losses).all() and failed.losses[-1] < failed.losses[0]
     assert failed.blame.phase == "forward" and failed.blame.step.operation == "log"
@@ -98,21 +109,23 @@ def test_the_training_loop_stops_at_the_logarithm_of_zero(ran):
     assert fixed.losses[-1] < failed.losses[-1]
 
 
-def test_the_report_of_the_failed_step_agrees_with_the_error(ran):
-    report, blame = ran[0].nans.report, ran[0].nans.by_definition.blame
+def test_the_report_of_the_failed_step_agrees_with_the_error(ran, loops):
+    report, blame = ran[0]["nan_in_training"].data, loops[0].blame
     assert np.isnan(report.value)
     assert report.nonfinite.source.line == blame.source.line
     assert "nan_examples.py" in str(report) and report.nonfinite.hint in blame.hint
 
 
 def test_a_finite_loss_with_a_nan_gradient(ran):
-    report = ran[0].nans.lengths
+    report = ran[0]["nan_in_gradient"].data
     assert report.value == 5
     np.testing.assert_allclose(report.gradients, [[0.6, 0.8], [np.nan] * 2])
     assert report.nonfinite.phase == "backward"
     assert report.nonfinite.step.operation == "sqrt"
     assert "where" in report.nonfinite.hint
-    np.testing.assert_allclose(ran[0].nans.safe_gradient, [[0.6, 0.8], [0, 0]])
+    vectors = jnp.array([[3.0, 4.0], [0.0, 0.0]])
+    safe_gradient = jax.grad(nan_examples.safe_lengths)(vectors)
+    np.testing.assert_allclose(safe_gradient, [[0.6, 0.8], [0, 0]])
 
 
 def test_a_finite_loop_is_not_stopped():
@@ -177,10 +190,12 @@ def test_help(capsys):
 
 @pytest.mark.mnist
 def test_the_first_batch_of_real_mnist():
-    perceptron, images = experiment.explain_perceptron(
+    section = experiment.explain_perceptron(
         experiment.Config(dataset="mnist"), jax.random.key(0)
     )
-    assert images.startswith("mnist: 60,000") and perceptron["h1"].shape == (256, 1024)
+    perceptron = section.data
+    assert section.note.startswith("mnist: 60,000")
+    assert perceptron["h1"].shape == (256, 1024)
     assert abs(perceptron.value - np.log(10)) < 0.1
 
 
@@ -188,7 +203,7 @@ def test_the_first_batch_of_real_mnist():
 def test_torch_retains_the_same_gradients(ran):
     import torch
 
-    report = ran[0].backprop
+    report = ran[0]["backprop"].data
     w1, b1, w2, b2 = (
         torch.tensor(v, requires_grad=True) for v in (2.0, -10.0, 4.0, 7.0)
     )
@@ -204,11 +219,11 @@ def test_torch_retains_the_same_gradients(ran):
 
 
 @pytest.mark.parity
-def test_torch_reports_the_function_without_its_operand(ran):
+def test_torch_reports_the_function_without_its_operand(loops):
     import torch
 
     params, given = (
-        ran[0].nans.by_definition.last,
+        loops[0].last,
         nan_examples.points(jax.random.split(jax.random.key(0), 3)[2]),
     )
     w = torch.tensor(np.array(params.w), requires_grad=True)

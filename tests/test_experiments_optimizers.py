@@ -49,17 +49,20 @@ def test_the_notebooks_numbers(ran):
 
 def test_adamw_is_not_an_l2_term_in_the_loss(ran):
     result = ran[0]
-    decayed = result.paths["AdamW"].points[0]
+    decayed = result["descents"].data["AdamW"].points[0]
     np.testing.assert_allclose(decayed, [-73.25, -8.9])
-    np.testing.assert_allclose(result.l2_in_the_loss.points[0], [-74.0, -9.0])
+    np.testing.assert_allclose(result["decay"].data.points[0], [-74.0, -9.0])
 
 
 def test_races_cover_every_surface(ran):
     result = ran[0]
-    assert set(result.races) == set(result.best_paths) == set(experiment.SURFACES)
-    for of_surface in result.races.values():
-        assert of_surface.distance.shape == (6, 3, 2)
-    assert {path.shape for path in result.best_paths["bowl"].values()} == {(21, 2)}
+    names = {name.removeprefix("race_") for name in result if name.startswith("race_")}
+    assert names == set(experiment.SURFACES)
+    for name in names:
+        race, _ = result[f"race_{name}"].data
+        assert race.distance.shape == (6, 3, 2)
+    _, best_paths = result["race_bowl"].data
+    assert {path.shape for path in best_paths.values()} == {(21, 2)}
 
 
 def test_pictures_are_written(ran):

@@ -2,54 +2,38 @@
 
 import timeit
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments._arrays.memory import aligned
-from experiments._comparison import Fact, Section, also, error_of
+from experiments._section import Section, also, error_of
 
 Device: TypeAlias = Any  # jax.Device, which type checkers take for a variable
 PLATFORMS = ("cpu", "gpu", "tpu")
-
-
-class Timing(NamedTuple):
-    """Microseconds of one conversion: the notebook's array, then float32 by size."""
-
-    pytorch: str
-    jax: str
-    float64: float
-    of_5: float
-    of_1000: float
-    of_100000: float
-    of_1000000: float
-
-
-SIZES = tuple(int(field[3:]) for field in Timing._fields[3:])
+SIZES = (5, 1000, 100_000, 1_000_000)
 
 
 def timings(repeats: int) -> Section:
     """The notebook's four `%%timeit` cells, on its five zeros and on longer arrays."""
 
-    def to_jax(a, b):
-        return jnp.from_dlpack(np.asarray(a, np.float32)).block_until_ready()
-
-    def copy_to_jax(a, b):
-        return jnp.array(np.asarray(a, np.float32)).block_until_ready()
+    def to_jax(convert):
+        return lambda a, b: convert(np.asarray(a, np.float32)).block_until_ready()
 
     cast, fetch = "a.astype(float32)", "b.to('cpu').detach().numpy()"
     from_numpy = f"torch.from_numpy({cast})"
     lines = [
-        (from_numpy, f"jnp.from_dlpack({cast})", to_jax),
-        (f"{from_numpy}.clone()", f"jnp.array({cast})", copy_to_jax),
+        (from_numpy, f"jnp.from_dlpack({cast})", to_jax(jnp.from_dlpack)),
+        (f"{from_numpy}.clone()", f"jnp.array({cast})", to_jax(jnp.array)),
         (fetch, "np.asarray(b)", lambda a, b: np.asarray(b)),
         (f"{fetch}.copy()", "np.array(b)", lambda a, b: np.array(b)),
     ]
     arrays = [np.zeros(5), *(aligned(np.zeros(n, np.float32)) for n in SIZES)]
     entries = [
-        Timing(torch, ours, *(_microseconds(convert, a, repeats) for a in arrays))
+        (torch, ours, *(_microseconds(convert, a, repeats) for a in arrays))
         for torch, ours, convert in lines
     ]
     return Section(
@@ -59,7 +43,8 @@ def timings(repeats: int) -> Section:
         "and for five numbers the call is expensive, not the copy. For float32 arrays "
         "of growing size, sharing costs the same and a copy costs more.",
         entries,
-        {"3.16": [entry.float64 for entry in entries]},
+        {"3.16": [entry[2] for entry in entries]},
+        ("PyTorch", "JAX", "float64", *(f"of {size}" for size in SIZES)),
     )
 
 
@@ -75,20 +60,13 @@ def all_devices() -> list[Device]:
     """Every device of every platform that this installation of JAX can use."""
     found = []
     for platform in PLATFORMS:
-        try:
+        with suppress(RuntimeError):  # there is none
             found += jax.devices(platform)
-        except RuntimeError:  # there is none
-            continue
     return found
 
 
 def device_name(device: Device) -> str:
-    """The name by which `find_device` finds it: `cpu:0`, `gpu:1`.
-
-    Examples:
-        >>> device_name(find_device("cpu"))
-        'cpu:0'
-    """
+    """The name by which `find_device` finds it: `cpu:0`, `gpu:1`."""
     return f"{device.platform}:{device.id}"
 
 
@@ -107,28 +85,15 @@ def find_device(name: str | None = None) -> Device:
     """
     if name is None:
         return jax.devices()[0]
-    named: dict[str, Device] = {}
-    for device in all_devices():
-        named.setdefault(device.platform, device)
-        named[device_name(device)] = device
     wanted = name.replace("cuda", "gpu", 1)
-    if wanted not in named:
-        known = ", ".join(map(device_name, all_devices()))
-        raise ValueError(
-            f"find_device: expected name to be a device of this machine ({known}), "
-            f"got {name!r} instead."
-        )
-    return named[wanted]
-
-
-class DeviceRow(NamedTuple):
-    """One device of this machine."""
-
-    name: str
-    platform: str
-    number: int
-    kind: str
-    jax_computes_here: bool
+    for device in all_devices():
+        if wanted in (device.platform, device_name(device)):
+            return device
+    known = ", ".join(map(device_name, all_devices()))
+    raise ValueError(
+        f"find_device: expected name to be a device of this machine ({known}), "
+        f"got {name!r} instead."
+    )
 
 
 def devices(chosen: Device) -> Section:
@@ -138,9 +103,10 @@ def devices(chosen: Device) -> Section:
         "torch computes on the CPU unless told otherwise. JAX uses the best device it "
         "finds; --device chooses another.",
         [
-            DeviceRow(device_name(d), d.platform, d.id, d.device_kind, d == chosen)
+            (device_name(d), d.platform, d.id, d.device_kind, d == chosen)
             for d in all_devices()
         ],
+        header=("name", "platform", "number", "kind", "JAX computes here"),
     )
 
 
@@ -148,28 +114,23 @@ def gpu(device: Device) -> Section:
     """The questions to torch.cuda, put to JAX."""
     found, count = jax.default_backend() == "gpu", jax.device_count()
     kind, platform = device.device_kind, nvidia_platform()
+    gpus = [device_name(d) for d in all_devices() if d.platform == "gpu"]
+    first = gpus[0] if gpus else error_of(lambda: jax.devices("gpu"))
     return Section(
         "Asking for a GPU",
         "torch calls the platform cuda (the notebook once writes b.to('gpu'), which is "
         "an error); JAX accepts gpu and cuda. torch accepts the name of a device that "
         "does not exist and fails at its first use; JAX fails at once.",
         [
-            Fact("torch.cuda.is_available()", 'jax.default_backend() == "gpu"', found),
-            Fact("torch.cuda.device_count()", "jax.device_count()", count),
-            Fact("torch.cuda.current_device()", "device.id", device.id),
-            Fact("torch.cuda.get_device_name(0)", "device.device_kind", kind),
-            Fact('torch.device("cuda:0")', 'jax.devices("gpu")[0]', _first_gpu()),
+            ("torch.cuda.is_available()", 'jax.default_backend() == "gpu"', found),
+            ("torch.cuda.device_count()", "jax.device_count()", count),
+            ("torch.cuda.current_device()", "device.id", device.id),
+            ("torch.cuda.get_device_name(0)", "device.device_kind", kind),
+            ('torch.device("cuda:0")', 'jax.devices("gpu")[0]', first),
             also("the platform of an NVIDIA program", platform),
         ],
         {"3.18": {"count": count, "index": device.id}, "3.C6": platform},
     )
-
-
-def _first_gpu() -> str:
-    try:
-        return device_name(jax.devices("gpu")[0])
-    except RuntimeError:
-        return error_of(lambda: jax.devices("gpu"))
 
 
 def nvidia_platform() -> str:
@@ -179,18 +140,15 @@ def nvidia_platform() -> str:
     """
     factor = jax.jit(jnp.linalg.cholesky).trace(jnp.eye(2))
     for platform in ("cpu", "rocm", "cuda"):
-        text = factor.lower(lowering_platforms=(platform,)).as_text()
-        if "cusolver" in text:
+        if "cusolver" in factor.lower(lowering_platforms=(platform,)).as_text():
             return platform
     return "unknown"
 
 
 def placement(device: Device) -> Section:
     """Creating arrays on a device, and moving arrays and parameters."""
-    params = {
-        "hidden": {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)},
-        "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)},
-    }
+    hidden = {"w": jnp.ones((3, 4)), "b": jnp.zeros(4)}
+    params = {"hidden": hidden, "output": {"w": jnp.ones((4, 2)), "b": jnp.zeros(2)}}
     cpu = find_device("cpu")
     x, here = jnp.ones((2, 3), device=cpu), jnp.ones((2, 3), device=device)
     moved, fetched = jax.device_put(x, device), jax.device_put(here, cpu)
@@ -203,10 +161,10 @@ def placement(device: Device) -> Section:
         "one function moves an array or a whole tree of parameters, and returns the "
         "moved one. The table shows the device that holds the result.",
         [
-            Fact("torch.ones(2, 3, device=device)", f"jnp.{create}", _places(here)),
-            Fact("x.to(device)", f"{put}(x, device)", _places(moved)),
-            Fact("x.cpu()", to_cpu, _places(fetched)),
-            Fact("model.to(device)", f"{put}(params, device)", _places(model)),
+            ("torch.ones(2, 3, device=device)", f"jnp.{create}", _places(here)),
+            ("x.to(device)", f"{put}(x, device)", _places(moved)),
+            ("x.cpu()", to_cpu, _places(fetched)),
+            ("model.to(device)", f"{put}(params, device)", _places(model)),
             also("arrays moved", len(jax.tree.leaves(model))),
         ],
     )

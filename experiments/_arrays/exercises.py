@@ -1,14 +1,17 @@
-"""The six exercises at the end of notebook 003, solved in JAX.
+"""The end of notebook 003: its six exercises, and its wrong statements.
 
-The notebook's tensor is int64. Without x64 JAX makes it int32, so the exercises run
-inside `with jax.enable_x64(True):`.
+The tensor of the exercises is int64. Without x64 JAX makes it int32, so they run inside
+`with jax.enable_x64(True):`.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from experiments._comparison import Fact, Section
+from experiments._section import Section
 from jaxgrad.differentiation import derivative
 
 
@@ -55,14 +58,14 @@ def exercises() -> Section:
         "axis, -1 counts from the end, an integer drops its axis. Only the size has "
         "another name: t.size() is t.shape; JAX's t.size is the number of elements.",
         [
-            Fact("torch.tensor([[[1, 2], ...", "jnp.stack([b, -b, 10 * b, ...", t),
-            Fact("t.size()", "t.shape", t.shape),
-            Fact("t[:, -1, :]", "t[:, -1, :]", last_rows),
-            Fact("t[:-1:]", "t[:-1:]", without_last),
-            Fact("t[0:-1:1]", "t[0:-1:1]", in_full),
-            Fact("y = f(x); y.backward()", "derivative(f)(1.0)", slope),
-            Fact("f(x)", "f(1.0)", value),
-            Fact("", "6x^2 - 6x - 12 at 1", by_hand),
+            ("torch.tensor([[[1, 2], ...", "jnp.stack([b, -b, 10 * b, ...", t),
+            ("t.size()", "t.shape", t.shape),
+            ("t[:, -1, :]", "t[:, -1, :]", last_rows),
+            ("t[:-1:]", "t[:-1:]", without_last),
+            ("t[0:-1:1]", "t[0:-1:1]", in_full),
+            ("y = f(x); y.backward()", "derivative(f)(1.0)", slope),
+            ("f(x)", "f(1.0)", value),
+            ("", "6x^2 - 6x - 12 at 1", by_hand),
         ],
         {
             "3.43": {"t": t, "size": t.shape, "dtype": t.dtype.name},
@@ -74,4 +77,34 @@ def exercises() -> Section:
             "3.45": {"slope": slope, "by hand": by_hand, "value": value},
             "3.C10": same_as_5,
         },
+    )
+
+
+def corrections(measured: Mapping[str, Any]) -> Section:
+    """Compare the notebook's wrong statements with the rows of the other sections."""
+    from sklearn.datasets import load_digits  # slow to import
+
+    digits: Any = load_digits()
+    pixels = [*digits.images.shape[1:], digits.data.shape[1]]
+    signed = "NumPy's types of torch.int16, int32, int64"
+    sharing = {"after b *= 2": False, "after b = b * 2": False}
+    copying = {"contiguous": True, "transposed": True}
+    claims = {
+        "3.C1": ("sides and pixels of scikit-learn's digits", [8, 3, 64]),
+        "3.C2": ("mean and variance of rand", [0.0, 1.0]),
+        "3.C3": (signed, ["uint16", "uint32", "uint64"]),
+        "3.C5": ("does b still share memory with a?", sharing),
+        "3.C6": ("name of the GPU platform", "gpu"),
+        "3.C7": ("does NumPy's (and torch's) reshape copy?", copying),
+        "3.C10": ("which problem has the result of problem 5?", ["6"]),
+    }
+    found = {"3.C1": pixels} | dict(measured)
+    return Section(
+        "Wrong statements in notebook 003",
+        "Each is a slip or a simplification. The platform is measured without a GPU: "
+        "it is the one for which a Cholesky factor is lowered to a call of NVIDIA's "
+        "cuSOLVER.",
+        [(what, said, found[row]) for row, (what, said) in claims.items()],
+        {"3.C1": pixels},
+        ("question", "notebook", "measured"),
     )

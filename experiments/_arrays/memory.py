@@ -7,13 +7,13 @@ runs on the CPU, where NumPy's memory is.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._comparison import Section, error_of
+from experiments._section import Section, error_of
 
 # XLA shares memory only if it starts at a multiple of this many bytes; NumPy promises
 # a multiple of 16.
@@ -47,16 +47,6 @@ def address(array: Any) -> int:
     return array.unsafe_buffer_pointer()
 
 
-class Copied(NamedTuple):
-    """Whether a line copies. In torch and NumPy that depends on the strides."""
-
-    pytorch: str
-    jax: str
-    shape: tuple[int, ...]
-    jax_copies: bool
-    numpy_copies: bool
-
-
 def copies() -> Section:
     """Which of the reshaping lines copy, by the addresses of the buffers."""
     entries = [
@@ -68,8 +58,7 @@ def copies() -> Section:
         _copied("x[1]", "x[1]", lambda x: x[1]),
         _copied("x.clone()", "x.copy()", lambda x: x.copy()),
     ]
-    copying = {entry.jax: entry.numpy_copies for entry in entries}
-    reshaping = [copying["x.reshape(16)"], copying["x.T.reshape(16)"]]
+    contiguous, transposed = entries[0][-1], entries[4][-1]
     return Section(
         "What copies",
         "The notebook says that reshape makes a copy. In torch, as in NumPy, it copies "
@@ -78,28 +67,19 @@ def copies() -> Section:
         "change, only the addresses show it. Inside jax.jit XLA decides: see Shapes.",
         entries,
         {
-            "3.9": {"NumPy copies": reshaping},
-            "3.C7": dict(zip(("contiguous", "transposed"), reshaping, strict=True)),
+            "3.9": {"NumPy copies": [contiguous, transposed]},
+            "3.C7": {"contiguous": contiguous, "transposed": transposed},
         },
+        ("PyTorch", "JAX", "shape", "JAX copies", "NumPy copies"),
     )
 
 
-def _copied(pytorch: str, jax_line: str, line: Callable[[Any], Any]) -> Copied:
-    x = jnp.arange(16.0).reshape(4, 4)
-    numpy_x = np.arange(16.0).reshape(4, 4)
+def _copied(pytorch: str, jax_line: str, line: Callable[[Any], Any]) -> tuple:
+    x, numpy_x = jnp.arange(16.0).reshape(4, 4), np.arange(16.0).reshape(4, 4)
     y, first = line(x), address(x)
     jax_copies = not first <= address(y) < first + x.nbytes
     numpy_copies = not np.shares_memory(line(numpy_x), numpy_x)
-    return Copied(pytorch, jax_line, y.shape, jax_copies, numpy_copies)
-
-
-class Shared(NamedTuple):
-    """Whether two arrays share memory, and what a write by NumPy does."""
-
-    pytorch: str
-    jax: str
-    one_memory: bool
-    numpy_writes: str
+    return pytorch, jax_line, y.shape, jax_copies, numpy_copies
 
 
 def sharing() -> Section:
@@ -127,26 +107,26 @@ def sharing() -> Section:
             _to_numpy("a.clone().numpy()", "np.array(a)", np.array),
         ],
         {"3.C5": still_shared()},
+        ("PyTorch", "JAX", "one memory", "NumPy writes"),
     )
 
 
 def _to_jax(
     pytorch: str, line: str, convert: Any, owner: np.ndarray | None = None
-) -> Shared:
+) -> tuple:
     owner = aligned_ones() if owner is None else owner
     array = convert(owner).block_until_ready()
     one_memory = address(array) == address(owner)
     owner[0] = 7
-    return Shared(pytorch, line, one_memory, _seen(array))
+    return pytorch, line, one_memory, _seen(array)
 
 
-def _to_numpy(pytorch: str, line: str, convert: Any) -> Shared:
+def _to_numpy(pytorch: str, line: str, convert: Any) -> tuple:
     owner = jnp.ones(5)
     array = convert(owner)
-    one_memory = address(array) == address(owner)
     error = error_of(lambda: array.fill(7))
     outcome = _seen(owner) if error == "no error" else error
-    return Shared(pytorch, line, one_memory, outcome)
+    return pytorch, line, address(array) == address(owner), outcome
 
 
 def _seen(array: jax.Array) -> str:
@@ -163,28 +143,18 @@ def still_shared() -> dict[str, bool]:
     return {"after b *= 2": in_place, "after b = b * 2": np.shares_memory(a, b)}
 
 
-class LateWrite(NamedTuple):
-    """How many copies hold a number that was written after the copying call."""
-
-    jax: str
-    copies: int
-    with_the_later_number: int
-
-
 def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
     """Write into a NumPy array immediately after the call that copies it."""
 
-    def late(wait: bool) -> int:
-        count = 0
-        for _ in range(tries):
-            source = np.ones(size, np.float32)
-            copy = jnp.array(source)
-            if wait:
-                copy.block_until_ready()
-            source[-1] = 7
-            count += int(copy[-1].item() == 7)
-        return count
+    def late(wait: bool) -> bool:
+        source = np.ones(size, np.float32)
+        copy = jnp.array(source)
+        if wait:
+            copy.block_until_ready()
+        source[-1] = 7
+        return copy[-1].item() == 7
 
+    counts = [sum(late(wait) for _ in range(tries)) for wait in (False, True)]
     waiting = "b = jnp.array(a).block_until_ready(); a[-1] = 7"
     return Section(
         "A copy may still be running",
@@ -193,38 +163,17 @@ def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
         "jnp.array(a) has returned. A buffer that is filled repeatedly, such as a data "
         f"loader's, needs block_until_ready. Arrays of {size} numbers:",
         [
-            LateWrite("b = jnp.array(a); a[-1] = 7", tries, late(wait=False)),
-            LateWrite(waiting, tries, late(wait=True)),
+            ("b = jnp.array(a); a[-1] = 7", tries, counts[0]),
+            (waiting, tries, counts[1]),
         ],
+        header=("JAX", "copies", "with the later number"),
     )
-
-
-class Step(NamedTuple):
-    """What a and b hold after a line of notebook 003; all five entries are equal."""
-
-    pytorch: str
-    one_memory: tuple[float, float]
-    jax_alone: tuple[float, float]
-
-
-LINES = (
-    "a = torch.ones(5); b = a.numpy(); a.add_(1)",
-    "the same with b = a.clone().numpy()",
-    "b = [b[i] * 2 for i in range(5)]",
-    "a.add_(1)",
-    "a = np.ones(5); b = torch.from_numpy(a); np.add(a, 1, out=a)",
-    "a += 1",
-    "a = a + 1",
-    "b = torch.from_numpy(a)",
-    "b += 5",
-    "a = np.zeros(5)",
-)
 
 
 def story() -> Section:
     """Notebook 003's a and b: shared, cloned and rebound, line by line."""
-    shared = [pair(*state) for state in _with_shared_memory()]
-    alone = [pair(*state) for state in _with_jax_alone()]
+    entries = list(_story())
+    shared = [state for _, state, _ in entries]
     return Section(
         "a and b, line by line",
         "One memory: NumPy owns it, JAX and the other name share it, and every line "
@@ -232,13 +181,14 @@ def story() -> Section:
         "JAX alone: each line in the only form that JAX has, a new array and a rebound "
         "name. The table shows (a, b). A write in place is seen by all who share; "
         "binding a name to another array ends the sharing, in every library.",
-        [Step(*step) for step in zip(LINES, shared, alone, strict=True)],
+        entries,
         {
             "3.12": shared[:2],
             "3.13": shared[2:4],
             "3.14": shared[4:7],
             "3.15": shared[7:],
         },
+        ("PyTorch", "one memory", "JAX alone"),
     )
 
 
@@ -251,62 +201,44 @@ def pair(a: Any, b: Any) -> tuple[float, float]:
     return np.unique(np.asarray(a)).item(), np.unique(np.asarray(b)).item()
 
 
-def _with_shared_memory() -> Iterator[tuple[Any, Any]]:
-    """Yield a and b after each line, where NumPy owns the memory and writes."""
+def _story() -> Iterator[tuple[str, tuple, tuple]]:
+    """Yield each line with (a, b) where NumPy writes, and (x, y) of JAX alone."""
     memory = aligned_ones()
     a = jnp.from_dlpack(memory)
     b = np.asarray(a)
     memory += 1
-    yield a, b
+    x, y = jnp.ones(5), np.ones(5)
+    x += 1
+    line = "a = torch.ones(5); b = a.numpy(); a.add_(1)"
+    yield line, pair(a, b), pair(x, y)
     memory[...] = 1
     b = np.array(a)
     memory += 1
-    yield a, b
-    b = [b[i] * 2 for i in range(5)]
-    yield a, b
+    x, y = jnp.ones(5), np.ones(5)
+    x += 1
+    yield "the same with b = a.clone().numpy()", pair(a, b), pair(x, y)
+    b, y = [b[i] * 2 for i in range(5)], [y[i] * 2 for i in range(5)]
+    yield "b = [b[i] * 2 for i in range(5)]", pair(a, b), pair(x, y)
     memory += 1
-    yield a, b
+    x += 1
+    yield "a.add_(1)", pair(a, b), pair(x, y)
     a = aligned_ones()
     b = jnp.from_dlpack(a)
     np.add(a, 1, out=a)
-    yield a, b
+    x = y = jnp.ones(5)
+    x = jnp.add(x, 1)
+    line = "a = np.ones(5); b = torch.from_numpy(a); np.add(a, 1, out=a)"
+    yield line, pair(a, b), pair(x, y)
     a += 1
-    yield a, b
+    x += 1
+    yield "a += 1", pair(a, b), pair(x, y)
     a = aligned(a + 1)  # a new array; aligned, so that JAX can share it next
-    yield a, b
-    b = jnp.from_dlpack(a)
-    yield a, b
+    x = x + 1
+    yield "a = a + 1", pair(a, b), pair(x, y)
+    b, y = jnp.from_dlpack(a), x
+    yield "b = torch.from_numpy(a)", pair(a, b), pair(x, y)
     a += 5
-    yield a, b
-    a = np.zeros(5, np.float32)
-    yield a, b
-
-
-def _with_jax_alone() -> Iterator[tuple[Any, Any]]:
-    """Yield a and b after each line, where every line returns a new array."""
-    a = jnp.ones(5)
-    b = np.asarray(a)
-    a += 1
-    yield a, b
-    a = jnp.ones(5)
-    b = np.array(a)
-    a += 1
-    yield a, b
-    b = [b[i] * 2 for i in range(5)]
-    yield a, b
-    a += 1
-    yield a, b
-    a = jnp.ones(5)
-    b = a
-    a = jnp.add(a, 1)
-    yield a, b
-    a += 1
-    yield a, b
-    a = a + 1
-    yield a, b
-    b = a
-    yield a, b
-    b += 5
-    yield a, b
-    a = jnp.zeros(5)
-    yield a, b
+    y += 5
+    yield "b += 5", pair(a, b), pair(x, y)
+    a, x = np.zeros(5, np.float32), jnp.zeros(5)
+    yield "a = np.zeros(5)", pair(a, b), pair(x, y)

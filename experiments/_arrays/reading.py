@@ -4,14 +4,14 @@ Reading is almost as in torch. What torch does in place returns a new array in J
 what jit or grad traces has no value yet.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments._arrays.values import NOTEBOOK_X
-from experiments._comparison import Fact, Section, also, error_of
+from experiments._section import Section, also, error_of
 
 
 def indexing() -> Section:
@@ -26,21 +26,21 @@ def indexing() -> Section:
         "cannot raise: it is clamped when reading and dropped when writing. Writing "
         "is .at[], which returns a new array. With one axis, .T changes nothing.",
         [
-            Fact("x[1]", "x[1]", x[1]),
-            Fact("x[:, 1]", "x[:, 1]", x[:, 1]),
-            Fact("x[2:4, 1]", "x[2:4, 1]", x[2:4, 1]),
-            Fact("x[[0, 1]]", "x[[0, 1]]", error_of(lambda: x[[0, 1]])),
-            Fact("", "x[jnp.array([0, 1])]", x[jnp.array([0, 1])]),
-            Fact("x[0] = 1", "x[0] = 1", error_of(lambda: _assign(x))),
-            Fact("", "y = x.at[0].set(1); y[0]", x.at[0].set(1)[0]),
-            Fact("x[0] += 1", "y = x.at[0].add(1); y[0]", x.at[0].add(1)[0]),
+            ("x[1]", "x[1]", x[1]),
+            ("x[:, 1]", "x[:, 1]", x[:, 1]),
+            ("x[2:4, 1]", "x[2:4, 1]", x[2:4, 1]),
+            ("x[[0, 1]]", "x[[0, 1]]", error_of(lambda: x[[0, 1]])),
+            ("", "x[jnp.array([0, 1])]", x[jnp.array([0, 1])]),
+            ("x[0] = 1", "x[0] = 1", error_of(lambda: _assign(x))),
+            ("", "y = x.at[0].set(1); y[0]", x.at[0].set(1)[0]),
+            ("x[0] += 1", "y = x.at[0].add(1); y[0]", x.at[0].add(1)[0]),
             also("x[0], unchanged", x[0]),
-            Fact("x[7]  (IndexError)", "x[7]  (clamped: x[4])", clamped),
-            Fact("", 'x.at[7].get(mode="fill")', x.at[7].get(mode="fill")),
-            Fact("x[7] = 1  (IndexError)", "x.at[7].set(1)  (dropped: x)", dropped),
-            Fact("np.arange(3)", "jnp.arange(3)", three),
-            Fact("np.arange(3).T", "jnp.arange(3).T", three.T),
-            Fact("np.array([[0, 1, 2]]).T", "jnp.array([[0, 1, 2]]).T", row.T),
+            ("x[7]  (IndexError)", "x[7]  (clamped: x[4])", clamped),
+            ("", 'x.at[7].get(mode="fill")', x.at[7].get(mode="fill")),
+            ("x[7] = 1  (IndexError)", "x.at[7].set(1)  (dropped: x)", dropped),
+            ("np.arange(3)", "jnp.arange(3)", three),
+            ("np.arange(3).T", "jnp.arange(3).T", three.T),
+            ("np.array([[0, 1, 2]]).T", "jnp.array([[0, 1, 2]]).T", row.T),
         ],
         {
             "0.5": x[:, 1],
@@ -58,6 +58,7 @@ def shapes() -> Section:
     """Which shapes fit, and what a compiled program copies."""
     x = jnp.arange(16.0).reshape(4, 4)
     misfit, transposed = error_of(lambda: x.reshape(-1, 7)), x.T.reshape(16)
+    fault, _, _ = misfit.partition(":")
     as_numpy = bool((np.asarray(x).T.reshape(16) == transposed).all())
     program = jax.jit(lambda x: x.T.reshape(2, 8).sum()).lower(x).compile()
     memory = program.memory_analysis()
@@ -69,33 +70,18 @@ def shapes() -> Section:
         "memory, so no order can fail to fit. Inside jax.jit a reshape changes "
         "indices, not memory.",
         [
-            Fact("x.view(16)", "x.reshape(16)", x.reshape(16).shape),
-            Fact("x.view(-1, 8)", "x.reshape(-1, 8)", x.reshape(-1, 8).shape),
-            Fact("x.view(-1, 7)  (RuntimeError)", "x.reshape(-1, 7)", misfit),
-            Fact("x.T.view(16)  (RuntimeError)", "x.T.reshape(16)[:6]", transposed[:6]),
-            Fact(
-                "x.T.contiguous().view(16)", "    the same, equal to NumPy's", as_numpy
-            ),
-            Fact(
-                "x.T.reshape(2, 8).sum()", "the same in jax.jit: bytes copied", copied
-            ),
+            ("x.view(16)", "x.reshape(16)", x.reshape(16).shape),
+            ("x.view(-1, 8)", "x.reshape(-1, 8)", x.reshape(-1, 8).shape),
+            ("x.view(-1, 7)  (RuntimeError)", "x.reshape(-1, 7)", misfit),
+            ("x.T.view(16)  (RuntimeError)", "x.T.reshape(16)[:6]", transposed[:6]),
+            ("x.T.contiguous().view(16)", "    the same, equal to NumPy's", as_numpy),
+            ("x.T.reshape(2, 8).sum()", "the same in jax.jit: bytes copied", copied),
         ],
         {
             "3.8": {"reshaped": [x.reshape(16).shape, x.reshape(-1, 8).shape]},
-            "3.9": {
-                "-1, 7": misfit.partition(":")[0],
-                "x.T.reshape(16)[:6]": transposed[:6],
-            },
+            "3.9": {"-1, 7": fault, "x.T.reshape(16)[:6]": transposed[:6]},
         },
     )
-
-
-class Multiples(NamedTuple):
-    """How many x were added to the start value of y, by each library's names."""
-
-    name: str
-    in_place_as_torch: float
-    jax: float
 
 
 def names(key: jax.Array) -> Section:
@@ -115,23 +101,16 @@ def names(key: jax.Array) -> Section:
 
     in_place = twice(np.array(start), np.asarray(x))  # NumPy's += writes, as torch's
     rebound = twice(start, x)
-    entries = [
-        Multiples(name, multiple(old), multiple(new))
-        for name, old, new in zip(("y1", "y2", "y"), in_place, rebound, strict=True)
-    ]
+    written, bound = list(map(multiple, in_place)), list(map(multiple, rebound))
     return Section(
         "Names and objects",
         "After y1 = y; y2 = y; y1.add_(x); y2 += x both names hold y + 2x in torch: "
         "they name one object, which was written twice. NumPy does the same. In JAX "
         "+= creates a new array and binds the name to it: y1 and y2 are y + x, and y "
         "is unchanged. The table counts the x in each:",
-        entries,
-        {
-            "3.7": {
-                "in place": [entry.in_place_as_torch for entry in entries[:2]],
-                "JAX": [entry.jax for entry in entries],
-            }
-        },
+        list(zip(("y1", "y2", "y"), written, bound, strict=True)),
+        {"3.7": {"in place": written[:2], "JAX": bound}},
+        ("name", "in place as torch", "JAX"),
     )
 
 
@@ -149,11 +128,11 @@ def items() -> Section:
         "more elements it is an error. Under jit an array is traced and has no value "
         "yet, so item() is an error too.",
         [
-            Fact("for i in range(3): y[[i]].item()", "y[jnp.array([i])].item()", each),
-            Fact(three, jax_three, triple),
-            Fact(f"{three}.item()  (RuntimeError)", f"{jax_three}.item()", of_three),
-            Fact("torch.ones(1, 1, 1).item()", "jnp.ones((1, 1, 1)).item()", one),
-            Fact("", "jax.jit(lambda x: x.item())(1.0)", in_jit),
+            ("for i in range(3): y[[i]].item()", "y[jnp.array([i])].item()", each),
+            (three, jax_three, triple),
+            (f"{three}.item()  (RuntimeError)", f"{jax_three}.item()", of_three),
+            ("torch.ones(1, 1, 1).item()", "jnp.ones((1, 1, 1)).item()", one),
+            ("", "jax.jit(lambda x: x.item())(1.0)", in_jit),
         ],
         {
             "3.10": {
@@ -181,10 +160,10 @@ def detaching() -> Section:
         "to detach. Inside one, jax.lax.stop_gradient does what detach does. NumPy "
         "cannot read an array that grad traces: use jnp.exp, as torch needs torch.exp.",
         [
-            Fact("x * x, backward, at 3", square, slope),
-            Fact("x * x.detach(), backward", f"jax.grad({cut})(3.0)", detached),
-            Fact(f"x.detach() {shares}", f"stop_gradient(y) {shares}", shared),
-            Fact("y.detach().numpy()", "np.asarray(y)", type(np.asarray(y)).__name__),
-            Fact("np.exp(x)  (RuntimeError)", "jax.grad(np.exp)(2.0)", traced),
+            ("x * x, backward, at 3", square, slope),
+            ("x * x.detach(), backward", f"jax.grad({cut})(3.0)", detached),
+            (f"x.detach() {shares}", f"stop_gradient(y) {shares}", shared),
+            ("y.detach().numpy()", "np.asarray(y)", type(np.asarray(y)).__name__),
+            ("np.exp(x)  (RuntimeError)", "jax.grad(np.exp)(2.0)", traced),
         ],
     )

@@ -4,13 +4,13 @@ A JAX array never changes, is never uninitialised, needs a key to be random, and
 64 bits only under x64. Everything here that differs from torch follows from that.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._comparison import Fact, Section, also, error_of, warning_of
+from experiments._section import Section, also, error_of, warning_of
 
 
 def matrix(text: str) -> np.ndarray:
@@ -55,33 +55,29 @@ def creation() -> Section:
         doubles = jnp.ones_like(x, dtype=jnp.float64)
     zeros, jax_zeros = f"torch.zeros(5, 3, {LONG})", "jnp.zeros((5, 3), jnp.int64)"
     new_ones = "x.new_ones(5, 3, dtype=torch.double)"
-    ones_like = "jnp.ones_like(x, dtype=jnp.float64)"
+    ones_like, bits = "jnp.ones_like(x, dtype=jnp.float64)", 8 * longs.itemsize
     return Section(
         "Creating arrays",
         "torch.empty leaves whatever the memory held; jnp.empty returns zeros. A shape "
         "is one tuple in JAX, and torch's size() is shape. Lines marked x64 ran inside "
         "`with jax.enable_x64(True):`; without it there are no 64-bit numbers.",
         [
-            Fact("torch.empty(5, 3)", "jnp.empty((5, 3))", empty),
-            Fact(zeros, f"x64: {jax_zeros}", longs),
-            Fact("torch.ones(2, 2)", "jnp.ones((2, 2))", ones),
-            Fact("y = x + 2", "y = x + 2", ones + 2),
-            Fact("x = torch.tensor([[0.2417, ...", "x = jnp.array([[0.2417, ...", x),
-            Fact("x.sum()", "x.sum()", x.sum()),
-            Fact("x.size()", "x.shape", x.shape),
-            Fact("x.numel()", "x.size", x.size),
-            Fact(new_ones, f"x64: {ones_like}", doubles),
-            Fact("torch.full_like(x, 7)", "jnp.full_like(x, 7)", jnp.full_like(x, 7)),
+            ("torch.empty(5, 3)", "jnp.empty((5, 3))", empty),
+            (zeros, f"x64: {jax_zeros}", longs),
+            ("torch.ones(2, 2)", "jnp.ones((2, 2))", ones),
+            ("y = x + 2", "y = x + 2", ones + 2),
+            ("x = torch.tensor([[0.2417, ...", "x = jnp.array([[0.2417, ...", x),
+            ("x.sum()", "x.sum()", x.sum()),
+            ("x.size()", "x.shape", x.shape),
+            ("x.numel()", "x.size", x.size),
+            (new_ones, f"x64: {ones_like}", doubles),
+            ("torch.full_like(x, 7)", "jnp.full_like(x, 7)", jnp.full_like(x, 7)),
         ],
         {
             "0.1": made(empty),
             "0.7": [ones, ones + 2],
             "3.1": {"empty": empty.shape},
-            "3.2": {
-                "zeros": made(longs),
-                "bits": 8 * longs.itemsize,
-                "ones": made(doubles),
-            },
+            "3.2": {"zeros": made(longs), "bits": bits, "ones": made(doubles)},
             "3.3": {"dtype": x.dtype.name, "sum": x.sum(), "corners": x[::4, ::2]},
         },
     )
@@ -112,22 +108,18 @@ def drawing(key: jax.Array) -> Section:
         "key always gives the same numbers; split it to get new ones. The notebook "
         "calls rand a normal distribution: it is uniform on [0, 1); randn is normal.",
         [
-            Fact("torch.rand(5, 3)", "jax.random.uniform(key, (5, 3))", first),
+            ("torch.rand(5, 3)", "jax.random.uniform(key, (5, 3))", first),
             also("equal when drawn with the same key", bool((first == again).all())),
             also(f"mean, variance of {DRAWS}", of_uniform),
-            Fact("torch.randn_like(x)", "jax.random.normal(key, x.shape)", like),
-            Fact("torch.randn_like(x), x of 6", "jax.random.normal(key, (6,))", six),
+            ("torch.randn_like(x)", "jax.random.normal(key, x.shape)", like),
+            ("torch.randn_like(x), x of 6", "jax.random.normal(key, (6,))", six),
             also(f"mean, variance of {DRAWS}", of_normal),
         ],
         {
             "0.2": {"jax": made(first)},
             "3.1": {"rand": made(first)},
-            "3.4": {
-                "shapes": [like.shape, six.shape],
-                "dtype": like.dtype.name,
-                "mean": of_normal[0],
-                "variance": of_normal[1],
-            },
+            "3.4": {"shapes": [like.shape, six.shape], "dtype": like.dtype.name}
+            | dict(zip(("mean", "variance"), of_normal, strict=True)),
             "3.C2": of_uniform.round(3),
         },
     )
@@ -139,19 +131,17 @@ def moments(numbers: jax.Array) -> np.ndarray:
     return np.array([exact.mean(), exact.var()])
 
 
-class DType(NamedTuple):
-    """One row of the notebook's table of element types."""
-
-    pytorch: str
-    numpy: str
-    bits: int
-    jax_with_x64: str
-    jax_without: str
-
-
 def dtypes() -> Section:
     """The nine element types: a NumPy array of each, given to JAX twice."""
-    entries = [_dtype(name, pytorch) for name, pytorch in TORCH_NAMES.items()]
+    entries = []
+    for name, pytorch in TORCH_NAMES.items():
+        array = np.zeros(3, name)
+        with jax.enable_x64(True):
+            wide = jnp.asarray(array)
+        narrow, back = jnp.asarray(array), np.asarray(wide).dtype.name
+        bits = 8 * wide.itemsize
+        entries.append((pytorch, back, bits, wide.dtype.name, narrow.dtype.name))
+    signed = [back for _, back, *_ in entries if back in ("int16", "int32", "int64")]
     return Section(
         "Element types",
         "A NumPy array of each type is given to jnp.asarray. Without x64, the default, "
@@ -159,23 +149,9 @@ def dtypes() -> Section:
         "all nine types. The notebook says that NumPy's types for int16, int32 and "
         "int64 are unsigned: they are signed in all three libraries.",
         entries,
-        {
-            "3.11": [entry.bits for entry in entries],
-            "3.C3": [
-                e.numpy for e in entries if e.numpy in ("int16", "int32", "int64")
-            ],
-        },
+        {"3.11": [bits for _, _, bits, *_ in entries], "3.C3": signed},
+        ("PyTorch", "NumPy", "bits", "JAX with x64", "JAX without"),
     )
-
-
-def _dtype(name: str, pytorch: str) -> DType:
-    array = np.zeros(3, name)
-    with jax.enable_x64(True):
-        wide = jnp.asarray(array)
-    with jax.enable_x64(False):
-        narrow = jnp.asarray(array)
-    back = np.asarray(wide).dtype.name
-    return DType(pytorch, back, 8 * wide.itemsize, wide.dtype.name, narrow.dtype.name)
 
 
 def type_choices() -> Section:
@@ -186,6 +162,7 @@ def type_choices() -> Section:
     floats = jnp.array(numbers, jnp.float32)
     fractions = jnp.array([float(n) for n in numbers])
     fetched = np.asarray(jnp.ones(5))
+    kind = type(fetched).__name__
     asked = warning_of(lambda: jnp.zeros(3, jnp.int64))
     of_six, jax_of_six = "([1, ..., 6])", "jnp.array([1, ..., 6]"
     return Section(
@@ -194,27 +171,21 @@ def type_choices() -> Section:
         "so only under x64 (JAX_ENABLE_X64=1 sets it for a whole program). Without "
         "it, asking for int64 warns; passing a 64-bit array does not.",
         [
-            Fact(f"torch.tensor{of_six}", f"x64: {jax_of_six})", longs),
+            (f"torch.tensor{of_six}", f"x64: {jax_of_six})", longs),
             also("its sum, outside x64", warning_of(lambda: longs.sum())),
             also("created without x64", jnp.array(numbers)),
-            Fact(f"torch.FloatTensor{of_six}", f"{jax_of_six}, jnp.float32)", floats),
-            Fact(f"torch.Tensor{of_six}", "jnp.array([1., ..., 6.])", fractions),
-            Fact(
-                "torch.from_numpy(np.ones(5))", "x64: jnp.asarray(np.ones(5))", doubles
-            ),
+            (f"torch.FloatTensor{of_six}", f"{jax_of_six}, jnp.float32)", floats),
+            (f"torch.Tensor{of_six}", "jnp.array([1., ..., 6.])", fractions),
+            ("torch.from_numpy(np.ones(5))", "x64: jnp.asarray(np.ones(5))", doubles),
             also("without x64, silently", jnp.asarray(ones)),
-            Fact("torch.ones(5).numpy()", "np.asarray(jnp.ones(5))", fetched),
-            also("its Python type", type(fetched).__name__),
-            Fact(f"torch.zeros(3, {LONG})", "jnp.zeros(3, jnp.int64)", asked),
+            ("torch.ones(5).numpy()", "np.asarray(jnp.ones(5))", fetched),
+            also("its Python type", kind),
+            (f"torch.zeros(3, {LONG})", "jnp.zeros(3, jnp.int64)", asked),
         ],
         {
             "0.6": {
                 "to numpy": fetched,
-                "types": [
-                    fetched.dtype.name,
-                    type(fetched).__name__,
-                    doubles.dtype.name,
-                ],
+                "types": [fetched.dtype.name, kind, doubles.dtype.name],
                 "from numpy": np.asarray(doubles),
             },
             "3.5": [array.dtype.name for array in (longs, floats, fractions)],
@@ -243,17 +214,17 @@ def addition(key: jax.Array) -> Section:
         "arrays are immutable, so every form returns a new array. Memory is reused "
         "only if an argument is donated; it cannot be used afterwards.",
         [
-            Fact("x = torch.rand(5, 3)", "the numbers printed in notebook 000", x),
-            Fact("y = torch.rand(5, 3)", "the printed x + y, minus x", y),
-            Fact("x + y", "x + y", forms[0]),
-            Fact("torch.add(x, y)", "jnp.add(x, y)", forms[1]),
-            Fact("torch.add(x, y, out=result)", "jnp.add(x, y, out=result)", refused),
+            ("x = torch.rand(5, 3)", "the numbers printed in notebook 000", x),
+            ("y = torch.rand(5, 3)", "the printed x + y, minus x", y),
+            ("x + y", "x + y", forms[0]),
+            ("torch.add(x, y)", "jnp.add(x, y)", forms[1]),
+            ("torch.add(x, y, out=result)", "jnp.add(x, y, out=result)", refused),
             also("jax.jit(jnp.add, donate_argnums=0)(y, x)", donated),
             also("the result has the memory of y", reused),
             also("y afterwards", error_of(lambda: own_y + 1)),
-            Fact("y.add_(x)", "y = y.at[:].add(x)", forms[3]),
+            ("y.add_(x)", "y = y.at[:].add(x)", forms[3]),
             also(f"of {len(forms)} results, equal bit for bit", equal),
-            Fact("rand(5, 3) + rand(5, 3)", "the same with JAX's own draws", drawn),
+            ("rand(5, 3) + rand(5, 3)", "the same with JAX's own draws", drawn),
         ],
         {
             "0.2": {"notebook": made(x)},

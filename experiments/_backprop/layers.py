@@ -17,7 +17,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from experiments._section import Section
 from jaxgrad.initializers import linear
+
+SIZES = (8, 16, 16, 3)
 
 
 class Layer(NamedTuple):
@@ -64,32 +67,13 @@ def backward(
     return gradients[::-1]
 
 
-class Network(NamedTuple):
-    """The figure's network: inputs x1 to x4, hidden units u1 and u2, one output."""
-
-    hidden_units: Any
-    inputs_of_u1: Any
-    """The number of inputs on which u1 depends."""
-    o1: Any
-    weighted_sum: Any
-    """w11 u1 + w21 u2."""
-    once: Any
-    """a(o1)."""
-    twice: Any
-    """a(a(o1)), as the notebook has it."""
-    formula_gap: Any
-    """Between `jax.grad` and (output error) x d(output)/dw."""
-    by_hand_gap: Any
-    """Between `jax.grad` and `backward`."""
-
-
 @jax.jit
-def figure_network(key: jax.Array) -> Network:
-    """Measure what the notebook says about its figure, which has no biases."""
-    layers = [
-        Layer(layer.weight, jnp.zeros_like(layer.bias))
-        for layer in start(key, (4, 2, 1))
-    ]
+def figure_network(key: jax.Array) -> dict[str, Any]:
+    """Measure what the notebook says about its figure, which has no biases.
+
+    Inputs x1 to x4, hidden units u1 and u2, one output.
+    """
+    layers = [Layer(weight, 0 * bias) for weight, bias in start(key, (4, 2, 1))]
     x, true = jnp.array([[0.5, -1.0, 2.0, 1.5]]), jnp.array([[1.0]])
     activations = _, u, output = forward(layers, x)
     gradient = jax.grad(half_squared_error)(layers, x, true)
@@ -100,16 +84,16 @@ def figure_network(key: jax.Array) -> Network:
         lambda slope: jnp.tensordot(output - true, slope, axes=2), slopes_of_output
     )
     (w11, w21), (u1, u2) = layers[1].weight[0], u[0]
-    return Network(
-        hidden_units=u.size,
-        inputs_of_u1=jnp.count_nonzero(slopes_of_u1),
-        o1=o1,
-        weighted_sum=w11 * u1 + w21 * u2,
-        once=jax.nn.sigmoid(o1),
-        twice=jax.nn.sigmoid(jax.nn.sigmoid(o1)),
-        formula_gap=largest_gap(gradient, by_formula),
-        by_hand_gap=largest_gap(gradient, backward(layers, activations, true)),
-    )
+    return {
+        "hidden units": u.size,
+        "inputs of u1": jnp.count_nonzero(slopes_of_u1),
+        "o1": o1,
+        "w11 u1 + w21 u2": w11 * u1 + w21 * u2,
+        "a(o1)": jax.nn.sigmoid(o1),
+        "a(a(o1))": jax.nn.sigmoid(jax.nn.sigmoid(o1)),
+        "formula gap": largest_gap(gradient, by_formula),
+        "by hand gap": largest_gap(gradient, backward(layers, activations, true)),
+    }
 
 
 @partial(jax.jit, static_argnames=("sizes", "batch"))
@@ -129,16 +113,41 @@ def largest_gap(one: Any, other: Any) -> jax.Array:
     return jnp.max(jnp.stack(jax.tree.leaves(gaps)))
 
 
-def network_text(found: Network) -> str:
-    """What `figure_network` found, beside what the notebook says."""
-    return (
-        f"o1 = {found.o1:.7g}, w11 u1 + w21 u2 = {found.weighted_sum:.7g}\n"
+def networks(key: jax.Array) -> dict[str, Section]:
+    """The figure's network beside what the notebook says of it, and a deeper one."""
+    with jax.enable_x64(True):
+        found = jax.tree.map(lambda number: number.item(), figure_network(key))
+        deep_gap = layer_gap(key, SIZES).item()
+    keys = ("o1", "w11 u1 + w21 u2", "a(o1)", "a(a(o1))", "formula gap", "by hand gap")
+    o1, weighted_sum, once, twice, formula, by_hand = (found[key] for key in keys)
+    hidden, inputs = found["hidden units"], found["inputs of u1"]
+    figure = Section(
+        "The figure's network, 4-2-1, in float64",
+        rows={
+            "0.10": {
+                "units": [4, hidden, 1],
+                "o1 - (w11 u1 + w21 u2)": abs(o1 - weighted_sum),
+                "gradient - error x d(output)/dw": formula,
+                "gradient - by hand": [by_hand, deep_gap],
+            },
+            "0.C1": {"inputs": inputs, "units": hidden},
+            "0.C2": twice - once,
+        },
+        note=f"o1 = {o1:.7g}, w11 u1 + w21 u2 = {weighted_sum:.7g}\n"
         "largest difference of jax.grad from (output error) d(output)/dw: "
-        f"{found.formula_gap:.1e}\n"
+        f"{formula:.1e}\n"
         "largest difference of jax.grad from the backward pass by hand: "
-        f"{found.by_hand_gap:.1e}\n"
-        f"u1 depends on {found.inputs_of_u1} inputs, x1 to x4; the notebook writes u3 "
-        f"and u4 for x3 and x4,\nbut there are {found.hidden_units} hidden units\n"
-        f"y = a(o1) = {found.once:.7g}; the notebook also writes a(a(o1)), which is "
-        f"{found.twice:.7g}"
+        f"{by_hand:.1e}\n"
+        f"u1 depends on {inputs} inputs, x1 to x4; the notebook writes u3 and u4 "
+        f"for x3 and x4,\nbut there are {hidden} hidden units\n"
+        f"y = a(o1) = {once:.7g}; the notebook also writes a(a(o1)), which is "
+        f"{twice:.7g}",
+        data=found,
     )
+    deep = Section(
+        f"A network of {'-'.join(map(str, SIZES))}, 16 samples, in float64",
+        note="largest difference of jax.grad from the backward pass by hand: "
+        f"{deep_gap:.1e}",
+        data=deep_gap,
+    )
+    return {"network": figure, "deep_network": deep}

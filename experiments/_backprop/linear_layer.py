@@ -8,8 +8,9 @@ loss is compared with the distribution over many starts, its gradient with the f
 and its step is undone from the printed parameters and repeated in both ways.
 """
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ import numpy as np
 import optax
 
 from experiments._backprop.layers import Layer, largest_gap
-from experiments._command import table
+from experiments._section import Section
 from jaxgrad.initializers import linear
 from jaxgrad.losses import mse_loss
 
@@ -53,6 +54,51 @@ def gradient_by_formula(layer: Layer, x: Any, y: Any) -> Layer:
     return Layer(scaled.T @ x, scaled.sum(axis=0))
 
 
+@partial(jax.jit, static_argnames="starts")
+def losses_and_gradients(key: jax.Array, starts: int) -> dict[str, Any]:
+    """Measure all starts at once: `vmap` over the key."""
+    problems = jax.vmap(random_problem)(jax.random.split(key, starts))
+    losses, gradients = jax.vmap(jax.value_and_grad(loss))(*problems)
+    by_formula = jax.vmap(gradient_by_formula)(*problems)
+    return {
+        "losses": losses,  # (starts,)
+        "gradients": gradients,  # (starts, 2, 3) and (starts, 2)
+        "largest parameter": jnp.maximum(*(abs(p).max() for p in problems[0])),
+        "gap": largest_gap(gradients, by_formula),
+    }
+
+
+def many_starts(key: jax.Array, starts: int) -> Section:
+    """The distribution over the starts, and where the notebook's numbers are in it."""
+    found = losses_and_gradients(key, starts)
+    losses, largest = found["losses"], found["largest parameter"]
+    low, middle, high = np.quantile(losses, (0.05, 0.5, 0.95))
+    quantile = np.mean(np.asarray(losses) < PRINTED_LOSS)
+    quantiles = jax.tree.map(
+        lambda found, printed: np.mean(np.asarray(found) < printed, axis=0),
+        found["gradients"],
+        PRINTED_GRADIENT,
+    )
+    entries = ", ".join(f"{q:.2f}" for leaf in quantiles for q in np.ravel(leaf))
+    return Section(
+        f"The same from {starts} starts",
+        rows={
+            "4.3": {"largest of all starts": largest},
+            "4.4": {"5 %": low, "95 %": high, "quantile of the printed loss": quantile},
+            "4.5": {
+                "jax.grad - formula": found["gap"],
+                "quantiles of the printed gradient": quantiles,
+            },
+        },
+        note=f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; "
+        f"the printed {PRINTED_LOSS} is at quantile {quantile:.2f}\n"
+        f"quantiles of the printed gradient: {entries}\n"
+        f"largest parameter: {largest:.6f} (1 / sqrt 3 = {3**-0.5:.6f})\n"
+        f"largest difference of jax.grad from the formula: {found['gap']:.1e}",
+        data=found,
+    )
+
+
 def step_by_hand(layer: Layer, gradient: Layer, lr: float) -> Layer:
     """`linear.weight.sub(lr * linear.weight.grad)`, and the bias.
 
@@ -69,108 +115,45 @@ def step_by_optimizer(layer: Layer, gradient: Layer, lr: float) -> Layer:
     return updated
 
 
-class Starts(NamedTuple):
-    """Loss and gradient of many random starts."""
-
-    losses: jax.Array
-    """Shape (starts,)."""
-    gradients: Layer
-    """Shapes (starts, 2, 3) and (starts, 2)."""
-    largest_parameter: jax.Array
-    gap: jax.Array
-    """The largest gap between `jax.grad` and the formula."""
-
-
-@partial(jax.jit, static_argnames="starts")
-def many_starts(key: jax.Array, starts: int) -> Starts:
-    """All starts at once: `vmap` over the key."""
-    problems = jax.vmap(random_problem)(jax.random.split(key, starts))
-    losses, gradients = jax.vmap(jax.value_and_grad(loss))(*problems)
-    by_formula = jax.vmap(gradient_by_formula)(*problems)
-    return Starts(
-        losses=losses,
-        gradients=gradients,
-        largest_parameter=jnp.maximum(*(abs(p).max() for p in problems[0])),
-        gap=largest_gap(gradients, by_formula),
-    )
-
-
-def quantiles_of_printed(starts: Starts) -> Layer:
-    """The quantile of each printed entry among the gradients of all starts."""
-    return jax.tree.map(
-        lambda found, printed: np.mean(np.asarray(found) < printed, axis=0),
-        starts.gradients,
-        PRINTED_GRADIENT,
-    )
-
-
-class Step(NamedTuple):
-    """A start, and one step from it by hand and by the optimizer."""
-
-    start: Layer
-    loss: dict[str, float]
-    """By reduction; empty if the data are unknown."""
-    gradient: Layer
-    by_hand: Layer
-    by_optimizer: Layer
-
-
-def random_step(key: jax.Array, lr: float) -> Step:
-    """One step from a random start, on the mean squared error."""
+def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
+    """A step from a random start; and the printed step, undone and repeated."""
     layer, x, y = jax.jit(random_problem)(key)
     gradient = jax.jit(jax.grad(loss))(layer, x, y)
-    return Step(
-        layer,
-        {name: loss(layer, x, y, name).item() for name in ("mean", "sum")},
-        gradient,
-        step_by_hand(layer, gradient, lr),
-        step_by_optimizer(layer, gradient, lr),
-    )
-
-
-def printed_step() -> Step:
-    """Undo the printed step, then repeat it in both ways."""
+    losses = {name: loss(layer, x, y, name).item() for name in ("mean", "sum")}
+    random = _step("MSELoss of Linear(3, 2) on 5 samples", layer, gradient, lr, losses)
     after = jax.tree.map(jnp.asarray, PRINTED_AFTER_STEP)
     start = step_by_hand(after, PRINTED_GRADIENT, -PRINTED_LR)
-    return Step(
-        start,
-        {},
-        PRINTED_GRADIENT,
-        step_by_hand(start, PRINTED_GRADIENT, PRINTED_LR),
-        step_by_optimizer(start, PRINTED_GRADIENT, PRINTED_LR),
-    )
-
-
-def starts_text(starts: Starts) -> str:
-    """The distribution, and the quantiles of the notebook's numbers in it."""
-    low, middle, high = np.quantile(starts.losses, (0.05, 0.5, 0.95))
-    quantile = np.mean(np.asarray(starts.losses) < PRINTED_LOSS)
-    entries = np.concatenate([np.ravel(q) for q in quantiles_of_printed(starts)])
-    quantiles = ", ".join(f"{q:.2f}" for q in entries)
-    return (
-        f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; the printed "
-        f"{PRINTED_LOSS} is at quantile {quantile:.2f}\n"
-        f"quantiles of the printed gradient: {quantiles}\n"
-        f"largest parameter: {starts.largest_parameter:.6f} "
-        f"(1 / sqrt 3 = {3**-0.5:.6f})\n"
-        f"largest difference of jax.grad from the formula: {starts.gap:.1e}"
-    )
-
-
-def step_text(step: Step) -> str:
-    """The parameters before and after the step."""
-    columns = {
-        "start": step.start,
-        "gradient": step.gradient,
-        "by hand": step.by_hand,
-        "by optimizer": step.by_optimizer,
+    title = "The step printed in the notebook"
+    printed = _step(title, start, PRINTED_GRADIENT, PRINTED_LR, {})
+    by_hand, by_optimizer, gap = printed.data
+    rows = {
+        "4.6": {"by hand": by_hand, "start": start},
+        "4.7": {
+            "by optimizer": by_optimizer,
+            "by hand - by optimizer": [gap, random.data[-1]],
+        },
     }
-    rows = [
-        (name, *(float(number) for leaf in layer for number in np.ravel(leaf)))
-        for name, layer in columns.items()
-    ]
+    return random._replace(rows={"4.3": {"start": layer}}), printed._replace(rows=rows)
+
+
+def _step(
+    title: str, start: Layer, gradient: Layer, lr: float, losses: Mapping[str, float]
+) -> Section:
+    """The parameters before and after a step; as data, both results and their gap."""
+    by_hand = step_by_hand(start, gradient, lr)
+    by_optimizer = step_by_optimizer(start, gradient, lr)
+    gap = largest_gap(by_hand, by_optimizer)
+    names = ("start", "gradient", "by hand", "by optimizer")
+    layers = (start, gradient, by_hand, by_optimizer)
     weights = [f"w[{i},{j}]" for i in range(2) for j in range(3)]
-    text = table(("", *weights, "b[0]", "b[1]"), rows)
-    gap = largest_gap(step.by_hand, step.by_optimizer)
-    losses = "".join(f"{name} loss {value:.7g}; " for name, value in step.loss.items())
-    return f"{text}\n{losses}difference by hand from by optimizer: {gap}"
+    text = "".join(f"{name} loss {value:.7g}; " for name, value in losses.items())
+    return Section(
+        title,
+        header=("", *weights, "b[0]", "b[1]"),
+        entries=[
+            (name, *(float(number) for leaf in layer for number in np.ravel(leaf)))
+            for name, layer in zip(names, layers, strict=True)
+        ],
+        note=f"{text}difference by hand from by optimizer: {gap}",
+        data=(by_hand, by_optimizer, gap),
+    )

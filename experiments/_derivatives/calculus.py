@@ -6,7 +6,7 @@ independent of the arrays and derivatives that are measured against them.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,11 @@ class Example(NamedTuple):
     """A function, the notebooks' points, and its derivatives by calculus."""
 
     f: Function
-    points: tuple[float, ...]
-    calculus: Callable[[float], tuple[float, ...]]
-    """f, f', f'' and f''' in closed form."""
+    points: tuple[Any, ...]
+    calculus: Callable[..., tuple[float, ...]]
 
 
+# By calculus f, f', f'' and f'''.
 EXAMPLES = {
     "2x": Example(lambda x: x * 2, (1.0, 3.0), lambda x: (2 * x, 2, 0, 0)),
     "x^2": Example(lambda x: x**2, (2.0, 3.0), lambda x: (x**2, 2 * x, 2, 0)),
@@ -61,21 +61,14 @@ EXAMPLES = {
 }
 
 
-class Partials(NamedTuple):
-    """A function of several variables, points, and its gradient by calculus."""
-
-    f: Function
-    points: tuple[tuple[float, ...], ...]
-    calculus: Callable[..., tuple[float, ...]]
-
-
+# Functions of several variables; by calculus the gradient.
 PARTIALS = {
-    "w x + b at (x, w, b)": Partials(
+    "w x + b at (x, w, b)": Example(
         lambda x, w, b: w * x + b,
         ((1.0, 2.0, 3.0), (1.0, 2.0, 2.0)),
         lambda x, w, b: (w, x, 1.0),
     ),
-    "(x + 2y)^2 at (x, y)": Partials(
+    "(x + 2y)^2 at (x, y)": Example(
         lambda x, y: (x + 2 * y) ** 2,
         ((1.0, 2.0),),
         lambda x, y: (2 * (x + 2 * y), 4 * (x + 2 * y)),

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments._comparison import Fact, Section, error_of
 from experiments._derivatives.calculus import (
     EXAMPLES,
     PARTIALS,
     Function,
     mean_of_squares,
 )
+from experiments._section import Section, error_of
 from jaxgrad import derivative, derivatives
 
 
@@ -38,12 +38,12 @@ def mean_chain() -> Section:
         "mean of 3 (x + 2)^2 at ones(2, 2)",
         "PyTorch records the operations as it computes; JAX records them when asked.",
         [
-            Fact("y = x + 2", "y = x + 2", y),
-            Fact("z = y * y * 3", "z = y * y * 3", z),
-            Fact("out = z.mean()", "out = z.mean()", mean),
-            Fact("out.backward(); x.grad", "jax.grad(f)(x)", gradient),
-            Fact("y.grad_fn", "jax.make_jaxpr(lambda x: x + 2)(x)", of_y),
-            Fact("out.grad_fn and its next_functions", "jax.make_jaxpr(f)(x)", of_mean),
+            ("y = x + 2", "y = x + 2", y),
+            ("z = y * y * 3", "z = y * y * 3", z),
+            ("out = z.mean()", "out = z.mean()", mean),
+            ("out.backward(); x.grad", "jax.grad(f)(x)", gradient),
+            ("y.grad_fn", "jax.make_jaxpr(lambda x: x + 2)(x)", of_y),
+            ("out.grad_fn and its next_functions", "jax.make_jaxpr(f)(x)", of_mean),
         ],
         {"0.8": of_y, "0.9": steps, "3.19": {"y": y, **steps, "recorded": of_mean}},
     )
@@ -66,18 +66,18 @@ def switches() -> Section:
         "In PyTorch a switch changes what is recorded. In JAX a derivative is a "
         "function of a function, so there is nothing to switch.",
         [
-            Fact("y.backward(); autograd.grad", "jax.grad; derivative", two_ways),
+            ("y.backward(); autograd.grad", "jax.grad; derivative", two_ways),
             *(
-                Fact(some, f"argnums={argnums}", _gradients(argnums))
+                (some, f"argnums={argnums}", _gradients(argnums))
                 for argnums in ((0,), (1, 2), (0, 1, 2))
             ),
-            Fact("requires_grad_(), again", "the same argnums again", chosen_again),
-            Fact("retain_graph=True", "call it again", twice),
-            Fact("create_graph=True", "derivatives(f, 3)", orders),
-            Fact(detach, "d/dx x * x", whole),
-            Fact(detach, "d/dx x * stop_gradient(x)", stopped),
-            Fact("torch.exp(x)", "derivative(jnp.exp)", derivative(exp)(2.0).item()),
-            Fact("np.exp(x)", "derivative(np.exp)", inside),
+            ("requires_grad_(), again", "the same argnums again", chosen_again),
+            ("retain_graph=True", "call it again", twice),
+            ("create_graph=True", "derivatives(f, 3)", orders),
+            (detach, "d/dx x * x", whole),
+            (detach, "d/dx x * stop_gradient(x)", stopped),
+            ("torch.exp(x)", "derivative(jnp.exp)", derivative(exp)(2.0).item()),
+            ("np.exp(x)", "derivative(np.exp)", inside),
         ],
         {
             "1.3": twice,

@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import jaxgrad
-from jaxgrad.inspection import Blame, Explanation
+from experiments._section import Section
+from jaxgrad.inspection import Blame
 from jaxgrad.losses import binary_cross_entropy_with_logits
 
 STEPS, RATE = 200, 0.5
@@ -39,9 +41,6 @@ class Points(NamedTuple):
     y: Float[Array, "points"]
 
 
-Loss = Callable[[Params, Points], Float[Array, ""]]
-
-
 class Descent(NamedTuple):
     """The course of a training loop."""
 
@@ -49,32 +48,37 @@ class Descent(NamedTuple):
     """Before each successful step."""
     last: Params
     blame: Blame | None
-    """Why it stopped early, if it did."""
+    """Why it stopped early with NonFiniteError, if it did."""
 
 
-class NaNExamples(NamedTuple):
-    """Two NaNs, each with its explanation and its fix."""
-
-    by_definition: Descent
-    report: Explanation
-    """Of the step that failed."""
-    of_logits: Descent
-    lengths: Explanation
-    """Of a finite loss whose gradient is NaN."""
-    safe_gradient: Float[Array, "rows columns"]
-
-
-def nan_examples(key: jax.Array, steps: int = STEPS) -> NaNExamples:
-    """Run both examples, with the fault and with its fix."""
+def nan_in_training(key: jax.Array, steps: int = STEPS) -> Section:
+    """The loop with the fault and its fix; the failed step's report is the data."""
     separable = points(key)
     failed = descend(by_definition, separable, steps)
+    fixed = descend(of_logits, separable, steps)
+    loops = {"by definition, with log(1 - p)": failed, "of the logits": fixed}
+    entries = []
+    for name, loop in loops.items():
+        ending = "no error" if loop.blame is None else "NonFiniteError"
+        entries.append((name, len(loop.losses), loop.losses[-1], ending))
+    return Section(
+        "A NaN in a training loop",
+        header=("binary cross-entropy", "steps", "last loss", "ended with"),
+        entries=entries,
+        note=str(failed.blame),
+        data=jaxgrad.explain(by_definition)(failed.last, separable),
+    )
+
+
+def nan_in_gradient() -> Section:
+    """A finite loss whose gradient is NaN, its report, and the gradient of its fix."""
     vectors = jnp.array([[3.0, 4.0], [0.0, 0.0]])
-    return NaNExamples(
-        by_definition=failed,
-        report=jaxgrad.explain(by_definition)(failed.last, separable),
-        of_logits=descend(of_logits, separable, steps),
-        lengths=jaxgrad.explain(lengths)(vectors),
-        safe_gradient=jax.grad(safe_lengths)(vectors),
+    explained = jaxgrad.explain(lengths)(vectors)
+    gradient = np.asarray(jax.grad(safe_lengths)(vectors), float).round(6).tolist()
+    return Section(
+        "A finite loss with a NaN in its gradient",
+        note=f"{explained}\n\nwith two calls of where, the gradient is {gradient}",
+        data=explained,
     )
 
 
@@ -99,7 +103,11 @@ def of_logits(params: Params, points: Points) -> Float[Array, ""]:
     return binary_cross_entropy_with_logits(logits, points.y)
 
 
-def descend(loss: Loss, points: Points, steps: int = STEPS) -> Descent:
+def descend(
+    loss: Callable[[Params, Points], Float[Array, ""]],
+    points: Points,
+    steps: int = STEPS,
+) -> Descent:
     """Gradient descent that stops at the first NaN or infinity and keeps the reason."""
     loss_and_gradient = jaxgrad.checked_value_and_grad(loss)
     params, losses = Params(jnp.zeros(2), jnp.zeros(())), []

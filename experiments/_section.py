@@ -1,8 +1,7 @@
-"""Sections that compare PyTorch and JAX line by line.
+"""A section of an experiment: a claim, its table, and the notebook rows it reproduces.
 
-A section is a claim and a table. Most tables hold facts: a line of PyTorch, the line
-of JAX that replaces it, and what the JAX line returned. The value itself is kept, so
-that tests can use it.
+Many tables hold facts: a line of PyTorch, the line of JAX that replaces it, and what
+the JAX line returned. The value itself is kept, so that tests can use it.
 """
 
 import textwrap
@@ -15,48 +14,47 @@ import numpy as np
 
 from experiments._command import table
 
+FACTS = ("PyTorch", "JAX", "JAX shows")
 CLAIM_WIDTH = 88
 CELL_WIDTH = 48
-SPELLING = {"pytorch": "PyTorch", "jax": "JAX", "numpy": "NumPy"}
-
-
-class Fact(NamedTuple):
-    """One line of PyTorch, the line of JAX that replaces it, and its result."""
-
-    pytorch: str
-    jax: str
-    jax_shows: Any
-
-
-def also(jax: str, jax_shows: Any) -> Fact:
-    """A fact about the line above it."""
-    return Fact("", f"    {jax}", jax_shows)
 
 
 class Section(NamedTuple):
-    """A claim and what was measured."""
+    """What is printed, in this order: title, claim, table, note."""
 
     title: str
-    claim: str
-    entries: Sequence[Any]
-    """The rows of the table: named tuples of one type."""
+    claim: str = ""
+    entries: Sequence[Sequence[Any]] = ()
+    """The lines of the table; where no `header` is given, facts."""
     rows: Mapping[str, Any] = {}
     """What the section reproduces, by row of `seed_results.toml`."""
+    header: Sequence[str] = FACTS
+    note: str = ""
+    """Text that is printed as it is, unlike the claim, which is wrapped."""
+    data: Any = None
+    """What was measured and does not stand in the table; pictures and tests use it."""
+
+    def column(self, name: str) -> list[Any]:
+        """The entries of one column."""
+        index = self.header.index(name)
+        return [entry[index] for entry in self.entries]
 
     def shows(self, line: str) -> Any:
-        """The result of a line of JAX."""
-        return next(e.jax_shows for e in self.entries if e.jax.strip() == line)
+        """The result of a line of JAX: the last entry of its row."""
+        return next(entry[-1] for entry in self.entries if entry[1].strip() == line)
 
     def text(self) -> str:
-        """The claim and the table, whose columns are the fields of an entry.
-
-        A text that is too long for its cell becomes a numbered note below the table.
-        """
-        header = [_spelled(field) for field in self.entries[0]._fields]
+        """Everything but the title; a long cell becomes a numbered note."""
         notes: list[str] = []
-        rows = [[_cell(value, notes) for value in entry] for entry in self.entries]
-        body = [_wrapped(self.claim), "", table(header, rows)]
-        return "\n".join([*body, "", *notes] if notes else body)
+        cells = [[_cell(value, notes) for value in entry] for entry in self.entries]
+        printed = table(self.header, cells) if cells else ""
+        parts = (_wrapped(self.claim), printed, "\n".join(notes), self.note)
+        return "\n\n".join(part for part in parts if part)
+
+
+def also(jax: str, jax_shows: Any) -> tuple[str, str, Any]:
+    """A fact about the line above it."""
+    return "", f"    {jax}", jax_shows
 
 
 def error_of(action: Callable[[], Any]) -> str:
@@ -102,10 +100,6 @@ def _cell(value: Any, notes: list[str]) -> Any:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, CLAIM_WIDTH)
-
-
-def _spelled(field: str) -> str:
-    return " ".join(SPELLING.get(word, word) for word in field.split("_"))
 
 
 def _first_sentence(text: str) -> str:

@@ -1,1 +1,0 @@
-"""The part of `experiments.cross_entropy` about overflow."""
