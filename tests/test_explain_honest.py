@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.experimental import io_callback
 
 from jaxgrad import explain, find_nonfinite
 from jaxgrad.inspection import InspectionWarning
@@ -70,7 +71,7 @@ def callback_whose_result_is_cut_off(x):
 
 def io_callback_without_a_rule(x):
     shape = jax.ShapeDtypeStruct((), x.dtype)
-    return jax.experimental.io_callback(np.sin, shape, x) * x
+    return io_callback(np.sin, shape, x) * x
 
 
 @jax.custom_vjp
