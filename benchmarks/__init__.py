@@ -1,1 +1,1 @@
-"""Timings beside PyTorch in the same run: `python -m benchmarks.NAME`."""
+"""Timings against PyTorch in the same run: `python -m benchmarks.NAME`."""

@@ -1,15 +1,16 @@
-"""The frame that every benchmark fits into: options, timing in turns, tables, main.
+"""The common structure of the benchmarks: options, timing in turns, tables, main.
 
 A benchmark is one module. Its docstring states the claim. It defines `Config`, a
-dataclass of its options, and `run(config)`, which times, prints and returns. It ends in
+dataclass of its options, and `run(config)`, which times, prints and returns. It ends
+with
 
     main = frame.benchmark("name", Config, run)
 
     if __name__ == "__main__":
         frame.run_as_script(main)
 
-The noise of a machine changes slowly and affects everything within one turn alike, so
-the ratio of two times from the same turn is steadier than the times themselves.
+A machine's noise changes slowly and affects everything within one turn alike, so the
+ratio of two times from the same turn is steadier than the times themselves.
 """
 
 import os
@@ -67,10 +68,10 @@ def take_turns(
 ) -> Seconds:
     """The seconds of each work in each turn, until JAX's results are ready.
 
-    The `warm_up` turns come first and do not count. Works below a millisecond need a
-    `rest` of a few milliseconds, because PyTorch's threads keep spinning on the cores
-    after their work. They also need a `burst` of runs, of which the fastest counts,
-    because the first one after a rest wakes threads.
+    The first `warm_up` turns do not count. Works below a millisecond need a `rest` of a
+    few milliseconds, because PyTorch's threads keep spinning afterwards, and a `burst`
+    of runs, of which the fastest counts, because the first run after a rest wakes
+    threads.
     """
     for _ in range(warm_up):
         for work in works.values():
@@ -90,10 +91,7 @@ def _seconds(work: Work) -> float:
 
 
 def first_and_later(by_torch: Work, new: Callable[[], Work], turns: int) -> Seconds:
-    """Time PyTorch, the first call of `new()`, and later calls of one such function.
-
-    `new` returns a function that JAX has not compiled yet.
-    """
+    """Time PyTorch, the first call and later calls of `new()`, not yet compiled."""
     compiled = new()
     works = {TORCH: by_torch, FIRST: lambda: new()(), LATER: compiled}
     return take_turns(works, turns, warm_up=1)
@@ -105,7 +103,6 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def ratio_line(ours: str, theirs: str, seconds: Mapping[str, Sequence[float]]) -> str:
-    """A printed line with the ratio of two works."""
     value = ratio(seconds[ours], seconds[theirs])
     return f"{ours} / {theirs}: {value:.2f} (median of the turns)"
 
@@ -116,14 +113,14 @@ def times(
     unit: str = "s",
     more: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> str:
-    """A table with the least, median and largest time of each work.
+    """A table with the minimum, median and maximum time of each work.
 
     With a `base`, also the median over the turns of the ratio to it, and the ratio of
-    the least times. `more` holds further columns by title.
+    the minima. `more` holds further columns by title.
     """
-    header = ["", f"least {unit}", "median", "most"]
+    header = ["", f"min {unit}", "median", "max"]
     if base:
-        header += [f"ratio to {base}", "ratio of the least"]
+        header += [f"ratio to {base}", "ratio of minima"]
     scale = {"s": 1, "ms": 1e3}[unit]
     rows = []
     for name, taken in seconds.items():

@@ -1,4 +1,4 @@
-"""Value and gradient of every activation, beside PyTorch in the same run.
+"""Value and gradient of every activation, compared with PyTorch in the same run.
 
     python -m benchmarks.activations
 
@@ -19,7 +19,7 @@ import torch
 from benchmarks import _frame as frame
 from jaxgrad import activations
 
-# Each activation with its arguments that have no default.
+# Each activation with its arguments without a default.
 OPTIONS: dict[str, dict[str, Any]] = {
     name: {}
     for name in (
@@ -40,7 +40,7 @@ MOST, MEAN = 1.5, 1.0
 
 @dataclass(frozen=True)
 class Config:
-    """Value and gradient of every activation, beside PyTorch in the same run."""
+    """Value and gradient of every activation, compared with PyTorch in the same run."""
 
     turns: int = 60
     """Number of timings of each; the claim needs at least 40."""
@@ -86,7 +86,7 @@ def by_torch(name: str) -> frame.Work:
 
 
 def run(config: Config) -> dict[str, frame.Seconds]:
-    """Time every activation against PyTorch's of the same name."""
+    """Time every activation against its PyTorch namesake."""
     frame.at_least(config, turns=1)
     names = config.only.split() or list(OPTIONS)
     unknown = " ".join(name for name in names if name not in OPTIONS)
@@ -114,7 +114,7 @@ def report(config: Config, seconds: dict[str, frame.Seconds]) -> None:
     ]
     rows.sort(key=lambda row: -row[-1])
     header = ("activation", "jaxgrad ms", "torch ms", "ratio")
-    frame.section("Least times", frame.table(header, rows))
+    frame.section("Fastest runs", frame.table(header, rows))
     largest, mean = rows[0][-1], geometric_mean(row[-1] for row in rows)
     frame.claim(
         f"geometric mean {mean:.2f} <= {MEAN}, largest {largest:.2f} <= {MOST}",

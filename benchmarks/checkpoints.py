@@ -1,12 +1,12 @@
-"""What it costs to save a run after every epoch.
+"""The cost of saving a run after every epoch.
 
     python -m benchmarks.checkpoints --data-dir FOLDER [--epochs 20]
 
 784-1024-512-10 on MNIST, batches of 256, with SGD and with Adam, whose state is three
 times as large. Each turn trains an epoch and evaluates the test set, as `fit` does, and
 saves the state. Both are timed in the same run, which removes the noise between runs.
-Claim: with SGD, the notebook's optimizer, saving takes under 3 % of the rest; exit code
-1 if not. Measure on an idle machine, on the disk in question.
+Claim: with SGD, the notebook's optimizer, saving takes less than 3 % of an epoch's
+time. Exit code 1 if not. Measure on an idle machine, on the disk in question.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ example_loss = partial(cross_entropy, reduction="none")
 
 @dataclass(frozen=True)
 class Config:
-    """What it costs to save a run after every epoch."""
+    """The cost of saving a run after every epoch."""
 
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR or the cache."""
@@ -62,10 +62,10 @@ def run(config: Config) -> frame.Seconds:
         shares |= {epoch: "", save: f"{sum(saves) / sum(epochs):.1%}"}
     title, n = "Saving after every epoch", f"{config.epochs} epochs"
     frame.heading(title, n, "jax", "flax", "optax")
-    more = {"MB": megabytes, "share of the epochs": shares}
+    more = {"MB": megabytes, "fraction of the epochs": shares}
     frame.section("Time", frame.times(seconds, unit="ms", more=more))
     sgd = sum(seconds["sgd, saving"]) / sum(seconds["sgd, an epoch"])
-    frame.claim(f"share with sgd {sgd:.1%} < {CLAIM:.0%}", sgd < CLAIM)
+    frame.claim(f"fraction with sgd {sgd:.1%} < {CLAIM:.0%}", sgd < CLAIM)
     return seconds
 
 

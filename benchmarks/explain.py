@@ -1,12 +1,12 @@
-"""What looking inside costs: the MNIST perceptron's gradient, checked and explained.
+"""The cost of looking inside: the MNIST perceptron's gradient, checked and explained.
 
     python -m benchmarks.explain [--turns 200]
 
 784-1024-512-10, a batch of 256. `jax.jit(jax.value_and_grad(f))`, the same with the
 finiteness check, and `explain` take turns: first their later calls, then their first
-calls, each with a function that nothing has compiled yet. `explain` traces the function
-on every call and compiles it unless it has compiled the same program before. Goal: the
-check takes at most 1.05 times as long. Measure on an idle machine.
+calls, each with a new function. `explain` traces the function on every call and
+compiles it unless it has compiled the same program before. Goal: the check takes at
+most 1.05 times as long. Measure on an idle machine.
 """
 
 import ctypes
@@ -57,7 +57,7 @@ def network_and_inputs(config: Config) -> tuple[Callable[..., Any], tuple[Any, .
 def new_works(
     apply: Callable[..., Any], inputs: tuple[Any, ...]
 ) -> dict[str, frame.Work]:
-    """What is timed, not compiled yet; each gives the value and the gradients."""
+    """The functions to time, not compiled yet; each returns value and gradients."""
     scale = random.uniform(1, 2)  # makes the program differ from every compiled one
 
     def loss(params, images, labels):
@@ -78,7 +78,7 @@ def new_works(
 
 
 def peak(work: frame.Work, times: int = 5) -> str:
-    """By how many MiB the process grows at most while it works (Linux)."""
+    """The largest growth of the process during `work`, in MiB (Linux)."""
     if not CLEAR.exists():
         return "unknown"
     ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system

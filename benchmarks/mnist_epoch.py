@@ -4,10 +4,9 @@
 
 784-1024-512-10, SGD, batches of 256. All start from the same parameters and use the
 same batches in the same order, taking turns epoch by epoch. PyTorch runs twice: with
-float tensors in memory and no DataLoader, the fastest form of the loop; and with the
-notebook's own DataLoader, which converts image by image.
-Measure on an idle machine: on a busy one PyTorch's threads wait for each other, and an
-epoch takes many times as long.
+float tensors in memory and no DataLoader, its fastest loop; and with the notebook's own
+DataLoader, which converts image by image. Measure on an idle machine: on a busy one
+PyTorch's threads wait for each other, and an epoch takes many times as long.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -52,7 +51,7 @@ class Config:
 
 
 class Trained(NamedTuple):
-    """The training of one framework."""
+    """The result of one framework."""
 
     losses: np.ndarray  # (epochs, steps)
     seconds: list[float]  # of each epoch, without the evaluation
@@ -60,7 +59,7 @@ class Trained(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The trainings of all frameworks."""
+    """The results of all frameworks."""
 
     torch: Trained
     jaxgrad: Trained
@@ -157,7 +156,7 @@ def jaxgrad_side(config: Config, params: Any, dataset: Dataset) -> Side:
 
 
 def make_sides(config: Config, params: Any, dataset: Dataset) -> dict[str, Side]:
-    """All frameworks, with the same start."""
+    """All frameworks, starting from the same parameters."""
     splits = (dataset.train, dataset.test)
     train, test = (torch_tensors(split, dataset.white) for split in splits)
     size, digits = config.batch_size, Digits(*dataset.train)
@@ -217,7 +216,7 @@ def report(config: Config, result: Result) -> None:
 
 
 def report_times(seconds: frame.Seconds) -> None:
-    """Print the first epoch, in which jaxgrad compiles, apart from the others."""
+    """Print the first epoch, in which jaxgrad compiles, separately."""
     first = {name: taken[:1] for name, taken in seconds.items()}
     then = {name: taken[1:] for name, taken in seconds.items() if taken[1:]}
     frame.section("First epoch (jaxgrad compiles)", frame.times(first))

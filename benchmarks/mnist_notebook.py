@@ -1,10 +1,10 @@
-"""The notebook's program in PyTorch, the baseline of a whole run.
+"""The notebook's PyTorch program, the baseline for a whole run.
 
     python -m benchmarks.mnist_notebook --data-dir FOLDER [--epochs 20]
 
-torchvision's data set and its ToTensor, image by image, a DataLoader without workers,
-SGD, the test loss after every epoch and the accuracy at the end, as in the notebook, on
-the CPU. The program imports neither torchvision, which saves time, nor JAX.
+As in the notebook: torchvision's data set and its ToTensor, image by image, a
+DataLoader without workers, SGD, the test loss after every epoch and the accuracy at the
+end, on the CPU. To save time it does not import torchvision; nor does it import JAX.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Digits(Dataset[tuple[torch.Tensor, int]]):
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
-    """What `torchvision.transforms.ToTensor` makes of a grey image."""
+    """Convert a greyscale image like `torchvision.transforms.ToTensor`."""
     pixels = torch.from_numpy(np.array(image, np.uint8, copy=True))
     pixels = pixels.view(image.size[1], image.size[0], len(image.getbands()))
     return pixels.permute((2, 0, 1)).contiguous().to(torch.float32).div(255)
@@ -70,7 +70,7 @@ def _bytes(path: Path) -> bytes:
 def torch_epoch(
     net: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Batch]
 ) -> np.ndarray:
-    """The notebook's loop over an epoch; the loss of each step."""
+    """Run the notebook's loop over an epoch; return the loss of each step."""
     losses = []
     for images, labels in batches:
         loss = nn.functional.cross_entropy(net(images), labels)

@@ -1,11 +1,11 @@
-"""The notebook's 20 epochs as whole processes: from their start to the accuracy.
+"""The notebook's 20 epochs as whole processes, from start to accuracy.
 
     python -m benchmarks.mnist_run --data-dir FOLDER [--epochs 20] [--turns 3]
 
-On one side the notebook's program in PyTorch (`benchmarks.mnist_notebook`), on the
-other `python -m experiments.mnist_mlp --no-side-runs`, which also assesses the network
-class by class and draws its pictures. Both take turns, and their times include imports,
-reading the files and compilation. Measure on an idle machine.
+Compares the notebook's PyTorch program (`benchmarks.mnist_notebook`) with `python -m
+experiments.mnist_mlp --no-side-runs`, which also assesses the network class by class
+and draws its figures. Both take turns, and their times include imports, reading the
+files and compilation. Measure on an idle machine.
 """
 
 import json
@@ -41,13 +41,13 @@ class Result(NamedTuple):
 
 
 def notebook(options: list[str]) -> float:
-    """Run the notebook's program; the accuracy that it prints."""
+    """Run the notebook's program; return the accuracy that it prints."""
     printed = _process("benchmarks.mnist_notebook", *options)
     return float(printed.split("accuracy: ")[1])
 
 
 def jaxgrad(options: list[str]) -> float:
-    """Run the experiment; the accuracy that it writes."""
+    """Run the experiment; return the accuracy that it writes."""
     with tempfile.TemporaryDirectory() as folder:
         options = [*options, "--no-side-runs", "--output-dir", folder]
         _process("experiments.mnist_mlp", "--dataset", "mnist", *options)
@@ -61,7 +61,7 @@ def run(config: Config) -> Result:
     folder = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if folder is None:
         raise ValueError(
-            f"--data-dir: expected the folder of MNIST, or {DATA_DIR_VARIABLE} set, "
+            f"--data-dir: expected the MNIST folder, or {DATA_DIR_VARIABLE} to be set, "
             "got neither instead."
         )
     options = ["--data-dir", str(folder), "--epochs", str(config.epochs)]
@@ -80,7 +80,7 @@ def run(config: Config) -> Result:
 
 
 def _process(module: str, *options: str) -> str:
-    """The output of a module that runs as a program; its failure is a ValueError."""
+    """The output of a module run as a program; ValueError if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", module, *options],
         cwd=Path(__file__).parents[1],

@@ -1,11 +1,11 @@
-"""Six optimizers, 5000 steps each, beside PyTorch in the same run; and a race.
+"""Six optimizers, 5000 steps each, compared with PyTorch in the same run; and a race.
 
     python -m benchmarks.optimizers [--turns 5]
 
 The notebook's loop in PyTorch against six scans in one compiled program, float32. The
-first call, which compiles, is timed too, in each turn with optimizers that are new to
-JAX. Then a race of 6 optimizers x 32 learning rates x 32 starts x 1000 steps, which
-would take PyTorch's loop hours. Measure on an idle machine.
+first call, which compiles, is timed too, in each turn with optimizers that JAX has not
+compiled. Then a race of 6 optimizers x 32 learning rates x 32 starts x 1000 steps,
+which would take PyTorch's loop hours. Measure on an idle machine.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def known_options() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Config:
-    """Six optimizers, 5000 steps each, beside PyTorch in the same run; and a race."""
+    """Six optimizers, 5000 steps each, compared with PyTorch in the same run; and a race."""
 
     turns: int = 5
     """Number of timings of each."""

@@ -1,1 +1,1 @@
-"""Pages about jaxgrad, and the commands that write them."""
+"""Pages about jaxgrad, and the command that writes one of them."""

@@ -1,6 +1,6 @@
-"""Write the ledger of parity: `python -m docs.generate_parity [--check]`.
+"""Write the parity ledger: `python -m docs.generate_parity [--check]`.
 
-With `--check` nothing is written; the exit code is 1 if the page is not current.
+`--check` only compares; the exit code is 1 if the page is not current.
 """
 
 import sys
@@ -16,10 +16,10 @@ FAMILIES = (activations, losses, optimizers)
 HEAD = """# Parity with PyTorch
 
 Written by `python -m docs.generate_parity`; do not edit. PyTorch 2.13.0 in float64 is
-the reference. For activations and losses, each difference is the largest one over a
-table of cases with kinks and extreme inputs (absolute; relative for numbers above 1):
-first that of the value, then that of the gradient. For optimizers, it is the largest
-distance of a parameter within 60 steps.
+the reference. For activations and losses, each column gives the largest difference of
+the value, then of the gradient, over a table of cases with kinks and extreme inputs
+(absolute; relative for numbers above 1). For optimizers, it is the largest difference
+of a parameter within 60 steps.
 """
 
 

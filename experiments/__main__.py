@@ -1,8 +1,8 @@
 """Reproduce every number of the five notebooks: `python -m experiments`.
 
 Runs all experiments, compares what they compute with what the notebooks state
-(`seed_results.toml`), writes `reproduction.json` and the pictures, and ends with
-"N of N seed results reproduced". The exit code is 1 if one is not.
+(`seed_results.toml`), writes `reproduction.json` and the figures, and ends with
+"N of N seed results reproduced". The exit code is 1 if any is not.
 """
 
 import importlib
@@ -36,14 +36,14 @@ class Config(Options):
     """Reproduce every number of the five notebooks, on real MNIST if available."""
 
     dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """Data set of the MLP. auto is MNIST if a folder, the cache or the network
-    provides it, else scikit-learn's digits."""
+    """Data set of the MLP. auto: MNIST if a folder, the cache or the network provides
+    it, otherwise scikit-learn's digits."""
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     epochs: int = 20
-    """Epochs of the MLP; the notebook's accuracy needs its 20."""
+    """Epochs of the MLP; the notebook's accuracy needs 20."""
     output_dir: Path = Path("results")
-    """Folder for the pictures and reproduction.json."""
+    """Folder for the figures and reproduction.json."""
 
 
 def run(config: Config) -> list[Row]:
@@ -104,7 +104,7 @@ def _count(kind: str, rows: list[Row]) -> tuple[str, int, int, int]:
 
 
 def _short(value: Any, width: int = 36) -> str:
-    """`value` in at most `width` characters, numbers with six digits."""
+    """`value` in at most `width` characters, with six digits for numbers."""
     text = "" if value is None else _digits(value)
     return text if len(text) <= width else text[: width - 3] + "..."
 
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Parse the options, run all experiments, and write the rows."""
     config = parse(Config, argv, "")
     at_least(config, epochs=1)
-    print(load(config.dataset, config.data_dir))  # fails now if the data are missing
+    print(load(config.dataset, config.data_dir))  # fail early if the data are missing
     rows, path = run(config), config.output_dir / "reproduction.json"
     write_rows(rows, path)
     print(f"\nwritten: {path}\n{closing_line(rows)}")

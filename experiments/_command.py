@@ -1,4 +1,4 @@
-"""What every command line here shares: options, tables, pictures, errors."""
+"""Shared by the command lines: options, tables, figures and errors."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
     """Parse the options of `python -m experiments.<name>` into a frozen dataclass.
 
     Raises:
-        OSError: If `output_dir` cannot be written in. Known now, not after the work.
+        OSError: If `output_dir` is not writable; raised before the work starts.
     """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
     make: Any = config
@@ -31,7 +31,7 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
 
 
 def _check_writable(folder: Path) -> None:
-    """Raise OSError unless the folder is writable or can be made; do not make it."""
+    """Raise OSError unless the folder is writable or can be created."""
     try:
         absolute = folder.absolute()
         nearest = next(p for p in (absolute, *absolute.parents) if p.exists())
@@ -57,7 +57,7 @@ def run_as_script(main: Callable[[], Any]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return an aligned text table: numbers to the right, words to the left."""
+    """Return a text table with numbers aligned right and words left."""
     cells = [list(header), *([_text(entry) for entry in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     right = [
@@ -88,7 +88,7 @@ def section(title: str, body: str) -> None:
 def save_figures(
     pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
 ) -> None:
-    """Save each figure in every format and each explanation as a page; print where."""
+    """Save figures in every format and explanations as pages; print their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if isinstance(picture, Explanation):
@@ -99,4 +99,4 @@ def save_figures(
         for suffix in formats:
             path = folder / f"{name}.{suffix}"
             picture.savefig(path, dpi=120)
-            print(f"picture: {path}")
+            print(f"figure: {path}")

@@ -1,16 +1,16 @@
-"""The frame that every experiment fits into: options, run, report, figures, main.
+"""The common structure of the experiments: options, run, report, figures, main.
 
 An experiment is one module. It defines
 
     Config              its options, a dataclass that extends `Options`
     run(config)         computes everything; prints nothing and writes nothing
     report(result)      prints the tables
-    figures(result)     draws the pictures, by file name
+    figures(result)     draws the figures, by file name
     reproduced(result)  returns the computed value of its rows of seed_results.toml
     main                what `experiment` returns; `python -m experiments.name` runs it
 
-Where the result is a dictionary of sections, `report` and `reproduced` are those of
-this file. Other parts of an experiment are in the private package `experiments/_name`.
+If the result is a dictionary of sections, `report` and `reproduced` come from this
+file. Other parts of an experiment are in the private package `experiments/_name`.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,11 +30,11 @@ class Options:
     """The options that every experiment has."""
 
     output_dir: Path = Path("results")
-    """Folder for the pictures."""
+    """Folder for the figures."""
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The file formats of the pictures."""
+        """The file formats of the figures."""
         return ("png",)
 
 
@@ -45,7 +45,7 @@ def experiment(
     report: Callable[[Result], None],
     figures: Callable[[Result], Mapping[str, Picture]],
 ) -> Callable[..., Result]:
-    """Return the experiment's `main`: parse, run, report, save the pictures.
+    """Return the experiment's `main`: parse, run, report, save the figures.
 
     `main(argv)` takes a list of options, by default the command line's, and returns
     the result.
@@ -68,7 +68,7 @@ def report(result: Sections) -> None:
 
 
 def reproduced(result: Sections) -> dict[str, Any]:
-    """The computed value of each row; two sections may share one."""
+    """The computed value of each row; two sections may share a row."""
     rows: dict[str, Any] = {}
     for part in result.values():
         for row, value in part.rows.items():

@@ -1,11 +1,11 @@
 """Compare what the experiments compute with what the notebooks state.
 
-`seed_results.toml` holds every number of the five notebooks. The experiments compute,
-`compare` compares; nothing else knows both sides.
+`seed_results.toml` holds every number of the five notebooks. Only `compare` sees both
+these and the computed values.
 
 A row's `expected` (by default its `printed`) mirrors the computed value: lists and
 tables are compared entry by entry, numbers within `rtol` and `atol`, strings and
-booleans exactly. `{ least = a, most = b }` is an interval for all numbers in its place.
+booleans exactly. `{ least = a, most = b }` is an interval for the numbers at its place.
 The kinds of rows are
 
     deterministic   the computed value must equal what the notebook printed
@@ -44,7 +44,7 @@ class Row(NamedTuple):
 
 
 def seed_results() -> list[dict[str, Any]]:
-    """Every row of the data file, in the order of the notebooks."""
+    """Every row of the data file, in the notebooks' order."""
     results = []
     tables = tomllib.loads(SEED_RESULTS.read_text(encoding="utf-8"))
     for experiment, table in tables.items():
@@ -141,12 +141,12 @@ def closing_line(rows: list[Row]) -> str:
 
 
 def agreed(row: Row) -> bool:
-    """Whether a row is as it should be; a wrong statement must disagree."""
+    """Whether a row agrees, or disagrees if the notebook's statement is wrong."""
     return row.agrees is None or row.agrees == (row.kind != "corrected")
 
 
 def write_rows(rows: list[Row], path: Path) -> None:
-    """Write the rows as JSON, completely or not at all."""
+    """Write the rows as JSON, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([row._asdict() for row in rows], indent=1, allow_nan=False)
     with tempfile.NamedTemporaryFile(

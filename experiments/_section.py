@@ -25,14 +25,14 @@ class Section(NamedTuple):
     title: str
     claim: str = ""
     entries: Sequence[Sequence[Any]] = ()
-    """The lines of the table; where no `header` is given, facts."""
+    """The lines of the table: facts, unless `header` is given."""
     rows: Mapping[str, Any] = {}
     """What the section reproduces, by row of `seed_results.toml`."""
     header: Sequence[str] = FACTS
     note: str = ""
-    """Text that is printed as it is, unlike the claim, which is wrapped."""
+    """Text printed verbatim; the claim is wrapped."""
     data: Any = None
-    """What was measured and does not stand in the table; pictures and tests use it."""
+    """Measurements that the table omits; figures and tests use them."""
 
     def column(self, name: str) -> list[Any]:
         """The entries of one column."""
@@ -40,7 +40,7 @@ class Section(NamedTuple):
         return [entry[index] for entry in self.entries]
 
     def shows(self, line: str) -> Any:
-        """The result of a line of JAX: the last entry of its row."""
+        """The result of a JAX line: the last entry of its row."""
         return next(entry[-1] for entry in self.entries if entry[1].strip() == line)
 
     def text(self) -> str:
@@ -78,7 +78,7 @@ def warning_of(action: Callable[[], Any]) -> str:
 
 
 def shown(value: Any) -> Any:
-    """A value as a table shows it: arrays by dtype, shape and content."""
+    """A value as shown in a table: arrays by dtype, shape and content."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, jax.Array | np.ndarray):

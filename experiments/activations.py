@@ -2,10 +2,10 @@
 
     python -m experiments.activations [--svg]
 
-First the 19 functions of the notebook on its ranges, each beside its gradient; GLU in
-two ways, since PyTorch's `glu(x)` differs from the notebook's product of two halves.
-Then a card for each activation of PyTorch, with the second derivative and a mark at
-each kink: PyTorch's value as a dot, that of jax.nn as a ring.
+First the notebook's 19 functions on its ranges, each with its gradient; GLU in two
+ways, since PyTorch's `glu(x)` differs from the notebook's product of two halves. Then a
+card for each PyTorch activation, with the second derivative and marks at the kinks: a
+dot for PyTorch's value, a ring for jax.nn's.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ CLASSES = (
     "RReLU SELU CELU GELU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink "
     "Threshold Softmin Softmax Softmax2d LogSoftmax AdaptiveLogSoftmaxWithLoss"
 )
-# Where the function is not the class in lower case.
+# Functions whose name is not the class's in lower case.
 FUNCTIONS = {
     "LeakyReLU": "leaky_relu",
     "MultiheadAttention": "multi_head_attention",
@@ -39,7 +39,7 @@ FUNCTIONS = {
     "AdaptiveLogSoftmaxWithLoss": "adaptive_log_softmax_with_loss",
 }
 LISTED = {name: FUNCTIONS.get(name, name.lower()) for name in CLASSES.split()}
-# What it draws besides GLU, on [-6, 6] unless SPANS says otherwise.
+# What it draws in addition to GLU, on [-6, 6] unless SPANS says otherwise.
 DRAWN = (
     "ReLU HardTanh ReLU6 eLU SeLU CeLU LeakyReLU PReLU RReLU GeLU LogSigmoid "
     "HardShrink TanhShrink Softsign Softplus Softmin SoftShrink LogSoftmax"
@@ -62,11 +62,11 @@ class Config(Options):
     """Every activation with its derivatives, and the values chosen at its kinks."""
 
     svg: bool = False
-    """Save each picture as SVG too."""
+    """Save each figure as SVG too."""
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The file formats of the pictures."""
+        """The file formats of the figures."""
         return ("png", "svg") if self.svg else ("png",)
 
 
@@ -123,7 +123,7 @@ def function(title: str) -> Callable[[jax.Array], jax.Array]:
 
 
 def _numbers(curve: Curve) -> list[float]:
-    """Sum of y, sum of the gradient, y and gradient at both ends."""
+    """The sums of y and its gradient, and both at the ends."""
     y, slope = curve.value, curve.slope
     return [float(e) for e in (y.sum(), slope.sum(), y[0], y[-1], slope[0], slope[-1])]
 
@@ -191,7 +191,7 @@ def smooth() -> Section:
 
 
 def figures(result: Sections) -> dict[str, Figure]:
-    """The notebook's pictures, a card for each activation, and an overview."""
+    """The notebook's figures, a card for each activation, and an overview."""
     pictures = {
         f"notebook_{title.lower().replace(' ', '_')}": plots.curve_card(title, curve)
         for title, curve in result["drawn"].data.items()

@@ -3,7 +3,7 @@
 The tensor parts of notebooks 000 and 003: creating, typing, adding, indexing, reshaping
 and reading arrays, what copies and what shares memory with NumPy, the cost of a
 conversion, devices, and the notebook's exercises. Every section says what torch does
-and shows, measured in this run, what JAX does.
+and shows what JAX does, measured in this run.
 
     python -m experiments.arrays
     python -m experiments.arrays --device cpu:0
@@ -28,7 +28,7 @@ class Config(Options):
 
     device: str | None = None
     """Device to compute on: cpu, gpu, tpu or, with a number, cpu:0; by default JAX's.
-    What shares memory with NumPy always runs on the CPU."""
+    The sections on memory shared with NumPy always run on the CPU."""
     seed: int = 0
     """Seed of the random arrays."""
     repeats: int = 5
@@ -36,7 +36,7 @@ class Config(Options):
 
 
 def run(config: Config) -> Sections:
-    """Compute every section. What shares memory with NumPy runs on the CPU."""
+    """Compute every section, those on memory shared with NumPy on the CPU."""
     at_least(config, repeats=1)
     device, cpu = devices.find_device(config.device), devices.find_device("cpu")
     draw_key, add_key, name_key = jax.random.split(jax.random.key(config.seed), 3)

@@ -155,7 +155,7 @@ def train(params: Params, lr: Any, epochs: int) -> History:
 def train_with(
     optimizer: optax.GradientTransformation, params: Params, epochs: int
 ) -> History:
-    """The same with an optimizer, whose state is carried with the parameters."""
+    """The same with an optimizer; the scan carries its state and the parameters."""
 
     def step(carry, _):
         params, state = carry

@@ -2,12 +2,12 @@
 
     python -m experiments.cross_entropy
 
-Three ways to the same loss, of which only one works for large logits: the naive softmax
+Only one of three ways to the same loss works for large logits: the naive softmax
 overflows, the logarithm of a softmax underflows, cross-entropy of the logits does
 neither. Each way fails where its first intermediate number leaves the range of the
-dtype. Then its gradient, which is softmax minus one-hot, and its options, each beside
-the formula: class weights, ignored labels, label smoothing, probabilities as targets,
-pixels.
+dtype. Then the gradient, which is softmax minus one-hot, and the options, each compared
+with its formula: class weights, ignored labels, label smoothing, probabilities as
+targets, pixels.
 """
 
 import math
@@ -47,7 +47,7 @@ class Config(Options):
     """Three ways to cross-entropy, its gradient and its options."""
 
     largest: float = 150.0
-    """Largest logit of the picture; exp overflows in float32 at 88.7."""
+    """Largest logit of the figure; exp overflows in float32 at 88.7."""
 
 
 def run(config: Config) -> Sections:
@@ -202,7 +202,7 @@ def losses_and_slopes(x: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def log_sum_exps() -> Section:
-    """log(sum(exp([0, x]))) as written, and with the largest entry taken out of exp."""
+    """log(sum(exp([0, x]))) as written, and shifted by the largest entry."""
     entries = []
     for x in LOGITS:
         pair = _pair(jnp.float32(x))
@@ -214,7 +214,7 @@ def log_sum_exps() -> Section:
 
 
 def limits() -> Section:
-    """The largest logit that each way can take, in each dtype."""
+    """The largest logit for which each way works, in each dtype."""
     ways = [naive_softmax, *(lambda x, f=f: f(x, 0) for f in LOSSES.values())]
     entries = [
         (
@@ -271,7 +271,7 @@ def gradients() -> Section:
 
 
 def options() -> Section:
-    """Every option of cross_entropy beside its formula."""
+    """Compare every option of cross_entropy with its formula."""
     x = jnp.array(list(OUTPUTS.values()), jnp.float64)
     labels, ignored = jnp.array([2, 0, 1]), jnp.array([2, 0, -100])
     weight = jnp.array([1.0, 2.0, 0.5])
@@ -313,7 +313,7 @@ def out_of_range() -> Section:
     return Section(
         "Label 3 of three classes",
         note=f"outside jit:  {error}\n"
-        "inside jit:   values cannot be read, so nothing can be raised; loss "
+        "inside jit:   values are unknown, so no error can be raised; loss "
         f"{loss.item()}, gradient {gradient.tolist()}\n"
         "Labels may have any integer dtype: JAX's is int32, PyTorch wants int64.",
         data=(error, loss.item(), gradient.tolist()),
@@ -326,7 +326,7 @@ def figures(result: Sections) -> dict[str, Figure]:
     _, x, curves = result["growing"].data
     labels = ("loss of class 0", "d loss / dx = softmax of x")
     for i, (axes, ylabel) in enumerate(zip(figure.subplots(1, 2), labels, strict=True)):
-        # The curves coincide: the one that goes furthest is the widest.
+        # The curves coincide: draw the longest one widest.
         for width, name in zip((8, 4, 1.5), reversed(LOSSES), strict=True):
             y = np.where(np.isfinite(curves[name][i]), curves[name][i], np.nan)
             axes.plot(x, y, linewidth=width, label=name)

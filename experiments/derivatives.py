@@ -3,10 +3,10 @@
     python -m experiments.derivatives
 
 Every derivative of the notebooks: functions of one variable up to the third order,
-partial derivatives, a chain that ends in a mean. Each stands beside the closed form and
-beside differences of two function values, with the noise that float32 adds to them.
-At the end: what PyTorch's `requires_grad`, `retain_graph`, `create_graph`, `grad_fn`
-and `detach` become when a derivative is a function.
+partial derivatives, a chain that ends in a mean. Each is compared with its closed form
+and with differences of two function values, with the noise that float32 adds to them.
+At the end: what replaces PyTorch's `requires_grad`, `retain_graph`, `create_graph`,
+`grad_fn` and `detach` when a derivative is a function.
 """
 
 import math
@@ -63,7 +63,7 @@ def run(config: Config) -> Sections:
 
 
 def orders() -> Section:
-    """f, f', f'', f''' at each point; as data by calculus, in float32 and float64.
+    """f, f', f'', f''' at each point; the data: by calculus, in float32 and float64.
 
     The table shows the float32 numbers and both errors, relative to max(1, |exact|).
     """
@@ -111,7 +111,7 @@ def orders() -> Section:
 def forward_difference(f: Function, step: Any) -> Function:
     """(f(x + h) - f(x)) / h, the notebook's way to check a gradient.
 
-    Its error falls as h, that of the central difference as h^2.
+    Its error falls like h, the central difference's like h^2.
     """
     return lambda x: (f(x + step) - f(x)) / step
 
@@ -129,7 +129,7 @@ LABELLED = {
 
 
 def differences(delta: float) -> Section:
-    """The first derivative from two values; as data the relative errors by step."""
+    """The first derivative from two values; the data are relative errors by step."""
     entries = [
         (
             formula,
@@ -233,7 +233,7 @@ def calc_section(delta: float) -> Section:
 def calc_slopes(
     make: Callable[[Function, Any], Function], step: float, dtype: str
 ) -> list[float]:
-    """The slopes of `calc` at [1, 2, 3], one variable moved at a time."""
+    """The slopes of `calc` at [1, 2, 3], moving one variable at a time."""
     x = jnp.array([1.0, 2.0, 3.0], dtype)
     moved = [lambda t, i=i: calc(x.at[i].set(t)) for i in range(3)]
     return [make(f, step)(x[i]).item() for i, f in enumerate(moved)]

@@ -4,8 +4,8 @@
 
 The backprop notebook's two lines (gradients 12, 4, -4, 1), its two-layer network, the
 first batch of the MNIST perceptron, and two NaNs: a training loop that stops at the
-step that caused it and says why, and a finite loss whose gradient is NaN. Each report
-is also saved as a page for the browser that loads nothing from a network.
+faulty step and reports the cause, and a finite loss whose gradient is NaN. Each report
+is also saved as a self-contained HTML page.
 
 In PyTorch, `retain_grad()` on each intermediate tensor before `backward()` gives these
 gradients one by one. Here the function is unchanged, and every step has a source line.
@@ -36,8 +36,8 @@ class Config(Options):
     """Every gradient explained: five reports, as tables and as pages with the graph."""
 
     dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """The perceptron's images. auto is MNIST if a folder, the cache or the network
-    provides it, else scikit-learn's digits."""
+    """The perceptron's images. auto: MNIST if a folder, the cache or the network
+    provides it, otherwise scikit-learn's digits."""
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     batch_size: int = 256
@@ -51,7 +51,7 @@ class Config(Options):
 
 
 def run(config: Config) -> Sections:
-    """Explain the functions and run the examples of NaN; the reports are the data."""
+    """Explain the functions and run the NaN examples; the reports are the data."""
     at_least(config, batch_size=1, steps=1)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     perceptron = explain_perceptron(config, keys[0])
@@ -70,7 +70,7 @@ def run(config: Config) -> Sections:
 
 
 def torch_comparison(explained: Explanation) -> Section:
-    """Lines of PyTorch that need a change before backward, beside the report."""
+    """PyTorch lines that need a change before backward, and the report's equivalents."""
     w1, _, w2, _ = explained.gradients
     h1, y = explained["h1"], explained["y"]
     retained, inputs = "h1.retain_grad(); y.backward(); h1.grad", 'report["y"].inputs'
@@ -138,7 +138,7 @@ def explain_perceptron(config: Config, key: jax.Array) -> Section:
 
 
 def figures(result: Sections) -> dict[str, Explanation]:
-    """The pages; their graphs are the pictures."""
+    """The reports, saved as pages with their graphs."""
     return {name: part.data for name, part in result.items() if part.data is not None}
 
 

@@ -75,7 +75,7 @@ def run(config: Config) -> Sections:
 def notebook_path(
     optimizer: optax.GradientTransformation, f: Any = SPHERE.function
 ) -> Descent:
-    """The notebook's 5000 steps from its start, in the dtype of the moment."""
+    """The notebook's 5000 steps from its start, in the current default dtype."""
     path = descend(optimizer, f, jnp.asarray(START), STEPS)
     return jax.tree.map(np.asarray, path)
 
@@ -121,7 +121,7 @@ def with_l2_term(point: Float[Array, "2"]) -> Float[Array, ""]:
 
 
 def decay(paths: dict[str, Descent], with_l2: Descent) -> Section:
-    """AdamW beside Adam, with and without the L2 term that AdamW is said to add."""
+    """AdamW against Adam, with and without the L2 term that AdamW supposedly adds."""
     compared = (paths["Adam"], with_l2, paths["AdamW"])
     return Section(
         "AdamW decays the weights; it does not add an L2 term to the loss",

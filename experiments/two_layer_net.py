@@ -4,8 +4,8 @@
 
 The notebook's loop is one `jax.lax.scan`. A single start says little, so it runs from
 200 starts, and the five losses printed in the notebook are compared with all of them.
-Then one start in detail: the backward pass by hand beside `jax.grad`, the update by
-hand beside `optax.sgd`, and float32 beside float64, in which the last losses are lower.
+Then one start in detail: the backward pass by hand against `jax.grad`, the update by
+hand against `optax.sgd`, and float32 against float64, where the last losses are lower.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Config(Options):
 
 
 class Weights(NamedTuple):
-    """The parameters. Any pytree can be differentiated, such as a named tuple."""
+    """The parameters; any pytree can be differentiated."""
 
     w1: Float[Array, "inputs hidden"]
     w2: Float[Array, "hidden outputs"]
@@ -114,8 +114,8 @@ def train(
 ) -> tuple[Weights, Float[Array, "steps"]]:
     """Gradient descent with the update written out.
 
-    It needs no `no_grad` and no `zero_`: the gradient is a value, nothing is recorded,
-    and a step returns new weights.
+    Without `no_grad` and `zero_`: the gradient is a value, nothing is recorded, and a
+    step returns new weights.
 
     Returns:
         The trained weights, and the loss before each step.
@@ -135,7 +135,7 @@ def train_with(
     data: Data,
     steps: int = STEPS,
 ) -> tuple[Weights, Float[Array, "steps"]]:
-    """The same loop with an optimizer, whose state is carried with the weights."""
+    """The same loop with an optimizer; the scan carries its state and the weights."""
 
     def step(carry: tuple[Weights, Any], _: None) -> tuple[Any, jax.Array]:
         weights, state = carry
@@ -164,7 +164,7 @@ def run(config: Config) -> Sections:
     rate, option = config.learning_rate, "--learning-rate"
     require(rate > 0, option, "a positive number", rate)
     keys = jax.random.split(jax.random.key(config.seed), config.starts)
-    # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only if told to.
+    # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only on request.
     with jax.default_matmul_precision("highest"):
         losses = np.asarray(losses_of_starts(keys, rate, config.side_by_side))
         finite = bool(np.isfinite(losses).all())
@@ -180,7 +180,7 @@ def run(config: Config) -> Sections:
 
 
 def spreads(losses: np.ndarray) -> Section:
-    """The losses of all starts, shape (starts, steps), and the notebook's among them.
+    """The losses of all starts, shape (starts, steps), and where the notebook's lie.
 
     One row for each step at which the notebook printed its loss.
     """
@@ -201,9 +201,9 @@ def spreads(losses: np.ndarray) -> Section:
             for i, (*_, median, _, quantile, z, falling) in enumerate(entries, start=1)
         },
         ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling"),
-        "quantile: the share of starts with a lower loss than the notebook; z: its "
-        "distance from\nthe mean, in standard deviations of the log loss; falling: the "
-        "share of starts whose loss fell.",
+        "quantile: the fraction of starts with a lower loss than the notebook; z: its "
+        "distance\nfrom the mean, in standard deviations of the log loss; falling: the "
+        "fraction of starts\nwhose loss fell.",
         data=losses,
     )
 

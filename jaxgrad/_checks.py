@@ -1,7 +1,7 @@
-"""Argument checks. Every message reads "<function>: expected ..., got ... instead."
+"""Argument checks, whose messages have one form.
 
-They run while the function is traced. A wrong type or dtype raises TypeError; a wrong
-shape or choice raises ValueError.
+"<function>: expected ..., got ... instead." The checks run while the function is traced.
+A wrong type or dtype raises TypeError; a wrong shape or choice raises ValueError.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -36,7 +36,7 @@ def _softmax(
 POINTS = np.array([-2.0, -0.25, -0.0, 0.0, 0.25, 2.0, 2.0**13, -(2.0**13)])
 NOT_FINITE = np.array([-INF, INF, NAN])
 
-# Activations that act element by element, with all of their options by default.
+# Elementwise activations, with their default options.
 CURVES = """
     relu6 hardtanh hardsigmoid hardswish leaky_relu rrelu hardshrink softshrink elu celu
     selu softplus logsigmoid sigmoid tanh tanhshrink softsign silu mish gelu

@@ -88,7 +88,7 @@ def test_one_cycle_keeps_its_last_rate():
         ),
         (
             lambda: optimizers.one_cycle_lr(1.0, 10, pct_start=0.1),
-            "expected pct_start that gives the way up a length",
+            "expected pct_start that leaves steps for the rise",
         ),
         (
             lambda: optimizers.one_cycle_lr(1.0, 9, anneal_strategy="exp"),
@@ -100,7 +100,7 @@ def test_one_cycle_keeps_its_last_rate():
         ),
         (
             lambda: optimizers.sequential_lr([lambda count: count], [3]),
-            "expected one milestone less than schedules, got 1 for 1",
+            "expected one fewer milestone than schedules, got 1 for 1",
         ),
     ],
 )

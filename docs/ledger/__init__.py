@@ -1,4 +1,4 @@
-"""The ledger of parity: the differences between PyTorch, jaxgrad, and JAX or Optax.
+"""The parity ledger: differences between PyTorch, jaxgrad, and JAX or Optax.
 
-One file per family measures its lines; `docs.generate_parity` writes them to a page.
+One file per family measures its lines; `docs.generate_parity` writes the page.
 """

@@ -36,11 +36,10 @@ def largest(calls: Calls) -> Difference | None:
 
 
 def difference(case: Case, call: Callable[..., Any]) -> Difference:
-    """The difference of one case."""
     expected = GOLDEN[case.id]
     arrays = {name: jnp.asarray(array) for name, array in case.arrays.items()}
 
-    # Almost all of the time is compilation.
+    # Compilation takes almost all of the time, so keep it cheap.
     @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
     def both(arrays: Mapping[str, jax.Array]) -> tuple[jax.Array, Any]:
         value, pull_back = jax.vjp(lambda arrays: call(**arrays), arrays)

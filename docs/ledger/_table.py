@@ -1,4 +1,4 @@
-"""A table of the ledger, written in Markdown."""
+"""A table of the ledger, in Markdown."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Table(NamedTuple):
-    """A title, the headers of the columns, and the lines."""
+    """A table, printed as Markdown."""
 
     title: str
     header: Sequence[str]
@@ -20,12 +20,12 @@ class Table(NamedTuple):
 
 
 def rounded(number: float) -> str:
-    """One digit; below 1e-12 only the bound, as rounding differs between machines."""
+    """One digit; only the bound below 1e-12, where machines round differently."""
     if np.isnan(number):
         return "NaN"
     return "< 1e-12" if number < 1e-12 else f"{number:.0e}"
 
 
 def code(name: str) -> str:
-    """The name of a function as code; "-" stays as it is."""
+    """A function's name as code; "-" unchanged."""
     return name if name == "-" else f"`{name}`"

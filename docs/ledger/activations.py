@@ -1,4 +1,4 @@
-"""The activations' part of the ledger: names in PyTorch and jax.nn, and differences.
+"""The activations in the ledger: names in PyTorch and jax.nn, and differences.
 
 A function of jax.nn that lacks an option is compared on the cases without it.
 """
@@ -84,7 +84,7 @@ def tables() -> list[Table]:
 
 
 def measure(line: Line) -> tuple[int, Difference | None, Difference | None]:
-    """The number of finite cases; the differences of jaxgrad and jax.nn to PyTorch."""
+    """The number of finite cases; the differences of jaxgrad and jax.nn from PyTorch."""
     cases = [
         case
         for case in FAMILIES["activations"]

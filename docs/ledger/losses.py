@@ -1,4 +1,4 @@
-"""The losses' part of the ledger: the names in PyTorch and Optax, and differences.
+"""The losses in the ledger: names in PyTorch and Optax, and differences.
 
 jaxgrad is measured on all cases, Optax on those whose options it has.
 """
@@ -90,7 +90,7 @@ ENTRIES = {
     ),
     "kl_div": Entry(
         "kl_divergence",
-        "is summed over the last axis",
+        "sums over the last axis",
         lambda log_q, p: optax.losses.kl_divergence(log_q, p),
         ("sum",),
     ),
@@ -116,7 +116,7 @@ ENTRIES = {
         lambda x, target: optax.losses.multiclass_hinge_loss(x, target),
     ),
     "multilabel_margin_loss": Entry("-", "not in Optax"),
-    "cosine_embedding_loss": Entry("cosine_distance", "only alike pairs; NaN at 0"),
+    "cosine_embedding_loss": Entry("cosine_distance", "only similar pairs; NaN at 0"),
     "triplet_margin_loss": Entry(
         "triplet_margin_loss", "adds eps to the sum of powers; no swap", _triplet
     ),

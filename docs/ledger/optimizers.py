@@ -1,9 +1,10 @@
-"""The optimizers' part of the ledger: the names in PyTorch and Optax, and differences.
+"""The optimizers in the ledger: names in PyTorch and Optax, and differences.
 
-`rows()` measures the largest absolute distance of a parameter from PyTorch's golden
-trajectory, in float64, over 60 steps of the tests' problem: of jaxgrad over all cases
-with a constant and a scheduled learning rate; of Optax with PyTorch's learning rate and
-its own defaults; and of Optax with its options as close to PyTorch's as possible.
+`rows()` measures a parameter's largest absolute distance from PyTorch's golden
+trajectory, in float64, over 60 steps of the tests' problem. It measures jaxgrad over
+all cases with constant and scheduled learning rates, and Optax twice at PyTorch's
+learning rate: with its own defaults, and with options as close to PyTorch's as
+possible.
 """
 
 import inspect
@@ -87,7 +88,7 @@ ENTRIES = {
     ),
     "adamw": Entry(
         "adamw",
-        "decays by 1e-4; otherwise as adam",
+        "decays by 1e-4; otherwise like adam",
         optax.adamw,
         {"weight_decay": 1e-2},
     ),

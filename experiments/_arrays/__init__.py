@@ -1,1 +1,1 @@
-"""The parts of `experiments.arrays`: one subject a file."""
+"""The parts of `experiments.arrays`, one topic per file."""

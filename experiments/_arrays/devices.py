@@ -1,4 +1,4 @@
-"""Arrays and devices: which there are, how arrays move, what a conversion costs."""
+"""Devices: which exist, how arrays move, and what a conversion costs."""
 
 import timeit
 from collections.abc import Callable
@@ -38,10 +38,10 @@ def timings(repeats: int) -> Section:
     ]
     return Section(
         "The cost of a conversion, in microseconds",
-        f"The fastest of {repeats} runs, as the mean within that run. The notebook's "
-        "array is of five float64 numbers; casting it to float32 is a copy in itself, "
-        "and for five numbers the call is expensive, not the copy. For float32 arrays "
-        "of growing size, sharing costs the same and a copy costs more.",
+        f"The fastest of {repeats} runs, averaged within the run. The notebook's array "
+        "has five float64 numbers: casting it to float32 already copies it, and the "
+        "call costs more than the copy. Sharing a float32 array costs the same at any "
+        "size; copying a larger one costs more.",
         entries,
         {"3.16": [entry[2] for entry in entries]},
         ("PyTorch", "JAX", "float64", *(f"of {size}" for size in SIZES)),
@@ -57,27 +57,27 @@ def _microseconds(convert: Callable[..., Any], a: np.ndarray, repeats: int) -> f
 
 
 def all_devices() -> list[Device]:
-    """Every device of every platform that this installation of JAX can use."""
+    """Every device that this installation of JAX can use."""
     found = []
     for platform in PLATFORMS:
-        with suppress(RuntimeError):  # there is none
+        with suppress(RuntimeError):  # raised for a missing platform
             found += jax.devices(platform)
     return found
 
 
 def device_name(device: Device) -> str:
-    """The name by which `find_device` finds it: `cpu:0`, `gpu:1`."""
+    """The device's name for `find_device`: `cpu:0`, `gpu:1`."""
     return f"{device.platform}:{device.id}"
 
 
 def find_device(name: str | None = None) -> Device:
-    """The device of a name such as `cpu`, `gpu`, `tpu`, `cuda` or `gpu:1`.
+    """The device named, for example, `cpu`, `gpu`, `tpu`, `cuda` or `gpu:1`.
 
-    Without a number it is the first of the platform, without a name the device on
-    which JAX computes. `torch.device("cuda:0")` does not check that it exists.
+    A name without a number means the platform's first device, None the one on which JAX
+    computes. `torch.device("cuda:0")` does not check that the device exists.
 
     Raises:
-        ValueError: If there is no such device.
+        ValueError: If the device does not exist.
 
     Examples:
         >>> find_device("cpu:0").platform
@@ -97,7 +97,7 @@ def find_device(name: str | None = None) -> Device:
 
 
 def devices(chosen: Device) -> Section:
-    """The devices of this machine."""
+    """List the devices of this machine."""
     return Section(
         "Devices of this machine",
         "torch computes on the CPU unless told otherwise. JAX uses the best device it "
@@ -111,7 +111,7 @@ def devices(chosen: Device) -> Section:
 
 
 def gpu(device: Device) -> Section:
-    """The questions to torch.cuda, put to JAX."""
+    """JAX's counterparts of torch.cuda's queries."""
     found, count = jax.default_backend() == "gpu", jax.device_count()
     kind, platform = device.device_kind, nvidia_platform()
     gpus = [device_name(d) for d in all_devices() if d.platform == "gpu"]
@@ -136,7 +136,7 @@ def gpu(device: Device) -> Section:
 def nvidia_platform() -> str:
     """The platform for which a Cholesky factor is lowered to NVIDIA's cuSOLVER.
 
-    Lowering needs no such device: JAX writes the program for any platform.
+    Lowering works without the device: JAX writes programs for any platform.
     """
     factor = jax.jit(jnp.linalg.cholesky).trace(jnp.eye(2))
     for platform in ("cpu", "rocm", "cuda"):
@@ -158,8 +158,8 @@ def placement(device: Device) -> Section:
     return Section(
         "Moving arrays",
         "In torch a method moves a tensor, and a module moves itself in place. In JAX "
-        "one function moves an array or a whole tree of parameters, and returns the "
-        "moved one. The table shows the device that holds the result.",
+        "one function moves an array or a whole tree of parameters and returns the "
+        "result. The table shows the device that holds it.",
         [
             ("torch.ones(2, 3, device=device)", f"jnp.{create}", _places(here)),
             ("x.to(device)", f"{put}(x, device)", _places(moved)),

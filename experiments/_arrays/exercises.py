@@ -1,4 +1,4 @@
-"""The end of notebook 003: its six exercises, and its wrong statements.
+"""The end of notebook 003: its six exercises and its wrong statements.
 
 The tensor of the exercises is int64. Without x64 JAX makes it int32, so they run inside
 `with jax.enable_x64(True):`.
@@ -27,13 +27,13 @@ def blocks() -> jax.Array:
 
 
 def cubic(x: ArrayLike) -> jax.Array:
-    """The function of the last exercise, 2x^3 - 3x^2 - 12x + 1."""
+    """The last exercise's function, 2x^3 - 3x^2 - 12x + 1."""
     x = jnp.asarray(x)
     return 2 * x**3 - 3 * x**2 - 12 * x + 1
 
 
 def cubic_slope_by_hand(x: ArrayLike) -> jax.Array:
-    """Its derivative on paper, 6x^2 - 6x - 12 = 6 (x - 2)(x + 1).
+    """Its derivative by calculus, 6x^2 - 6x - 12 = 6 (x - 2)(x + 1).
 
     Examples:
         >>> [cubic_slope_by_hand(x).item() for x in (1.0, 2.0, -1.0)]

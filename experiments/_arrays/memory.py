@@ -1,9 +1,8 @@
-"""Arrays as memory: what copies, what is shared with NumPy, who sees a write.
+"""Arrays as memory: what copies, what NumPy shares, and where a write shows.
 
-XLA arrays are immutable, so within JAX no value can tell a copy from a view; only the
-address of the buffer can. NumPy can write, and if it shares memory with a JAX array its
-write shows there. In a program that is a bug; this file does it on purpose. All of it
-runs on the CPU, where NumPy's memory is.
+JAX arrays are immutable, so only the buffer's address tells a copy from a view. If
+NumPy shares memory with a JAX array, NumPy's writes show in it. In a program that is a
+bug; this file does it on purpose. Everything runs on the CPU, where NumPy's memory is.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,8 +14,8 @@ import numpy as np
 
 from experiments._section import Section, error_of
 
-# XLA shares memory only if it starts at a multiple of this many bytes; NumPy promises
-# a multiple of 16.
+# XLA shares memory only if it starts at a multiple of this many bytes; NumPy
+# guarantees a multiple of 16.
 ALIGNMENT = 64
 
 
@@ -41,7 +40,7 @@ def aligned_ones() -> np.ndarray:
 
 
 def address(array: Any) -> int:
-    """The address of the data of a NumPy or JAX array."""
+    """The address of an array's data."""
     if isinstance(array, np.ndarray):
         return array.ctypes.data
     return array.unsafe_buffer_pointer()
@@ -83,17 +82,17 @@ def _copied(pytorch: str, jax_line: str, line: Callable[[Any], Any]) -> tuple:
 
 
 def sharing() -> Section:
-    """The ways from NumPy to JAX and back, and whether they share memory."""
+    """The conversions between NumPy and JAX, and whether they share memory."""
     dlpack = jnp.from_dlpack
     unaligned, double = aligned(np.ones(5, np.float32), 16), aligned(np.ones(5))
     return Section(
         "NumPy and JAX: shared memory or not",
         "The first rows go from NumPy to JAX, the last three back. JAX can share only "
         f"memory that starts at a multiple of {ALIGNMENT} bytes, which NumPy provides "
-        "by luck, and only a dtype that it keeps (not float64 without x64). Do not "
+        "by chance, and only a dtype that it keeps (not float64 without x64). Do not "
         "rely on it: JAX assumes that its arrays never change, and which lines share "
         "differs between versions. To be safe, copy: jnp.array(a), np.array(a). "
-        "NumPy's view is read-only; torch.from_dlpack(a) could write, and must not.",
+        "NumPy's view is read-only; torch.from_dlpack(a) could write but must not.",
         [
             _to_jax("torch.from_numpy(a)", "jnp.from_dlpack(a)", dlpack),
             _to_jax("", "jax.dlpack.from_dlpack(a)", jax.dlpack.from_dlpack),
@@ -134,7 +133,7 @@ def _seen(array: jax.Array) -> str:
 
 
 def still_shared() -> dict[str, bool]:
-    """Whether a view still shares memory after it was changed, and after rebinding."""
+    """Whether a view still shares memory after a change, and after rebinding."""
     a = np.ones(5)
     b = a.view()
     b *= 2
@@ -144,7 +143,7 @@ def still_shared() -> dict[str, bool]:
 
 
 def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
-    """Write into a NumPy array immediately after the call that copies it."""
+    """Write into a NumPy array right after the call that copies it."""
 
     def late(wait: bool) -> bool:
         source = np.ones(size, np.float32)
@@ -178,8 +177,8 @@ def story() -> Section:
         "a and b, line by line",
         "One memory: NumPy owns it, JAX and the other name share it, and every line "
         "that writes in place writes through the owner (b += 5 too, since JAX cannot). "
-        "JAX alone: each line in the only form that JAX has, a new array and a rebound "
-        "name. The table shows (a, b). A write in place is seen by all who share; "
+        "JAX alone: each line creates a new array and rebinds the name. The table "
+        "shows (a, b). A write in place shows in every array that shares the memory; "
         "binding a name to another array ends the sharing, in every library.",
         entries,
         {

@@ -1,7 +1,7 @@
 """Reading arrays: indexing, reshaping, naming, extracting numbers, detaching.
 
-Reading is almost as in torch. What torch does in place returns a new array in JAX, and
-what jit or grad traces has no value yet.
+Reading works almost as in torch. Operations that torch does in place return a new array
+in JAX, and an array that jit or grad traces has no value yet.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ from experiments._section import Section, also, error_of
 
 
 def indexing() -> Section:
-    """Reading and replacing parts of an array, and the indices that JAX refuses."""
+    """Read and replace parts of an array; the indices that JAX refuses."""
     x = jnp.asarray(NOTEBOOK_X)
     three, row = jnp.arange(3), jnp.array([[0, 1, 2]])
     clamped, dropped = bool((x[7] == x[4]).all()), bool((x.at[7].set(1) == x).all())
     return Section(
         "Indexing",
-        "Reading is as in torch and NumPy, with two exceptions. A list is not an "
-        "index. An index outside the array is not an error, since compiled code "
+        "Reading works as in torch and NumPy, with two exceptions. JAX refuses a list "
+        "as an index. An index out of range is not an error, since compiled code "
         "cannot raise: it is clamped when reading and dropped when writing. Writing "
         "is .at[], which returns a new array. With one axis, .T changes nothing.",
         [
@@ -65,10 +65,10 @@ def shapes() -> Section:
     copied = memory and memory.temp_size_in_bytes
     return Section(
         "Shapes",
-        "torch has view, which never copies and fails where the memory order does not "
-        "fit, contiguous, and reshape. JAX has reshape only: XLA chooses the layout in "
-        "memory, so no order can fail to fit. Inside jax.jit a reshape changes "
-        "indices, not memory.",
+        "torch has view (which never copies, and fails if the memory order does not "
+        "fit), contiguous and reshape. JAX has only reshape: XLA chooses the memory "
+        "layout, so the order always fits. Inside jax.jit a reshape changes indices, "
+        "not memory.",
         [
             ("x.view(16)", "x.reshape(16)", x.reshape(16).shape),
             ("x.view(-1, 8)", "x.reshape(-1, 8)", x.reshape(-1, 8).shape),
@@ -99,7 +99,7 @@ def names(key: jax.Array) -> Section:
         y2 += x
         return y1, y2, y
 
-    in_place = twice(np.array(start), np.asarray(x))  # NumPy's += writes, as torch's
+    in_place = twice(np.array(start), np.asarray(x))  # NumPy's += writes in place
     rebound = twice(start, x)
     written, bound = list(map(multiple, in_place)), list(map(multiple, rebound))
     return Section(
@@ -115,7 +115,7 @@ def names(key: jax.Array) -> Section:
 
 
 def items() -> Section:
-    """Numbers out of arrays with `item`."""
+    """Extract numbers with `item`."""
     y = jnp.asarray(NOTEBOOK_X).ravel()
     each = [round(y[jnp.array([i])].item(), 4) for i in range(3)]
     triple, one = y[jnp.array([0, 1, 2])], jnp.ones((1, 1, 1)).item()
@@ -146,7 +146,7 @@ def items() -> Section:
 
 
 def detaching() -> Section:
-    """What detach does, and where there is nothing to detach."""
+    """What detach does, and where it is unnecessary."""
     y, stop = jnp.asarray(NOTEBOOK_X), jax.lax.stop_gradient
     slope = jax.grad(lambda x: x * x)(3.0).item()
     detached = jax.grad(lambda x: x * stop(x))(3.0).item()

@@ -84,8 +84,8 @@ def creation() -> Section:
 
 
 def made(array: jax.Array) -> dict[str, Any]:
-    """Shape, dtype and range of an array, as the rows of the notebooks want them."""
-    values = np.asarray(array)  # outside x64 JAX would cut 64-bit numbers
+    """Shape, dtype and range of an array, in the form of the seed results."""
+    values = np.asarray(array)  # outside x64 JAX would truncate 64-bit numbers
     return {
         "shape": values.shape,
         "dtype": values.dtype.name,
@@ -155,7 +155,7 @@ def dtypes() -> Section:
 
 
 def type_choices() -> Section:
-    """The type of an array that was created without one."""
+    """The dtype of an array that was created without one."""
     numbers, ones = [1, 2, 3, 4, 5, 6], np.ones(5)
     with jax.enable_x64(True):
         longs, doubles = jnp.array(numbers), jnp.asarray(ones)
@@ -167,7 +167,7 @@ def type_choices() -> Section:
     of_six, jax_of_six = "([1, ..., 6])", "jnp.array([1, ..., 6]"
     return Section(
         "The default type of an array",
-        "torch takes 64 bits for Python's integers and keeps NumPy's types. JAX does "
+        "torch uses 64 bits for Python's integers and keeps NumPy's types. JAX does "
         "so only under x64 (JAX_ENABLE_X64=1 sets it for a whole program). Without "
         "it, asking for int64 warns; passing a 64-bit array does not.",
         [

@@ -49,7 +49,6 @@ def forward(layers: Sequence[Layer], x: jax.Array) -> list[jax.Array]:
 def half_squared_error(
     layers: Sequence[Layer], x: jax.Array, y: jax.Array
 ) -> jax.Array:
-    """Half the sum of the squared output errors."""
     return jnp.sum((forward(layers, x)[-1] - y) ** 2) / 2
 
 
@@ -108,13 +107,13 @@ def layer_gap(key: jax.Array, sizes: tuple[int, ...], batch: int = 16) -> jax.Ar
 
 
 def largest_gap(one: Any, other: Any) -> jax.Array:
-    """The largest difference between two trees of arrays."""
+    """The largest difference between two pytrees."""
     gaps = jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - b)), one, other)
     return jnp.max(jnp.stack(jax.tree.leaves(gaps)))
 
 
 def networks(key: jax.Array) -> dict[str, Section]:
-    """The figure's network beside what the notebook says of it, and a deeper one."""
+    """The figure's network against the notebook's statements, and a deeper one."""
     with jax.enable_x64(True):
         found = jax.tree.map(lambda number: number.item(), figure_network(key))
         deep_gap = layer_gap(key, SIZES).item()

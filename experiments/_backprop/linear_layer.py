@@ -56,7 +56,7 @@ def gradient_by_formula(layer: Layer, x: Any, y: Any) -> Layer:
 
 @partial(jax.jit, static_argnames="starts")
 def losses_and_gradients(key: jax.Array, starts: int) -> dict[str, Any]:
-    """Measure all starts at once: `vmap` over the key."""
+    """Measure all starts at once: `vmap` over the keys."""
     problems = jax.vmap(random_problem)(jax.random.split(key, starts))
     losses, gradients = jax.vmap(jax.value_and_grad(loss))(*problems)
     by_formula = jax.vmap(gradient_by_formula)(*problems)
@@ -116,7 +116,7 @@ def step_by_optimizer(layer: Layer, gradient: Layer, lr: float) -> Layer:
 
 
 def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
-    """A step from a random start; and the printed step, undone and repeated."""
+    """A step from a random start, and the printed step, undone and repeated."""
     layer, x, y = jax.jit(random_problem)(key)
     gradient = jax.jit(jax.grad(loss))(layer, x, y)
     losses = {name: loss(layer, x, y, name).item() for name in ("mean", "sum")}

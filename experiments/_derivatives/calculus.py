@@ -1,7 +1,7 @@
 """The functions of the notebooks, and their derivatives by calculus.
 
-The closed forms use Python's floats only: they are exact to double precision and
-independent of the arrays and derivatives that are measured against them.
+The closed forms use only Python floats, so they are exact to double precision and
+independent of the arrays and derivatives that they check.
 """
 
 import math

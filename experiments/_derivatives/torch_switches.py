@@ -1,4 +1,4 @@
-"""What PyTorch's switches become when a derivative is a function; all measured.
+"""What replaces PyTorch's switches when a derivative is a function; all measured.
 
 `requires_grad`, `retain_graph`, `create_graph`, `grad_fn` and `detach` tell PyTorch
 what to record in its graph. In JAX `argnums` chooses what to differentiate, a function
@@ -28,7 +28,7 @@ def recorded(f: Function, *args: Any) -> list[str]:
 
 
 def mean_chain() -> Section:
-    """The steps of mean(3 (x + 2)^2) at ones(2, 2), and what is recorded of them."""
+    """The steps of mean(3 (x + 2)^2) at ones(2, 2), and their recorded operations."""
     x = jnp.ones((2, 2), jnp.float32)
     y = x + 2
     z, mean, gradient = y * y * 3, mean_of_squares(x), jax.grad(mean_of_squares)(x)
@@ -50,7 +50,7 @@ def mean_chain() -> Section:
 
 
 def switches() -> Section:
-    """Try what each of PyTorch's switches is for."""
+    """Do in JAX what each of PyTorch's switches is for."""
     slope, square = derivative(EXAMPLES["x^2 + 2x + 2"].f), EXAMPLES["x^2"].f
     cubic, exp = EXAMPLES["x^3 + x^2 + x + 1"].f, jnp.exp
     twice = [slope(3.0).item(), slope(3.0).item()]
@@ -64,7 +64,7 @@ def switches() -> Section:
     return Section(
         "PyTorch's switches",
         "In PyTorch a switch changes what is recorded. In JAX a derivative is a "
-        "function of a function, so there is nothing to switch.",
+        "function of a function, so it needs no switches.",
         [
             ("y.backward(); autograd.grad", "jax.grad; derivative", two_ways),
             *(

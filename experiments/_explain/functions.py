@@ -1,6 +1,6 @@
-"""The functions that are explained: plain functions that know nothing of `explain`.
+"""The functions to explain, written without `explain` in mind.
 
-Each line assigns a name, since the report calls a step by its name in the source.
+Each line assigns a name, because the report names a step as the source does.
 """
 
 from typing import Any

@@ -42,13 +42,13 @@ class Points(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """The course of a training loop."""
+    """The history of a training loop."""
 
     losses: list[float]
     """Before each successful step."""
     last: Params
     blame: Blame | None
-    """Why it stopped early with NonFiniteError, if it did."""
+    """The cause of an early stop with NonFiniteError, if any."""
 
 
 def nan_in_training(key: jax.Array, steps: int = STEPS) -> Section:
@@ -129,7 +129,7 @@ def lengths(vectors: Float[Array, "rows columns"]) -> Float[Array, ""]:
 
 
 def safe_lengths(vectors: Float[Array, "rows columns"]) -> Float[Array, ""]:
-    """The same with a second `where`: the square root is never given 0."""
+    """The same with a second `where`, so that the square root never gets 0."""
     squares = jnp.sum(vectors**2, axis=1)
     positive: Bool[Array, "rows"] = squares > 0
     norms = jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)

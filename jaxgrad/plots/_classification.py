@@ -78,9 +78,9 @@ def class_accuracy(
     axes = figure.add_subplot()
     places = np.arange(len(recall))
     axes.vlines(places, recall, precision, color="0.7", zorder=1)
-    label = "accuracy: share of the images of the class that was recognised"
+    label = "accuracy: fraction of the class's images that was recognised"
     axes.plot(places, recall, "o", color=BLUE, markersize=8, label=label)
-    label = "precision: share of the predictions of the class that was right"
+    label = "precision: fraction of the class's predictions that was right"
     axes.plot(places, precision, "D", color=VERMILION, fillstyle="none", label=label)
     axes.set(xlabel="class", ylabel="%", title=title)
     axes.set_xticks(places, _names(names, len(recall)))
