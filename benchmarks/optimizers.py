@@ -41,7 +41,7 @@ def known_options() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Config:
-    """Six optimizers, 5000 steps each, compared with PyTorch in the same run; and a race."""
+    """Six optimizers, 5000 steps each, compared with PyTorch; and a race."""
 
     turns: int = 5
     """Number of timings of each."""

@@ -70,7 +70,7 @@ def run(config: Config) -> Sections:
 
 
 def torch_comparison(explained: Explanation) -> Section:
-    """PyTorch lines that need a change before backward, and the report's equivalents."""
+    """PyTorch lines that need a change before backward, and their equivalents."""
     w1, _, w2, _ = explained.gradients
     h1, y = explained["h1"], explained["y"]
     retained, inputs = "h1.retain_grad(); y.backward(); h1.grad", 'report["y"].inputs'

@@ -1,7 +1,7 @@
-"""Argument checks, whose messages have one form.
+"""Argument checks, which raise "<function>: expected <what>, got <what> instead.".
 
-"<function>: expected ..., got ... instead." The checks run while the function is traced.
-A wrong type or dtype raises TypeError; a wrong shape or choice raises ValueError.
+They run while the function is traced: a wrong type or dtype raises TypeError, a wrong
+shape or choice ValueError.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -84,7 +84,7 @@ def tables() -> list[Table]:
 
 
 def measure(line: Line) -> tuple[int, Difference | None, Difference | None]:
-    """The number of finite cases; the differences of jaxgrad and jax.nn from PyTorch."""
+    """The number of finite cases; jaxgrad's and jax.nn's differences from PyTorch."""
     cases = [
         case
         for case in FAMILIES["activations"]
