@@ -6,7 +6,7 @@
 times as large. Each turn trains an epoch and evaluates the test set, as `fit` does, and
 saves the state. Both are timed in the same run, which removes the noise between runs.
 Claim: with SGD, the notebook's optimizer, saving takes less than 3 % of an epoch's
-time. Exit code 1 if not. Measure on an idle machine, on the disk in question.
+time. Exit code 1 if not. Measure on an idle machine, on the disk you will use.
 """
 
 import tempfile

@@ -209,7 +209,7 @@ def report(config: Config, result: Result) -> None:
     frame.section(
         "Agreement",
         f"Test accuracy: torch {theirs.accuracy:.2%}, jaxgrad {ours.accuracy:.2%}.\n"
-        f"The losses differ by at most {apart[0].max():.0e} of their value in the "
+        f"The losses' largest relative difference is {apart[0].max():.0e} in the "
         f"{apart.shape[1]} steps of the first epoch, {apart.max():.0e} in all "
         f"{apart.size}.",
     )

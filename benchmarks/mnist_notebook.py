@@ -4,7 +4,7 @@
 
 As in the notebook: torchvision's data set and its ToTensor, image by image, a
 DataLoader without workers, SGD, the test loss after every epoch and the accuracy at the
-end, on the CPU. To save time it does not import torchvision; nor does it import JAX.
+end, on the CPU. It imports neither JAX nor, to save time, torchvision.
 """
 
 import argparse

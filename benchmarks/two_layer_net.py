@@ -85,7 +85,7 @@ def report(config: Config, result: Result) -> None:
     frame.section("Time", frame.times(result.seconds, frame.TORCH))
     apart = np.abs(result.jax_losses / result.torch_losses - 1)
     print(
-        f"\nThe losses differ by at most {apart[:100].max():.0e} of their value in the "
+        f"\nThe losses' largest relative difference is {apart[:100].max():.0e} in the "
         f"first 100 steps, {apart.max():.0e} in all {config.steps}."
     )
 

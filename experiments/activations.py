@@ -184,7 +184,7 @@ def kinks() -> Section:
 
 
 def smooth() -> Section:
-    """The names of the activations that have no kink."""
+    """The activations without a kink."""
     catalogue = activations.CATALOGUE.items()
     names = [name for name, entry in catalogue if not entry.kinks(**entry.options)]
     return Section("Activations without a kink", note=", ".join(names))

@@ -1,7 +1,8 @@
-"""Argument checks, which raise "<function>: expected <what>, got <what> instead.".
+"""Argument checks and the builders of their errors.
 
-They run while the function is traced: a wrong type or dtype raises TypeError, a wrong
-shape or choice ValueError.
+Every error reads "<function>: expected <what>, got <what> instead." The checks run
+while the function is traced: a wrong type or dtype raises TypeError, a wrong shape or
+choice ValueError.
 """
 
 from collections.abc import Callable, Iterable, Sequence

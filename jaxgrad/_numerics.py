@@ -61,7 +61,7 @@ def coarsest(results: PyTree) -> float:
 
 
 def central_difference(f: Callable[..., Result], x: Array, step: Array) -> Result:
-    """(f(x + step) - f(x - step)) / 2 step, divided by the step after rounding."""
+    """The central difference quotient, over the step as rounded."""
     ahead, behind = x + step, x - step
     return _quotient(f(ahead), f(behind), ahead - behind)
 

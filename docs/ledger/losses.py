@@ -162,7 +162,7 @@ def tables() -> list[Table]:
 
 
 def rows() -> list[Row]:
-    """The ledger, measured."""
+    """Measure every loss."""
     return [_row(name, entry) for name, entry in ENTRIES.items()]
 
 

@@ -97,7 +97,6 @@ def find_device(name: str | None = None) -> Device:
 
 
 def devices(chosen: Device) -> Section:
-    """List the devices of this machine."""
     return Section(
         "Devices of this machine",
         "torch computes on the CPU unless told otherwise. JAX uses the best device it "

@@ -40,7 +40,6 @@ def aligned_ones() -> np.ndarray:
 
 
 def address(array: Any) -> int:
-    """The address of an array's data."""
     if isinstance(array, np.ndarray):
         return array.ctypes.data
     return array.unsafe_buffer_pointer()

@@ -1,4 +1,4 @@
-r"""Activations made of one exponential and a straight line.
+r"""Activations that combine an exponential and a straight line.
 
 The exponential cannot overflow. The derivative is its closed form $e^x$, because
 $(e^x - 1) + 1$ has lost its digits by x = -20. At NaN the derivative is that of
@@ -58,8 +58,8 @@ def celu(
 
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative
-        at x = 0 is 0. As in PyTorch, it divides by alpha rounded to float32, even in
-        float64.
+        at x = 0 is 0. As in PyTorch, the derivative divides by alpha rounded to
+        float32, even in float64.
     Raises: TypeError if `x` is not floating; ValueError if `alpha` is 0.
     Torch: `torch.nn.functional.celu`.
 

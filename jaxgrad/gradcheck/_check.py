@@ -95,7 +95,6 @@ def assert_gradients(
 
 
 def _joined(first: GradientCheck, second: GradientCheck) -> GradientCheck:
-    """One report for both orders."""
     elements = [r.worst for r in (first, second) if r.worst is not None]
     return replace(
         first,

@@ -13,7 +13,7 @@ from jaxgrad.gradcheck._report import Element, GradientCheck, Kink
 RTOL = {"float64": 1e-5, "float32": 5e-3, "float16": 5e-2, "bfloat16": 2e-1}
 # The first step and those for entries that disagree, as fractions of the first one.
 PARTS = (1.0, 1 / 8, 1 / 64, 1 / 512)
-# The error of a difference in units of the noise of its values; hardly ever exceeded.
+# The error of a difference in units of the noise of its values; rarely exceeded.
 SAFETY = 30.0
 KINKS_KEPT = 100
 

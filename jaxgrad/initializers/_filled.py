@@ -81,7 +81,7 @@ def trunc_normal(
     def draw(key: PRNGKey, shape: Shape, dtype: DTypeLike) -> Array:
         info = jnp.finfo(dtype)
         if high < info.tiny:
-            what = f"mean nearer to [a, b] = [{a}, {b}] in {jnp.dtype(dtype)}"
+            what = f"mean closer to [a, b] = [{a}, {b}] in {jnp.dtype(dtype)}"
             raise wrong_value("trunc_normal", what, f"mean {mean} and std {std}")
         # Half a step above jax.random's grid, so never 0, whose quantile is infinite.
         u = jax.random.uniform(key, shape, dtype) + float(info.eps) / 2

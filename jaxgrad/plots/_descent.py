@@ -84,7 +84,7 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
 
 
 def sensitivity(races: Sequence[Race]) -> Figure:
-    """The final distance by learning rate: a flat, low curve is best.
+    """The final distance by learning rate: a flat, low curve means low sensitivity.
 
     Args:
         races: One or more races; each has its own panel.
