@@ -303,7 +303,7 @@ def options() -> Section:
 
 
 def out_of_range() -> Section:
-    """Label 3 of three classes. PyTorch raises; a compiled function cannot."""
+    """Label 3, for three classes. PyTorch raises; a compiled function cannot."""
     logits, label = jnp.array(OUTPUTS["output"]), jnp.array(3)
     try:
         error = f"no error: {cross_entropy(logits, label)}"
@@ -311,7 +311,7 @@ def out_of_range() -> Section:
         error = f"ValueError: {raised}"
     loss, gradient = jax.jit(jax.value_and_grad(cross_entropy))(logits, label)
     return Section(
-        "Label 3 of three classes",
+        "Label 3, for three classes",
         note=f"outside jit:  {error}\n"
         "inside jit:   values are unknown, so no error can be raised; loss "
         f"{loss.item()}, gradient {gradient.tolist()}\n"

@@ -487,7 +487,7 @@ BAD = {
     ),
     "far from the mean": (
         lambda: trunc_normal(mean=50.0)(KEY, (3,)),
-        r"trunc_normal: expected mean nearer to \[a, b\] = \[-2.0, 2.0\] in float32, "
+        r"trunc_normal: expected mean closer to \[a, b\] = \[-2.0, 2.0\] in float32, "
         "got mean 50.0 and std 1.0",
     ),
     "eye's axes": (lambda: eye(KEY, (3,)), "eye: expected shape with 2 axes, got"),
