@@ -27,17 +27,12 @@ SAME_ELEMENTS = ("convert_element_type", "broadcast_in_dim", "reshape", "copy")
 
 @dataclass(frozen=True)
 class BlameWriter:
-    """Writes blames.
+    """Writes blames."""
 
-    Attributes:
-        drafts: What the steps are called and where they stand.
-        tape: A run of them.
-        report: The report whose steps the blames name; without one the steps are
-            built from the tape.
-    """
-
-    drafts: Sequence[Draft]
-    tape: Tape
+    drafts: Sequence[Draft]  # What the steps are called and where they stand
+    tape: Tape  # A run of them
+    # The report whose steps the blames name; without one the steps are built from the
+    # tape
     report: Report | None = None
 
     def write(self, culprit: Culprit) -> Blame:

@@ -37,27 +37,19 @@ PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 
 @dataclass(frozen=True)
 class Culprit:
-    """Where a walk ended.
+    """Where a walk ended."""
 
-    Attributes:
-        phase: In an input, in a constant, forward, or in a derivative.
-        entry: The operation that made it, or that read the input or constant.
-        value: What is non-finite: the result, or the input or constant.
-        mask: Which of its elements count.
-        cotangents: In the backward phase the incoming cotangents.
-        became: The operation that turned an infinity into NaN, if another did.
-        met_zero: Whether it did so by a factor of zero.
-        adding: Whether finite parts of a cotangent overflowed in their sum.
-    """
-
+    # In an input, in a constant, forward, or in a derivative
     phase: Literal["input", "constant", "forward", "backward"]
+    # The operation that made it, or that read the input or constant
     entry: Entry | None
-    value: Value
-    mask: np.ndarray
-    cotangents: tuple[Any, ...] = ()
+    value: Value  # What is non-finite: the result, or the input or constant
+    mask: np.ndarray  # Which of its elements count
+    cotangents: tuple[Any, ...] = ()  # In the backward phase the incoming cotangents
+    # The operation that turned an infinity into NaN, if another did
     became: Entry | None = None
-    met_zero: bool = False
-    adding: bool = False
+    met_zero: bool = False  # Whether it did so by a factor of zero
+    adding: bool = False  # Whether finite parts of a cotangent overflowed in their sum
 
 
 def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:

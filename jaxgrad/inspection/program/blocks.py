@@ -36,25 +36,17 @@ Depth = Literal["user", "library", "primitive"]
 
 @dataclass(frozen=True)
 class CallSite:
-    """Where an equation comes from.
+    """Where an equation comes from."""
 
-    Attributes:
-        frames: The Python frames inside the tracing, outermost first.
-        passes: A number per frame that tells activations and loop passes apart.
-        anchor: Index of the innermost frame that counts as a step, or None.
-        user: Index of the innermost frame of the user's, or None.
-        counts: For each frame, whether it counts as a step.
-        scope: The named scopes and Flax modules around it: `MLP/Dense_0`.
-        transforms: The transformations that made it, outermost first: a "jvp" or a
-            "transpose" belongs to a gradient that the user takes inside.
-    """
-
-    frames: tuple[Frame, ...]
+    frames: tuple[Frame, ...]  # The Python frames inside the tracing, outermost first
+    # A number per frame that tells activations and loop passes apart
     passes: tuple[int, ...]
-    anchor: int | None
-    user: int | None
-    counts: tuple[bool, ...]
-    scope: str
+    anchor: int | None  # Index of the innermost frame that counts as a step, or None
+    user: int | None  # Index of the innermost frame of the user's, or None
+    counts: tuple[bool, ...]  # For each frame, whether it counts as a step
+    scope: str  # The named scopes and Flax modules around it: `MLP/Dense_0`
+    # The transformations that made it, outermost first: a "jvp" or a "transpose"
+    # belongs to a gradient that the user takes inside
     transforms: tuple[str, ...]
 
     @property
@@ -78,36 +70,24 @@ class CallSite:
 
 @dataclass(eq=False)
 class Item:
-    """One call of the user: equations that are run together, or an entered body.
+    """One call of the user: equations that are run together, or an entered body."""
 
-    Attributes:
-        kind: "call", or how the one equation is entered.
-        equations: The primitive equations.
-        reads: Variables from outside.
-        writes: Variables that are used outside.
-        site: Where it comes from.
-        visible: Whether it is a step of its own.
-        bodies: The blocks of an entered equation.
-        slot: Number of the item in the whole program.
-        shown: The positions in `writes` that are the user's; the others are what a
-            gradient taken inside keeps for its backward pass.
-        active: For each of `writes`, whether a derivative passes through it.
-        cuts: Whether a derivative reaches its operands, but none of its results.
-        jaxpr: Of a call: its equations as a closed jaxpr, `reads` to `writes`.
-    """
-
-    kind: Kind
-    equations: tuple[Any, ...]
-    reads: tuple[Any, ...]
-    writes: tuple[Any, ...]
-    site: CallSite
-    visible: bool = True
-    bodies: tuple["Block", ...] = ()
-    slot: int = -1
+    kind: Kind  # "call", or how the one equation is entered
+    equations: tuple[Any, ...]  # The primitive equations
+    reads: tuple[Any, ...]  # Variables from outside
+    writes: tuple[Any, ...]  # Variables that are used outside
+    site: CallSite  # Where it comes from
+    visible: bool = True  # Whether it is a step of its own
+    bodies: tuple["Block", ...] = ()  # The blocks of an entered equation
+    slot: int = -1  # Number of the item in the whole program
+    # The positions in `writes` that are the user's; the others are what a gradient
+    # taken inside keeps for its backward pass
     shown: tuple[int, ...] = ()
+    # For each of `writes`, whether a derivative passes through it
     active: tuple[bool, ...] = ()
+    # Whether a derivative reaches its operands, but none of its results
     cuts: bool = False
-    jaxpr: Any = None
+    jaxpr: Any = None  # Of a call: its equations as a closed jaxpr, `reads` to `writes`
 
     @property
     def equation(self) -> Any:
@@ -156,17 +136,12 @@ class Block:
 
 @dataclass
 class Builder:
-    """Builds blocks.
+    """Builds blocks."""
 
-    Attributes:
-        depth: How far to enter.
-        home: The package that counts as the user's own.
-        loops: Whether `while` is entered as well: it can be run, but a step inside
-            has no cotangent.
-    """
-
-    depth: Depth
-    home: str = ""
+    depth: Depth  # How far to enter
+    home: str = ""  # The package that counts as the user's own
+    # Whether `while` is entered as well: it can be run, but a step inside has no
+    # cotangent
     loops: bool = False
     _slots: Iterator[int] = field(default_factory=itertools.count)
     _cached_user: dict[int, bool] = field(default_factory=dict)

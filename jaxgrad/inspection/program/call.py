@@ -63,19 +63,12 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Call:
-    """A function with its arguments, flattened.
+    """A function with its arguments, flattened."""
 
-    Attributes:
-        function: Name of the function of jaxgrad that is called, for messages.
-        f: The function to trace.
-        leaves: Every leaf of the positional and keyword arguments.
-        tree: Their structure.
-    """
-
-    function: str
-    f: Callable[..., Any]
-    leaves: tuple[Leaf, ...]
-    tree: Any
+    function: str  # Name of the function of jaxgrad that is called, for messages
+    f: Callable[..., Any]  # The function to trace
+    leaves: tuple[Leaf, ...]  # Every leaf of the positional and keyword arguments
+    tree: Any  # Their structure
 
     @property
     def arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -109,25 +102,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Traced:
-    """A closed jaxpr and how to read its outputs.
+    """A closed jaxpr and how to read its outputs."""
 
-    Attributes:
-        jaxpr: Its inputs are the differentiated leaves, then the others; its first
-            output is the value, if `scalar`.
-        others: The leaves that are inputs and are not differentiated.
-        outputs: For each leaf of the result None if it is an output of the jaxpr,
-            else (the leaf,).
-        tree: Structure of the result.
-        scalar: Whether the first leaf of the result is a floating scalar.
-        description: The result's structure, for messages.
-    """
-
+    # Its inputs are the differentiated leaves, then the others; its first output is the
+    # value, if `scalar`
     jaxpr: Any
-    others: tuple[Leaf, ...]
+    others: tuple[Leaf, ...]  # The leaves that are inputs and are not differentiated
+    # For each leaf of the result None if it is an output of the jaxpr, else (the leaf,)
     outputs: tuple[Any, ...]
-    tree: Any
-    scalar: bool
-    description: str
+    tree: Any  # Structure of the result
+    scalar: bool  # Whether the first leaf of the result is a floating scalar
+    description: str  # The result's structure, for messages
 
     def result(self, arrays: Sequence[Any]) -> PyTree:
         """The result of the function from the outputs of the jaxpr."""

@@ -79,20 +79,15 @@ def draft_steps(
 
 @dataclass(frozen=True)
 class _Labeller(Reader):
-    """A value is where it comes from.
+    """A value is where it comes from."""
 
-    Attributes:
-        drafts: The drafts by slot, filled in on the way.
-        source: The user's line around a body without lines of its own.
-        loop: The lengths of the loops around the block, outermost first.
-        part: Name of the branch or loop around it.
-        branch: The branches around it, as pairs of a slot and an index.
-    """
-
-    drafts: dict[int, Draft]
+    drafts: dict[int, Draft]  # The drafts by slot, filled in on the way
+    # The user's line around a body without lines of its own
     source: Source = field(default_factory=lambda: source_of(None))
+    # The lengths of the loops around the block, outermost first
     loop: tuple[int, ...] = ()
-    part: str = ""
+    part: str = ""  # Name of the branch or loop around it
+    # The branches around it, as pairs of a slot and an index
     branch: tuple[tuple[int, int], ...] = ()
 
     def literal(self, atom: Any) -> Origins:

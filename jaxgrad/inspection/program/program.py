@@ -21,21 +21,15 @@ from jaxgrad.inspection.program.labels import (
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What `explain` and the faults work on.
+    """What `explain` and the faults work on."""
 
-    Attributes:
-        call: The function and its arguments.
-        traced: Its trace.
-        builder: What grouped the equations.
-        block: The equations, grouped into what the user wrote. Its inputs are the
-            leaves, then the constants.
-        active: For each input of the block, whether it is differentiated.
-    """
-
-    call: Call
-    traced: Traced
-    builder: Builder
+    call: Call  # The function and its arguments
+    traced: Traced  # Its trace
+    builder: Builder  # What grouped the equations
+    # The equations, grouped into what the user wrote. Its inputs are the leaves, then
+    # the constants
     block: Block
+    # For each input of the block, whether it is differentiated
     active: tuple[bool, ...]
 
     @classmethod

@@ -10,25 +10,15 @@ from jaxgrad.inspection.report.rows import numbers_of
 
 
 class Node(NamedTuple):
-    """A box of the drawing.
+    """A box of the drawing."""
 
-    Attributes:
-        key: `argument-0`, `step-3`, `constant-1`: unique in the report.
-        kind: argument, step, result or constant.
-        title: The operation, and the variable that takes its value.
-        value: The value in short.
-        gradient: The gradient in short.
-        marks: Its marks.
-        details: Everything else, line by line, for hovering.
-    """
-
-    key: str
-    kind: str
-    title: str
-    value: str
-    gradient: str
-    marks: tuple[Mark, ...]
-    details: tuple[str, ...]
+    key: str  # `argument-0`, `step-3`, `constant-1`: unique in the report
+    kind: str  # argument, step, result or constant
+    title: str  # The operation, and the variable that takes its value
+    value: str  # The value in short
+    gradient: str  # The gradient in short
+    marks: tuple[Mark, ...]  # Its marks
+    details: tuple[str, ...]  # Everything else, line by line, for hovering
 
     @property
     def mark(self) -> str:

@@ -29,17 +29,11 @@ class Size(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where everything is drawn.
+    """Where everything is drawn."""
 
-    Attributes:
-        corners: The upper left corner of each node.
-        courses: The points that each edge passes through.
-        size: Width and height of the whole.
-    """
-
-    corners: list[Point]
-    courses: list[list[Point]]
-    size: Size
+    corners: list[Point]  # The upper left corner of each node
+    courses: list[list[Point]]  # The points that each edge passes through
+    size: Size  # Width and height of the whole
 
 
 def lay_out(
@@ -208,19 +202,12 @@ def _stack(
 
 
 class _Stack(NamedTuple):
-    """Nodes on top of each other without a gap.
+    """Nodes on top of each other without a gap."""
 
-    Attributes:
-        total: Weighted sum of where the members want the stack to start.
-        weight: Sum of the members' weights.
-        extent: Its height.
-        members: How many nodes it has.
-    """
-
-    total: float
-    weight: float
-    extent: float
-    members: int
+    total: float  # Weighted sum of where the members want the stack to start
+    weight: float  # Sum of the members' weights
+    extent: float  # Its height
+    members: int  # How many nodes it has
 
     @property
     def start(self) -> float:

@@ -17,47 +17,29 @@ from jaxgrad.inspection.report.marks import Mark, Marks, key_of
 
 
 class Numbers(NamedTuple):
-    """One array of a report in short texts.
+    """One array of a report in short texts."""
 
-    Attributes:
-        name: The user's variable, the operation, or the path of an argument.
-        type: Type and shape: `f32[2,4]`.
-        value: The value in short.
-        gradient: The gradient in short, or why there is none.
-        differentiated: Whether there is a gradient.
-    """
-
-    name: str
-    type: str
-    value: str
-    gradient: str
-    differentiated: bool
+    name: str  # The user's variable, the operation, or the path of an argument
+    type: str  # Type and shape: `f32[2,4]`
+    value: str  # The value in short
+    gradient: str  # The gradient in short, or why there is none
+    differentiated: bool  # Whether there is a gradient
 
 
 class Row(NamedTuple):
     """A row of the table: an argument, or one result of a step.
 
     The further results of a step leave what the first one says empty.
-
-    Attributes:
-        key: The key of the step or argument.
-        kind: argument, step or result.
-        marks: Its marks.
-        step: Number of the step.
-        operation: What is computed, if `name` does not say so already.
-        location: File and line: `loss.py:12`.
-        code: The user's line.
-        numbers: The array.
     """
 
-    key: str
-    kind: str
-    marks: tuple[Mark, ...]
-    step: str
-    operation: str
-    location: str
-    code: str
-    numbers: Numbers
+    key: str  # The key of the step or argument
+    kind: str  # argument, step or result
+    marks: tuple[Mark, ...]  # Its marks
+    step: str  # Number of the step
+    operation: str  # What is computed, if `name` does not say so already
+    location: str  # File and line: `loss.py:12`
+    code: str  # The user's line
+    numbers: Numbers  # The array
 
 
 def rows(report: Report, found: Marks, short: bool = False) -> list[Row]:

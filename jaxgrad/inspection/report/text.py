@@ -35,17 +35,11 @@ PROSE = 88
 
 
 class _Form(NamedTuple):
-    """A way to arrange the table.
+    """A way to arrange the table."""
 
-    Attributes:
-        headings: The source is a line above its steps, not a column.
-        short: Means in the place of ranges.
-        joined: Name and operation share a column: `h1 = add`.
-    """
-
-    headings: bool
-    short: bool
-    joined: bool
+    headings: bool  # The source is a line above its steps, not a column
+    short: bool  # Means in the place of ranges
+    joined: bool  # Name and operation share a column: `h1 = add`
 
 
 FORMS = (

@@ -14,13 +14,9 @@ from jaxgrad.inspection.run.tape import Entry, Value
 
 @dataclass(frozen=True)
 class Backward:
-    """Sends cotangents back over a tape, and keeps what every reader sent.
+    """Sends cotangents back over a tape, and keeps what every reader sent."""
 
-    Attributes:
-        tape: The operations, in the order in which they ran.
-    """
-
-    tape: Sequence[Entry]
+    tape: Sequence[Entry]  # The operations, in the order in which they ran
     _pulls: dict[Any, Callable[..., Any]] = field(default_factory=dict)
 
     def run(self, result: Value) -> None:

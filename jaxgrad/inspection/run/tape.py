@@ -33,22 +33,15 @@ LONG = 16
 
 @dataclass(eq=False)
 class Value:
-    """An array of the run.
+    """An array of the run."""
 
-    Attributes:
-        array: The array.
-        maker: The entry that made it; None for an input or a constant.
-        label: Path of an input, or the constant's text.
-        kind: Where it comes from.
-        active: Whether a derivative passes through it.
-        parts: The cotangents that its readers sent back.
-    """
-
-    array: Any
+    array: Any  # The array
+    # The entry that made it; None for an input or a constant
     maker: "Entry | None" = None
-    label: str = ""
-    kind: str = "made"
-    active: bool = False
+    label: str = ""  # Path of an input, or the constant's text
+    kind: str = "made"  # Where it comes from
+    active: bool = False  # Whether a derivative passes through it
+    # The cotangents that its readers sent back
     parts: list[tuple["Entry | None", Array]] = field(default_factory=list)
 
     @property
@@ -63,31 +56,20 @@ class Value:
 
 @dataclass(eq=False)
 class Entry:
-    """One operation that was run.
+    """One operation that was run."""
 
-    Attributes:
-        number: Position on the tape.
-        primitive: Name of the operation.
-        function: From the inputs' arrays to a list of results.
-        inputs: What it read.
-        outputs: What it made.
-        slot: The step that it belongs to.
-        site: Where it comes from, as precisely as is known.
-        iteration: The iterations of the loops around it, outermost first.
-        operands: Its operands in their order, numbers in the operation included;
-            empty where it is none of JAX's.
-        compiled: Whether the function is compiled, and worth compiling backward.
-    """
-
-    number: int
-    primitive: str
-    function: Callable[..., list[Any]]
-    inputs: list[Value]
-    outputs: list[Value]
-    slot: int
-    site: CallSite | None
-    iteration: tuple[int, ...]
+    number: int  # Position on the tape
+    primitive: str  # Name of the operation
+    function: Callable[..., list[Any]]  # From the inputs' arrays to a list of results
+    inputs: list[Value]  # What it read
+    outputs: list[Value]  # What it made
+    slot: int  # The step that it belongs to
+    site: CallSite | None  # Where it comes from, as precisely as is known
+    iteration: tuple[int, ...]  # The iterations of the loops around it, outermost first
+    # Its operands in their order, numbers in the operation included; empty where it is
+    # none of JAX's
     operands: list[Value] = field(default_factory=list)
+    # Whether the function is compiled, and worth compiling backward
     compiled: bool = False
 
     @property
@@ -116,20 +98,16 @@ def nonfinite(array: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Tape:
-    """What a run left.
+    """What a run left."""
 
-    Attributes:
-        builder: Knows which loops are the user's.
-        entries: The operations, in the order in which they ran.
-        results: What the user sees of each step, by its slot and iteration.
-        taken: The branches taken, by the slot of the branching.
-    """
-
-    builder: Builder
+    builder: Builder  # Knows which loops are the user's
+    # The operations, in the order in which they ran
     entries: list[Entry] = field(default_factory=list)
+    # What the user sees of each step, by its slot and iteration
     results: dict[tuple[int, tuple[int, ...]], list[Value]] = field(
         default_factory=dict
     )
+    # The branches taken, by the slot of the branching
     taken: dict[int, set[int]] = field(default_factory=dict)
 
 
@@ -143,21 +121,15 @@ def record(
 
 @dataclass(frozen=True)
 class _Recorder(Reader):
-    """Runs a program and keeps the tape; a value is a `Value`.
+    """Runs a program and keeps the tape; a value is a `Value`."""
 
-    Attributes:
-        tape: What it writes to.
-        slot: The step that is being opened; None where every item is a step.
-        site: The call site of that step.
-        iteration: The iterations of the loops around the block, outermost first.
-        long: Whether one of these loops is long.
-    """
-
-    tape: Tape
+    tape: Tape  # What it writes to
+    # The step that is being opened; None where every item is a step
     slot: int | None = None
-    site: CallSite | None = None
+    site: CallSite | None = None  # The call site of that step
+    # The iterations of the loops around the block, outermost first
     iteration: tuple[int, ...] = ()
-    long: bool = False
+    long: bool = False  # Whether one of these loops is long
     _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Value:
