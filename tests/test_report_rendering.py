@@ -535,7 +535,7 @@ def named(name, operand="table"):
         steps=steps,
         result=1,
         note=name,
-        _blame=lambda: blame,
+        _find=lambda _: blame,
     )
 
 

@@ -1,7 +1,12 @@
-"""From the end of a walk over the tape to a `Blame` in the user's terms."""
+"""From the end of a walk over the tape to a `Blame` in the user's terms.
 
-from collections.abc import Sequence
+Describing runs the user's functions again, which may raise. Each part of a description
+is guarded by itself, so that the step, the phase and the line always come out.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +16,7 @@ import numpy as np
 from jaxgrad.inspection.faults.culprit import Culprit, blame_forward, influence
 from jaxgrad.inspection.faults.hints import hint
 from jaxgrad.inspection.program.blocks import Builder
+from jaxgrad.inspection.program.failures import warn_of_own_failure
 from jaxgrad.inspection.program.frames import source_of
 from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES, constants_of
 from jaxgrad.inspection.program.labels import Draft
@@ -20,40 +26,38 @@ from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import build_step, names_of, numbered
 from jaxgrad.inspection.run.tape import Entry, Tape, Value, record
 
-SHOWN = 8
+# How many elements of an operand a blame keeps; the text shows fewer, and says so.
+KEPT = 100
 # What a library does to an operand that is still the user's.
 SAME_ELEMENTS = ("convert_element_type", "broadcast_in_dim", "reshape", "copy")
 
 
 @dataclass(frozen=True)
 class BlameWriter:
-    """Writes blames."""
+    """Describes culprits as blames."""
 
-    drafts: Sequence[Draft]  # What the steps are called and where they stand
-    tape: Tape  # A run of them
-    # The report whose steps the blames name; without one the steps are built from the
-    # tape
-    report: Report | None = None
+    drafts: Sequence[Draft]  # What the steps are called and where they are
+    tape: Tape
+    report: Report | None = None  # Whose steps to name; if None, they are built anew
 
     def write(self, culprit: Culprit) -> Blame:
         """The blame of a culprit."""
-        entry = culprit.entry
-        step = None if entry is None else self._step(entry)
-        operands = self._operands(culprit)
-        inner = _inside_rule(culprit, self.tape.builder)
-        blamed_input = culprit.phase == "input"
+        is_input = culprit.phase == "input"
+        entry = None if is_input else culprit.entry
+        step = _guarded(lambda: self._step(entry), None)
+        line = _guarded(lambda: _line_in_rule(culprit, self.tape.builder), None)
         operation = step.operation if step else ""
         return Blame(
             phase=culprit.phase,
-            step=None if blamed_input else step,
-            argument=culprit.value.label if blamed_input else None,
-            iteration=_iteration(None if blamed_input else entry),
+            step=step,
+            argument=culprit.value.label if is_input else None,
+            iteration=_iteration(entry),
             count=int(culprit.mask.sum()),
-            operands=operands,
-            hint=hint(culprit, operation),
-            primitive="" if entry is None or blamed_input else entry.primitive,
-            source=None if blamed_input else inner or _line(entry, step),
-            became=self._step(culprit.became) if culprit.became else None,
+            operands=self._operands(culprit),
+            hint=_guarded(lambda: hint(culprit, operation), ""),
+            primitive=entry.primitive if entry else "",
+            source=line or _line(entry, step),
+            became=_guarded(lambda: self._step(culprit.became), None),
         )
 
     def _ran(self) -> list[Draft]:
@@ -65,21 +69,20 @@ class BlameWriter:
             if all(index in taken.get(slot, ()) for slot, index in draft.branch)
         ]
 
-    def _step(self, entry: Entry) -> Step | None:
+    def _step(self, entry: Entry | None) -> Step | None:
         """The step of an operation, with its values in the same iteration."""
         ran = self._ran()
         slots = [draft.item.slot for draft in ran]
-        later = [slot for slot in slots if slot >= entry.slot]
-        if not later:
+        later = [slot for slot in slots if entry and slot >= entry.slot]
+        if entry is None or not later:
             return None
         # What prepares a loop or a branch is no step: the loop or branch is.
         slot = min(later)
         if self.report is not None:
             return self.report.steps[slots.index(slot)]
-        draft = ran[slots.index(slot)]
         values = self._values(slot, entry.iteration)
         return build_step(
-            draft,
+            ran[slots.index(slot)],
             numbered(ran),
             [value.array for value in values],
             [total(value) if value.active else None for value in values],
@@ -93,64 +96,93 @@ class BlameWriter:
         return next(values for (s, _), values in results.items() if s == slot)
 
     def _operands(self, culprit: Culprit) -> dict[str, np.ndarray]:
-        """What met at the first elements that are not finite."""
-        entry, mask = culprit.entry, culprit.mask
-        if entry is None or culprit.phase in ("input", "constant"):
-            return {culprit.value.label: np.asarray(culprit.value.array)[mask][:SHOWN]}
-        if culprit.adding:
-            parts = [part for _, part in culprit.value.parts]
-            return {
-                f"cotangent {i}": np.asarray(part)[mask][:SHOWN]
-                for i, part in enumerate(parts)
-            }
+        """By name, the elements of the operands that met at the non-finite elements."""
         shown: dict[str, np.ndarray] = {}
-        for position, value in enumerate(entry.inputs):
-            if jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
-                continue  # keys of random numbers are no numbers
-            reached = mask
-            if np.shape(value.array) != mask.shape and value.floating:
-                reached = self._influence(culprit, position)
-            label = self._label(value)
-            while label in shown:
-                label += "'"
-            if np.size(elements := _selected(value.array, reached)):
-                shown[label] = elements
-        if culprit.phase == "backward":
-            for cotangent in culprit.cotangents:
-                if cotangent is not None:
-                    shown.setdefault("cotangent", _selected(cotangent, mask))
+        for describe in self._parts(culprit):
+            label, elements = _guarded(describe, ("", np.zeros(0)))
+            alike = sum(name.split(" (")[0] == label for name in shown)
+            if elements.size:
+                shown[f"{label} ({alike + 1})" if alike else label] = elements
         return shown
 
-    def _influence(self, culprit: Culprit, position: int) -> np.ndarray:
-        entry = culprit.entry
-        assert entry is not None
-        if culprit.phase == "backward":
-            return np.ones(np.shape(entry.inputs[position].array), bool)
-        output = next(i for i, v in enumerate(entry.outputs) if v is culprit.value)
-        return influence(entry, position, output, culprit.mask)
+    def _parts(self, culprit: Culprit) -> list[Callable[[], tuple[str, np.ndarray]]]:
+        """For each operand a function that gives its label and its elements."""
+        entry, mask, value = culprit.entry, culprit.mask, culprit.value
+
+        def part(label: str, array: Any) -> Callable[[], tuple[str, np.ndarray]]:
+            return lambda: (label, _selected(array, mask))
+
+        if entry is None or culprit.phase in ("input", "constant"):
+            return [part(value.label, value.array)]
+        if culprit.adding:
+            sent = enumerate(value.parts)
+            return [part(f"cotangent {i}", array) for i, (_, array) in sent]
+        several = len(culprit.cotangents) > 1
+        return [
+            *(partial(self._operand, culprit, entry, i) for i in _distinct(entry)),
+            *(
+                part(f"cotangent of result {i}" if several else "cotangent", c)
+                for i, c in enumerate(culprit.cotangents)
+                if c is not None
+            ),
+        ]
+
+    def _operand(
+        self, culprit: Culprit, entry: Entry, position: int
+    ) -> tuple[str, np.ndarray]:
+        value, reached = entry.inputs[position], culprit.mask
+        if jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
+            return "", np.zeros(0)  # keys of random numbers are no numbers
+        if np.shape(value.array) != reached.shape and value.floating:
+            if culprit.phase == "backward":
+                reached = np.ones(np.shape(value.array), bool)
+            else:
+                outputs = enumerate(entry.outputs)
+                output = next(i for i, v in outputs if v is culprit.value)
+                reached = influence(entry, position, output, reached)
+        label = self._label(value) or f"operand {position} of {entry.primitive}"
+        return label, _selected(value.array, reached)
 
     def _label(self, value: Value) -> str:
-        """The step's name, the argument's path, or the operation inside a step."""
-        if value.maker is None:
+        """The step's name or the argument's path; "" for a library's own value."""
+        maker = value.maker
+        if maker is None:
             return value.label
-        if value.maker.primitive == "unstack":
-            turn = next(i for i, v in enumerate(value.maker.outputs) if v is value)
-            return f"{self._label(value.maker.inputs[0])}[{turn}]"
+        if maker.primitive == "unstack":
+            label = self._label(maker.inputs[0])
+            turn = next(i for i, v in enumerate(maker.outputs) if v is value)
+            return label and f"{label}[{turn}]"
         for (slot, _), shown in self.tape.results.items():
             for position, each in enumerate(shown):
                 if each is value:
                     draft = next((d for d in self.drafts if d.item.slot == slot), None)
-                    return names_of(draft)[position] if draft else value.maker.primitive
-        if value.maker.primitive in SAME_ELEMENTS:
-            return self._label(value.maker.inputs[0])
-        return value.maker.primitive
+                    return names_of(draft)[position] if draft else ""
+        if maker.primitive in SAME_ELEMENTS and maker.operands:
+            return self._label(maker.operands[0])
+        return ""
+
+
+def _guarded(describe: Callable[[], Any], otherwise: Any) -> Any:
+    """A part of a description; `otherwise`, with a warning, where it fails."""
+    try:
+        return describe()
+    except Exception as fault:
+        left_out = "A part of the description is left out."
+        warn_of_own_failure("find_nonfinite", fault, left_out)
+        return otherwise
+
+
+def _distinct(entry: Entry) -> list[int]:
+    """The positions of the inputs, without those that read the same value again."""
+    first = {id(v): i for i, v in reversed([*enumerate(entry.inputs)])}
+    return sorted(first.values())
 
 
 def _selected(array: Any, mask: np.ndarray) -> np.ndarray:
     array = np.asarray(array)
     if array.shape != mask.shape:
-        return array.reshape(-1)[:SHOWN]
-    return array[mask][:SHOWN]
+        return array.reshape(-1)[:KEPT]
+    return array[mask][:KEPT]
 
 
 def _iteration(entry: Entry | None) -> int | tuple[int, ...] | None:
@@ -168,7 +200,7 @@ def _line(entry: Entry | None, step: Step | None) -> Source | None:
     return step.source if step else None
 
 
-def _inside_rule(culprit: Culprit, builder: Builder) -> Source | None:
+def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
     """The user's line inside the rule of a custom derivative that made it."""
     entry = culprit.entry
     if culprit.phase != "backward" or entry is None or culprit.adding:

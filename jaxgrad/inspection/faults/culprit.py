@@ -28,9 +28,6 @@ ELEMENTWISE = frozenset(
     "add sub mul div max min pow integer_pow neg abs exp log log1p expm1 sqrt rsqrt "
     "tanh logistic sin cos select_n convert_element_type square add_any copy".split()
 )
-
-# What JAX raises where a primitive or a custom rule has no derivative in a mode.
-NOT_DIFFERENTIABLE = (TypeError, ValueError, NotImplementedError)
 # A NaN in one of their operands is a NaN in their result.
 PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 
@@ -179,13 +176,17 @@ def _deciding(
 ) -> int | None:
     """The suspect without whose non-finite elements fewer of the result's are so."""
 
-    def left(chosen: Sequence[int]) -> int:
-        return min(
-            int((nonfinite(result(_without(arrays, chosen, x))) & mask).sum())
-            for x in ORDINARY
-        )
-
     before = int(mask.sum())
+
+    def left(chosen: Sequence[int]) -> int:
+        try:
+            return min(
+                int((nonfinite(result(_without(arrays, chosen, x))) & mask).sum())
+                for x in ORDINARY
+            )
+        except Exception:  # the user's function or rule does not take a stand-in
+            return before
+
     alone = {i: left([i]) for i in suspects}
     best = min(suspects, key=lambda i: alone[i], default=None)
     if best is not None and alone[best] < before:
@@ -256,7 +257,7 @@ def _reached(
 
     try:
         return np.asarray(through(alone, arrays[position]) != 0)
-    except NOT_DIFFERENTIABLE:  # so it cannot be told apart: all of them may count
+    except Exception:  # the user's function or rule raised: any element may count
         return np.ones(shape, bool)
 
 

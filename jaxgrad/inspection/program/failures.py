@@ -55,17 +55,22 @@ def refused_in_a_trace(fault: Exception, f: Callable[..., Any]) -> NotEntered:
 
 
 def own_failure(function: str, f: Callable[..., Any], fault: Exception) -> NotEntered:
-    """Warn of a failure of jaxgrad itself, with the line of jaxgrad that failed."""
+    """Warn of a failure of jaxgrad itself, which shows the function as one step."""
+    reason = warn_of_own_failure(function, fault, "The function is shown as one step.")
+    return NotEntered(f"jaxgrad failed, {reason}", definition_of(f))
+
+
+def warn_of_own_failure(function: str, fault: Exception, consequence: str) -> str:
+    """Warn with the line of jaxgrad that failed; returns the reason."""
     last = traceback.extract_tb(fault.__traceback__)[-1]
     reason = f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}"
     warnings.warn(
         f"{function}: jaxgrad failed at {Path(last.filename).name}:{last.lineno} "
-        f"({reason}); this is a bug in jaxgrad, please report it. The function is "
-        "shown as one step.",
+        f"({reason}); this is a bug in jaxgrad, please report it. {consequence}",
         InspectionWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
-    return NotEntered(f"jaxgrad failed, {reason}", definition_of(f))
+    return reason
 
 
 def equation_line(fault: BaseException) -> Source | None:
