@@ -175,7 +175,6 @@ def _deciding(
     mask: np.ndarray,
 ) -> int | None:
     """The suspect without whose non-finite elements fewer of the result's are so."""
-
     before = int(mask.sum())
 
     def left(chosen: Sequence[int]) -> int:

@@ -15,15 +15,17 @@ from jaxgrad.inspection.report.format import (
 )
 from jaxgrad.inspection.report.marks import Mark, Marks, key_of
 
+COLUMNS = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
 
-class Numbers(NamedTuple):
+
+class Texts(NamedTuple):
     """One array of a report in short texts."""
 
     name: str  # The user's variable, the operation, or the path of an argument
     type: str  # Type and shape: `f32[2,4]`
-    value: str  # The value in short
-    gradient: str  # The gradient in short, or why there is none
-    differentiated: bool  # Whether there is a gradient
+    value: str
+    gradient: str  # The gradient, or why there is none
+    differentiated: bool
 
 
 class Row(NamedTuple):
@@ -34,12 +36,10 @@ class Row(NamedTuple):
 
     key: str  # The key of the step or argument
     kind: str  # argument, step or result
-    marks: tuple[Mark, ...]  # Its marks
-    step: str  # Number of the step
-    operation: str  # What is computed, if `name` does not say so already
+    marks: tuple[Mark, ...]
+    differentiated: bool
     location: str  # File and line: `loss.py:12`
-    code: str  # The user's line
-    numbers: Numbers  # The array
+    cells: dict[str, str]  # By column
 
 
 def rows(report: Report, found: Marks, short: bool = False) -> list[Row]:
@@ -51,25 +51,32 @@ def rows(report: Report, found: Marks, short: bool = False) -> list[Row]:
 def _rows_of(
     thing: Step | Argument, result: int | None, found: Marks, short: bool
 ) -> Iterator[Row]:
-    first, *others = numbers_of(thing, short)
-    key, marks = key_of(thing), found.get(key_of(thing), ())
-    kind = "argument"
-    if isinstance(thing, Argument):
-        yield Row(key, kind, marks, "", kind, "", "", first)
-    else:
+    key = key_of(thing)
+    marks = found.get(key, ())
+    kind, where, first = "argument", "", {"operation": "argument"}
+    if isinstance(thing, Step):
         kind = "result" if thing.index == result else "step"
-        operation = "" if thing.operation == thing.name else plain(thing.operation)
-        where, code = location(thing.source), plain(thing.source.text)
-        yield Row(key, kind, marks, str(thing.index), operation, where, code, first)
-    for other in others:
-        yield Row("", kind, marks, "", "", "", "", other)
+        where = location(thing.source)
+        named = thing.operation == thing.name
+        first = {
+            "#": str(thing.index),
+            "operation": "" if named else plain(thing.operation),
+            "source": f"{where}  {plain(thing.source.text)}".strip(),
+        }
+    first["mark"] = " ".join(marks)
+    for texts in texts_of(thing, short):
+        cells = dict.fromkeys(COLUMNS, "") | first
+        for column in ("name", "type", "value", "gradient"):
+            cells[column] = getattr(texts, column)
+        yield Row(key, kind, marks, texts.differentiated, where, cells)
+        key, where, first = "", "", {}
 
 
-def numbers_of(thing: Step | Argument, short: bool = False) -> list[Numbers]:
+def texts_of(thing: Step | Argument, short: bool = False) -> list[Texts]:
     """The array of an argument, or of each result of a step."""
     why = thing.why or "no gradient"
     return [
-        Numbers(
+        Texts(
             name=plain(name),
             type=plain(type_text(shape, dtype)),
             value=summary_text(value, "-", short, boolean=np.dtype(bool) == dtype),
