@@ -7,6 +7,7 @@ that bring neighbours level without overlaps.
 """
 
 import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -53,22 +54,19 @@ def lay_out(
             hundreds of parallel edges cannot be told apart; None for no limit.
     """
     columns = _columns(len(sizes), edges, leftmost)
-    stubs = [
-        farthest is not None and columns[end] - columns[start] > farthest
-        for start, end in edges
-    ]
-    drawn = [edge for edge, stub in zip(edges, stubs, strict=True) if not stub]
+    limit = len(sizes) if farthest is None else farthest
+    drawn = [(a, b) for a, b in edges if columns[b] - columns[a] <= limit]
     chains, heights, columns = _waypoints(columns, drawn, [s.height for s in sizes])
     order = _ordered(columns, chains)
     tops = _levelled(order, chains, heights, len(sizes))
     lefts, total = _lefts(order, sizes)
     corners = [(lefts[columns[i]], tops[i]) for i in range(len(sizes))]
-    remaining = iter(chains)
+    complete = {
+        edge: _course(chain, lefts, columns, tops, heights, sizes)
+        for edge, chain in zip(drawn, chains, strict=True)
+    }
     courses = [
-        _stub(corners[edge[1]], sizes[edge[1]])
-        if stub
-        else _course(next(remaining), lefts, columns, tops, heights, sizes)
-        for edge, stub in zip(edges, stubs, strict=True)
+        complete.get((a, b)) or _stub(corners[b], sizes[b].height) for a, b in edges
     ]
     height = max((tops[i] + heights[i] for i in range(len(heights))), default=0.0)
     return Layout(corners, courses, Size(total, height))
@@ -76,11 +74,7 @@ def lay_out(
 
 def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> list[int]:
     """The length of the longest path from the left to each node."""
-    before: dict[int, list[int]] = {}
-    after: dict[int, list[int]] = {}
-    for start, end in edges:
-        before.setdefault(end, []).append(start)
-        after.setdefault(start, []).append(end)
+    before, after = _neighbours(edges)
     columns = [0] * count
     for node in range(count):
         columns[node] = max((columns[b] + 1 for b in before.get(node, ())), default=0)
@@ -159,11 +153,10 @@ def _levelled(
 
 
 def _preferred(near: Neighbours, count: int) -> Neighbours:
-    """The neighbours to be level with, which keep a long chain of steps straight.
+    """The neighbours to be level with, so that a long chain of steps stays straight.
 
     A node prefers nodes (numbers below `count`) and a waypoint prefers waypoints; both
-    avoid the ends of the graph. Otherwise each argument beside a chain, and each long
-    edge, would pull the chain aslant.
+    avoid the ends of the graph.
     """
 
     def best(node: int, each: Sequence[int]) -> Sequence[int]:
@@ -246,10 +239,7 @@ def _course(
     heights: Sequence[float],
     sizes: Sequence[Size],
 ) -> list[Point]:
-    """From the right side of the first node to the left side of the last.
-
-    It bends only in the gaps between columns, where there are no nodes.
-    """
+    """The points from one node to another; it bends in the gaps between columns."""
     first, *between, last = chain
     y = tops[first] + heights[first] / 2
     points = [(lefts[columns[first]] + sizes[first].width, y)]
@@ -260,20 +250,19 @@ def _course(
     return [*points, (lefts[columns[last]], tops[last] + heights[last] / 2)]
 
 
-def _stub(corner: Point, size: Size) -> list[Point]:
-    x, y = corner[0], corner[1] + 0.8 * size.height
+def _stub(corner: Point, height: float) -> list[Point]:
+    x, y = corner[0], corner[1] + 0.8 * height
     return [(x - 0.7 * GAP_X, y), (x, y)]
 
 
 def _neighbours(chains: Sequence[Chain]) -> tuple[Neighbours, Neighbours]:
     """The neighbours of each node at the left, and those at the right."""
-    left: dict[int, list[int]] = {}
-    right: dict[int, list[int]] = {}
     links = [link for chain in chains for link in itertools.pairwise(chain)]
+    left, right = defaultdict(list), defaultdict(list)
     for a, b in dict.fromkeys(links):
-        right.setdefault(a, []).append(b)
-        left.setdefault(b, []).append(a)
-    return left, right
+        right[a].append(b)
+        left[b].append(a)
+    return dict(left), dict(right)
 
 
 def _mean(values: Sequence[int | float], default: int | float) -> int | float:

@@ -1,6 +1,7 @@
 """Marks on the steps and arguments of a report that deserve a second look."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -69,13 +70,10 @@ def _blamed(report: Report) -> str:
     for argument in report.arguments:
         if finding.phase == "input" and argument.path == finding.argument:
             return key_of(argument)
+    # The finding may hold another copy of the step.
+    identity = attrgetter("index", "name", "source")
     for step in report.steps:
-        blamed = finding.step
-        if blamed is not None and (step.index, step.name, step.source) == (
-            blamed.index,
-            blamed.name,
-            blamed.source,
-        ):
+        if finding.step is not None and identity(step) == identity(finding.step):
             return key_of(step)
     return ""
 

@@ -44,12 +44,9 @@ class Summary:
 
     @staticmethod
     def of(measures: np.ndarray, size: int, taken: np.ndarray | None) -> "Summary":
-        """Combine the results of `measure`: one, or one per iteration.
+        """Combine the results of `measure` in each iteration, shape `(*loops, 8)`.
 
-        Args:
-            measures: Array of shape `(*loops, 8)`.
-            size: Number of elements per iteration.
-            taken: Which iterations to count, shape `(*loops)`; None for all.
+        Each is of `size` elements; only the iterations `taken` count, None for all.
         """
         rows = np.asarray(measures, np.float64).reshape(-1, MEASURES)
         if taken is not None:
