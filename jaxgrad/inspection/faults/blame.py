@@ -15,10 +15,10 @@ import numpy as np
 
 from jaxgrad.inspection.faults.culprit import Culprit, blame_forward, influence
 from jaxgrad.inspection.faults.hints import hint
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Builder
 from jaxgrad.inspection.program.failures import warn_of_own_failure
 from jaxgrad.inspection.program.frames import source_of
-from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES, constants_of
 from jaxgrad.inspection.program.labels import Draft
 from jaxgrad.inspection.report.data import Report, Source, Step
 from jaxgrad.inspection.report.explanation import Blame
@@ -205,7 +205,7 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
     entry = culprit.entry
     if culprit.phase != "backward" or entry is None or culprit.adding:
         return None
-    if entry.primitive not in CUSTOM_RULES:
+    if entry.primitive not in jaxprs.CUSTOM_RULES:
         return None
     arrays = [value.array for value in entry.inputs]
     pull = Backward([]).pull
@@ -220,7 +220,7 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
         for cotangent, value in zip(culprit.cotangents, entry.outputs, strict=True)
     ]
     closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
-    given = [*arrays, *cotangents, *constants_of(closed)]
+    given = [*arrays, *cotangents, *jaxprs.constants_of(closed)]
     inputs = [Value(x, kind="input") for x in given]
     outputs, _ = record(builder.program(closed), inputs, builder)
     bad = next((value for value in outputs if value.bad().any()), None)

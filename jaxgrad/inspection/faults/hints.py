@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection.faults.culprit import Culprit
-from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES
+from jaxgrad.inspection.program import jaxprs
 
 # The primitives whose derivative is infinite somewhere: the operand that decides, the
 # points, and a sentence.
@@ -186,7 +186,7 @@ def _forward(culprit: Culprit, operation: str) -> str:
             f"{operation or primitive} is infinite here, or leaves the range of "
             f"{dtype}: keep the argument away from this point"
         )
-    if primitive in CUSTOM_RULES:
+    if primitive in jaxprs.CUSTOM_RULES:
         return "a function with a custom derivative returned it: look at its definition"
     return f"{primitive} has no finite value for these operands"
 
@@ -199,7 +199,7 @@ def _backward(culprit: Culprit, operation: str) -> str:
             "scale the loss down, or accumulate in a wider dtype"
         )
     primitive, dtype = entry.primitive, culprit.value.array.dtype
-    if primitive in CUSTOM_RULES:
+    if primitive in jaxprs.CUSTOM_RULES:
         return "The rule of a custom derivative returned it: look at the rule"
     if primitive in COINCIDING:
         return f"{COINCIDING[primitive].capitalize()} have no derivative"

@@ -11,24 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.frames import (
     Frame,
     Passes,
     frames_of,
     is_library,
     is_machinery,
-)
-from jaxgrad.inspection.program.jaxprs import (
-    ENTERED,
-    Kind,
-    bodies_of,
-    constants_of,
-    is_literal,
-    is_reference,
-    jaxpr_of,
-    open_jaxpr,
-    scope_of,
-    transforms_of,
 )
 
 Depth = Literal["user", "library", "primitive"]
@@ -72,7 +61,7 @@ class CallSite:
 class Item:
     """One call of the user: equations that are run together, or an entered body."""
 
-    kind: Kind  # "call", or how the one equation is entered
+    kind: jaxprs.Kind  # "call", or how the one equation is entered
     equations: tuple[Any, ...]  # The primitive equations
     reads: tuple[Any, ...]  # Variables from outside
     writes: tuple[Any, ...]  # Variables that are used outside
@@ -97,7 +86,7 @@ class Item:
     @property
     def is_primitive(self) -> bool:
         """Whether it is one primitive operation, with nothing to open."""
-        return len(self.equations) == 1 and not bodies_of(self.equation)
+        return len(self.equations) == 1 and not jaxprs.bodies_of(self.equation)
 
     @functools.cached_property
     def opened(self) -> "Block":
@@ -154,7 +143,7 @@ class Builder:
 
     def block(self, closed: Any, around: tuple[str, ...] = ()) -> Block:
         """The block of a closed jaxpr, under the transformations `around` it."""
-        jaxpr = open_jaxpr(closed)
+        jaxpr = jaxprs.open_jaxpr(closed)
         items = self._items(jaxpr, around)
         _hide_preparations(items)
         _hide_residuals(items, jaxpr.outvars)
@@ -164,12 +153,12 @@ class Builder:
                 for body in self._bodies(item.equation, item.kind)
             )
             item.slot = next(self._slots)
-        constants = zip(jaxpr.constvars, constants_of(closed), strict=True)
+        constants = zip(jaxpr.constvars, jaxprs.constants_of(closed), strict=True)
         return Block(tuple(jaxpr.invars), tuple(constants), items, tuple(jaxpr.outvars))
 
     def knows(self, equation: Any) -> bool:
         """Whether the user wrote something in a body of the equation."""
-        return any(map(self._written_by_user, bodies_of(equation)))
+        return any(map(self._written_by_user, jaxprs.bodies_of(equation)))
 
     def _items(self, jaxpr: Any, around: tuple[str, ...]) -> list[Item]:
         passes = Passes()
@@ -180,18 +169,18 @@ class Builder:
         for equations, site, kind in self._groups(jaxpr.eqns, sites):
             reads = _reads(equations)
             writes = _writes(equations, outside)
-            values = any(not is_reference(variable.aval) for variable in writes)
+            values = any(not jaxprs.is_reference(variable.aval) for variable in writes)
             visible = values and kind not in ("jit", "remat")
             visible = visible and not (inside and site.key is None)
             item = Item(kind, equations, reads, writes, site, visible)
             if kind == "call":
-                item.jaxpr = jaxpr_of(equations, reads, writes, jaxpr)
+                item.jaxpr = jaxprs.jaxpr_of(equations, reads, writes, jaxpr)
             items.append(item)
         return items
 
     def _groups(
         self, equations: Sequence[Any], sites: Sequence[CallSite]
-    ) -> Iterator[tuple[tuple[Any, ...], CallSite, Kind]]:
+    ) -> Iterator[tuple[tuple[Any, ...], CallSite, jaxprs.Kind]]:
         group: list[Any] = []
         first: CallSite | None = None
         for equation, site in zip(equations, sites, strict=True):
@@ -221,36 +210,36 @@ class Builder:
                 user or not (is_machinery(file) or "/jax/_src/numpy/" in file)
                 for user, file in zip(users, files, strict=True)
             ]
-        transforms = (*around, *transforms_of(equation))
+        transforms = (*around, *jaxprs.transforms_of(equation))
         return CallSite(
             frames=frames,
             passes=passes.advance(frames, trace, reverse="transpose" in transforms),
             anchor=_last(counts),
             user=_last(users),
             counts=tuple(counts),
-            scope=scope_of(equation),
+            scope=jaxprs.scope_of(equation),
             transforms=transforms,
         )
 
-    def _kind(self, equation: Any) -> Kind:
-        kind = ENTERED.get(equation.primitive.name, "call")
+    def _kind(self, equation: Any) -> jaxprs.Kind:
+        kind = jaxprs.ENTERED.get(equation.primitive.name, "call")
         if self.loops and equation.primitive.name == "while":
             kind = "while"
         return kind if self._bodies(equation, kind) else "call"
 
-    def _bodies(self, equation: Any, kind: Kind) -> list[Any]:
+    def _bodies(self, equation: Any, kind: jaxprs.Kind) -> list[Any]:
         """The bodies to enter: those in which the user wrote something."""
         if kind == "call":
             return []
-        bodies = bodies_of(equation)
+        bodies = jaxprs.bodies_of(equation)
         return bodies if any(map(self._written_by_user, bodies)) else []
 
     def _written_by_user(self, closed: Any) -> bool:
-        jaxpr = open_jaxpr(closed)
+        jaxpr = jaxprs.open_jaxpr(closed)
         if id(jaxpr) not in self._cached_user:
             self._cached_user[id(jaxpr)] = self.depth == "primitive" or any(
                 self._site(equation, Passes()).anchor is not None
-                or any(map(self._written_by_user, bodies_of(equation)))
+                or any(map(self._written_by_user, jaxprs.bodies_of(equation)))
                 for equation in jaxpr.eqns
             )
         return self._cached_user[id(jaxpr)]
@@ -265,12 +254,14 @@ def _hide_preparations(items: list[Item]) -> None:
 
 def _hide_residuals(items: list[Item], results: Sequence[Any]) -> None:
     """Show of each item what the user's source reads, not only a backward pass."""
-    read = {v for v in results if not is_literal(v)}
+    read = {v for v in results if not jaxprs.is_literal(v)}
     for item in items:
         if not item.site.backward:
-            read.update(v for v in item.operands if not is_literal(v))
+            read.update(v for v in item.operands if not jaxprs.is_literal(v))
     for item in items:
-        positions = [i for i, v in enumerate(item.writes) if not is_reference(v.aval)]
+        positions = [
+            i for i, v in enumerate(item.writes) if not jaxprs.is_reference(v.aval)
+        ]
         shown = tuple(i for i in positions if item.writes[i] in read)
         only = item.site.backward or not shown
         item.shown = tuple(positions) if only else shown
@@ -285,10 +276,10 @@ def _readers(jaxpr: Any) -> dict[Any, int]:
     counts: dict[Any, int] = {}
     for equation in jaxpr.eqns:
         for atom in equation.invars:
-            if not is_literal(atom):
+            if not jaxprs.is_literal(atom):
                 counts[atom] = counts.get(atom, 0) + 1
     for atom in jaxpr.outvars:
-        if not is_literal(atom):
+        if not jaxprs.is_literal(atom):
             counts[atom] = counts.get(atom, 0) + 1
     return counts
 
@@ -306,7 +297,7 @@ def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
     seen = set()
     while pending:
         atom = pending.pop()
-        if is_literal(atom) or atom in seen:
+        if jaxprs.is_literal(atom) or atom in seen:
             continue
         seen.add(atom)
         if atom in made:
@@ -321,7 +312,7 @@ def _writes(equations: Sequence[Any], readers: dict[Any, int]) -> tuple[Any, ...
     inside: dict[Any, int] = {}
     for equation in equations:
         for atom in equation.invars:
-            if not is_literal(atom):
+            if not jaxprs.is_literal(atom):
                 inside[atom] = inside.get(atom, 0) + 1
     made = [v for equation in equations for v in equation.outvars]
     used = tuple(v for v in made if readers.get(v, 0) > inside.get(v, 0))

@@ -19,11 +19,7 @@ from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
 from jaxgrad._checks import check_not_traced
 from jaxgrad._types import Array, PyTree
-from jaxgrad.inspection.program.jaxprs import (
-    NOT_REVERSIBLE,
-    primitives_in,
-    run_jaxpr,
-)
+from jaxgrad.inspection.program import jaxprs
 
 # JAX sets its options as attributes that no type checker sees.
 CONFIGURED: Any = jax.config
@@ -223,10 +219,10 @@ def refusal(traced: Traced, leaves: Sequence[Leaf], active: Sequence[bool]) -> A
         leaves: Its inputs.
         active: Which of them to differentiate.
     """
-    if not primitives_in(traced.jaxpr) & NOT_REVERSIBLE:
+    if not jaxprs.primitives_in(traced.jaxpr) & jaxprs.NOT_REVERSIBLE:
         return None
     chosen = [i for i, wanted in enumerate(active) if wanted]
-    gradient = jax.grad(lambda *xs: run_jaxpr(traced.jaxpr, xs)[0], chosen)
+    gradient = jax.grad(lambda *xs: jaxprs.run_jaxpr(traced.jaxpr, xs)[0], chosen)
     try:
         jax.eval_shape(gradient, *(jnp.asarray(leaf.value) for leaf in leaves))
     except Exception as fault:

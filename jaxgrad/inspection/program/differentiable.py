@@ -7,16 +7,9 @@ refuses a reverse derivative, so whenever there is a gradient none has come that
 from collections.abc import Sequence
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import (
-    FLAT,
-    NOT_REVERSIBLE,
-    ScanOperands,
-    WhileOperands,
-    is_floating,
-    is_reference,
-)
 
 
 def mark_differentiable(block: Block, inputs: Sequence[bool]) -> None:
@@ -44,9 +37,11 @@ class _Marker(Reader):
         if not item.is_primitive:
             return interpret(item.opened, operands, self)
         name = item.equation.primitive.name
-        return [name not in NOT_REVERSIBLE and name not in FLAT] * len(item.writes)
+        return [name not in jaxprs.NOT_REVERSIBLE and name not in jaxprs.FLAT] * len(
+            item.writes
+        )
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[bool]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[bool]:
         constants, carry, sliced = operands
         while True:  # until the carry gains no more flags
             results = interpret(item.bodies[0], [*constants, *carry, *sliced], self)
@@ -60,14 +55,15 @@ class _Marker(Reader):
         branches = [interpret(body, operands, self) for body in item.bodies]
         return [any(column) for column in zip(*branches, strict=True)]
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[bool]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[bool]:
         del operands
         return [False] * len(item.equation.outvars)
 
     def record(self, item: Item, operands: list[bool], results: list[bool]):
         # Anything may be written into a mutable array before it is read.
         flags = [
-            is_reference(variable.aval) or (flag and is_floating(variable.aval))
+            jaxprs.is_reference(variable.aval)
+            or (flag and jaxprs.is_floating(variable.aval))
             for flag, variable in zip(results, item.writes, strict=True)
         ]
         item.active = tuple(flags)

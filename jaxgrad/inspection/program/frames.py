@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgrad.inspection.program.jaxprs import DIFFERENTIATING, TRACING
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
@@ -52,7 +52,7 @@ def frames_of(stack: Any) -> tuple[Frame, ...]:
     inside = []
     for code, offset in zip(*stack.raw_frames(), strict=True):
         # Older versions of JAX go on to whoever happened to trace this first.
-        if code.co_name in TRACING and is_library(code.co_filename):
+        if code.co_name in jaxprs.TRACING and is_library(code.co_filename):
             break
         inside.append(Frame(code, offset))
     return tuple(reversed(inside))
@@ -60,7 +60,7 @@ def frames_of(stack: Any) -> tuple[Frame, ...]:
 
 def takes_gradient(frame: Frame) -> bool:
     """Whether a frame is JAX's own, differentiating a function."""
-    return frame.code.co_name in DIFFERENTIATING and is_machinery(
+    return frame.code.co_name in jaxprs.DIFFERENTIATING and is_machinery(
         frame.code.co_filename
     )
 

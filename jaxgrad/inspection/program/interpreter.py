@@ -10,14 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
-from jaxgrad.inspection.program.jaxprs import (
-    ScanOperands,
-    WhileOperands,
-    is_literal,
-    scan_operands,
-    while_operands,
-)
 
 
 class Reader(ABC):
@@ -47,7 +41,7 @@ class Reader(ABC):
         return interpret(item.bodies[0], operands, self)
 
     @abstractmethod
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Any]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Any]:
         """Results of `lax.scan`, `fori_loop` with a known end, or `map`."""
 
     @abstractmethod
@@ -55,7 +49,7 @@ class Reader(ABC):
         """Results of `lax.cond` or `switch`."""
 
     @abstractmethod
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Any]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         """Results of `lax.while_loop`."""
 
     def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
@@ -81,7 +75,7 @@ def interpret(block: Block, inputs: Sequence[Any], reader: Reader) -> list[Any]:
         known[variable] = reader.constant(value)
 
     def read(atoms: Sequence[Any]) -> list[Any]:
-        return [reader.literal(a) if is_literal(a) else known[a] for a in atoms]
+        return [reader.literal(a) if jaxprs.is_literal(a) else known[a] for a in atoms]
 
     for item in block.items:
         operands = read(item.operands)
@@ -102,8 +96,10 @@ def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
         case "remat":
             return reader.remat(item, operands)
         case "scan":
-            return reader.scan(item, scan_operands(item.equation, operands))
+            return reader.scan(item, jaxprs.scan_operands(item.equation, operands))
         case "cond":
             return reader.cond(item, operands[0], operands[1:])
         case "while":
-            return reader.while_loop(item, while_operands(item.equation, operands))
+            return reader.while_loop(
+                item, jaxprs.while_operands(item.equation, operands)
+            )

@@ -12,15 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.frames import helper_name, source_of
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import (
-    ScanOperands,
-    WhileOperands,
-    helper_in,
-    name_in,
-)
 from jaxgrad.inspection.program.names import operation_of
 from jaxgrad.inspection.program.variables import variables_of
 from jaxgrad.inspection.report.data import Source
@@ -105,7 +100,7 @@ class _Labeller(Reader):
 
     remat = jit
 
-    def scan(self, item: Item, operands: ScanOperands) -> list[Origins]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> list[Origins]:
         constants, carry, sliced = operands
         length = item.equation.params["length"]
         inside = replace(
@@ -136,7 +131,7 @@ class _Labeller(Reader):
             columns.append(interpret(body, operands, inside))
         return [_joined(column) for column in zip(*columns, strict=True)]
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> list[Origins]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> list[Origins]:
         return [_joined(itertools.chain(*operands))] * len(item.equation.outvars)
 
     def record(
@@ -169,7 +164,7 @@ class _Labeller(Reader):
         return source_of(frames[user], frames[user + 1 :])
 
     def _draft(self, item: Item, inputs: Origins) -> Draft:
-        operation = name_in(item.equation)
+        operation = jaxprs.name_in(item.equation)
         if item.site.anchor is not None:
             operation = operation_of(item.site.frames[item.site.anchor]) or operation
         if item.site.backward:
@@ -178,7 +173,7 @@ class _Labeller(Reader):
             # The numbers inside a library's formula are not the user's.
             inputs = tuple(o for o in inputs if o.kind != "constant" or o.number >= 0)
         source = self._source(item)
-        if helper := helper_name(helper_in(item.equation)):
+        if helper := helper_name(jaxprs.helper_in(item.equation)):
             source = replace(source, via=(*source.via, helper))
         return Draft(item, operation, inputs, source, self.loop, self.part, self.branch)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, Depth
 from jaxgrad.inspection.program.call import Call, Leaf, Traced, refusal
 from jaxgrad.inspection.program.differentiable import mark_differentiable
 from jaxgrad.inspection.program.frames import closed_over_name, home_of
-from jaxgrad.inspection.program.jaxprs import constants_of
 from jaxgrad.inspection.program.labels import (
     Draft,
     Origin,
@@ -53,7 +53,7 @@ class Program:
         flags = [
             differentiated(leaf) for leaf in (*call.differentiated, *traced.others)
         ]
-        active = (*flags, *(False for _ in constants_of(traced.jaxpr)))
+        active = (*flags, *(False for _ in jaxprs.constants_of(traced.jaxpr)))
         mark_differentiable(block, active)
         return cls(call, traced, builder, block, active)
 
@@ -65,7 +65,7 @@ class Program:
     @cached_property
     def constants(self) -> list[tuple[str, Any]]:
         """The label and the value of each array that the function closes over."""
-        values = constants_of(self.traced.jaxpr)
+        values = jaxprs.constants_of(self.traced.jaxpr)
         return [
             (closed_over_name(self.call.f, value) or constant_label(value), value)
             for value in values

@@ -7,9 +7,9 @@ from inside it, in one pass of its function, together compute what is assigned.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.frames import takes_gradient
-from jaxgrad.inspection.program.jaxprs import is_literal
 from jaxgrad.inspection.program.names import Assignment, assignment_of, words_of
 
 
@@ -100,9 +100,9 @@ def _readers(block: Block) -> dict[Any, set[Item | None]]:
     readers: dict[Any, set[Item | None]] = {}
     for item in block.items:
         for atom in item.operands:
-            if not is_literal(atom):
+            if not jaxprs.is_literal(atom):
                 readers.setdefault(atom, set()).add(item)
     for atom in block.outputs:
-        if not is_literal(atom):
+        if not jaxprs.is_literal(atom):
             readers.setdefault(atom, set()).add(None)
     return readers

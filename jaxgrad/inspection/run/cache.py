@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from jaxgrad.inspection.program.jaxprs import constants_of
+from jaxgrad.inspection.program import jaxprs
 
 LIMIT = 32
 # Programs with more bytes of constants are not kept: they would stay in memory.
@@ -45,7 +45,7 @@ def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..
 def _key(traced: Any, lowered: Any, arguments: tuple[Any, ...]) -> Any:
     """What makes two programs the same; None if that is not certain."""
     closed = traced.jaxpr
-    constants = sum(getattr(c, "nbytes", 8) for c in constants_of(closed))
+    constants = sum(getattr(c, "nbytes", 8) for c in jaxprs.constants_of(closed))
     if closed.effects or constants > MOST_CONSTANTS:
         return None
     text = lowered.as_text()

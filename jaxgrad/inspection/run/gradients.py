@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgrad._types import Array, ArrayLike
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import ScanOperands, WhileOperands, run_jaxpr
 from jaxgrad.inspection.report.summary import measure
 
 Records = dict[int, Any]
@@ -102,7 +102,7 @@ class _Runner(Reader):
 
     def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
         if item.is_primitive or not self.mode.op_by_op:
-            return run_jaxpr(item.jaxpr, operands)
+            return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
         return interpret(item.opened, operands, replace(self, taps=None))
 
@@ -117,7 +117,7 @@ class _Runner(Reader):
         self.records.update(records)
         return results
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Any]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Any]:
         constants, carry, sliced = operands
         body, params = item.bodies[0], item.equation.params
 
@@ -160,7 +160,7 @@ class _Runner(Reader):
         self.records.update(records | {branch_key(item.slot): index})
         return results
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Any]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         of_test, of_body, start = operands
         test, body = item.bodies
         if test.outputs[0].aval.shape:  # under vmap each element has its own test

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.call import Call, Leaf
 from jaxgrad.inspection.program.frames import name_of
-from jaxgrad.inspection.program.jaxprs import NOT_REVERSIBLE, is_floating
 from jaxgrad.inspection.program.labels import Draft, Origins
 from jaxgrad.inspection.report.data import Argument, Operand, Source, Step
 from jaxgrad.inspection.report.summary import Summary
@@ -154,9 +154,11 @@ def _why(draft: Draft) -> str:
     item = draft.item
     if any(item.active[i] for i in item.shown):
         return ""
-    if not any(map(is_floating, draft.avals)):
+    if not any(map(jaxprs.is_floating, draft.avals)):
         return f"{draft.avals[0].dtype}: no gradient"
-    if any(equation.primitive.name in NOT_REVERSIBLE for equation in item.equations):
+    if any(
+        equation.primitive.name in jaxprs.NOT_REVERSIBLE for equation in item.equations
+    ):
         return "forward only"
     return "cuts the gradient" if item.cuts else "not differentiated"
 

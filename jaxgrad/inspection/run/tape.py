@@ -13,19 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import (
-    FLAT,
-    NOT_REVERSIBLE,
-    PRINTING,
-    ScanOperands,
-    WhileOperands,
-    bind_rule,
-    is_floating,
-    is_literal,
-    run_jaxpr,
-)
 
 # From so many iterations on it pays to compile the operations of a loop's body.
 LONG = 16
@@ -47,7 +37,7 @@ class Value:
     @property
     def floating(self) -> bool:
         """Whether it can be NaN or infinite."""
-        return is_floating(self.array)
+        return jaxprs.is_floating(self.array)
 
     def bad(self) -> np.ndarray:
         """Which elements are NaN or infinite."""
@@ -91,7 +81,7 @@ class Entry:
 
 def nonfinite(array: Any) -> np.ndarray:
     """Which elements are NaN or infinite; none of an integer array."""
-    if not is_floating(array):
+    if not jaxprs.is_floating(array):
         return np.zeros(np.shape(array), bool)
     return np.asarray(~jnp.isfinite(array))
 
@@ -143,13 +133,13 @@ class _Recorder(Reader):
         if not item.is_primitive:
             return interpret(item.opened, operands, self._opening(item))
         name = item.equation.primitive.name
-        if name in PRINTING:
+        if name in jaxprs.PRINTING:
             return []
         outputs = self._run(item, name, self._function(item), operands)
         given = dict(zip(item.reads, operands, strict=True))
         self.tape.entries[-1].operands = [
             Value(jnp.asarray(a.val), label=str(a.val), kind="literal")
-            if is_literal(a)
+            if jaxprs.is_literal(a)
             else given[a]
             for a in item.equation.invars
         ]
@@ -166,7 +156,7 @@ class _Recorder(Reader):
             self.tape.taken.setdefault(item.slot, set()).add(chosen)
         return interpret(item.bodies[chosen], operands, self._entering(item))
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Value]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Value]:
         constants, carry, sliced = operands
         params = item.equation.params
         columns = [self._run(item, "unstack", _unstacked, [xs]) for xs in sliced]
@@ -182,7 +172,7 @@ class _Recorder(Reader):
             stacked.reverse()
         return [*carry, *self._stack(item, stacked, len(carry))]
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Value]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Value]:
         of_test, of_body, start = operands
         test, body = item.bodies
         # No reverse derivative passes a while loop.
@@ -244,10 +234,10 @@ class _Recorder(Reader):
 
         def function(*arrays: Any) -> list[Any]:
             if rule:
-                results = bind_rule(equation, arrays)
+                results = jaxprs.bind_rule(equation, arrays)
                 made = dict(zip(equation.outvars, results, strict=True))
                 return [made[v] for v in item.writes]
-            return run_jaxpr(item.jaxpr, arrays)
+            return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
         if not self.long or item.jaxpr.effects:
             return function
@@ -273,10 +263,10 @@ class _Recorder(Reader):
             iteration=self.iteration,
             compiled=self._compiled.get(id(item)) is function,
         )
-        passes = name not in NOT_REVERSIBLE and name not in FLAT
+        passes = name not in jaxprs.NOT_REVERSIBLE and name not in jaxprs.FLAT
         passes = passes and any(value.active for value in operands)
         entry.outputs = [
-            Value(array, entry, active=passes and is_floating(array))
+            Value(array, entry, active=passes and jaxprs.is_floating(array))
             for array in arrays
         ]
         self.tape.entries.append(entry)
