@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import jax
 
-from jaxgrad._checks import check_callable, check_choice
+from jaxgrad._checks import check_callable, check_choice, wrong_type
 from jaxgrad.inspection.faults.nonfinite import (
     count_nonfinite,
     nonfinite_in_call,
@@ -23,15 +23,13 @@ from jaxgrad.inspection.program.call import (
     undisturbed,
 )
 from jaxgrad.inspection.program.failures import (
-    NEEDS_VALUE,
     NotEntered,
     naming_the_line,
-    needs_value,
     own_failure,
     refused_in_a_trace,
 )
 from jaxgrad.inspection.program.frames import name_of
-from jaxgrad.inspection.program.program import Program
+from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.explanation import Explanation
 from jaxgrad.inspection.run.cache import compiled
@@ -94,12 +92,12 @@ def explain(
         call = bind_differentiated("explain", f, argnums, args, kwargs)
         with undisturbed():
             try:
-                traced = _traced(call)
+                traced = trace_at_best(call)
             except NotEntered as reason:
                 return _as_one_step(call, argnums, has_aux, reason)
             _check_result(traced, has_aux)
             try:
-                program = Program.of(call, traced, depth)
+                program = take_apart(call, traced, depth)
                 return _explanation(program, argnums, has_aux, keep == "summary")
             except Exception as fault:
                 # What JAX refuses, it refuses here again.
@@ -110,29 +108,18 @@ def explain(
     return explained
 
 
-def _traced(call: Call) -> Traced:
-    try:
-        return trace_at_best(call)
-    except NEEDS_VALUE as fault:
-        raise needs_value(fault, call.f) from fault
-
-
 def _check_result(traced: Traced, has_aux: bool) -> None:
     result = jax.tree.unflatten(traced.tree, range(traced.tree.num_leaves))
     pair = isinstance(result, tuple) and len(result) == 2
     if has_aux and not (pair and result[0] == 0):
-        raise TypeError(
-            "explain: expected f to return a pair (value, aux) under has_aux, "
-            f"got {traced.description} instead."
-        )
+        expected = "f to return a pair (value, aux) under has_aux"
+        raise wrong_type("explain", expected, traced.description)
     if not traced.scalar or (not has_aux and traced.tree.num_leaves != 1):
         remedy = "reduce it, for example with a sum"
         if pair and traced.scalar:
             remedy = "with has_aux=True the second may be anything"
-        raise TypeError(
-            "explain: expected f to return one floating scalar, got "
-            f"{traced.description} instead; {remedy}."
-        )
+        expected = "f to return one floating scalar"
+        raise wrong_type("explain", expected, traced.description, remedy)
 
 
 def _explanation(

@@ -17,7 +17,7 @@ from jaxgrad.inspection.faults.culprit import Culprit, blame_forward, influence
 from jaxgrad.inspection.faults.hints import hint
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Builder
-from jaxgrad.inspection.program.failures import warn_of_own_failure
+from jaxgrad.inspection.program.failures import NEEDS_VALUE, warn_of_own_failure
 from jaxgrad.inspection.program.frames import source_of
 from jaxgrad.inspection.program.labels import Draft
 from jaxgrad.inspection.report.data import Report, Source, Step
@@ -219,9 +219,12 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
         jnp.zeros_like(value.array) if cotangent is None else cotangent
         for cotangent, value in zip(culprit.cotangents, entry.outputs, strict=True)
     ]
-    closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
+    try:
+        closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
+    except NEEDS_VALUE:
+        return None
     given = [*arrays, *cotangents, *jaxprs.constants_of(closed)]
     inputs = [Value(x, kind="input") for x in given]
-    outputs, _ = record(builder.program(closed), inputs, builder)
+    outputs, _ = record(builder.root_block(closed), inputs, builder)
     bad = next((value for value in outputs if value.bad().any()), None)
     return _line(blame_forward(bad).entry, None) if bad else None

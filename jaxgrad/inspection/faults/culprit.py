@@ -11,13 +11,14 @@ and not the cotangents, the walk turns to the forward step that made them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
+from jaxgrad.inspection.report.data import Phase
 from jaxgrad.inspection.run.backward import Backward, replaced, total
 from jaxgrad.inspection.run.tape import Entry, Value, nonfinite
 
@@ -36,8 +37,7 @@ PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 class Culprit:
     """Where a walk ended."""
 
-    # In an input, in a constant, forward, or in a derivative
-    phase: Literal["input", "constant", "forward", "backward"]
+    phase: Phase
     # The operation that made it, or that read the input or constant
     entry: Entry | None
     value: Value  # What is non-finite: the result, or the input or constant

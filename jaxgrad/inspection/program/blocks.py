@@ -7,6 +7,7 @@ the user produced become one `Item`; the user's own functions behind `jit`, `sca
 
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -135,7 +136,7 @@ class Builder:
     _slots: Iterator[int] = field(default_factory=itertools.count)
     _cached_user: dict[int, bool] = field(default_factory=dict)
 
-    def program(self, closed: Any) -> Block:
+    def root_block(self, closed: Any) -> Block:
         """The block of a whole function; its last inputs are its constants."""
         block = self.block(closed)
         variables = (variable for variable, _ in block.constants)
@@ -165,10 +166,10 @@ class Builder:
         sites = [self._site(equation, passes, around) for equation in jaxpr.eqns]
         inside = self.depth != "primitive" and any(site.key for site in sites)
         items = []
-        outside = _readers(jaxpr)
+        consumers = _count_consumers(jaxpr.eqns, jaxpr.outvars)
         for equations, site, kind in self._groups(jaxpr.eqns, sites):
             reads = _reads(equations)
-            writes = _writes(equations, outside)
+            writes = _writes(equations, consumers)
             values = any(not jaxprs.is_reference(variable.aval) for variable in writes)
             visible = values and kind not in ("jit", "remat")
             visible = visible and not (inside and site.key is None)
@@ -254,10 +255,10 @@ def _hide_preparations(items: list[Item]) -> None:
 
 def _hide_residuals(items: list[Item], results: Sequence[Any]) -> None:
     """Show of each item what the user's source reads, not only a backward pass."""
-    read = {v for v in results if not jaxprs.is_literal(v)}
+    read = set(jaxprs.variables(results))
     for item in items:
         if not item.site.backward:
-            read.update(v for v in item.operands if not jaxprs.is_literal(v))
+            read.update(jaxprs.variables(item.operands))
     for item in items:
         positions = [
             i for i, v in enumerate(item.writes) if not jaxprs.is_reference(v.aval)
@@ -271,17 +272,12 @@ def _last(flags: Sequence[bool]) -> int | None:
     return max((i for i, flag in enumerate(flags) if flag), default=None)
 
 
-def _readers(jaxpr: Any) -> dict[Any, int]:
+def _count_consumers(
+    equations: Sequence[Any], results: Sequence[Any] = ()
+) -> Counter[Any]:
     """How often each variable is read by equations and as a result."""
-    counts: dict[Any, int] = {}
-    for equation in jaxpr.eqns:
-        for atom in equation.invars:
-            if not jaxprs.is_literal(atom):
-                counts[atom] = counts.get(atom, 0) + 1
-    for atom in jaxpr.outvars:
-        if not jaxprs.is_literal(atom):
-            counts[atom] = counts.get(atom, 0) + 1
-    return counts
+    atoms = itertools.chain(results, *(equation.invars for equation in equations))
+    return Counter(jaxprs.variables(atoms))
 
 
 def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
@@ -307,13 +303,9 @@ def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(order)
 
 
-def _writes(equations: Sequence[Any], readers: dict[Any, int]) -> tuple[Any, ...]:
+def _writes(equations: Sequence[Any], consumers: Counter[Any]) -> tuple[Any, ...]:
     """What is read outside; if nothing is, what the last equation gives."""
-    inside: dict[Any, int] = {}
-    for equation in equations:
-        for atom in equation.invars:
-            if not jaxprs.is_literal(atom):
-                inside[atom] = inside.get(atom, 0) + 1
-    made = [v for equation in equations for v in equation.outvars]
-    used = tuple(v for v in made if readers.get(v, 0) > inside.get(v, 0))
+    inside = _count_consumers(equations)
+    made = (v for equation in equations for v in equation.outvars)
+    used = tuple(v for v in made if consumers[v] > inside[v])
     return used or tuple(equations[-1].outvars)

@@ -17,9 +17,10 @@ from jax.core import Tracer
 
 from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
-from jaxgrad._checks import check_not_traced
+from jaxgrad._checks import check_not_traced, wrong_type, wrong_value
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.program.failures import NEEDS_VALUE, needs_value
 
 # JAX sets its options as attributes that no type checker sees.
 CONFIGURED: Any = jax.config
@@ -126,13 +127,7 @@ def bind(
 ) -> Call:
     """Flatten the arguments and decide which leaves are inputs of the trace.
 
-    Args:
-        function: Name of the caller, for messages.
-        f: The function.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        differentiated: Whether a leaf is differentiated, from the position or name
-            of its argument and the leaf.
+    `differentiated` takes the position or name of an argument, and a leaf of it.
     """
     named, tree = named_leaves(f, args, kwargs)
     check_not_traced(function, (leaf.value for leaf in named))
@@ -156,23 +151,18 @@ def positions_of(
     given = argnums if isinstance(argnums, Sequence) else [argnums]
     for position in given:
         if not hasattr(position, "__index__") or isinstance(position, bool):
-            raise TypeError(
-                f"{function}: expected argnums to be an int or a sequence of ints, "
-                f"got {argnums!r} instead."
-            )
+            expected = "argnums to be an int or a sequence of ints"
+            raise wrong_type(function, expected, repr(argnums))
         if not -len(args) <= position < len(args):
-            raise ValueError(
-                f"{function}: expected argnums within the {len(args)} positional "
-                f"arguments, got {position} instead."
-            )
+            expected = f"argnums within the {len(args)} positional arguments"
+            raise wrong_value(function, expected, position)
     return [position % len(args) for position in given]
 
 
 def trace(call: Call, concrete: bool = False) -> Traced:
     """Trace the function; with `concrete` only the differentiated leaves are inputs.
 
-    Raises:
-        Any of `NEEDS_VALUE`: If Python needs the value of a traced array.
+    Raises `NotEntered` if Python needs the value of a traced array.
     """
     others = [] if concrete else call.others
     inputs = call.differentiated + others
@@ -196,8 +186,11 @@ def trace(call: Call, concrete: bool = False) -> Traced:
         ]
         return [x for x, s in zip(leaves, static, strict=True) if not s]
 
-    with jax.disable_jit(False):
-        jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
+    try:
+        with jax.disable_jit(False):
+            jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
+    except NEEDS_VALUE as fault:
+        raise needs_value(fault, call.f) from fault
     return Traced(jaxpr, tuple(others), *found)
 
 
@@ -206,19 +199,13 @@ def trace_at_best(call: Call) -> Traced:
     try:
         return trace(call)
     except Exception:
-        # Perhaps it reads a value, or insists on a float: so it gets what it would
-        # get from jax.value_and_grad. A fault of its own is raised from here.
+        # It may read a value or require a float, so it gets what jax.value_and_grad
+        # would give it. An error of its own is raised here again.
         return trace(call, concrete=True)
 
 
 def refusal(traced: Traced, leaves: Sequence[Leaf], active: Sequence[bool]) -> Any:
-    """The error with which JAX refuses to differentiate a trace, or None.
-
-    Args:
-        traced: The trace.
-        leaves: Its inputs.
-        active: Which of them to differentiate.
-    """
+    """JAX's error if it refuses to differentiate a trace by its active leaves."""
     if not jaxprs.primitives_in(traced.jaxpr) & jaxprs.NOT_REVERSIBLE:
         return None
     chosen = [i for i, wanted in enumerate(active) if wanted]
@@ -237,21 +224,15 @@ def bind_differentiated(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Call:
-    """Flatten the arguments; those of `argnums` are differentiated.
-
-    Raises:
-        TypeError: If a leaf of theirs is not floating.
-    """
+    """Flatten the arguments; those of `argnums`, all floating, are differentiated."""
     chosen = positions_of(function, argnums, args)
     call = bind(function, f, args, kwargs, lambda key, _: key in chosen)
     for leaf in call.differentiated:
         if not is_floating(leaf.value):
             kind = getattr(leaf.value, "dtype", type(leaf.value).__name__)
-            raise TypeError(
-                f"{function}: expected {leaf.path} of a floating dtype to "
-                f"differentiate by, got {kind} instead; choose other arguments with "
-                "argnums."
-            )
+            expected = f"{leaf.path} of a floating dtype to differentiate by"
+            hint = "choose other arguments with argnums"
+            raise wrong_type(function, expected, kind, hint)
     return call
 
 

@@ -13,12 +13,7 @@ from jaxgrad.inspection.program.interpreter import Reader, interpret
 
 
 def mark_differentiable(block: Block, inputs: Sequence[bool]) -> None:
-    """Fill in `active` and `cuts` of every item.
-
-    Args:
-        block: The whole program.
-        inputs: Whether each of its inputs is differentiated.
-    """
+    """Fill in `active` and `cuts` of every item; `inputs` are differentiated or not."""
     interpret(block, list(inputs), _Marker())
 
 
@@ -26,10 +21,10 @@ class _Marker(Reader):
     """A value is a flag: whether a derivative passes through it."""
 
     def literal(self, atom: Any) -> bool:
-        del atom
         return False
 
-    constant = literal
+    def constant(self, value: Any) -> bool:
+        return False
 
     def call(self, item: Item, operands: list[bool]) -> Sequence[bool]:
         if not any(operands):
@@ -37,9 +32,7 @@ class _Marker(Reader):
         if not item.is_primitive:
             return interpret(item.opened, operands, self)
         name = item.equation.primitive.name
-        return [name not in jaxprs.NOT_REVERSIBLE and name not in jaxprs.FLAT] * len(
-            item.writes
-        )
+        return [jaxprs.has_derivative(name)] * len(item.writes)
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[bool]:
         constants, carry, sliced = operands

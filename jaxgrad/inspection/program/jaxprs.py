@@ -6,7 +6,7 @@ a primitive or to one of its own functions (checked with jax 0.9, 0.10 and 0.12)
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax.extend.core
@@ -82,10 +82,8 @@ def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
 
 
 def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Bind a `custom_jvp_call` so that its rule keeps its own source lines.
-
-    `run_jaxpr` gives whatever is traced inside the line of the equation.
-    """
+    """Bind a `custom_jvp_call` so that its rule keeps its own source lines."""
+    # `run_jaxpr` gives whatever is traced inside the line of the equation.
     given = iter(arguments)
     operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
     params = equation.primitive.get_bind_params(equation.params)
@@ -123,11 +121,9 @@ class ScanOperands(NamedTuple):
 
 
 def scan_operands(equation: Any, operands: Sequence[Any]) -> ScanOperands:
-    """Split the operands of a `scan`.
-
-    Its parameters are named differently from version to version, but a sliced
-    input and a stacked result have one more axis outside than in the body.
-    """
+    """Split the operands of a `scan`."""
+    # Its parameters are named differently from version to version, but a sliced
+    # input and a stacked result have one more axis outside than in the body.
     body = open_jaxpr(bodies_of(equation)[0])
     inputs = zip(equation.invars, body.invars, strict=True)
     results = zip(equation.outvars, body.outvars, strict=True)
@@ -193,6 +189,16 @@ def scope_of(equation: Any) -> str:
 def is_literal(atom: Any) -> bool:
     """Whether an operand is written into the equation itself."""
     return isinstance(atom, jax.extend.core.Literal)
+
+
+def variables(atoms: Iterable[Any]) -> list[Any]:
+    """The operands that are variables, without the literals."""
+    return [atom for atom in atoms if not is_literal(atom)]
+
+
+def has_derivative(primitive: str) -> bool:
+    """Whether a reverse derivative passes through a primitive."""
+    return primitive not in NOT_REVERSIBLE and primitive not in FLAT
 
 
 def is_floating(aval: Any) -> bool:

@@ -15,6 +15,8 @@ import numpy as np
 from jaxgrad._types import PyTree
 from jaxgrad.inspection.report.summary import Summary, summarize
 
+Phase = Literal["input", "constant", "forward", "backward"]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -171,7 +173,7 @@ class Finding:
         became: The step that turned this infinity into the NaN of the result.
     """
 
-    phase: Literal["input", "constant", "forward", "backward"]
+    phase: Phase
     step: Step | None
     argument: str | None
     iteration: int | tuple[int, ...] | None

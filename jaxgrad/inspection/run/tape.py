@@ -200,16 +200,16 @@ class _Recorder(Reader):
             self.tape.results.setdefault((item.slot, self.iteration), shown)
         return results
 
-    def _site_of(self, item: Item) -> CallSite:
-        known = item.site.user is not None or self.site is None
-        return item.site if known else self.site
-
-    def _slot_of(self, item: Item) -> int:
-        return item.slot if self.slot is None else self.slot
+    def _step_of(self, item: Item) -> tuple[int, CallSite]:
+        """The step that an item belongs to, and its site as precisely as is known."""
+        slot = item.slot if self.slot is None else self.slot
+        known = item.site.user is not None
+        return slot, item.site if known or self.site is None else self.site
 
     def _opening(self, item: Item) -> "_Recorder":
         """For what the user sees as one step."""
-        return replace(self, slot=self._slot_of(item), site=self._site_of(item))
+        slot, site = self._step_of(item)
+        return replace(self, slot=slot, site=site)
 
     def _entering(
         self, item: Item, turn: int | None = None, length: int = 0
@@ -252,19 +252,19 @@ class _Recorder(Reader):
     ) -> list[Value]:
         """Run one operation and put it on the tape."""
         arrays = function(*(value.array for value in operands))
+        slot, site = self._step_of(item)
         entry = Entry(
             number=len(self.tape.entries),
             primitive=name,
             function=function,
             inputs=list(operands),
             outputs=[],
-            slot=self._slot_of(item),
-            site=self._site_of(item),
+            slot=slot,
+            site=site,
             iteration=self.iteration,
             compiled=self._compiled.get(id(item)) is function,
         )
-        passes = name not in jaxprs.NOT_REVERSIBLE and name not in jaxprs.FLAT
-        passes = passes and any(value.active for value in operands)
+        passes = jaxprs.has_derivative(name) and any(v.active for v in operands)
         entry.outputs = [
             Value(array, entry, active=passes and jaxprs.is_floating(array))
             for array in arrays
