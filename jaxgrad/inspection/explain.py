@@ -15,7 +15,7 @@ from jaxgrad.inspection.program.blocks import Depth
 from jaxgrad.inspection.program.call import (
     Call,
     Traced,
-    bind_differentiated,
+    bind,
     disabled_jit,
     positions_of,
     refusal,
@@ -89,7 +89,7 @@ def explain(
     check_choice("explain", "keep", keep, ("arrays", "summary"))
 
     def explained(*args: Any, **kwargs: Any) -> Explanation:
-        call = bind_differentiated("explain", f, argnums, args, kwargs)
+        call = bind("explain", f, args, kwargs, argnums)
         with undisturbed():
             try:
                 traced = trace_at_best(call)

@@ -43,19 +43,13 @@ class Culprit:
     value: Value  # What is non-finite: the result, or the input or constant
     mask: np.ndarray  # Which of its elements count
     cotangents: tuple[Any, ...] = ()  # In the backward phase the incoming cotangents
-    # The operation that turned an infinity into NaN, if another did
-    became: Entry | None = None
+    became: Entry | None = None  # The other operation that turned infinity into NaN
     met_zero: bool = False  # Whether it did so by a factor of zero
     adding: bool = False  # Whether finite parts of a cotangent overflowed in their sum
 
 
 def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
-    """Follow a non-finite value back to what made it.
-
-    Args:
-        value: The value.
-        mask: Which of its elements to explain; by default all that are non-finite.
-    """
+    """Follow the elements `mask`, or all non-finite ones, to what made them."""
     mask = value.bad() if mask is None else mask
     reader, became, zero = None, None, False
     while value.maker is not None:
@@ -98,12 +92,14 @@ def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culpri
 
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
     """Which elements of an input the elements `mask` of an output depend on."""
-
-    def sent_back(f: Callable[[Array], Array], x: Array) -> Array:
-        return jax.vjp(f, x)[1](jnp.asarray(mask, x.dtype))[0]
-
-    shape = np.shape(entry.inputs[position].array)
-    return _reached(entry, position, output, mask, shape, sent_back)
+    return _reached(
+        entry,
+        position,
+        output,
+        mask,
+        np.shape(entry.inputs[position].array),
+        lambda f, x: jax.vjp(f, x)[1](jnp.asarray(mask, x.dtype))[0],
+    )
 
 
 def _cause(
@@ -118,7 +114,7 @@ def _cause(
     suspects = _suspects(entry.inputs)
     found = _deciding(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
     if found is None and entry.primitive in PASSING_NAN:
-        # It makes a NaN anew of one that was there: in x / 0 of a loop every pass.
+        # It makes a new NaN from one that was there: x / 0 in every pass of a loop.
         nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
         found = next((i for i in suspects if _holds_all(arrays[i], nan)), None)
     if found is None:
@@ -141,7 +137,9 @@ def _backward_cause(
     def sent_back(xs: Sequence[Any], cs: Sequence[Any]) -> Array:
         return backward.pull(entry, xs, cs)[position]
 
-    suspects = [i for i, c in enumerate(cotangents) if c is not None and _bad(c)]
+    suspects = [
+        i for i, c in enumerate(cotangents) if c is not None and nonfinite(c).any()
+    ]
     found = _deciding(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
     if found is not None:
         reached = _reached_by_cotangent(entry, position, mask, found)
@@ -219,12 +217,14 @@ def _reached_by_cotangent(
     entry: Entry, position: int, mask: np.ndarray, output: int
 ) -> np.ndarray:
     """Which elements of an output's cotangent the elements `mask` sent back need."""
-
-    def pushed(f: Callable[[Array], Array], x: Array) -> Array:
-        return jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1]
-
-    shape = np.shape(entry.outputs[output].array)
-    return _reached(entry, position, output, mask, shape, pushed)
+    return _reached(
+        entry,
+        position,
+        output,
+        mask,
+        np.shape(entry.outputs[output].array),
+        lambda f, x: jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1],
+    )
 
 
 def _reached(
@@ -235,15 +235,9 @@ def _reached(
     shape: tuple[int, ...],
     through: Callable[[Callable[[Array], Array], Array], Array],
 ) -> np.ndarray:
-    """Where a mask arrives on its way through one input and one output, at `shape`.
+    """Where a mask arrives on its way between one input and one output.
 
-    Args:
-        entry: The step.
-        position: Which input.
-        output: Which output.
-        mask: Where it starts.
-        shape: Of the array in which it arrives.
-        through: Sends the mask through the function of that input alone.
+    `through` sends it through the function of that input alone, to an array of `shape`.
     """
     if int(np.prod(shape)) == 1:
         return np.ones(shape, bool)
@@ -265,10 +259,6 @@ def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
     if bad.shape == reached.shape and (bad & reached).any():
         return np.asarray(bad & reached)
     return bad
-
-
-def _bad(array: Any) -> bool:
-    return bool(nonfinite(array).any())
 
 
 def _holds_all(array: Any, nan: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from jaxgrad.inspection.program.call import (
     Call,
     Leaf,
     Traced,
-    bind_all,
+    bind,
     is_floating,
     positions_of,
     refusal,
@@ -81,7 +81,7 @@ def find_nonfinite(
     check_callable("find_nonfinite", "f", f)
 
     def found(*args: Any, **kwargs: Any) -> Blame | None:
-        call = bind_all("find_nonfinite", f, args, kwargs)
+        call = bind("find_nonfinite", f, args, kwargs)
         chosen = None
         if argnums is not None:
             chosen = positions_of("find_nonfinite", argnums, args)
@@ -206,21 +206,25 @@ def _as_one_step(
 
 def _only_compiled(report: Report) -> Blame:
     """From the report's own numbers, where the tape's are finite."""
-    values = [("forward", s, value) for s in report.steps for value, _ in s.summaries]
-    gradients = [("backward", s, g) for s in report.steps for _, g in s.summaries]
-    bad: list[tuple[Phase, Step, int]] = [
-        (phase, step, summary.nonfinite)
-        for phase, step, summary in (*values, *reversed(gradients))
-        if summary and summary.nonfinite
-    ]
-    whole = count_nonfinite([report.value, report.gradients])
-    phase, step, count = bad[0] if bad else ("backward", None, whole)
+    phase, step, count = _first_nonfinite_step(report)
     hint = (
         "Only the compiled program gives this; operation by operation the result is "
-        "finite. It depends on rounding: look for a difference of nearly equal numbers, "
-        "or a pole that is only just missed."
+        "finite. It depends on rounding: look for a difference of nearly equal "
+        "numbers, or a pole that is only just missed."
     )
     return Blame(phase, step, None, None, count, {}, hint, source=step and step.source)
+
+
+def _first_nonfinite_step(report: Report) -> tuple[Phase, Step | None, int]:
+    for step in report.steps:
+        for value, _ in step.summaries:
+            if value and value.nonfinite:
+                return "forward", step, value.nonfinite
+    for step in reversed(report.steps):
+        for _, gradient in step.summaries:
+            if gradient and gradient.nonfinite:
+                return "backward", step, gradient.nonfinite
+    return "backward", None, count_nonfinite([report.value, report.gradients])
 
 
 def _differentiable(argument: Any) -> bool:

@@ -29,15 +29,12 @@ class CallSite:
     """Where an equation comes from."""
 
     frames: tuple[Frame, ...]  # The Python frames inside the tracing, outermost first
-    # A number per frame that tells activations and loop passes apart
-    passes: tuple[int, ...]
+    passes: tuple[int, ...]  # Per frame a number for its activation and loop pass
     anchor: int | None  # Index of the innermost frame that counts as a step, or None
     user: int | None  # Index of the innermost frame of the user's, or None
     counts: tuple[bool, ...]  # For each frame, whether it counts as a step
     scope: str  # The named scopes and Flax modules around it: `MLP/Dense_0`
-    # The transformations that made it, outermost first: a "jvp" or a "transpose"
-    # belongs to a gradient that the user takes inside
-    transforms: tuple[str, ...]
+    transforms: tuple[str, ...]  # JAX's transformations that made it, outermost first
 
     @property
     def derivative(self) -> bool:
@@ -62,21 +59,18 @@ class CallSite:
 class Item:
     """One call of the user: equations that are run together, or an entered body."""
 
-    kind: jaxprs.Kind  # "call", or how the one equation is entered
-    equations: tuple[Any, ...]  # The primitive equations
+    kind: jaxprs.Kind  # How it is entered; "equations" if it is not
+    equations: tuple[Any, ...]
     reads: tuple[Any, ...]  # Variables from outside
     writes: tuple[Any, ...]  # Variables that are used outside
-    site: CallSite  # Where it comes from
+    site: CallSite
     visible: bool = True  # Whether it is a step of its own
     bodies: tuple["Block", ...] = ()  # The blocks of an entered equation
     slot: int = -1  # Number of the item in the whole program
-    # The positions in `writes` that are the user's; the others are what a gradient
-    # taken inside keeps for its backward pass
+    # The positions in `writes` without those that only a backward pass inside reads
     shown: tuple[int, ...] = ()
-    # For each of `writes`, whether a derivative passes through it
-    active: tuple[bool, ...] = ()
-    # Whether a derivative reaches its operands, but none of its results
-    cuts: bool = False
+    active: tuple[bool, ...] = ()  # Per result, whether a derivative passes through it
+    cuts: bool = False  # Whether a derivative reaches its operands but not its results
     jaxpr: Any = None  # Of a call: its equations as a closed jaxpr, `reads` to `writes`
 
     @property
@@ -130,9 +124,7 @@ class Builder:
 
     depth: Depth  # How far to enter
     home: str = ""  # The package that counts as the user's own
-    # Whether `while` is entered as well: it can be run, but a step inside has no
-    # cotangent
-    loops: bool = False
+    loops: bool = False  # Whether to enter `while`, where no step has a cotangent
     _slots: Iterator[int] = field(default_factory=itertools.count)
     _cached_user: dict[int, bool] = field(default_factory=dict)
 

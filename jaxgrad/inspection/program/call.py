@@ -123,12 +123,13 @@ def bind(
     f: Callable[..., Any],
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    differentiated: Callable[[int | str, Any], bool],
+    argnums: int | Sequence[int] | None = None,
 ) -> Call:
-    """Flatten the arguments and decide which leaves are inputs of the trace.
+    """Flatten the arguments, and decide which leaves are inputs of the trace.
 
-    `differentiated` takes the position or name of an argument, and a leaf of it.
+    The arguments of `argnums` are differentiated; without it every floating leaf.
     """
+    chosen = None if argnums is None else positions_of(function, argnums, args)
     named, tree = named_leaves(f, args, kwargs)
     check_not_traced(function, (leaf.value for leaf in named))
     leaves = []
@@ -138,7 +139,13 @@ def bind(
                 f"{function}: expected arguments that still exist, but the buffer of "
                 f"{path} was donated or deleted; pass a copy made before that."
             )
-        wanted = differentiated(argument, value)
+        floating = is_floating(value)
+        wanted = floating if chosen is None else argument in chosen
+        if wanted and not floating:
+            expected = f"{path} of a floating dtype to differentiate by"
+            kind = getattr(value, "dtype", type(value).__name__)
+            hint = "choose other arguments with argnums"
+            raise wrong_type(function, expected, kind, hint)
         traced = wanted or isinstance(value, TRACED)
         leaves.append(Leaf(path, argument, value, wanted, traced))
     return Call(function, f, tuple(leaves), tree)
@@ -215,35 +222,6 @@ def refusal(traced: Traced, leaves: Sequence[Leaf], active: Sequence[bool]) -> A
     except Exception as fault:
         return fault
     return None
-
-
-def bind_differentiated(
-    function: str,
-    f: Callable[..., Any],
-    argnums: int | Sequence[int],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Call:
-    """Flatten the arguments; those of `argnums`, all floating, are differentiated."""
-    chosen = positions_of(function, argnums, args)
-    call = bind(function, f, args, kwargs, lambda key, _: key in chosen)
-    for leaf in call.differentiated:
-        if not is_floating(leaf.value):
-            kind = getattr(leaf.value, "dtype", type(leaf.value).__name__)
-            expected = f"{leaf.path} of a floating dtype to differentiate by"
-            hint = "choose other arguments with argnums"
-            raise wrong_type(function, expected, kind, hint)
-    return call
-
-
-def bind_all(
-    function: str,
-    f: Callable[..., Any],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Call:
-    """Flatten the arguments; every floating leaf is differentiated."""
-    return bind(function, f, args, kwargs, lambda _, value: is_floating(value))
 
 
 class _describe(str):

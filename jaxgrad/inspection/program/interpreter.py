@@ -63,13 +63,7 @@ class Reader(ABC):
 
 
 def interpret(block: Block, inputs: Sequence[Any], reader: Reader) -> list[Any]:
-    """The outputs of a block.
-
-    Args:
-        block: The block.
-        inputs: The values of its inputs, as `reader` understands values.
-        reader: What to compute.
-    """
+    """The outputs of a block, whose inputs are values as the reader defines them."""
     known = dict(zip(block.inputs, inputs, strict=True))
     for variable, value in block.constants:
         known[variable] = reader.constant(value)

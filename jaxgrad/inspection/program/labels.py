@@ -61,12 +61,7 @@ class Draft:
 def draft_steps(
     block: Block, inputs: Sequence[Origin]
 ) -> tuple[list[Draft], list[Origins]]:
-    """The drafts in the order of execution, and the origins of the outputs.
-
-    Args:
-        block: The whole program.
-        inputs: The origin of each input of the block.
-    """
+    """The drafts in the order of execution, and the origins of the outputs."""
     drafts: dict[int, Draft] = {}
     outputs = interpret(block, [(o,) for o in inputs], _Labeller(drafts))
     return list(drafts.values()), outputs
@@ -76,14 +71,12 @@ def draft_steps(
 class _Labeller(Reader):
     """A value is where it comes from."""
 
-    drafts: dict[int, Draft]  # The drafts by slot, filled in on the way
+    drafts: dict[int, Draft]  # By slot, filled in during the walk
     # The user's line around a body without lines of its own
     source: Source = field(default_factory=lambda: source_of(None))
-    # The lengths of the loops around the block, outermost first
-    loop: tuple[int, ...] = ()
+    loop: tuple[int, ...] = ()  # The lengths of the loops around it, outermost first
     part: str = ""  # Name of the branch or loop around it
-    # The branches around it, as pairs of a slot and an index
-    branch: tuple[tuple[int, int], ...] = ()
+    branch: tuple[tuple[int, int], ...] = ()  # Slot and index of the branches around
 
     def literal(self, atom: Any) -> Origins:
         return self.constant(atom.val)

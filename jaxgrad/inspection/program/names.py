@@ -48,10 +48,7 @@ BOUNDARIES = (
     ast.Dict,
     ast.List,
     ast.Set,
-    ast.Tuple,
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
+    ast.stmt,
 )
 
 
@@ -110,7 +107,7 @@ def assignment_of(frame: Frame) -> Assignment | None:
             return _assigned(node, parent.target)
         if isinstance(parent, ast.Tuple):
             return _unpacked(node, parent, tree.parents.get(parent))
-        if isinstance(parent, (*BOUNDARIES, ast.stmt)):
+        if isinstance(parent, BOUNDARIES):
             return None
         node = parent
 
@@ -197,12 +194,8 @@ def _parse(text: str) -> _Tree | None:
         for node in ast.iter_child_nodes(parent):
             parents[node] = parent
             if isinstance(node, ast.expr | ast.AugAssign):
-                span = (
-                    node.lineno,
-                    node.end_lineno,
-                    node.col_offset,
-                    node.end_col_offset,
-                )
+                columns = node.col_offset, node.end_col_offset
+                span = (node.lineno, node.end_lineno, *columns)
                 expressions.setdefault(span, node)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 calls[node.end_lineno, node.end_col_offset] = node

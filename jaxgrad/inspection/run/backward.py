@@ -16,7 +16,7 @@ from jaxgrad.inspection.run.tape import Entry, Value
 class Backward:
     """Sends cotangents back over a tape, and keeps what every reader sent."""
 
-    tape: Sequence[Entry]  # The operations, in the order in which they ran
+    tape: Sequence[Entry]
     _pulls: dict[Any, Callable[..., Any]] = field(default_factory=dict)
 
     def run(self, result: Value) -> None:

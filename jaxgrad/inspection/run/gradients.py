@@ -40,12 +40,8 @@ def value_and_cotangents(
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
-    Args:
-        block: Its inputs are `differentiated` and `rest`, in this order; its first
-            output is the scalar to differentiate.
-        mode: What to keep and how to run.
-        differentiated: The inputs with gradients.
-        rest: All other inputs.
+    The inputs of the block are `differentiated` and `rest`; its first output is the
+    scalar to differentiate.
     """
 
     def total(inputs: list[Array], taps: Taps) -> tuple[Array, tuple[Any, Records]]:
@@ -64,26 +60,19 @@ def branch_key(slot: int) -> int:
     return ~slot
 
 
-@jax.custom_vjp
-def tap(x: Array, dummy: Array) -> Array:
-    """`x`; the gradient of `dummy` is the cotangent of `x`."""
-    del dummy
-    return x
+def _make_tap(look: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """A function that returns `x`; the gradient of `dummy` is `look(cotangent)`."""
+
+    @jax.custom_vjp
+    def tap(x: Array, dummy: Array) -> Array:
+        return x
+
+    tap.defvjp(lambda x, dummy: (x, None), lambda _, c: (c, look(c)))
+    return tap
 
 
-tap.defvjp(lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, cotangent))
-
-
-@jax.custom_vjp
-def tap_measured(x: Array, dummy: Array) -> Array:
-    """`x`; the gradient of `dummy` is `measure` of the cotangent of `x`."""
-    del dummy
-    return x
-
-
-tap_measured.defvjp(
-    lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, measure(cotangent))
-)
+tap = _make_tap(lambda cotangent: cotangent)
+tap_measured = _make_tap(measure)
 
 
 @dataclass(frozen=True)
@@ -203,10 +192,11 @@ def _slots(body: Block) -> list[int]:
 
 
 def _taps(block: Block, mode: Mode) -> Taps:
+    """A zero for each result of a step whose cotangent JAX computes."""
     return {
         item.slot: tuple(
-            _blank(item.writes[i].aval, mode, loop) if item.active[i] else None
-            for i in item.shown
+            blank if item.active[i] else None
+            for i, blank in zip(item.shown, _blanks(item, mode, loop), strict=True)
         )
         for item, loop in _items_and_loops(block)
         if item.visible
@@ -215,15 +205,13 @@ def _taps(block: Block, mode: Mode) -> Taps:
 
 def _blank_records(block: Block, mode: Mode) -> Records:
     """Zeros for what the items of a branch that is not taken would give."""
-    blanks: Records = {}
+    records: Records = {}
     for item, loop in _items_and_loops(block):
         if item.visible:
-            blanks[item.slot] = tuple(
-                _blank(item.writes[i].aval, mode, loop) for i in item.shown
-            )
+            records[item.slot] = _blanks(item, mode, loop)
         if item.kind == "cond":
-            blanks[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
-    return blanks
+            records[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
+    return records
 
 
 def _items_and_loops(
@@ -237,12 +225,17 @@ def _items_and_loops(
         yield item, loop
 
 
-def _blank(aval: Any, mode: Mode, loop: tuple[int, ...]) -> Any:
-    if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
-        return None
-    like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
-    like = jax.eval_shape(measure, like) if mode.summary else like
-    return jnp.zeros(loop + like.shape, like.dtype)
+def _blanks(item: Item, mode: Mode, loop: tuple[int, ...]) -> tuple[Any, ...]:
+    """Zeros like what is recorded of each result, in all iterations."""
+    blanks = []
+    for aval in (item.writes[i].aval for i in item.shown):
+        if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
+            blanks.append(None)
+            continue
+        like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+        like = jax.eval_shape(measure, like) if mode.summary else like
+        blanks.append(jnp.zeros(loop + like.shape, like.dtype))
+    return tuple(blanks)
 
 
 def _look(result: Any, mode: Mode) -> Any:

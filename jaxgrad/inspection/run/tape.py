@@ -25,13 +25,12 @@ LONG = 16
 class Value:
     """An array of the run."""
 
-    array: Any  # The array
-    # The entry that made it; None for an input or a constant
-    maker: "Entry | None" = None
+    array: Any
+    maker: "Entry | None" = None  # None for an input or a constant
     label: str = ""  # Path of an input, or the constant's text
     kind: str = "made"  # Where it comes from
     active: bool = False  # Whether a derivative passes through it
-    # The cotangents that its readers sent back
+    # The entries that read it, each with the cotangent that it sent back
     parts: list[tuple["Entry | None", Array]] = field(default_factory=list)
 
     @property
@@ -51,20 +50,18 @@ class Entry:
     number: int  # Position on the tape
     primitive: str  # Name of the operation
     function: Callable[..., list[Any]]  # From the inputs' arrays to a list of results
-    inputs: list[Value]  # What it read
-    outputs: list[Value]  # What it made
+    inputs: list[Value]
+    outputs: list[Value]
     slot: int  # The step that it belongs to
     site: CallSite | None  # Where it comes from, as precisely as is known
     iteration: tuple[int, ...]  # The iterations of the loops around it, outermost first
-    # Its operands in their order, numbers in the operation included; empty where it is
-    # none of JAX's
+    # In JAX's order, the numbers in the equation included; empty for stack and unstack
     operands: list[Value] = field(default_factory=list)
-    # Whether the function is compiled, and worth compiling backward
-    compiled: bool = False
+    compiled: bool = False  # Whether the function is compiled, also for the way back
 
     @property
     def literals(self) -> list[Value]:
-        """The numbers that stand in the operation itself."""
+        """The numbers that are written into the equation."""
         return [value for value in self.operands if value.kind == "literal"]
 
     @property
@@ -91,12 +88,9 @@ class Tape:
     """What a run left."""
 
     builder: Builder  # Knows which loops are the user's
-    # The operations, in the order in which they ran
     entries: list[Entry] = field(default_factory=list)
-    # What the user sees of each step, by its slot and iteration
-    results: dict[tuple[int, tuple[int, ...]], list[Value]] = field(
-        default_factory=dict
-    )
+    # What the user sees of each step, by slot and iteration
+    results: dict[tuple[int, tuple[int, ...]], Any] = field(default_factory=dict)
     # The branches taken, by the slot of the branching
     taken: dict[int, set[int]] = field(default_factory=dict)
 
@@ -113,12 +107,10 @@ def record(
 class _Recorder(Reader):
     """Runs a program and keeps the tape; a value is a `Value`."""
 
-    tape: Tape  # What it writes to
-    # The step that is being opened; None where every item is a step
-    slot: int | None = None
+    tape: Tape
+    slot: int | None = None  # The step being opened; None where every item is a step
     site: CallSite | None = None  # The call site of that step
-    # The iterations of the loops around the block, outermost first
-    iteration: tuple[int, ...] = ()
+    iteration: tuple[int, ...] = ()  # Of the loops around the block, outermost first
     long: bool = False  # Whether one of these loops is long
     _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
 
