@@ -73,8 +73,12 @@ ARITHMETIC = LINEAR | frozenset(
 OVERFLOW = ("exp", "exp2", "expm1", "cosh", "sinh")
 # The user's words for a primitive whose derivative is infinite somewhere.
 SPELLED = {
-    "divide": "div", "power": "pow", "arccos": "acos", "arcsin": "asin",
-    "arccosh": "acosh", "arctanh": "atanh",
+    "divide": "div",
+    "power": "pow",
+    "arccos": "acos",
+    "arcsin": "asin",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
     **dict.fromkeys(("norm", "std", "safe_norm", "global_norm"), "sqrt"),
 }
 DOUBLE_WHERE = (

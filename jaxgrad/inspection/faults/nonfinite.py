@@ -21,11 +21,7 @@ from jaxgrad.inspection.program.call import (
     trace_at_best,
     undisturbed,
 )
-from jaxgrad.inspection.program.failures import (
-    NotEntered,
-    naming_the_line,
-    own_failure,
-)
+from jaxgrad.inspection.program.failures import NotEntered, naming_the_line, own_failure
 from jaxgrad.inspection.program.frames import definition_of
 from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.data import Phase, Report, Step

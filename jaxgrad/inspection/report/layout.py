@@ -85,9 +85,7 @@ def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> lis
 
 
 def _waypoints(
-    columns: Sequence[int],
-    edges: Sequence[tuple[int, int]],
-    heights: Sequence[float],
+    columns: Sequence[int], edges: Sequence[tuple[int, int]], heights: Sequence[float]
 ) -> tuple[list[Chain], list[float], list[int]]:
     """Each edge as a chain of nodes in adjacent columns; heights and columns of all."""
     columns, heights = list(columns), list(heights)

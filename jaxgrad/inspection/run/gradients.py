@@ -33,10 +33,7 @@ class Mode:
 
 
 def value_and_cotangents(
-    block: Block,
-    mode: Mode,
-    differentiated: Sequence[Array],
-    rest: Sequence[ArrayLike],
+    block: Block, mode: Mode, differentiated: Sequence[Array], rest: Sequence[ArrayLike]
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
