@@ -508,7 +508,7 @@ def test_a_defect_of_jaxgrad_warns_and_the_numbers_stay_right(monkeypatch, part)
 
 
 def test_a_defect_in_find_nonfinite_warns_and_the_answer_stays_right(monkeypatch):
-    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.record", broken)
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.run_on_tape", broken)
     with pytest.warns(InspectionWarning, match="bug in jaxgrad"):
         blame = find_nonfinite(lambda x: jnp.log(x).sum())(jnp.zeros(3))
     assert blame is not None and blame.count == 1

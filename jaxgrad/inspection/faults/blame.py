@@ -24,7 +24,7 @@ from jaxgrad.inspection.report.data import Report, Source, Step
 from jaxgrad.inspection.report.explanation import Blame
 from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import build_step, names_of, numbered
-from jaxgrad.inspection.run.tape import Entry, Tape, Value, record
+from jaxgrad.inspection.run.tape import Entry, Tape, Value, run_on_tape
 
 # How many elements of an operand a blame keeps; the text shows fewer, and says so.
 KEPT = 100
@@ -119,7 +119,10 @@ class BlameWriter:
             return [part(f"cotangent {i}", array) for i, (_, array) in sent]
         several = len(culprit.cotangents) > 1
         return [
-            *(partial(self._operand, culprit, entry, i) for i in _distinct(entry)),
+            *(
+                partial(self._operand, culprit, entry, i)
+                for i in range(len(entry.inputs))
+            ),
             *(
                 part(f"cotangent of result {i}" if several else "cotangent", c)
                 for i, c in enumerate(culprit.cotangents)
@@ -131,8 +134,9 @@ class BlameWriter:
         self, culprit: Culprit, entry: Entry, position: int
     ) -> tuple[str, np.ndarray]:
         value, reached = entry.inputs[position], culprit.mask
-        if jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
-            return "", np.zeros(0)  # keys of random numbers are no numbers
+        again = any(value is other for other in entry.inputs[:position])
+        if again or jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
+            return "", np.zeros(0)  # a key has no elements to show
         if np.shape(value.array) != reached.shape and value.floating:
             if culprit.phase == "backward":
                 reached = np.ones(np.shape(value.array), bool)
@@ -170,12 +174,6 @@ def _guarded(describe: Callable[[], Any], otherwise: Any) -> Any:
         left_out = "A part of the description is left out."
         warn_of_own_failure("find_nonfinite", fault, left_out)
         return otherwise
-
-
-def _distinct(entry: Entry) -> list[int]:
-    """The positions of the inputs, without those that read the same value again."""
-    first = {id(v): i for i, v in reversed([*enumerate(entry.inputs)])}
-    return sorted(first.values())
 
 
 def _selected(array: Any, mask: np.ndarray) -> np.ndarray:
@@ -225,6 +223,6 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
         return None
     given = [*arrays, *cotangents, *jaxprs.constants_of(closed)]
     inputs = [Value(x, kind="input") for x in given]
-    outputs, _ = record(builder.root_block(closed), inputs, builder)
+    outputs, _ = run_on_tape(builder.root_block(closed), inputs, builder)
     bad = next((value for value in outputs if value.bad().any()), None)
     return _line(blame_forward(bad).entry, None) if bad else None

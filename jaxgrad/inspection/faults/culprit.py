@@ -178,8 +178,10 @@ def _deciding(
     def left(chosen: Sequence[int]) -> int:
         try:
             return min(
-                int((nonfinite(result(_without(arrays, chosen, x))) & mask).sum())
-                for x in ORDINARY
+                int((nonfinite(result(replaced(arrays, new))) & mask).sum())
+                for new in (
+                    {i: _ordinary(arrays[i], x) for i in chosen} for x in ORDINARY
+                )
             )
         except Exception:  # the user's function or rule does not take a stand-in
             return before
@@ -201,10 +203,6 @@ def _suspects(inputs: Sequence[Value]) -> list[int]:
         return inputs[i].kind == "constant", maker.number if maker else -1
 
     return sorted((i for i, v in enumerate(inputs) if v.bad().any()), key=made)
-
-
-def _without(arrays: Sequence[Any], chosen: Sequence[int], x: float) -> list[Any]:
-    return replaced(arrays, {i: _ordinary(arrays[i], x) for i in chosen})
 
 
 def _ordinary(array: Any, x: float) -> Any:

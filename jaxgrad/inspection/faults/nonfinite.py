@@ -28,7 +28,7 @@ from jaxgrad.inspection.report.data import Phase, Report, Step
 from jaxgrad.inspection.report.explanation import Blame
 from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import whole_step
-from jaxgrad.inspection.run.tape import Value, nonfinite, record
+from jaxgrad.inspection.run.tape import Value, nonfinite, run_on_tape
 
 # The positions of the arguments to differentiate; None for all that are floating.
 Chosen = Sequence[int] | None
@@ -155,7 +155,7 @@ def _blame(
     ]
     for value, active in zip((*inputs, *constants), program.active, strict=True):
         value.active = active
-    outputs, tape = record(program.block, [*inputs, *constants], program.builder)
+    outputs, tape = run_on_tape(program.block, [*inputs, *constants], program.builder)
     writer = BlameWriter(program.drafts, tape, report)
     for output in outputs:
         if output.bad().any():
@@ -189,7 +189,7 @@ def _as_one_step(
         bad = count_nonfinite(outputs)
         if not bad and outputs and jnp.shape(outputs[0]) == ():
             positions = range(len(args)) if chosen is None else chosen
-            positions = [i for i in positions if _differentiable(args[i])]
+            positions = [i for i in positions if _all_floating(args[i])]
             gradients = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
             phase, bad = "backward", count_nonfinite(gradients)
     if not bad:
@@ -223,6 +223,6 @@ def _first_nonfinite_step(report: Report) -> tuple[Phase, Step | None, int]:
     return "backward", None, count_nonfinite([report.value, report.gradients])
 
 
-def _differentiable(argument: Any) -> bool:
+def _all_floating(argument: Any) -> bool:
     leaves = jax.tree.leaves(argument)
     return bool(leaves) and all(map(is_floating, leaves))

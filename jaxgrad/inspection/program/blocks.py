@@ -90,7 +90,7 @@ class Item:
 
     def written(self, results: Sequence[Any]) -> list[Any]:
         """Of the results of an entered equation those that are used."""
-        if self.kind == "call":
+        if self.kind == "equations":
             return list(results)
         named = dict(zip(self.equation.outvars, results, strict=True))
         return [named[v] for v in self.writes]
@@ -98,7 +98,7 @@ class Item:
     @property
     def operands(self) -> Sequence[Any]:
         """What it is called with: an entered equation takes literals as well."""
-        return self.reads if self.kind == "call" else self.equation.invars
+        return self.reads if self.kind == "equations" else self.equation.invars
 
 
 @dataclass(eq=False)
@@ -141,10 +141,11 @@ class Builder:
         _hide_preparations(items)
         _hide_residuals(items, jaxpr.outvars)
         for item in items:
-            item.bodies = tuple(
-                self.block(body, item.site.transforms)
-                for body in self._bodies(item.equation, item.kind)
-            )
+            if item.kind != "equations":
+                item.bodies = tuple(
+                    self.block(body, item.site.transforms)
+                    for body in jaxprs.bodies_of(item.equation)
+                )
             item.slot = next(self._slots)
         constants = zip(jaxpr.constvars, jaxprs.constants_of(closed), strict=True)
         return Block(tuple(jaxpr.invars), tuple(constants), items, tuple(jaxpr.outvars))
@@ -166,7 +167,7 @@ class Builder:
             visible = values and kind not in ("jit", "remat")
             visible = visible and not (inside and site.key is None)
             item = Item(kind, equations, reads, writes, site, visible)
-            if kind == "call":
+            if kind == "equations":
                 item.jaxpr = jaxprs.jaxpr_of(equations, reads, writes, jaxpr)
             items.append(item)
         return items
@@ -174,21 +175,16 @@ class Builder:
     def _groups(
         self, equations: Sequence[Any], sites: Sequence[CallSite]
     ) -> Iterator[tuple[tuple[Any, ...], CallSite, jaxprs.Kind]]:
-        group: list[Any] = []
-        first: CallSite | None = None
-        for equation, site in zip(equations, sites, strict=True):
-            kind = self._kind(equation)
-            alone = kind != "call" or self.depth == "primitive"
-            if first is not None and (alone or site.key != first.key):
-                yield tuple(group), first, "call"
-                group, first = [], None
-            if alone:
-                yield (equation,), site, kind
-            else:
-                group.append(equation)
-                first = first or site
-        if first is not None:
-            yield tuple(group), first, "call"
+        kinds = list(map(self._kind, equations))
+
+        def same(number: int) -> Any:
+            alone = kinds[number] != "equations" or self.depth == "primitive"
+            return number if alone else ("one call", sites[number].key)
+
+        for _, numbers in itertools.groupby(range(len(equations)), same):
+            first, *others = numbers
+            group = tuple(equations[i] for i in (first, *others))
+            yield group, sites[first], kinds[first]
 
     def _site(
         self, equation: Any, passes: Passes, around: tuple[str, ...] = ()
@@ -215,24 +211,18 @@ class Builder:
         )
 
     def _kind(self, equation: Any) -> jaxprs.Kind:
-        kind = jaxprs.ENTERED.get(equation.primitive.name, "call")
-        if self.loops and equation.primitive.name == "while":
-            kind = "while"
-        return kind if self._bodies(equation, kind) else "call"
-
-    def _bodies(self, equation: Any, kind: jaxprs.Kind) -> list[Any]:
-        """The bodies to enter: those in which the user wrote something."""
-        if kind == "call":
-            return []
-        bodies = jaxprs.bodies_of(equation)
-        return bodies if any(map(self._written_by_user, bodies)) else []
+        """How to enter an equation, if the user wrote something in a body."""
+        kind = jaxprs.ENTERED.get(equation.primitive.name, "equations")
+        if kind == "while" and not self.loops:
+            return "equations"
+        return kind if self.knows(equation) else "equations"
 
     def _written_by_user(self, closed: Any) -> bool:
         jaxpr = jaxprs.open_jaxpr(closed)
         if id(jaxpr) not in self._cached_user:
             self._cached_user[id(jaxpr)] = self.depth == "primitive" or any(
                 self._site(equation, Passes()).anchor is not None
-                or any(map(self._written_by_user, jaxprs.bodies_of(equation)))
+                or self.knows(equation)
                 for equation in jaxpr.eqns
             )
         return self._cached_user[id(jaxpr)]
@@ -241,7 +231,7 @@ class Builder:
 def _hide_preparations(items: list[Item]) -> None:
     """Hide what a library computes just before an entered body: it is not a step."""
     for item, after in itertools.pairwise(items):
-        if after.kind != "call" and item.kind == "call":
+        if after.kind != "equations" and item.kind == "equations":
             item.visible = item.visible and item.site.key != after.site.key
 
 

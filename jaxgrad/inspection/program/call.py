@@ -62,7 +62,6 @@ class Leaf:
 class Call:
     """A function with its arguments, flattened."""
 
-    function: str  # Name of the function of jaxgrad that is called, for messages
     f: Callable[..., Any]  # The function to trace
     leaves: tuple[Leaf, ...]  # Every leaf of the positional and keyword arguments
     tree: Any  # Their structure
@@ -148,7 +147,7 @@ def bind(
             raise wrong_type(function, expected, kind, hint)
         traced = wanted or isinstance(value, TRACED)
         leaves.append(Leaf(path, argument, value, wanted, traced))
-    return Call(function, f, tuple(leaves), tree)
+    return Call(f, tuple(leaves), tree)
 
 
 def positions_of(

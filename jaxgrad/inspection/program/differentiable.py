@@ -26,7 +26,7 @@ class _Marker(Reader):
     def constant(self, value: Any) -> bool:
         return False
 
-    def call(self, item: Item, operands: list[bool]) -> Sequence[bool]:
+    def equations(self, item: Item, operands: list[bool]) -> Sequence[bool]:
         if not any(operands):
             return [False] * len(item.writes)
         if not item.is_primitive:
@@ -44,15 +44,13 @@ class _Marker(Reader):
             carry = grown
 
     def cond(self, item: Item, index: bool, operands: list[bool]) -> Sequence[bool]:
-        del index
         branches = [interpret(body, operands, self) for body in item.bodies]
         return [any(column) for column in zip(*branches, strict=True)]
 
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[bool]:
-        del operands
         return [False] * len(item.equation.outvars)
 
-    def record(self, item: Item, operands: list[bool], results: list[bool]):
+    def after_item(self, item: Item, operands: list[bool], results: list[bool]):
         # Anything may be written into a mutable array before it is read.
         flags = [
             jaxprs.is_reference(variable.aval)

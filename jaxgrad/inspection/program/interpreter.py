@@ -29,8 +29,8 @@ class Reader(ABC):
         """The value of an array that a body closes over."""
 
     @abstractmethod
-    def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
-        """Results of the equations of one call."""
+    def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        """Results of primitive equations that are run together."""
 
     def jit(self, item: Item, operands: list[Any]) -> Sequence[Any]:
         """Results of a jitted function of the user's."""
@@ -52,12 +52,13 @@ class Reader(ABC):
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         """Results of `lax.while_loop`."""
 
-    def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
-        """Note the results of an item, and return those that its readers get."""
-        del item, operands
+    def after_item(
+        self, item: Item, operands: list[Any], results: list[Any]
+    ) -> list[Any]:
+        """Keep what is needed of an item; returns the results for its consumers."""
         return results
 
-    def finish(self, block: Block, known: Mapping[Any, Any]) -> None:
+    def after_block(self, block: Block, known: Mapping[Any, Any]) -> None:
         """Called at the end of a block with the values of all its variables."""
         del block, known
 
@@ -75,16 +76,16 @@ def interpret(block: Block, inputs: Sequence[Any], reader: Reader) -> list[Any]:
         operands = read(item.operands)
         results = item.written(_enter(item, operands, reader))
         known.update(
-            zip(item.writes, reader.record(item, operands, results), strict=True)
+            zip(item.writes, reader.after_item(item, operands, results), strict=True)
         )
-    reader.finish(block, known)
+    reader.after_block(block, known)
     return read(block.outputs)
 
 
 def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
     match item.kind:
-        case "call":
-            return reader.call(item, operands)
+        case "equations":
+            return reader.equations(item, operands)
         case "jit":
             return reader.jit(item, operands)
         case "remat":

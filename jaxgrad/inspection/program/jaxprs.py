@@ -13,7 +13,7 @@ import jax.extend.core
 import jax.numpy as jnp
 from jax.extend import source_info_util
 
-Kind = Literal["call", "jit", "remat", "scan", "cond", "while"]
+Kind = Literal["equations", "jit", "remat", "scan", "cond", "while"]
 
 # Primitives whose bodies can be entered, by every name that a version of JAX uses.
 ENTERED: dict[str, Kind] = {
@@ -26,6 +26,7 @@ ENTERED: dict[str, Kind] = {
     "remat": "remat",
     "scan": "scan",
     "cond": "cond",
+    "while": "while",
 }
 # JAX refuses a reverse derivative through these, so their results have no cotangent.
 NOT_REVERSIBLE = frozenset(

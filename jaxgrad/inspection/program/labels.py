@@ -84,7 +84,7 @@ class _Labeller(Reader):
     def constant(self, value: Any) -> Origins:
         return (Origin("constant", label=constant_label(value)),)
 
-    def call(self, item: Item, operands: list[Origins]) -> list[Origins]:
+    def equations(self, item: Item, operands: list[Origins]) -> list[Origins]:
         return [_joined(operands)] * len(item.writes)
 
     def jit(self, item: Item, operands: list[Origins]) -> list[Origins]:
@@ -104,7 +104,12 @@ class _Labeller(Reader):
         first = replace(inside, drafts={})
         handed = interpret(body, [*constants, *carry, *sliced], first)
         carry = [
-            _joined([start, _from_previous(origins)])
+            _joined(
+                [
+                    start,
+                    [o._replace(previous=True) for o in origins if o.kind == "step"],
+                ]
+            )
             for start, origins in zip(carry, handed, strict=False)
         ]
         return interpret(body, [*constants, *carry, *sliced], inside)
@@ -112,7 +117,6 @@ class _Labeller(Reader):
     def cond(
         self, item: Item, index: Origins, operands: list[Origins]
     ) -> list[Origins]:
-        del index
         columns = []
         for number, body in enumerate(item.bodies):
             inside = replace(
@@ -127,12 +131,12 @@ class _Labeller(Reader):
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> list[Origins]:
         return [_joined(itertools.chain(*operands))] * len(item.equation.outvars)
 
-    def record(
+    def after_item(
         self, item: Item, operands: list[Origins], results: list[Origins]
     ) -> list[Origins]:
         if not item.visible:
             return results
-        inputs = operands if item.kind == "call" else [*operands[:1], *results]
+        inputs = operands if item.kind == "equations" else [*operands[:1], *results]
         if item.kind == "scan":
             inputs = results
         self.drafts[item.slot] = self._draft(item, _joined(inputs))
@@ -142,7 +146,7 @@ class _Labeller(Reader):
             for i in range(len(item.writes))
         ]
 
-    def finish(self, block: Block, known: Mapping[Any, Origins]) -> None:
+    def after_block(self, block: Block, known: Mapping[Any, Origins]) -> None:
         for variable, name in variables_of(block):
             origins = known.get(variable, ())
             if len(origins) == 1 and origins[0].kind == "step":
@@ -162,7 +166,7 @@ class _Labeller(Reader):
             operation = operation_of(item.site.frames[item.site.anchor]) or operation
         if item.site.backward:
             operation += " (backward)"
-        if item.kind == "call" and len(item.equations) > 1:
+        if item.kind == "equations" and len(item.equations) > 1:
             # The numbers inside a library's formula are not the user's.
             inputs = tuple(o for o in inputs if o.kind != "constant" or o.number >= 0)
         source = self._source(item)
@@ -171,11 +175,7 @@ class _Labeller(Reader):
         return Draft(item, operation, inputs, source, self.loop, self.part, self.branch)
 
 
-def _from_previous(origins: Origins) -> Origins:
-    return tuple(o._replace(previous=True) for o in origins if o.kind == "step")
-
-
-def _joined(columns: Iterable[Origins]) -> Origins:
+def _joined(columns: Iterable[Iterable[Origin]]) -> Origins:
     return tuple(dict.fromkeys(itertools.chain.from_iterable(columns)))
 
 

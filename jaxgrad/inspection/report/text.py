@@ -3,7 +3,6 @@
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -31,22 +30,8 @@ SHRINK = (
     *{"name": 8, "gradient": 8, "mark": 4}.items(),
 )
 PROSE = 88
-
-
-class _Form(NamedTuple):
-    """A way to arrange the table."""
-
-    headings: bool  # The source is a line above its steps, not a column
-    short: bool  # Means in the place of ranges
-    joined: bool  # Name and operation share a column: `h1 = add`
-
-
-FORMS = (
-    _Form(headings=False, short=False, joined=False),
-    _Form(headings=True, short=False, joined=False),
-    _Form(headings=True, short=True, joined=False),
-    _Form(headings=True, short=True, joined=True),
-)
+# The forms of the table from wide to narrow. Each also does what those before it do.
+WIDE, HEADINGS, MEANS, JOINED = FORMS = range(4)
 
 
 def text(report: Report, width: int | None = None) -> str:
@@ -69,9 +54,10 @@ def text(report: Report, width: int | None = None) -> str:
 
 def _table(report: Report, found: Marks, width: int) -> list[str]:
     """The table in the first form that fits, or in the last one with cells cut."""
-    form, cells, widths = FORMS[0], [], []
+    form, cells, widths = WIDE, [], []
     for form in FORMS:
-        cells = [_cells(row, form) for row in rows(report, found, form.short)]
+        short = form >= MEANS
+        cells = [_cells(row, form) for row in rows(report, found, short)]
         widths = _widths(cells, form)
         least = (min(w, MOST.get(t, w)) for t, w in zip(COLUMNS, widths, strict=True))
         if _total([*least]) <= width:
@@ -80,37 +66,33 @@ def _table(report: Report, found: Marks, width: int) -> list[str]:
     lines = [_line(COLUMNS, widths), _line(tuple("-" * w for w in widths), widths)]
     above = ""
     for row in cells:
-        if form.headings and row[SOURCE] and row[SOURCE] != above:
+        if form >= HEADINGS and row[SOURCE] and row[SOURCE] != above:
             above = row[SOURCE]
             lines.append(cut(above, width))
         lines.append(_line(row, widths))
-    if _any_arrays(report):
-        lines += textwrap.wrap(f"arrays: {MEAN if form.short else RANGE}", width)
+    summaries = [value for step in report.steps for value, _ in step.summaries]
+    summaries += [argument.summaries[0] for argument in report.arguments]
+    if any(s.size > 1 for s in summaries if s):
+        lines += textwrap.wrap(f"arrays: {MEAN if form >= MEANS else RANGE}", width)
     return lines
 
 
-def _cells(row: Row, form: _Form) -> Cells:
+def _cells(row: Row, form: int) -> Cells:
     cells = dict(row.cells)
     operation = cells["operation"]
-    if form.joined:
+    if form >= JOINED:
         if operation and row.kind != "argument":
             cells["name"] += f" = {operation}"
         cells["operation"] = ""
     return tuple(cells.values())
 
 
-def _any_arrays(report: Report) -> bool:
-    summaries = [value for step in report.steps for value, _ in step.summaries]
-    summaries += [argument.summaries[0] for argument in report.arguments]
-    return any(s.size > 1 for s in summaries if s)
-
-
-def _widths(table: Sequence[Cells], form: _Form) -> list[int]:
+def _widths(table: Sequence[Cells], form: int) -> list[int]:
     """The width of each column, 0 if there is nothing in it."""
     widths = []
     for title, *column in zip(COLUMNS, *table, strict=True):
         longest = max(map(len, column), default=0)
-        shown = longest and not (form.headings and title == "source")
+        shown = longest and not (form >= HEADINGS and title == "source")
         widths.append(max(longest, len(title)) if shown else 0)
     return widths
 

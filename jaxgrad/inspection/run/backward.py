@@ -68,11 +68,8 @@ def replaced(arrays: Sequence[Any], new: dict[int, Any]) -> list[Any]:
 def _moved_back(entry: Entry, cotangents: Sequence[Any]) -> dict[int, Array]:
     if entry.primitive == "stack":
         rows = np.asarray(cotangents[0])
-        return {
-            i: jnp.asarray(row)
-            for i, (row, value) in enumerate(zip(rows, entry.inputs, strict=True))
-            if value.active
-        }
+        active = [i for i, value in enumerate(entry.inputs) if value.active]
+        return {i: jnp.asarray(rows[i]) for i in active}
     (whole,) = entry.inputs
     sent = np.zeros(whole.array.shape, whole.array.dtype)
     for i, cotangent in enumerate(cotangents):

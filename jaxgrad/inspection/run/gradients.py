@@ -86,7 +86,7 @@ class _Runner(Reader):
     def constant(self, value: Any) -> Any:
         return value
 
-    def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+    def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
         if item.is_primitive or not self.mode.op_by_op:
             return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
@@ -160,7 +160,9 @@ class _Runner(Reader):
             start,
         )
 
-    def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
+    def after_item(
+        self, item: Item, operands: list[Any], results: list[Any]
+    ) -> list[Any]:
         if not item.visible or self.taps is None:
             return results
         put = tap_measured if self.mode.summary else tap

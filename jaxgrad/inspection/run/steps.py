@@ -1,6 +1,7 @@
 """From drafts and recorded numbers to the steps and arguments of a report."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import jax
@@ -20,21 +21,18 @@ def arguments_of(
     leaves: Sequence[Leaf], gradients: Sequence[Any]
 ) -> tuple[Argument, ...]:
     """The arguments; the first of them have the gradients."""
-    arguments = []
-    for i, leaf in enumerate(leaves):
-        gradient = gradients[i] if i < len(gradients) else None
-        arguments.append(
-            Argument(
-                index=i,
-                path=leaf.path,
-                shape=np.shape(leaf.value),
-                dtype=jnp.result_type(leaf.value),
-                value=leaf.value,
-                gradient=gradient,
-                why="not differentiated" if gradient is None else "",
-            )
+    return tuple(
+        Argument(
+            index=i,
+            path=leaf.path,
+            shape=np.shape(leaf.value),
+            dtype=jnp.result_type(leaf.value),
+            value=leaf.value,
+            gradient=gradient,
+            why="not differentiated" if gradient is None else "",
         )
-    return tuple(arguments)
+        for i, (leaf, gradient) in enumerate(zip_longest(leaves, gradients))
+    )
 
 
 def build_steps(

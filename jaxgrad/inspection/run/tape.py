@@ -95,7 +95,7 @@ class Tape:
     taken: dict[int, set[int]] = field(default_factory=dict)
 
 
-def record(
+def run_on_tape(
     block: Block, inputs: Sequence[Value], builder: Builder
 ) -> tuple[list[Value], Tape]:
     """Run a program on concrete inputs: its outputs, and the tape."""
@@ -121,7 +121,7 @@ class _Recorder(Reader):
     def constant(self, value: Any) -> Value:
         return Value(value, label="a closed-over array", kind="constant")
 
-    def call(self, item: Item, operands: list[Value]) -> Sequence[Value]:
+    def equations(self, item: Item, operands: list[Value]) -> Sequence[Value]:
         if not item.is_primitive:
             return interpret(item.opened, operands, self._opening(item))
         name = item.equation.primitive.name
@@ -184,7 +184,7 @@ class _Recorder(Reader):
                 ]
             carry, turn = results, turn + 1
 
-    def record(
+    def after_item(
         self, item: Item, operands: list[Value], results: list[Value]
     ) -> list[Value]:
         if self.slot is None and item.visible:
