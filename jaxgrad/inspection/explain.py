@@ -11,6 +11,7 @@ from jaxgrad.inspection.faults.nonfinite import (
     nonfinite_in_call,
     nonfinite_in_report,
 )
+from jaxgrad.inspection.program import failures
 from jaxgrad.inspection.program.blocks import Depth
 from jaxgrad.inspection.program.call import (
     Call,
@@ -21,12 +22,6 @@ from jaxgrad.inspection.program.call import (
     refusal,
     trace_at_best,
     undisturbed,
-)
-from jaxgrad.inspection.program.failures import (
-    NotEntered,
-    naming_the_line,
-    own_failure,
-    refused_in_a_trace,
 )
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.program.program import Program, take_apart
@@ -49,7 +44,7 @@ def explain(
     Takes what `jax.value_and_grad` takes, and returns a function of the same
     arguments. What the user wrote becomes a step; a library's function stays one
     step, and a function with a custom derivative keeps its rule. The function is
-    traced anew on every call; it runs compiled, or op by op under `jax.disable_jit`.
+    traced again on every call; it runs compiled, or op by op under `jax.disable_jit`.
 
     Args:
         f: A function that returns a floating scalar (and more, with `has_aux`).
@@ -93,14 +88,14 @@ def explain(
         with undisturbed():
             try:
                 traced = trace_at_best(call)
-            except NotEntered as reason:
+            except failures.NotEntered as reason:
                 return _as_one_step(call, argnums, has_aux, reason)
             _check_result(traced, has_aux)
             try:
                 program = take_apart(call, traced, depth)
                 return _explanation(program, argnums, has_aux, keep == "summary")
             except Exception as fault:
-                # What JAX refuses, it refuses here again.
+                # If JAX refuses the function, its own error is raised here.
                 whole = _value_and_grad(call, argnums, has_aux)
                 reason = _why_it_failed(call, traced, fault)
                 return _as_one_step(call, argnums, has_aux, reason, whole)
@@ -166,24 +161,24 @@ def _as_arguments(call: Call, argnums: Any, gradients: Sequence[Any]) -> Any:
 
 def _value_and_grad(call: Call, argnums: Any, has_aux: bool) -> tuple[Any, Any]:
     args, kwargs = call.arguments
-    with naming_the_line("explain"):
+    with failures.naming_the_line("explain"):
         return jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
 
 
-def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> NotEntered:
+def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> failures.NotEntered:
     """Why a function that JAX differentiates cannot be taken apart."""
     leaves = call.leaves_of(traced)
     refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
     if refused is not None:  # the end of a loop is known to Python, not to a trace
-        return refused_in_a_trace(refused, call.f)
-    return own_failure("explain", call.f, fault)
+        return failures.refused_in_a_trace(refused, call.f)
+    return failures.own_failure("explain", call.f, fault)
 
 
 def _as_one_step(
     call: Call,
     argnums: Any,
     has_aux: bool,
-    reason: NotEntered,
+    reason: failures.NotEntered,
     whole: tuple[Any, Any] | None = None,
 ) -> Explanation:
     """The function as one step, with the numbers that JAX gives."""

@@ -38,7 +38,9 @@ class BlameWriter:
 
     drafts: Sequence[Draft]  # What the steps are called and where they are
     tape: Tape
-    report: Report | None = None  # Whose steps to name; if None, they are built anew
+    report: Report | None = (
+        None  # Whose steps to name; if None, they are built from the tape
+    )
 
     def write(self, culprit: Culprit) -> Blame:
         """The blame of a culprit."""
@@ -76,7 +78,7 @@ class BlameWriter:
         later = [slot for slot in slots if entry and slot >= entry.slot]
         if entry is None or not later:
             return None
-        # What prepares a loop or a branch is no step: the loop or branch is.
+        # An operation that prepares a loop or a branch belongs to its step.
         slot = min(later)
         if self.report is not None:
             return self.report.steps[slots.index(slot)]
@@ -137,7 +139,7 @@ class BlameWriter:
         again = any(value is other for other in entry.inputs[:position])
         if again or jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
             return "", np.zeros(0)  # a key has no elements to show
-        if np.shape(value.array) != reached.shape and value.floating:
+        if np.shape(value.array) != reached.shape and jaxprs.is_floating(value.array):
             if culprit.phase == "backward":
                 reached = np.ones(np.shape(value.array), bool)
             else:
@@ -154,8 +156,8 @@ class BlameWriter:
             return value.label
         if maker.primitive == "unstack":
             label = self._label(maker.inputs[0])
-            turn = next(i for i, v in enumerate(maker.outputs) if v is value)
-            return label and f"{label}[{turn}]"
+            row = next(i for i, v in enumerate(maker.outputs) if v is value)
+            return label and f"{label}[{row}]"
         for (slot, _), shown in self.tape.results.items():
             for position, each in enumerate(shown):
                 if each is value:

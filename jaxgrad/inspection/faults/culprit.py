@@ -55,7 +55,7 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
     while value.maker is not None:
         reader = value.maker
         cause = _cause(reader, value, mask)
-        literals = (number for number in reader.literals if number.bad().any())
+        literals = (v for v in reader.operands if v.kind == "literal" and v.bad().any())
         if cause is None and (constant := next(literals, None)) is not None:
             bad = constant.bad()
             return Culprit("constant", reader, constant, bad, (), became, zero)
@@ -92,14 +92,11 @@ def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culpri
 
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
     """Which elements of an input the elements `mask` of an output depend on."""
-    return _reached(
-        entry,
-        position,
-        output,
-        mask,
-        np.shape(entry.inputs[position].array),
-        lambda f, x: jax.vjp(f, x)[1](jnp.asarray(mask, x.dtype))[0],
-    )
+
+    def back(f: Callable[[Array], Array], x: Array) -> Array:
+        return jax.vjp(f, x)[1](jnp.asarray(mask, x.dtype))[0]
+
+    return _reached(entry, position, output, mask, entry.inputs[position], back)
 
 
 def _cause(
@@ -215,14 +212,11 @@ def _reached_by_cotangent(
     entry: Entry, position: int, mask: np.ndarray, output: int
 ) -> np.ndarray:
     """Which elements of an output's cotangent the elements `mask` sent back need."""
-    return _reached(
-        entry,
-        position,
-        output,
-        mask,
-        np.shape(entry.outputs[output].array),
-        lambda f, x: jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1],
-    )
+
+    def forward(f: Callable[[Array], Array], x: Array) -> Array:
+        return jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1]
+
+    return _reached(entry, position, output, mask, entry.outputs[output], forward)
 
 
 def _reached(
@@ -230,13 +224,14 @@ def _reached(
     position: int,
     output: int,
     mask: np.ndarray,
-    shape: tuple[int, ...],
+    end: Value,
     through: Callable[[Callable[[Array], Array], Array], Array],
 ) -> np.ndarray:
     """Where a mask arrives on its way between one input and one output.
 
-    `through` sends it through the function of that input alone, to an array of `shape`.
+    `through` sends it through the function of that input alone, to the array of `end`.
     """
+    shape = np.shape(end.array)
     if int(np.prod(shape)) == 1:
         return np.ones(shape, bool)
     if entry.primitive in ELEMENTWISE and shape == mask.shape:

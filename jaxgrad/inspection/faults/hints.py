@@ -97,7 +97,7 @@ def hint(culprit: Culprit, operation: str) -> str:
     if culprit.phase == "input":
         return (
             "This argument was already non-finite: look at the data, or, for a "
-            "parameter, at the update before."
+            "parameter, at the previous update."
         )
     if culprit.phase == "constant":
         return _constant(culprit, operation)
@@ -155,7 +155,7 @@ def _forward(culprit: Culprit, entry: Entry, operation: str) -> str:
             "first"
         )
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
-        return f"every element that {operation} sees is -inf: a row is fully masked"
+        return f"every element that {operation} reads is -inf: a row is fully masked"
     if primitive == "log" and culprit.met_zero:
         return (
             "0 * log(0) is NaN: jax.scipy.special.xlogy(x, y) is 0 at x = 0, and so is "

@@ -43,9 +43,9 @@ def find_nonfinite(
 
     The function is run operation by operation, with jitted functions opened; where it
     returns a scalar, so is its backward pass, for all floating arguments or for those
-    of `argnums`. What does not reach a result is no fault: a NaN that `where` discards
-    in both directions, or one in the derivative by the data where only that by the
-    parameters is asked for.
+    of `argnums`. A NaN that reaches no result is not reported: one that `where`
+    discards in both directions, or one in the derivative with respect to the data if
+    only the parameters are differentiated.
 
     Args:
         f: The function, which may be jitted. It may return any arrays; only a

@@ -28,7 +28,7 @@ Depth = Literal["user", "library", "primitive"]
 class CallSite:
     """Where an equation comes from."""
 
-    frames: tuple[Frame, ...]  # The Python frames inside the tracing, outermost first
+    frames: tuple[Frame, ...]  # The Python frames inside the trace, outermost first
     passes: tuple[int, ...]  # Per frame a number for its activation and loop pass
     anchor: int | None  # Index of the innermost frame that counts as a step, or None
     user: int | None  # Index of the innermost frame of the user's, or None
@@ -134,10 +134,10 @@ class Builder:
         variables = (variable for variable, _ in block.constants)
         return Block((*block.inputs, *variables), (), block.items, block.outputs)
 
-    def block(self, closed: Any, around: tuple[str, ...] = ()) -> Block:
-        """The block of a closed jaxpr, under the transformations `around` it."""
+    def block(self, closed: Any, outer: tuple[str, ...] = ()) -> Block:
+        """The block of a closed jaxpr, under the transformations `outer`."""
         jaxpr = jaxprs.open_jaxpr(closed)
-        items = self._items(jaxpr, around)
+        items = self._items(jaxpr, outer)
         _hide_preparations(items)
         _hide_residuals(items, jaxpr.outvars)
         for item in items:
@@ -154,9 +154,9 @@ class Builder:
         """Whether the user wrote something in a body of the equation."""
         return any(map(self._written_by_user, jaxprs.bodies_of(equation)))
 
-    def _items(self, jaxpr: Any, around: tuple[str, ...]) -> list[Item]:
+    def _items(self, jaxpr: Any, outer: tuple[str, ...]) -> list[Item]:
         passes = Passes()
-        sites = [self._site(equation, passes, around) for equation in jaxpr.eqns]
+        sites = [self._site(equation, passes, outer) for equation in jaxpr.eqns]
         inside = self.depth != "primitive" and any(site.key for site in sites)
         items = []
         consumers = _count_consumers(jaxpr.eqns, jaxpr.outvars)
@@ -175,7 +175,7 @@ class Builder:
     def _groups(
         self, equations: Sequence[Any], sites: Sequence[CallSite]
     ) -> Iterator[tuple[tuple[Any, ...], CallSite, jaxprs.Kind]]:
-        kinds = list(map(self._kind, equations))
+        kinds: list[jaxprs.Kind] = [self._kind(e) for e in equations]
 
         def same(number: int) -> Any:
             alone = kinds[number] != "equations" or self.depth == "primitive"
@@ -187,7 +187,7 @@ class Builder:
             yield group, sites[first], kinds[first]
 
     def _site(
-        self, equation: Any, passes: Passes, around: tuple[str, ...] = ()
+        self, equation: Any, passes: Passes, outer: tuple[str, ...] = ()
     ) -> CallSite:
         trace = equation.source_info.traceback
         frames = frames_of(trace)
@@ -199,7 +199,7 @@ class Builder:
                 user or not (is_machinery(file) or "/jax/_src/numpy/" in file)
                 for user, file in zip(users, files, strict=True)
             ]
-        transforms = (*around, *jaxprs.transforms_of(equation))
+        transforms = (*outer, *jaxprs.transforms_of(equation))
         return CallSite(
             frames=frames,
             passes=passes.advance(frames, trace, reverse="transpose" in transforms),

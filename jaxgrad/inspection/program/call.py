@@ -1,8 +1,8 @@
 """Trace a function of pytrees once, as `jax.value_and_grad` would call it.
 
-Arrays become inputs of the trace; what is no array (a number of layers, a flag, a
-callable) stays what it is. Functions are traced anew on every call, so that arrays
-they close over are never out of date; only compilation is cached.
+Arrays become inputs of the trace; everything else (a number of layers, a flag, a
+callable) stays a Python object. Functions are traced again on every call, so that
+arrays they close over are never out of date; only compilation is cached.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

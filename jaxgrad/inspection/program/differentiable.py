@@ -1,7 +1,7 @@
 """Which values a derivative passes through: they depend on the arguments, smoothly.
 
-Only these have a cotangent that JAX computes. Behind a `while` or a callback JAX
-refuses a reverse derivative, so whenever there is a gradient none has come that way.
+Only these have a cotangent that JAX computes. JAX refuses a reverse derivative through
+a `while` or a callback, so no gradient passes through them.
 """
 
 from collections.abc import Sequence

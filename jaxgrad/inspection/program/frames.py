@@ -26,7 +26,7 @@ from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
-# What lies between a library function and its primitive: never worth a mention.
+# The files between a library function and its primitive; reports do not mention them.
 MACHINERY = (
     *(f"_src/{name}" for name in ("core", "api", "pjit", "linear_util", "tree")),
     *(f"_src/{name}" for name in ("source_info", "traceback", "profiler", "custom_")),
@@ -66,12 +66,12 @@ class Frame(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def frames_of(stack: Any) -> tuple[Frame, ...]:
-    """The frames inside the innermost tracing, outermost first."""
+    """The frames inside the innermost trace, outermost first."""
     if stack is None:
         return ()
     inside = []
     for code, offset in zip(*stack.raw_frames(), strict=True):
-        # Older versions of JAX go on to whoever happened to trace this first.
+        # Older versions of JAX continue with the frames of the first trace.
         if code.co_name in jaxprs.TRACING and is_library(code.co_filename):
             break
         inside.append(Frame(code, offset))

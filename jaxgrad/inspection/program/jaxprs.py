@@ -1,7 +1,7 @@
 """The form of jaxprs: the only file that uses `jax.extend`.
 
-A jaxpr is JAX's list of primitive equations. It is not a stable interface: what
-differs between versions of JAX stands here, and so does every name that JAX gives to
+A jaxpr is JAX's list of primitive equations. It is not a stable interface. Whatever
+differs between versions of JAX is in this file, and so is every name that JAX gives to
 a primitive or to one of its own functions (checked with jax 0.9, 0.10 and 0.12).
 """
 

@@ -1,4 +1,4 @@
-"""What the items of a program are called, where they stand and what they read.
+"""The name, the source line and the operands of every item of a program.
 
 No values here: a `Draft` is a step before its value and gradient are known.
 """
@@ -52,10 +52,6 @@ class Draft:
     def avals(self) -> list[Any]:
         """The types of the results."""
         return [self.item.writes[i].aval for i in self.item.shown]
-
-    def name(self, position: int) -> str:
-        """The outermost variable that holds a result, else the operation."""
-        return self.names.get(position, [self.operation])[-1]
 
 
 def draft_steps(

@@ -66,7 +66,7 @@ def _named_by_consumers(
 
 
 def _assignments(item: Item) -> Iterable[tuple[int, Assignment]]:
-    """The assignments that the item works for, with the depth of their frames."""
+    """The assignments that an item helps to compute, and the depth of their frames."""
     site = item.site
     if site.anchor is None:
         return
@@ -86,7 +86,7 @@ def _live(items: list[Item], consumers: Mapping[Any, set[Item | None]]) -> list[
     made = [v for item in items for v in item.writes]
     outside = {v: consumers[v] - set(items) for v in made}
     live = [v for v in made if outside[v]]
-    # A gradient taken around them also keeps what only its backward pass reads.
+    # The gradient of a call also keeps results that only its backward pass reads.
     forward = [
         v for v in live if any(c is None or not c.site.backward for c in outside[v])
     ]
@@ -94,7 +94,7 @@ def _live(items: list[Item], consumers: Mapping[Any, set[Item | None]]) -> list[
 
 
 def _consumers(block: Block) -> dict[Any, set[Item | None]]:
-    """The items that read each variable; None stands for the block's result."""
+    """The items that read each variable; None is the block's result."""
     consumers: dict[Any, set[Item | None]] = defaultdict(set)
     for item in block.items:
         for variable in jaxprs.variables(item.operands):

@@ -26,7 +26,7 @@ def page(report: Report) -> str:
 
 
 def fragment(report: Report) -> str:
-    """The same for a notebook's cell, without the script, which many do not run."""
+    """The same for a notebook's cell, without the script: many notebooks block it."""
     checksum = zlib.crc32(text(report).encode())
     return _body(report, f"r{checksum:x}-")
 

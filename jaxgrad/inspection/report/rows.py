@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 def rows(report: Report, found: Marks, short: bool = False) -> list[Row]:
-    """The arguments, then the steps; `short` for means in the place of ranges."""
+    """The arguments, then the steps; `short` for means instead of ranges."""
     things = (*report.arguments, *report.steps)
     return [row for t in things for row in _rows_of(t, report.result, found, short)]
 

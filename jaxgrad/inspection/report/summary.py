@@ -1,4 +1,4 @@
-"""A few numbers that stand for an array in tables and pages.
+"""A few numbers that summarize an array in tables and pages.
 
 `summarize` computes them with NumPy from an array. `measure` computes them inside a
 compiled program, so that the array never leaves the device; in a loop it runs once per
@@ -91,8 +91,9 @@ def summarize(
     wide = np.complex128 if np.iscomplexobj(kept) else np.float64
     x = np.asarray(_real(kept.astype(wide), np))
     with np.errstate(all="ignore"):
-        numbers = _numbers(x, np, x.min(), x.max())
-    return Summary(x.size, *map(float, numbers[:4]), *map(int, numbers[4:]))
+        low, mean, high, norm, *counts = _numbers(x, np, x.min(), x.max())
+    numbers = float(low), float(mean), float(high), float(norm)
+    return Summary(x.size, *numbers, int(counts[0]), int(counts[1]))
 
 
 def _numbers(x: Any, numpy: Any, low: Any, high: Any) -> list[Any]:

@@ -61,7 +61,7 @@ def total(value: Value) -> Array | None:
 
 
 def replaced(arrays: Sequence[Any], new: dict[int, Any]) -> list[Any]:
-    """The arrays, with those of `new` in the place of the old ones."""
+    """The arrays, with those of `new` instead of the old ones."""
     return [new.get(i, array) for i, array in enumerate(arrays)]
 
 

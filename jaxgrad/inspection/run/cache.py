@@ -1,8 +1,8 @@
 """Compiled programs, kept by the text of what was compiled.
 
-A function is traced and lowered anew on every call, for it may read anything: a
-global, an attribute, a file. Only XLA's compilation is saved, and only where the
-lowered program is the same to the letter, numbers and custom derivatives included.
+A function is traced and lowered again on every call, because it may read anything: a
+global, an attribute, a file. Only XLA's compilation is saved, and only if the text of
+the lowered program is the same, numbers and custom derivatives included.
 """
 
 import hashlib
@@ -30,16 +30,16 @@ def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..
     if key is None:
         return lowered.compile()
     with _lock:
-        program = _kept.get(key)
-        if program is not None:
+        executable = _kept.get(key)
+        if executable is not None:
             _kept.move_to_end(key)
-            return program
-    program = lowered.compile()
+            return executable
+    executable = lowered.compile()
     with _lock:
-        _kept[key] = program
+        _kept[key] = executable
         while len(_kept) > LIMIT:
             _kept.popitem(last=False)
-    return program
+    return executable
 
 
 def _key(traced: Any, lowered: Any, arguments: tuple[Any, ...]) -> Any:

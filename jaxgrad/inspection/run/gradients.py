@@ -1,10 +1,9 @@
 """Run a program, and collect every step's value and total cotangent on the way.
 
-A step's result passes through `tap`, which changes nothing on the way forward and
-on the way back hands a copy of the cotangent to a second, otherwise unused input:
-the gradient with respect to that input *is* the step's gradient, with all its
-consumers added up by JAX itself. Inside `scan` the taps are sliced inputs, so every
-iteration has its own.
+A step's result passes through `tap`, which returns it unchanged and, in the backward
+pass, copies the cotangent to a second, otherwise unused input. The gradient with
+respect to that input *is* the step's gradient: JAX itself has added up the parts from
+all consumers. Inside `scan` the taps are sliced inputs, so every iteration has its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +52,7 @@ def value_and_cotangents(
 
 
 def branch_key(slot: int) -> int:
-    """The key of the records under which the index of a branching's branch stands."""
+    """The key in the records of the index of the branch that a `cond` took."""
     return ~slot
 
 

@@ -1,10 +1,10 @@
-"""A concrete run, operation by operation, that remembers who made what.
+"""A concrete run, operation by operation, that records what made each value.
 
 The program is run on the actual arrays: jitted helpers are opened, loops are unrolled,
 the branch taken is entered; a function with a custom derivative stays one entry.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
 
-# From so many iterations on it pays to compile the operations of a loop's body.
+# From this many iterations on, the operations of a loop's body are compiled.
 LONG = 16
 
 
@@ -32,11 +32,6 @@ class Value:
     active: bool = False  # Whether a derivative passes through it
     # The entries that read it, each with the cotangent that it sent back
     parts: list[tuple["Entry | None", Array]] = field(default_factory=list)
-
-    @property
-    def floating(self) -> bool:
-        """Whether it can be NaN or infinite."""
-        return jaxprs.is_floating(self.array)
 
     def bad(self) -> np.ndarray:
         """Which elements are NaN or infinite."""
@@ -60,11 +55,6 @@ class Entry:
     compiled: bool = False  # Whether the function is compiled, also for the way back
 
     @property
-    def literals(self) -> list[Value]:
-        """The numbers that are written into the equation."""
-        return [value for value in self.operands if value.kind == "literal"]
-
-    @property
     def moves(self) -> bool:
         """Whether it only takes a loop's inputs apart or puts its results together."""
         return self.primitive in ("unstack", "stack")
@@ -85,7 +75,7 @@ def nonfinite(array: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Tape:
-    """What a run left."""
+    """The operations and results of a run."""
 
     builder: Builder  # Knows which loops are the user's
     entries: list[Entry] = field(default_factory=list)
@@ -152,11 +142,11 @@ class _Recorder(Reader):
         constants, carry, sliced = operands
         params = item.equation.params
         columns = [self._run(item, "unstack", _unstacked, [xs]) for xs in sliced]
-        turns: Iterable[int] = range(params["length"])
+        numbers = range(params["length"])
         stacked: list[list[Value]] = []
-        for turn in reversed(range(params["length"])) if params["reverse"] else turns:
-            xs = [column[turn] for column in columns]
-            inside = self._entering(item, turn, params["length"])
+        for i in reversed(numbers) if params["reverse"] else numbers:
+            xs = [column[i] for column in columns]
+            inside = self._entering(item, i, params["length"])
             results = interpret(item.bodies[0], [*constants, *carry, *xs], inside)
             carry = results[: len(carry)]
             stacked.append(results[len(carry) :])
@@ -169,20 +159,20 @@ class _Recorder(Reader):
         test, body = item.bodies
         # No reverse derivative passes a while loop.
         carry = [Value(v.array, v.maker, v.label, v.kind) for v in start]
-        turn = 0
+        i = 0
         while True:
-            aside = replace(self._entering(item), tape=Tape(self.tape.builder))
-            (going,) = interpret(test, [*of_test, *carry], aside)
-            if not going.array.any():
+            apart = replace(self._entering(item), tape=Tape(self.tape.builder))
+            (running,) = interpret(test, [*of_test, *carry], apart)
+            if not running.array.any():
                 return carry
-            inside = self._entering(item, turn, turn)
+            inside = self._entering(item, i, i)
             results = interpret(body, [*of_body, *carry], inside)
-            if going.array.shape:  # under vmap some elements have stopped before
+            if running.array.shape:  # under vmap some elements have stopped before
                 results = [
-                    inside._run(item, "where", _going_on, [going, new, old])[0]
+                    inside._run(item, "where", _where_running, [running, new, old])[0]
                     for new, old in zip(results, carry, strict=True)
                 ]
-            carry, turn = results, turn + 1
+            carry, i = results, i + 1
 
     def after_item(
         self, item: Item, operands: list[Value], results: list[Value]
@@ -204,14 +194,14 @@ class _Recorder(Reader):
         return replace(self, slot=slot, site=site)
 
     def _entering(
-        self, item: Item, turn: int | None = None, length: int = 0
+        self, item: Item, i: int | None = None, length: int = 0
     ) -> "_Recorder":
-        """For the body of an item, in one turn of a loop if it is one."""
+        """For the body of an item, in one iteration if it is a loop."""
         inside = self if self.slot is None else self._opening(item)
-        if turn is None:
+        if i is None:
             return inside
-        # Only the user's own loops have iterations that are worth a number.
-        counted = (turn,) if self.tape.builder.knows(item.equation) else ()
+        # Only the user's own loops have iterations with a number.
+        counted = (i,) if self.tape.builder.knows(item.equation) else ()
         return replace(
             inside,
             iteration=(*self.iteration, *counted),
@@ -275,9 +265,9 @@ class _Recorder(Reader):
         ]
 
 
-def _going_on(going: Array, new: Array, old: Array) -> list[Array]:
-    going = going.reshape(going.shape + (1,) * (new.ndim - going.ndim))
-    return [jnp.where(going, new, old)]
+def _where_running(running: Array, new: Array, old: Array) -> list[Array]:
+    running = running.reshape(running.shape + (1,) * (new.ndim - running.ndim))
+    return [jnp.where(running, new, old)]
 
 
 def _unstacked(xs: Any) -> list[Any]:
