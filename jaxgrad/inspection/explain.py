@@ -14,10 +14,10 @@ from jaxgrad.inspection.faults.nonfinite import (
 from jaxgrad.inspection.program import failures
 from jaxgrad.inspection.program.blocks import Depth
 from jaxgrad.inspection.program.call import (
+    CONFIGURED,
     Call,
     Traced,
     bind,
-    disabled_jit,
     positions_of,
     refusal,
     trace_at_best,
@@ -121,7 +121,7 @@ def _explanation(
     program: Program, argnums: Any, has_aux: bool, summary: bool
 ) -> Explanation:
     call, traced = program.call, program.traced
-    mode = Mode(summary, op_by_op=disabled_jit())
+    mode = Mode(summary, op_by_op=CONFIGURED.jax_disable_jit)
     constants = [value for _, value in program.constants]
 
     def run(differentiated: list[Any], others: list[Any]) -> Any:

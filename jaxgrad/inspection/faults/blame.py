@@ -1,4 +1,4 @@
-"""From the end of a walk over the tape to a `Blame` in the user's terms.
+"""From a culprit to a `Blame` in the user's terms.
 
 Describing runs the user's functions again, which may raise. Each part of a description
 is guarded by itself, so that the step, the phase and the line always come out.
@@ -203,9 +203,9 @@ def _line(entry: Entry | None, step: Step | None) -> Source | None:
 def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
     """The user's line inside the rule of a custom derivative that made it."""
     entry = culprit.entry
-    if culprit.phase != "backward" or entry is None or culprit.adding:
+    if entry is None or entry.primitive not in jaxprs.CUSTOM_RULES:
         return None
-    if entry.primitive not in jaxprs.CUSTOM_RULES:
+    if culprit.phase != "backward" or culprit.adding:
         return None
     arrays = [value.array for value in entry.inputs]
     pull = Backward([]).pull

@@ -1,12 +1,11 @@
-"""Walk a tape backward from a NaN or Inf to the operation that made it.
+"""Search a tape backward for the operation that made a NaN or Inf.
 
-A non-finite result has a maker. If the maker's operands are finite, it is to blame;
-otherwise the question is which operand made the result non-finite: replace the
-non-finite elements of an operand by ordinary numbers, and if the result becomes
-finite, that operand is the cause and the walk goes on to its maker. If it does not,
-the operation made them itself. The backward pass is walked in the same way, from a
-gradient against the order of the chain rule; where the saved operands are at fault
-and not the cotangents, the walk turns to the forward step that made them.
+If its operands are finite, the operation that made a non-finite value is the culprit.
+Otherwise the non-finite elements of one operand at a time are replaced by ordinary
+numbers: if that makes the result finite, the search continues with what made the
+operand; if no operand does, the operation is the culprit. In the backward pass the
+search starts from a gradient and follows the cotangents; if the saved operands are the
+cause, it continues with the forward operation that made them.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 
 @dataclass(frozen=True)
 class Culprit:
-    """Where a walk ended."""
+    """Where a search ended."""
 
     phase: Phase
     # The operation that made it, or that read the input or constant
@@ -51,23 +50,23 @@ class Culprit:
 def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
     """Follow the elements `mask`, or all non-finite ones, to what made them."""
     mask = value.bad() if mask is None else mask
-    reader, became, zero = None, None, False
+    entry, became, zero = None, None, False
     while value.maker is not None:
-        reader = value.maker
-        cause = _cause(reader, value, mask)
-        literals = (v for v in reader.operands if v.kind == "literal" and v.bad().any())
+        entry = value.maker
+        cause = _cause(entry, value, mask)
+        literals = (v for v in entry.operands if v.kind == "literal" and v.bad().any())
         if cause is None and (constant := next(literals, None)) is not None:
             bad = constant.bad()
-            return Culprit("constant", reader, constant, bad, (), became, zero)
+            return Culprit("constant", entry, constant, bad, (), became, zero)
         if cause is None:
-            return Culprit("forward", reader, value, mask, (), became, zero)
+            return Culprit("forward", entry, value, mask, (), became, zero)
         operand, reached = cause
         turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
-        if turned and not reader.moves:  # a move goes on with the first row alone
-            became, zero = reader, _factor_is_zero(reader, operand, mask)
+        if turned and not entry.moves:  # a move goes on with the first row alone
+            became, zero = entry, _factor_is_zero(entry, operand, mask)
         value, mask = operand, reached
     phase = "input" if value.kind == "input" else "constant"
-    return Culprit(phase, reader, value, mask, became=became, met_zero=zero)
+    return Culprit(phase, entry, value, mask, became=became, met_zero=zero)
 
 
 def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culprit:
@@ -123,7 +122,7 @@ def _cause(
 def _backward_cause(
     backward: Backward, entry: Entry, value: Value, mask: np.ndarray
 ) -> Culprit | tuple[Value, np.ndarray]:
-    """The incoming cotangent that was non-finite already, or where the walk ends."""
+    """The incoming cotangent that was non-finite already, or where the search ends."""
     if entry.moves:
         whole = entry.inputs[0] if entry.primitive == "unstack" else None
         return _moved(entry, value, mask, whole or entry.outputs[0])

@@ -145,17 +145,15 @@ def _blame(
     Where JAX has no derivative its error is raised, or, without `must_reverse`, only
     the values are looked at. The blame names the steps of `report`, if there is one.
     """
+    given = [
+        *(("input", leaf.path, leaf.value) for leaf in program.leaves),
+        *(("constant", label, value) for label, value in program.constants),
+    ]
     inputs = [
-        Value(jnp.asarray(leaf.value), label=leaf.path, kind="input")
-        for leaf in program.leaves
+        Value(jnp.asarray(value), label=label, kind=kind, active=active)
+        for (kind, label, value), active in zip(given, program.active, strict=True)
     ]
-    constants = [
-        Value(jnp.asarray(value), label=label, kind="constant")
-        for label, value in program.constants
-    ]
-    for value, active in zip((*inputs, *constants), program.active, strict=True):
-        value.active = active
-    outputs, tape = run_on_tape(program.block, [*inputs, *constants], program.builder)
+    outputs, tape = run_on_tape(program.block, inputs, program.builder)
     writer = BlameWriter(program.drafts, tape, report)
     for output in outputs:
         if output.bad().any():

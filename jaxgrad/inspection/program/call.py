@@ -29,11 +29,6 @@ CONFIGURED: Any = jax.config
 TRACED = (jax.Array, np.ndarray, np.floating, float)
 
 
-def disabled_jit() -> bool:
-    """Whether the call is under `jax.disable_jit`."""
-    return CONFIGURED.jax_disable_jit
-
-
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Without JAX's debug modes, which raise at the NaN that is to be explained."""
@@ -85,11 +80,6 @@ class Call:
             for leaf in self.leaves
         )
         return replace(self, leaves=tuple(leaves))
-
-    @property
-    def others(self) -> list[Leaf]:
-        """The other leaves that are inputs of the trace."""
-        return [x for x in self.leaves if x.traced and not x.differentiated]
 
     def leaves_of(self, traced: "Traced") -> list[Leaf]:
         """The leaves that are inputs of a trace, in its order."""
@@ -170,7 +160,8 @@ def trace(call: Call, concrete: bool = False) -> Traced:
 
     Raises `NotEntered` if Python needs the value of a traced array.
     """
-    others = [] if concrete else call.others
+    others = [x for x in call.leaves if x.traced and not x.differentiated]
+    others = [] if concrete else others
     inputs = call.differentiated + others
     found: list[Any] = []
 

@@ -7,6 +7,7 @@ parents is the assignment, unless a container or a comprehension comes first.
 import ast
 import functools
 import linecache
+import re
 from typing import NamedTuple
 
 from jaxgrad.inspection.program.frames import Frame, position
@@ -14,19 +15,16 @@ from jaxgrad.inspection.program.frames import Frame, position
 Span = tuple[int | None, int | None, int | None, int | None]
 
 # The words for the operators, by the names of their classes in `ast`.
-OPERATORS = {
-    name: word
-    for name, word in map(
-        str.split,
-        (
-            "Add add, Sub subtract, Mult multiply, Div divide, FloorDiv floor_divide, "
-            "Mod remainder, Pow power, MatMult matmul, USub negative, UAdd positive, "
-            "Invert invert, BitAnd bitwise_and, BitOr bitwise_or, BitXor bitwise_xor, "
-            "LShift left_shift, RShift right_shift, Lt less, LtE less_equal, "
-            "Gt greater, GtE greater_equal, Eq equal, NotEq not_equal"
-        ).split(", "),
+OPERATORS: dict[str, str] = dict(
+    re.findall(
+        r"(\w+) (\w+)",
+        "Add add, Sub subtract, Mult multiply, Div divide, FloorDiv floor_divide, "
+        "Mod remainder, Pow power, MatMult matmul, USub negative, UAdd positive, "
+        "Invert invert, BitAnd bitwise_and, BitOr bitwise_or, BitXor bitwise_xor, "
+        "LShift left_shift, RShift right_shift, Lt less, LtE less_equal, Gt greater, "
+        "GtE greater_equal, Eq equal, NotEq not_equal",
     )
-}
+)
 # An expression inside one of these, or a comprehension, is not the assigned value.
 BOUNDARIES = (ast.Lambda, ast.List, ast.Set, ast.Dict, ast.stmt)
 
