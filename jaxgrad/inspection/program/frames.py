@@ -132,10 +132,8 @@ def closed_over_name(function: Callable[..., Any], value: Any) -> str:
     except (TypeError, ValueError):
         return ""
     for name, each in {**closed.globals, **closed.nonlocals}.items():
-        if each is value or (
-            isinstance(each, np.ndarray)
-            and np.may_share_memory(each, np.asarray(value))
-        ):
+        numpy = isinstance(each, np.ndarray)
+        if each is value or (numpy and np.may_share_memory(each, np.asarray(value))):
             return name
     return ""
 
@@ -173,14 +171,8 @@ class Passes:
     def _kept(self, frames: tuple[Frame, ...], reverse: bool) -> int:
         """How many of the outer frames are still in the pass they were in."""
         before = self._frames
-        apart = next(
-            (
-                i
-                for i, (old, new) in enumerate(zip(before, frames, strict=False))
-                if old != new
-            ),
-            min(len(before), len(frames)),
-        )
+        pairs = zip(before, frames, strict=False)
+        apart = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
         if reverse:
             return apart
         both = apart < len(before) and apart < len(frames)

@@ -61,14 +61,15 @@ def lay_out(
     tops = _levelled(order, chains, heights, len(sizes))
     lefts, total = _lefts(order, sizes)
     corners = [(lefts[columns[i]], tops[i]) for i in range(len(sizes))]
+    middles = [top + height / 2 for top, height in zip(tops, heights, strict=True)]
     complete = {
-        edge: _course(chain, lefts, columns, tops, heights, sizes)
+        edge: _course(chain, lefts, columns, middles, sizes)
         for edge, chain in zip(drawn, chains, strict=True)
     }
     courses = [
         complete.get((a, b)) or _stub(corners[b], sizes[b].height) for a, b in edges
     ]
-    height = max((tops[i] + heights[i] for i in range(len(heights))), default=0.0)
+    height = max(map(sum, zip(tops, heights, strict=True)), default=0.0)
     return Layout(corners, courses, Size(total, height))
 
 
@@ -233,19 +234,16 @@ def _course(
     chain: Chain,
     lefts: Sequence[float],
     columns: Sequence[int],
-    tops: Sequence[float],
-    heights: Sequence[float],
+    middles: Sequence[float],
     sizes: Sequence[Size],
 ) -> list[Point]:
     """The points from one node to another; it bends in the gaps between columns."""
-    first, *between, last = chain
-    y = tops[first] + heights[first] / 2
-    points = [(lefts[columns[first]] + sizes[first].width, y)]
-    points.append((lefts[columns[first] + 1] - GAP_X, y))
-    for way in between:
-        x, y = lefts[columns[way]], tops[way] + heights[way] / 2
-        points += [(x, y), (lefts[columns[way] + 1] - GAP_X, y)]
-    return [*points, (lefts[columns[last]], tops[last] + heights[last] / 2)]
+    start = chain[0]
+    points = [(lefts[columns[start]] + sizes[start].width, middles[start])]
+    for node, following in itertools.pairwise(chain):
+        points.append((lefts[columns[following]] - GAP_X, middles[node]))
+        points.append((lefts[columns[following]], middles[following]))
+    return points
 
 
 def _stub(corner: Point, height: float) -> list[Point]:
