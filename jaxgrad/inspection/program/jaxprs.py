@@ -1,19 +1,19 @@
 """The form of jaxprs: the only file that uses `jax.extend`.
 
-A jaxpr is JAX's list of primitive equations. It is not a stable interface: what
-differs between versions of JAX stands here, and so does every name that JAX gives to
+A jaxpr is JAX's list of primitive equations. It is not a stable interface. Whatever
+differs between versions of JAX is in this file, and so is every name that JAX gives to
 a primitive or to one of its own functions (checked with jax 0.9, 0.10 and 0.12).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax.extend.core
 import jax.numpy as jnp
 from jax.extend import source_info_util
 
-Kind = Literal["call", "jit", "remat", "scan", "cond", "while"]
+Kind = Literal["equations", "jit", "remat", "scan", "cond", "while"]
 
 # Primitives whose bodies can be entered, by every name that a version of JAX uses.
 ENTERED: dict[str, Kind] = {
@@ -26,6 +26,7 @@ ENTERED: dict[str, Kind] = {
     "remat": "remat",
     "scan": "scan",
     "cond": "cond",
+    "while": "while",
 }
 # JAX refuses a reverse derivative through these, so their results have no cotangent.
 NOT_REVERSIBLE = frozenset(
@@ -82,10 +83,8 @@ def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
 
 
 def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Bind a `custom_jvp_call` so that its rule keeps its own source lines.
-
-    `run_jaxpr` gives whatever is traced inside the line of the equation.
-    """
+    """Bind a `custom_jvp_call` so that its rule keeps its own source lines."""
+    # `run_jaxpr` gives whatever is traced inside the line of the equation.
     given = iter(arguments)
     operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
     params = equation.primitive.get_bind_params(equation.params)
@@ -123,11 +122,9 @@ class ScanOperands(NamedTuple):
 
 
 def scan_operands(equation: Any, operands: Sequence[Any]) -> ScanOperands:
-    """Split the operands of a `scan`.
-
-    Its parameters are named differently from version to version, but a sliced
-    input and a stacked result have one more axis outside than in the body.
-    """
+    """Split the operands of a `scan`."""
+    # Its parameters are named differently from version to version, but a sliced
+    # input and a stacked result have one more axis outside than in the body.
     body = open_jaxpr(bodies_of(equation)[0])
     inputs = zip(equation.invars, body.invars, strict=True)
     results = zip(equation.outvars, body.outvars, strict=True)
@@ -193,6 +190,16 @@ def scope_of(equation: Any) -> str:
 def is_literal(atom: Any) -> bool:
     """Whether an operand is written into the equation itself."""
     return isinstance(atom, jax.extend.core.Literal)
+
+
+def variables(atoms: Iterable[Any]) -> list[Any]:
+    """The operands that are variables, without the literals."""
+    return [atom for atom in atoms if not is_literal(atom)]
+
+
+def has_derivative(primitive: str) -> bool:
+    """Whether a reverse derivative passes through a primitive."""
+    return primitive not in NOT_REVERSIBLE and primitive not in FLAT
 
 
 def is_floating(aval: Any) -> bool:

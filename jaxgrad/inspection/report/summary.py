@@ -1,4 +1,4 @@
-"""A few numbers that stand for an array in tables and pages.
+"""A few numbers that summarize an array in tables and pages.
 
 `summarize` computes them with NumPy from an array. `measure` computes them inside a
 compiled program, so that the array never leaves the device; in a loop it runs once per
@@ -44,12 +44,9 @@ class Summary:
 
     @staticmethod
     def of(measures: np.ndarray, size: int, taken: np.ndarray | None) -> "Summary":
-        """Combine the results of `measure`: one, or one per iteration.
+        """Combine the results of `measure` in each iteration, shape `(*loops, 8)`.
 
-        Args:
-            measures: Array of shape `(*loops, 8)`.
-            size: Number of elements per iteration.
-            taken: Which iterations to count, shape `(*loops)`; None for all.
+        Each is of `size` elements; only the iterations `taken` count, None for all.
         """
         rows = np.asarray(measures, np.float64).reshape(-1, MEASURES)
         if taken is not None:
@@ -77,14 +74,9 @@ def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
     x = jnp.asarray(_real(x, jnp))
     if x.size == 0:
         return jnp.zeros(MEASURES, x.dtype)
-    low, high = smallest(x), largest(x)
-    size = jnp.maximum(jnp.abs(low), jnp.abs(high))
-    # Scale first: the square of a large or small number overflows or underflows.
-    scale = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
-    norm = scale * jnp.sqrt(jnp.square(x / scale).sum())
-    counts = (x == 0).sum(), (~jnp.isfinite(x)).sum()
-    digits = (d.astype(x.dtype) for n in counts for d in divmod(n, DIGIT))
-    return jnp.stack([low, x.mean(), high, norm, *digits])
+    numbers = _numbers(x, jnp, smallest(x), largest(x))
+    digits = (d.astype(x.dtype) for n in numbers[4:] for d in divmod(n, DIGIT))
+    return jnp.stack([*numbers[:4], *digits])
 
 
 def summarize(
@@ -99,17 +91,18 @@ def summarize(
     wide = np.complex128 if np.iscomplexobj(kept) else np.float64
     x = np.asarray(_real(kept.astype(wide), np))
     with np.errstate(all="ignore"):
-        scale = np.abs(x).max()
-        scale = scale if np.isfinite(scale) and scale > 0 else 1.0
-        return Summary(
-            size=x.size,
-            minimum=float(x.min()),
-            mean=float(x.mean()),
-            maximum=float(x.max()),
-            norm=float(scale * np.sqrt(np.square(x / scale).sum())),
-            zeros=int((x == 0).sum()),
-            nonfinite=int((~np.isfinite(x)).sum()),
-        )
+        low, mean, high, norm, *counts = _numbers(x, np, x.min(), x.max())
+    numbers = float(low), float(mean), float(high), float(norm)
+    return Summary(x.size, *numbers, int(counts[0]), int(counts[1]))
+
+
+def _numbers(x: Any, numpy: Any, low: Any, high: Any) -> list[Any]:
+    """Minimum, mean, maximum, norm, zeros and non-finite elements of `x`."""
+    size = numpy.maximum(abs(low), abs(high))
+    # Scale first: the square of a large or small number overflows or underflows.
+    scale = numpy.where((size > 0) & numpy.isfinite(size), size, 1)
+    norm = scale * numpy.sqrt(numpy.square(x / scale).sum())
+    return [low, x.mean(), high, norm, (x == 0).sum(), (~numpy.isfinite(x)).sum()]
 
 
 def _real(x: Any, numpy: Any) -> Any:

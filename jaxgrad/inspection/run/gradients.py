@@ -1,10 +1,9 @@
 """Run a program, and collect every step's value and total cotangent on the way.
 
-A step's result passes through `tap`, which changes nothing on the way forward and
-on the way back hands a copy of the cotangent to a second, otherwise unused input:
-the gradient with respect to that input *is* the step's gradient, with all its
-consumers added up by JAX itself. Inside `scan` the taps are sliced inputs, so every
-iteration has its own.
+A step's result passes through `tap`, which returns it unchanged and, in the backward
+pass, copies the cotangent to a second, otherwise unused input. The gradient with
+respect to that input *is* the step's gradient: JAX itself has added up the parts from
+all consumers. Inside `scan` the taps are sliced inputs, so every iteration has its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgrad._types import Array, ArrayLike
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import ScanOperands, WhileOperands, run_jaxpr
 from jaxgrad.inspection.report.summary import measure
 
 Records = dict[int, Any]
@@ -33,19 +32,12 @@ class Mode:
 
 
 def value_and_cotangents(
-    block: Block,
-    mode: Mode,
-    differentiated: Sequence[Array],
-    rest: Sequence[ArrayLike],
+    block: Block, mode: Mode, differentiated: Sequence[Array], rest: Sequence[ArrayLike]
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
-    Args:
-        block: Its inputs are `differentiated` and `rest`, in this order; its first
-            output is the scalar to differentiate.
-        mode: What to keep and how to run.
-        differentiated: The inputs with gradients.
-        rest: All other inputs.
+    The inputs of the block are `differentiated` and `rest`; its first output is the
+    scalar to differentiate.
     """
 
     def total(inputs: list[Array], taps: Taps) -> tuple[Array, tuple[Any, Records]]:
@@ -60,30 +52,23 @@ def value_and_cotangents(
 
 
 def branch_key(slot: int) -> int:
-    """The key of the records under which the index of a branching's branch stands."""
+    """The key in the records of the index of the branch that a `cond` took."""
     return ~slot
 
 
-@jax.custom_vjp
-def tap(x: Array, dummy: Array) -> Array:
-    """`x`; the gradient of `dummy` is the cotangent of `x`."""
-    del dummy
-    return x
+def _make_tap(look: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """A function that returns `x`; the gradient of `dummy` is `look(cotangent)`."""
+
+    @jax.custom_vjp
+    def tap(x: Array, dummy: Array) -> Array:
+        return x
+
+    tap.defvjp(lambda x, dummy: (x, None), lambda _, c: (c, look(c)))
+    return tap
 
 
-tap.defvjp(lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, cotangent))
-
-
-@jax.custom_vjp
-def tap_measured(x: Array, dummy: Array) -> Array:
-    """`x`; the gradient of `dummy` is `measure` of the cotangent of `x`."""
-    del dummy
-    return x
-
-
-tap_measured.defvjp(
-    lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, measure(cotangent))
-)
+tap = _make_tap(lambda cotangent: cotangent)
+tap_measured = _make_tap(measure)
 
 
 @dataclass(frozen=True)
@@ -100,9 +85,9 @@ class _Runner(Reader):
     def constant(self, value: Any) -> Any:
         return value
 
-    def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+    def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
         if item.is_primitive or not self.mode.op_by_op:
-            return run_jaxpr(item.jaxpr, operands)
+            return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
         return interpret(item.opened, operands, replace(self, taps=None))
 
@@ -117,7 +102,7 @@ class _Runner(Reader):
         self.records.update(records)
         return results
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Any]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Any]:
         constants, carry, sliced = operands
         body, params = item.bodies[0], item.equation.params
 
@@ -160,7 +145,7 @@ class _Runner(Reader):
         self.records.update(records | {branch_key(item.slot): index})
         return results
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Any]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         of_test, of_body, start = operands
         test, body = item.bodies
         if test.outputs[0].aval.shape:  # under vmap each element has its own test
@@ -174,7 +159,9 @@ class _Runner(Reader):
             start,
         )
 
-    def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
+    def after_item(
+        self, item: Item, operands: list[Any], results: list[Any]
+    ) -> list[Any]:
         if not item.visible or self.taps is None:
             return results
         put = tap_measured if self.mode.summary else tap
@@ -203,10 +190,11 @@ def _slots(body: Block) -> list[int]:
 
 
 def _taps(block: Block, mode: Mode) -> Taps:
+    """A zero for each result of a step whose cotangent JAX computes."""
     return {
         item.slot: tuple(
-            _blank(item.writes[i].aval, mode, loop) if item.active[i] else None
-            for i in item.shown
+            blank if item.active[i] else None
+            for i, blank in zip(item.shown, _blanks(item, mode, loop), strict=True)
         )
         for item, loop in _items_and_loops(block)
         if item.visible
@@ -215,15 +203,13 @@ def _taps(block: Block, mode: Mode) -> Taps:
 
 def _blank_records(block: Block, mode: Mode) -> Records:
     """Zeros for what the items of a branch that is not taken would give."""
-    blanks: Records = {}
+    records: Records = {}
     for item, loop in _items_and_loops(block):
         if item.visible:
-            blanks[item.slot] = tuple(
-                _blank(item.writes[i].aval, mode, loop) for i in item.shown
-            )
+            records[item.slot] = _blanks(item, mode, loop)
         if item.kind == "cond":
-            blanks[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
-    return blanks
+            records[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
+    return records
 
 
 def _items_and_loops(
@@ -237,12 +223,17 @@ def _items_and_loops(
         yield item, loop
 
 
-def _blank(aval: Any, mode: Mode, loop: tuple[int, ...]) -> Any:
-    if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
-        return None
-    like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
-    like = jax.eval_shape(measure, like) if mode.summary else like
-    return jnp.zeros(loop + like.shape, like.dtype)
+def _blanks(item: Item, mode: Mode, loop: tuple[int, ...]) -> tuple[Any, ...]:
+    """Zeros like what is recorded of each result, in all iterations."""
+    blanks = []
+    for aval in (item.writes[i].aval for i in item.shown):
+        if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
+            blanks.append(None)
+            continue
+        like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+        like = jax.eval_shape(measure, like) if mode.summary else like
+        blanks.append(jnp.zeros(loop + like.shape, like.dtype))
+    return tuple(blanks)
 
 
 def _look(result: Any, mode: Mode) -> Any:
