@@ -28,7 +28,7 @@ from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.explanation import Explanation
 from jaxgrad.inspection.run.cache import compiled
-from jaxgrad.inspection.run.gradients import Mode, value_and_cotangents
+from jaxgrad.inspection.run.gradients import value_and_cotangents
 from jaxgrad.inspection.run.steps import arguments_of, build_steps, whole_step
 
 
@@ -53,8 +53,8 @@ def explain(
         depth: "user": a step is a call or an operator in the user's source.
             "library": the lines of Optax, Flax and `jax.nn` are steps as well.
             "primitive": every equation of the jaxpr is a step.
-        keep: "arrays" keeps all values and gradients; "summary" computes a `Summary`
-            of each inside the program and keeps nothing else of the steps.
+        keep: "arrays" keeps all values and gradients; "summary" replaces each by a
+            `Summary` before it returns, so the report holds no array of the steps.
 
     Returns:
         A function of the arguments of `f` that returns an `Explanation`.
@@ -121,22 +121,22 @@ def _explanation(
     program: Program, argnums: Any, has_aux: bool, summary: bool
 ) -> Explanation:
     call, traced = program.call, program.traced
-    mode = Mode(summary, op_by_op=CONFIGURED.jax_disable_jit)
+    op_by_op = CONFIGURED.jax_disable_jit
     constants = [value for _, value in program.constants]
 
     def run(differentiated: list[Any], others: list[Any]) -> Any:
         return value_and_cotangents(
-            program.block, mode, differentiated, [*others, *constants]
+            program.block, differentiated, [*others, *constants], op_by_op
         )
 
     arrays = (
         [leaf.value for leaf in call.differentiated],
         [leaf.value for leaf in traced.others],
     )
-    numbers = run(*arrays) if mode.op_by_op else compiled(run, arrays)(*arrays)
+    numbers = run(*arrays) if op_by_op else compiled(run, arrays)(*arrays)
     value, more, gradients, records, cotangents = numbers
     steps, result = build_steps(
-        program.drafts, program.result, records, cotangents, mode
+        program.drafts, program.result, records, cotangents, summary
     )
     return Explanation(
         name=name_of(call.f),

@@ -17,22 +17,16 @@ from jaxgrad._types import Array, ArrayLike
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.report.summary import measure
 
 Records = dict[int, Any]
 Taps = dict[int, tuple[Array | None, ...]]
 
 
-@dataclass(frozen=True)
-class Mode:
-    """How to run: keep summaries instead of arrays; each operation by itself."""
-
-    summary: bool = False
-    op_by_op: bool = False
-
-
 def value_and_cotangents(
-    block: Block, mode: Mode, differentiated: Sequence[Array], rest: Sequence[ArrayLike]
+    block: Block,
+    differentiated: Sequence[Array],
+    rest: Sequence[ArrayLike],
+    op_by_op: bool = False,
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
@@ -41,13 +35,13 @@ def value_and_cotangents(
     """
 
     def total(inputs: list[Array], taps: Taps) -> tuple[Array, tuple[Any, Records]]:
-        runner = _Runner(mode, taps)
+        runner = _Runner(op_by_op, taps)
         value, *others = interpret(block, [*inputs, *rest], runner)
         return value, (others, runner.records)
 
     (value, (others, records)), (gradients, cotangents) = jax.value_and_grad(
         total, argnums=(0, 1), has_aux=True
-    )(list(differentiated), _taps(block, mode))
+    )(list(differentiated), _taps(block))
     return jnp.asarray(value), others, gradients, records, cotangents
 
 
@@ -56,26 +50,21 @@ def branch_key(slot: int) -> int:
     return ~slot
 
 
-def _make_tap(look: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
-    """A function that returns `x`; the gradient of `dummy` is `look(cotangent)`."""
-
-    @jax.custom_vjp
-    def tap(x: Array, dummy: Array) -> Array:
-        return x
-
-    tap.defvjp(lambda x, dummy: (x, None), lambda _, c: (c, look(c)))
-    return tap
+@jax.custom_vjp
+def tap(x: Array, dummy: Array) -> Array:
+    """`x`; the gradient of `dummy` is the cotangent of `x`."""
+    del dummy
+    return x
 
 
-tap = _make_tap(lambda cotangent: cotangent)
-tap_measured = _make_tap(measure)
+tap.defvjp(lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, cotangent))
 
 
 @dataclass(frozen=True)
 class _Runner(Reader):
     """A value is what JAX computes with; without taps nothing is recorded."""
 
-    mode: Mode
+    op_by_op: bool
     taps: Taps | None
     records: Records = field(default_factory=dict)
 
@@ -86,7 +75,7 @@ class _Runner(Reader):
         return value
 
     def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
-        if item.is_primitive or not self.mode.op_by_op:
+        if item.is_primitive or not self.op_by_op:
             return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
         return interpret(item.opened, operands, replace(self, taps=None))
@@ -126,7 +115,7 @@ class _Runner(Reader):
         blanks: Records = {}
         if self.taps is not None:
             for body in item.bodies:
-                blanks.update(_blank_records(body, self.mode))
+                blanks.update(_blank_records(body))
 
         def branch(body: Block) -> Callable[..., Any]:
             def taken(values: list[Any], taps: Taps | None) -> Any:
@@ -164,11 +153,10 @@ class _Runner(Reader):
     ) -> list[Any]:
         if not item.visible or self.taps is None:
             return results
-        put = tap_measured if self.mode.summary else tap
         for i, dummy in zip(item.shown, self.taps[item.slot], strict=True):
-            results[i] = results[i] if dummy is None else put(results[i], dummy)
+            results[i] = results[i] if dummy is None else tap(results[i], dummy)
         self.records[item.slot] = tuple(
-            _look(results[i], self.mode) for i in item.shown
+            None if _is_key(results[i]) else results[i] for i in item.shown
         )
         return results
 
@@ -176,7 +164,7 @@ class _Runner(Reader):
         self, body: Block, values: list[Any], taps: Taps | None
     ) -> tuple[list[Any], Records]:
         """The results and the records of a body that JAX runs by itself."""
-        runner = _Runner(self.mode, taps)
+        runner = _Runner(self.op_by_op, taps)
         return interpret(body, values, runner), runner.records
 
     def _taps_of(self, *bodies: Block) -> Taps | None:
@@ -189,24 +177,24 @@ def _slots(body: Block) -> list[int]:
     return [item.slot for item in body.all_items() if item.visible]
 
 
-def _taps(block: Block, mode: Mode) -> Taps:
+def _taps(block: Block) -> Taps:
     """A zero for each result of a step whose cotangent JAX computes."""
     return {
         item.slot: tuple(
             blank if item.active[i] else None
-            for i, blank in zip(item.shown, _blanks(item, mode, loop), strict=True)
+            for i, blank in zip(item.shown, _blanks(item, loop), strict=True)
         )
         for item, loop in _items_and_loops(block)
         if item.visible
     }
 
 
-def _blank_records(block: Block, mode: Mode) -> Records:
+def _blank_records(block: Block) -> Records:
     """Zeros for what the items of a branch that is not taken would give."""
     records: Records = {}
     for item, loop in _items_and_loops(block):
         if item.visible:
-            records[item.slot] = _blanks(item, mode, loop)
+            records[item.slot] = _blanks(item, loop)
         if item.kind == "cond":
             records[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
     return records
@@ -223,20 +211,15 @@ def _items_and_loops(
         yield item, loop
 
 
-def _blanks(item: Item, mode: Mode, loop: tuple[int, ...]) -> tuple[Any, ...]:
+def _blanks(item: Item, loop: tuple[int, ...]) -> tuple[Any, ...]:
     """Zeros like what is recorded of each result, in all iterations."""
-    blanks = []
-    for aval in (item.writes[i].aval for i in item.shown):
-        if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
-            blanks.append(None)
-            continue
-        like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
-        like = jax.eval_shape(measure, like) if mode.summary else like
-        blanks.append(jnp.zeros(loop + like.shape, like.dtype))
-    return tuple(blanks)
+    avals = (item.writes[i].aval for i in item.shown)
+    return tuple(
+        None if _is_key(aval) else jnp.zeros(loop + aval.shape, aval.dtype)
+        for aval in avals
+    )
 
 
-def _look(result: Any, mode: Mode) -> Any:
-    if jnp.issubdtype(result.dtype, jax.dtypes.extended):
-        return None
-    return measure(jax.lax.stop_gradient(result)) if mode.summary else result
+def _is_key(value: Any) -> bool:
+    """Whether it is a random key, which has no value to show."""
+    return jnp.issubdtype(value.dtype, jax.dtypes.extended)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,8 +12,8 @@ from jaxgrad.inspection.program.call import Call, Leaf
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.program.labels import Draft, Origins
 from jaxgrad.inspection.report.data import Argument, Operand, Source, Step
-from jaxgrad.inspection.report.summary import Summary
-from jaxgrad.inspection.run.gradients import Mode, branch_key
+from jaxgrad.inspection.report.summary import summarize
+from jaxgrad.inspection.run.gradients import branch_key
 
 # The index of each step and the names of its results, by slot.
 Numbering = Mapping[int, tuple[int, tuple[str, ...]]]
@@ -43,11 +42,9 @@ def build_steps(
     result: Origins,
     records: Mapping[int, Any],
     cotangents: Mapping[int, Any],
-    mode: Mode,
+    summary: bool,
 ) -> tuple[tuple[Step, ...], int | None]:
     """The steps that were run, and the index of the one that gives the result."""
-    if mode.summary:
-        records, cotangents = jax.device_get((records, cotangents))
     masks = {draft.item.slot: _taken(draft, records) for draft in drafts}
     ran = [draft for draft in drafts if masks[draft.item.slot].any()]
     index = numbered(ran)
@@ -55,8 +52,8 @@ def build_steps(
     for draft in ran:
         slot = draft.item.slot
         mask = None if masks[slot].all() else masks[slot]
-        values = _read(draft, records[slot], mask, mode)
-        gradients = _read(draft, cotangents[slot], mask, mode)
+        values = _kept(records[slot], mask, summary)
+        gradients = _kept(cotangents[slot], mask, summary)
         steps.append(build_step(draft, index, values, gradients, draft.loop, mask))
     final = [
         index[o.number][0] for o in result if o.kind == "step" and o.number in index
@@ -132,15 +129,10 @@ def names_of(draft: Draft) -> tuple[str, ...]:
     )
 
 
-def _read(
-    draft: Draft, recorded: Sequence[Any], mask: np.ndarray | None, mode: Mode
-) -> list[Any]:
-    if not mode.summary:
-        return list(recorded)
-    return [
-        None if row is None else Summary.of(row, int(np.prod(aval.shape)), mask)
-        for row, aval in zip(recorded, draft.avals, strict=True)
-    ]
+def _kept(arrays: Sequence[Any], mask: np.ndarray | None, summary: bool) -> list[Any]:
+    if not summary:
+        return list(arrays)
+    return [None if x is None else summarize(x, mask) for x in arrays]
 
 
 def _why(draft: Draft) -> str:
