@@ -22,36 +22,29 @@ import numpy as np
 
 from experiments._command import run_as_script
 from experiments._frame import experiment
-from experiments._mnist_mlp import processes
+from experiments._mnist_mlp import learning, processes
 from experiments._mnist_mlp.config import Config, check
 from experiments._mnist_mlp.learning import HIDDEN as HIDDEN
-from experiments._mnist_mlp.learning import Learned, Task, learn, prepare
-from experiments._mnist_mlp.learning import train_and_record
 from experiments._mnist_mlp.network import mlp as mlp
 from experiments._mnist_mlp.network import parameter_count
 from experiments._mnist_mlp.network import summary as summary
-from experiments._mnist_mlp.report import Result, averaging_share, figures
-from experiments._mnist_mlp.report import loss_after, report
+from experiments._mnist_mlp.report import Result, averaging_share, figures, report
 from experiments._mnist_mlp.side_runs import side_runs
 from jaxgrad import training
-from jaxgrad.training.assessment import assess
+from jaxgrad.training.assessment import assess, learning_curves
 
 EPOCHS = 20  # of the notebook, as these settings are
 SETTINGS = {"optimizer": "sgd", "schedule": "constant", "lr": 0.01, "batch_size": 256}
 
 
-def run(config: Config, learning: Callable[[Task, Config], Learned] = learn) -> Result:
-    """Train and measure.
-
-    Args:
-        config: The options.
-        learning: Trains the network; `learn` by default, which prints and writes
-            nothing.
-    """
+def run(
+    config: Config, learn: Callable[..., learning.Learned] = learning.learn
+) -> Result:
+    """Train, by default without a bar, files or checkpoints, and measure."""
     check(config)
     processes.join(config)
-    task = prepare(config)
-    last, epochs = learning(task, config)
+    task = learning.prepare(config)
+    last, epochs = learn(task, config)
     dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
     runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
     return Result(
@@ -98,21 +91,16 @@ def _reproduced_sizes(result: Result) -> dict[str, Any]:
 
 
 def _reproduced_training(epochs: tuple[training.Epoch, ...]) -> dict[str, Any]:
-    first, last = epochs[0], epochs[-1]
-    gaps = [epoch.train_loss - epoch.test_loss for epoch in epochs]
-    after = [loss_after(epoch) - epoch.test_loss for epoch in epochs]
+    _, train, after, test, accuracy = learning_curves(epochs)
     return {
-        "3.30": {
-            "epoch 0": [first.train_loss, first.test_loss],
-            "epoch 19": [last.train_loss, last.test_loss],
-        },
+        "3.30": {"epoch 0": [train[0], test[0]], "epoch 19": [train[-1], test[-1]]},
         "3.31": {
-            "smallest gap": min(gaps),
-            "the same, train loss after the epoch": min(after),
-            "epoch 19, train loss after the epoch": loss_after(last),
+            "smallest gap": min(train - test),
+            "the same, train loss after the epoch": min(after - test),
+            "epoch 19, train loss after the epoch": after[-1],
         },
-        "3.32": [100 * first.test_accuracy, 100 * last.test_accuracy],
-        "3.C14": averaging_share(last),
+        "3.32": [100 * accuracy[0], 100 * accuracy[-1]],
+        "3.C14": averaging_share(epochs[-1]),
     }
 
 
@@ -128,9 +116,8 @@ def missed_target(result: Result) -> str | None:
     return f"target missed: test accuracy {reached:.2%}, expected {share:.2%}"
 
 
-_train_and_report = experiment(
-    "mnist_mlp", Config, partial(run, learning=train_and_record), report, figures
-)
+_record = partial(run, learn=learning.train_and_record)
+_train_and_report = experiment("mnist_mlp", Config, _record, report, figures)
 
 
 def main(argv: list[str] | None = None) -> Result:

@@ -255,7 +255,7 @@ def test_every_optimizer_learns_the_digits(name):
     small = task._replace(**smaller(task))
     with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
         _, epochs = learning.learn(small, config)
-    assert report.loss_after(epochs[0]) < epochs[0].train_loss
+    assert epochs[0].train_loss_after < epochs[0].train_loss
 
 
 @pytest.mark.parametrize("schedule", optimizers.SCHEDULES)

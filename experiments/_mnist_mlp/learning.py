@@ -66,11 +66,8 @@ def learn(
 ) -> Learned:
     """Train all epochs; the last state, and the measurements of each epoch.
 
-    Args:
-        task: What to train.
-        config: The options.
-        start: Where to continue; by default the first step.
-        follow: Wraps the iterator over the run, to act on each result.
+    The run continues from `start`, by default the first step. `follow` wraps the
+    iterator over the run, to act on each result.
     """
     last = training.Progress(task.start) if start is None else start
     run = training.advance(

@@ -98,7 +98,6 @@ def mlp(
 @functools.cache
 def _pure(graph: nnx.GraphDef) -> Apply:
     """The same function for equal graphs, because `jax.jit` compares by identity."""
-
     return lambda params, images: nnx.merge(graph, params)(images)
 
 

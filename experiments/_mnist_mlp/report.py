@@ -111,21 +111,18 @@ def averaging_share(epoch: training.Epoch) -> float:
     The notebook's train loss is a mean over batches, and the network had learned less
     when it saw the early ones. Measured after the epoch it is smaller by this share.
     """
-    averaging = epoch.train_loss - loss_after(epoch)
-    return averaging / (epoch.train_loss - epoch.test_loss)
-
-
-def loss_after(epoch: training.Epoch) -> float:
-    """The loss on the training set after the epoch, in a run that measured it."""
     assert epoch.train_loss_after is not None
-    return epoch.train_loss_after
+    averaging = epoch.train_loss - epoch.train_loss_after
+    return averaging / (epoch.train_loss - epoch.test_loss)
 
 
 def _classes(assessment: Assessment) -> str:
     scores = assessment.classes
     rows = [
         (digit, int(n), int(n - correct), f"{recall:8.2%}", f"{precision:9.2%}")
-        for digit, (n, _, correct, recall, precision) in enumerate(zip(*scores))
+        for digit, (n, _, correct, recall, precision) in enumerate(
+            zip(*scores, strict=True)
+        )
     ]
     header = ("class", "images", "errors", "accuracy", "precision")
     best, worst = np.nanargmax(scores.recall), np.nanargmin(scores.recall)
@@ -200,7 +197,9 @@ def _curves(epochs: Sequence[training.Epoch], name: str) -> dict[str, Figure]:
 def _gallery(mistakes: Mistakes, images: str) -> Figure:
     captions = [
         f"{label} predicted as {prediction}\n{probability:.1%}, loss {loss:.1f}"
-        for label, prediction, probability, _, loss in zip(*mistakes.predictions)
+        for label, prediction, probability, _, loss in zip(
+            *mistakes.predictions, strict=True
+        )
     ]
     title = f"The largest losses on the {images}"
     return plots.gallery(mistakes.images, captions, title=title)

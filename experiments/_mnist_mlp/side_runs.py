@@ -5,8 +5,8 @@ epochs; the memory that evaluation needs. In PyTorch: a DataLoader, a TensorData
 two uses of `torch.no_grad`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -175,16 +175,11 @@ def memory(task: Task, params: Any, batch_size: int) -> Memory:
 
 
 def without_parentheses() -> str:
-    """The error of `with manager:` where `with manager():` is meant.
+    """The error of `with nullcontext:` where `with nullcontext():` is meant.
 
     Torch: `with torch.no_grad:` is the same TypeError.
     """
-
-    @contextmanager
-    def manager() -> Iterator[None]:
-        yield
-
-    not_called: Any = manager
+    not_called: Any = nullcontext
     try:
         with not_called:
             return "no error"
@@ -211,11 +206,14 @@ def report_side_runs(result: SideRuns) -> None:
 def _batch_sizes(trials: tuple[Trial, ...]) -> str:
     rows = [
         (
-            *(trial.batch_size, trial.steps, f"{trial.seconds:7.2f}"),
-            *(f"{trial.epoch.train_loss:.5f}", f"{trial.epoch.test_loss:.5f}"),
-            f"{trial.epoch.test_accuracy:8.2%}",
+            size,
+            steps,
+            f"{seconds:7.2f}",
+            f"{epoch.train_loss:.5f}",
+            f"{epoch.test_loss:.5f}",
+            f"{epoch.test_accuracy:8.2%}",
         )
-        for trial in trials
+        for size, steps, epoch, seconds in trials
     ]
     header = ("batch size", "steps", "seconds", "train loss", "test loss", "accuracy")
     return f"{table(header, rows)}\n(seconds: of a second epoch, as the first compiles)"

@@ -14,7 +14,13 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int
 
-from jaxgrad._checks import check_int, check_integer, check_shape, wrong_value
+from jaxgrad._checks import (
+    check_entries,
+    check_int,
+    check_integer,
+    check_shape,
+    wrong_value,
+)
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
@@ -276,11 +282,10 @@ def _check_split(function: str, split: Split, batch_size: int, white: int) -> No
 
 def _checked_order(order: ArrayLike, n: int) -> Array:
     indices = np.asarray(check_integer("train_epoch", "order", order))
-    wrong = indices[(indices < 0) | (indices >= n)]
-    if indices.ndim != 1 or not indices.size or wrong.size:
-        got = f"the index {wrong[0]}" if wrong.size else f"shape {indices.shape}"
-        expected = f"order to be a list of indices below {n}"
-        raise wrong_value("train_epoch", expected, got)
+    if indices.ndim != 1 or not indices.size:
+        expected = "order to be a list of indices"
+        raise wrong_value("train_epoch", expected, f"shape {indices.shape}")
+    check_entries("train_epoch", "order", indices, 0, n - 1)
     return jnp.asarray(indices, jnp.int32)
 
 

@@ -150,7 +150,8 @@ class _Job(NamedTuple):
 
 def _epochs(job: _Job, progress: Progress, epochs: int) -> Iterator[Progress]:
     for epoch in range(int(progress.state.epoch), epochs):
-        for progress in _chunks(job, progress):
+        for reached in _chunks(job, progress):
+            progress = reached
             if int(progress.state.epoch) == epoch:  # not its last chunk
                 yield progress
         completed = (*progress.completed, _measured(job, progress, epoch))
