@@ -1,13 +1,10 @@
 """MNIST from tensorflow-datasets: its URLs, its checksums and its download cache.
 
-The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to prepare and to read
-the images. Its registry and its cache do not: this module finds the four files in the
-cache, or downloads them into it as TFDS would; `_mnist` reads them.
-
-TFDS's own download manager has no time limit: without a network it retries silently for
-minutes, and it waits forever for a server that stops sending. This module therefore
-fetches the bytes itself and raises `Unavailable`, with a short reason, if that takes
-too long.
+The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to read the images, but
+its registry and its cache do not: this module finds the four files in the cache, or
+downloads them into it as TFDS would. It fetches the bytes itself, because TFDS has no
+time limit: it retries silently for minutes without a network, and waits forever for a
+server that stops sending.
 """
 
 import hashlib
