@@ -5,8 +5,8 @@ epochs; the memory that evaluation needs. In PyTorch: a DataLoader, a TensorData
 two uses of `torch.no_grad`.
 """
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -175,11 +175,16 @@ def memory(task: Task, params: Any, batch_size: int) -> Memory:
 
 
 def without_parentheses() -> str:
-    """The error of `with nullcontext:` where `with nullcontext():` is meant.
+    """The error of `with manager:` where `with manager():` is meant.
 
     Torch: `with torch.no_grad:` is the same TypeError.
     """
-    not_called: Any = nullcontext
+
+    @contextmanager
+    def manager() -> Iterator[None]:
+        yield
+
+    not_called: Any = manager
     try:
         with not_called:
             return "no error"
