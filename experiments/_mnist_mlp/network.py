@@ -28,11 +28,6 @@ class MLP(nnx.Module):
 
     They are initialized like `torch.nn.Linear`: weights and biases uniform in
     (-1/sqrt(inputs), 1/sqrt(inputs)).
-
-    Args:
-        sizes: The number of features of the input and of each layer's output.
-        dtype: The dtype of the parameters.
-        rngs: Flax's random streams, of which `params` is used.
     """
 
     def __init__(
@@ -103,13 +98,7 @@ def mlp(
 @functools.cache
 def _pure(graph: nnx.GraphDef) -> Apply:
     """The same function for equal graphs, because `jax.jit` compares by identity."""
-
-    def apply(
-        params: Any, images: Float[ArrayLike, "n *pixels"]
-    ) -> Float[jax.Array, "n out"]:
-        return nnx.merge(graph, params)(images)
-
-    return apply
+    return lambda params, images: nnx.merge(graph, params)(images)
 
 
 def parameter_count(params: Any) -> int:
@@ -132,7 +121,7 @@ def summary(params: Parameters) -> str:
         total                               2,410
     """
     rows = [
-        (name, ", ".join(f"{k} {layer[k].shape}" for k in sorted(layer)), layer)
+        (name, ", ".join(f"{k} {v.shape}" for k, v in sorted(layer.items())), layer)
         for name, layer in sorted(params.items())
     ]
     cells = [
@@ -162,15 +151,12 @@ def _flat(images: ArrayLike, features: int) -> jax.Array:
 
 
 def _check_sizes(sizes: Sequence[int]) -> None:
-    if len(sizes) < 2:
-        raise ValueError(
-            "mlp: expected sizes of at least one layer, (inputs, ..., outputs), "
-            f"got {tuple(sizes)} instead."
-        )
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int):
-            raise TypeError(
-                f"mlp: expected sizes to be ints, got {type(size).__name__} instead."
-            )
-        if size < 1:
-            raise ValueError(f"mlp: expected sizes >= 1, got {size} instead.")
+            kind = type(size).__name__
+            raise TypeError(f"mlp: expected sizes to be ints, got {kind} instead.")
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            "mlp: expected two or more sizes >= 1, (inputs, ..., outputs), "
+            f"got {tuple(sizes)} instead."
+        )

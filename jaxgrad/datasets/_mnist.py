@@ -49,56 +49,31 @@ _MOST_BYTES = 2**26  # the largest file unpacks to 47 MB
 def files_in(folder: Path, origin: str) -> dict[str, Path]:
     """The path of each MNIST file in `folder`; unpacked files go before gzipped ones.
 
-    Args:
-        folder: Where to look.
-        origin: The argument or variable that named the folder, for the message.
-
-    Raises:
-        FileNotFoundError: If the folder or a file is missing.
-        NotADirectoryError: If `folder` is a file.
+    An error names `origin`, the argument or variable that named the folder.
     """
+    expected = f"load: expected {origin} to be a folder"
     if not folder.exists():
-        raise FileNotFoundError(
-            f"load: expected {origin} to be a folder, got {folder} instead, "
-            "which does not exist."
-        )
+        raise FileNotFoundError(f"{expected}, got {folder}, which does not exist.")
     if not folder.is_dir():
-        raise NotADirectoryError(
-            f"load: expected {origin} to be a folder, got the file {folder} instead."
-        )
-    candidates = {name: (folder / name, folder / f"{name}.gz") for name in FILES}
+        raise NotADirectoryError(f"{expected}, got the file {folder} instead.")
+    candidates = [folder / (name + end) for end in (".gz", "") for name in FILES]
     found = {
-        name: next(path for path in paths if path.exists())
-        for name, paths in candidates.items()
-        if any(path.exists() for path in paths)
+        path.name.removesuffix(".gz"): path for path in candidates if path.exists()
     }
-    missing = [name for name in FILES if name not in found]
+    missing = ", ".join(name for name in FILES if name not in found)
     if missing:
-        raise FileNotFoundError(
-            f"load: expected the four MNIST files in {origin}, got {folder} "
-            f"without {', '.join(missing)} (.gz or unpacked) instead."
-        )
+        expected = f"load: expected the four MNIST files in {origin}"
+        got = f"{folder} without {missing} (.gz or unpacked)"
+        raise FileNotFoundError(f"{expected}, got {got} instead.")
     return found
 
 
 def read_mnist(files: Mapping[str, Path]) -> tuple[Split, Split]:
-    """The training and the test split; every file is checked against `FILES`.
-
-    Args:
-        files: The path of each name in `FILES`.
-
-    Raises:
-        ValueError: If a file is not the expected one; the message says which and why.
-    """
-    arrays = {name: _read(files[name], known) for name, known in FILES.items()}
-    train, test = (
-        Split(
-            arrays[f"{part}-images-idx3-ubyte"],
-            arrays[f"{part}-labels-idx1-ubyte"].astype(np.int32),
-        )
-        for part in ("train", "t10k")
+    """The training and the test split; ValueError names a file that is not MNIST's."""
+    train, labels, test, test_labels = (
+        _read(files[name], known) for name, known in FILES.items()
     )
-    return train, test
+    return Split(train, labels.astype("i4")), Split(test, test_labels.astype("i4"))
 
 
 def _read(path: Path, known: Canonical) -> np.ndarray:

@@ -22,14 +22,14 @@ def data_mesh() -> Mesh:
     return Mesh(np.array(jax.devices()), ("data",))
 
 
-def replicated(tree: Any, mesh: Mesh) -> Any:
-    """Copy a pytree to every device of a mesh.
+def replicated(tree: Any, mesh: Mesh | None) -> Any:
+    """Copy a pytree, equal in every process, to every device of a mesh.
 
-    Args:
-        tree: Arrays, equal in every process. A leaf that is already replicated over
-            the mesh is returned as it is.
-        mesh: The devices.
+    A leaf that is already replicated over the mesh is returned as it is; without a mesh
+    all are.
     """
+    if mesh is None:
+        return tree
     sharding = NamedSharding(mesh, PartitionSpec())
 
     def put(leaf: Array) -> Array:
