@@ -546,3 +546,18 @@ def test_the_cotangents_of_several_results_are_told_apart():
     blame = find_nonfinite(split)(jnp.kron(jnp.eye(2), jnp.ones((2, 2))))
     cotangents = [name for name in blame.operands if name.startswith("cotangent")]
     assert cotangents == [f"cotangent of result {i}" for i in range(3)]
+
+
+def test_a_function_that_changes_arrays_in_place_is_blamed_by_its_numbers():
+    def f(x):
+        reference = jax.new_ref(x)
+        reference[...] = jnp.log(reference[...])
+        return reference[...].sum()
+
+    x = jnp.zeros(2)
+    blame = find_nonfinite(f)(x)
+    assert blame.phase == "forward" and "changes arrays in place" in blame.hint
+    blame = explain(f)(x).nonfinite
+    assert blame is not None and blame.step is not None
+    assert (blame.phase, blame.step.operation) == ("forward", "log")
+    assert find_nonfinite(f)(x + 1) is None

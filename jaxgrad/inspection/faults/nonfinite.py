@@ -23,6 +23,7 @@ from jaxgrad.inspection.program.call import (
 )
 from jaxgrad.inspection.program.failures import NotEntered, naming_the_line, own_failure
 from jaxgrad.inspection.program.frames import definition_of
+from jaxgrad.inspection.program.jaxprs import has_references
 from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.data import Phase, Report, Step
 from jaxgrad.inspection.report.explanation import Blame
@@ -30,6 +31,11 @@ from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import whole_step
 from jaxgrad.inspection.run.tape import Value, nonfinite, run_on_tape
 
+ONLY_COMPILED = (
+    "Only the compiled program gives this; operation by operation the result is finite. "
+    "It depends on rounding: look for a difference of nearly equal numbers, or a pole "
+    "that is only just missed."
+)
 # The positions of the arguments to differentiate; None for all that are floating.
 Chosen = Sequence[int] | None
 
@@ -93,6 +99,9 @@ def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None
         call, traced = _traced(call)
     except NotEntered as reason:
         return _as_one_step(call, has_aux, chosen, reason)
+    if has_references(traced.jaxpr):
+        reason = NotEntered("it changes arrays in place", definition_of(call.f))
+        return _as_one_step(call, has_aux, chosen, reason)
 
     def differentiated(leaf: Leaf) -> bool:
         return is_floating(leaf.value) and (chosen is None or leaf.argument in chosen)
@@ -113,8 +122,11 @@ def nonfinite_in_report(program: Program, report: Report, has_aux: bool) -> Any:
     """The blame of a report, in terms of its own steps; None if it is finite."""
     if not count_nonfinite([report.value, report.gradients]):
         return None
+    if has_references(program.traced.jaxpr):
+        return _from_numbers(report, "The function changes arrays in place.")
     with jax.disable_jit(False), undisturbed():
-        return _blame(program, has_aux, report=report) or _only_compiled(report)
+        blame = _blame(program, has_aux, report=report)
+    return blame or _from_numbers(report, ONLY_COMPILED)
 
 
 def count_nonfinite(tree: Any) -> int:
@@ -198,27 +210,22 @@ def _as_one_step(
     return Blame(phase, step, None, None, bad, {}, hint, source=source)
 
 
-def _only_compiled(report: Report) -> Blame:
-    """From the report's own numbers, where the tape's are finite."""
-    phase, step, count = _first_nonfinite_step(report)
-    hint = (
-        "Only the compiled program gives this; operation by operation the result is "
-        "finite. It depends on rounding: look for a difference of nearly equal "
-        "numbers, or a pole that is only just missed."
-    )
-    return Blame(phase, step, None, None, count, {}, hint, source=step and step.source)
-
-
-def _first_nonfinite_step(report: Report) -> tuple[Phase, Step | None, int]:
+def _from_numbers(report: Report, hint: str) -> Blame:
+    """The first step that is not finite by the report's own numbers."""
     for step in report.steps:
         for value, _ in step.summaries:
             if value and value.nonfinite:
-                return "forward", step, value.nonfinite
+                return _in_step("forward", step, value.nonfinite, hint)
     for step in reversed(report.steps):
         for _, gradient in step.summaries:
             if gradient and gradient.nonfinite:
-                return "backward", step, gradient.nonfinite
-    return "backward", None, count_nonfinite([report.value, report.gradients])
+                return _in_step("backward", step, gradient.nonfinite, hint)
+    count = count_nonfinite([report.value, report.gradients])
+    return _in_step("backward", None, count, hint)
+
+
+def _in_step(phase: Phase, step: Step | None, count: int, hint: str) -> Blame:
+    return Blame(phase, step, None, None, count, {}, hint, source=step and step.source)
 
 
 def _all_floating(argument: Any) -> bool:

@@ -212,3 +212,12 @@ def is_floating(aval: Any) -> bool:
 def is_reference(aval: Any) -> bool:
     """Whether it is a reference to a mutable array, which has no value of its own."""
     return hasattr(aval, "inner_aval")
+
+
+def has_references(closed: Any) -> bool:
+    """Whether a jaxpr, or a body that it runs, makes or reads a mutable array."""
+    return any(
+        any(is_reference(v.aval) for v in (*equation.invars, *equation.outvars))
+        or any(map(has_references, bodies_of(equation)))
+        for equation in open_jaxpr(closed).eqns
+    )

@@ -7,7 +7,7 @@ all consumers. Inside `scan` the taps are sliced inputs, so every iteration has 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -78,7 +78,7 @@ class _Runner(Reader):
         if item.is_primitive or not self.op_by_op:
             return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
-        return interpret(item.opened, operands, replace(self, taps=None))
+        return interpret(item.opened, operands, _Runner(self.op_by_op, None))
 
     def remat(self, item: Item, operands: list[Any]) -> Sequence[Any]:
         params = item.equation.params
@@ -141,7 +141,7 @@ class _Runner(Reader):
             return item.equation.primitive.bind(
                 *of_test, *of_body, *start, **item.equation.params
             )
-        inside = replace(self, taps=None)
+        inside = _Runner(self.op_by_op, None)
         return jax.lax.while_loop(
             lambda carry: interpret(test, [*of_test, *carry], inside)[0],
             lambda carry: interpret(body, [*of_body, *carry], inside),
