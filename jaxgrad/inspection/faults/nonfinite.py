@@ -32,9 +32,9 @@ from jaxgrad.inspection.run.steps import whole_step
 from jaxgrad.inspection.run.tape import Value, nonfinite, run_on_tape
 
 ONLY_COMPILED = (
-    "Only the compiled program gives this; operation by operation the result is finite. "
-    "It depends on rounding: look for a difference of nearly equal numbers, or a pole "
-    "that is only just missed."
+    "Only the compiled program gives this; operation by operation the result is "
+    "finite. It depends on rounding: look for a difference of nearly equal numbers, or "
+    "a pole that is only just missed."
 )
 # The positions of the arguments to differentiate; None for all that are floating.
 Chosen = Sequence[int] | None
