@@ -157,7 +157,7 @@ def check_choice(
 def check_range(
     function: str,
     argument: str,
-    value: int | float,
+    value: ArrayLike,
     least: int | float = -float("inf"),
     most: int | float = float("inf"),
 ) -> None:

@@ -34,7 +34,7 @@ def value_and_cotangents(
     scalar to differentiate.
     """
 
-    def total(inputs: list[Array], taps: Taps) -> tuple[Array, tuple[Any, Records]]:
+    def total(inputs: list[Array], taps: Taps) -> tuple[Any, tuple[Any, Records]]:
         runner = _Runner(op_by_op, taps)
         value, *others = interpret(block, [*inputs, *rest], runner)
         return value, (others, runner.records)
