@@ -1,4 +1,4 @@
-"""The leaves of a call's arguments, each with the path that the user would write."""
+"""The leaves of a call's arguments, each with its path as the user writes it."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +9,7 @@ import jax.numpy as jnp
 
 
 class NamedLeaf(NamedTuple):
-    """A leaf of the arguments."""
-
-    path: str  # what the user writes for it: params['w1']
+    path: str  # as the user writes it: params['w1']
     argument: int | str  # the position of its argument, or its keyword
     value: Any
 
@@ -42,7 +40,6 @@ def is_floating(value: Any) -> bool:
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of `count` positional arguments."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):

@@ -1,8 +1,7 @@
-"""Checks of arguments, and the one form of their messages.
+"""Argument checks. Every message reads "<function>: expected ..., got ... instead."
 
-"<function>: expected <what>, got <what> instead." A fault in the structure of an
-argument (dtype, shape, choice) raises when the function is traced: TypeError for the
-wrong type or dtype, ValueError for the rest.
+They run while the function is traced. A wrong type or dtype raises TypeError; a wrong
+shape or choice raises ValueError.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,12 +17,10 @@ from jaxgrad._types import Array, ArrayLike, DTypeLike
 def wrong_value(
     function: str, expected: str, got: object, hint: str = ""
 ) -> ValueError:
-    """ValueError("function: expected ..., got ... instead; hint.")."""
     return ValueError(_message(function, expected, got, hint))
 
 
 def wrong_type(function: str, expected: str, got: object, hint: str = "") -> TypeError:
-    """TypeError("function: expected ..., got ... instead; hint.")."""
     return TypeError(_message(function, expected, got, hint))
 
 
@@ -76,7 +73,6 @@ def check_number(function: str, argument: str, value: object) -> None:
 
 
 def check_flag(function: str, argument: str, value: object) -> None:
-    """TypeError unless `value` is True or False."""
     if not isinstance(value, bool):
         raise wrong_type(function, f"{argument} to be True or False", repr(value))
 
@@ -84,7 +80,7 @@ def check_flag(function: str, argument: str, value: object) -> None:
 def check_shape(
     function: str, argument: str, array: Any, expected: tuple[int, ...], why: str = ""
 ) -> None:
-    """ValueError unless `array.shape == expected`; `why` names the reason."""
+    """ValueError unless `array.shape == expected`; the message quotes `why`."""
     if array.shape != expected:
         reason = f" ({why})" if why else ""
         raise wrong_value(
@@ -95,7 +91,7 @@ def check_shape(
 def check_broadcast(
     function: str, argument: str, array: Array, other: str, shape: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """The broadcast shape of `array` and of the argument `other`, else ValueError."""
+    """Return the broadcast shape of `array` and the argument `other`, or ValueError."""
     try:
         return jnp.broadcast_shapes(array.shape, shape)
     except ValueError:
@@ -113,7 +109,7 @@ def check_ndim(function: str, argument: str, array: Array, least: int) -> None:
 
 
 def check_axis(function: str, value: int, ndim: int) -> int:
-    """Return `value` in [0, ndim); as in torch, a 0-d array has the axes -1 and 0."""
+    """Return `value` in [0, ndim). As in PyTorch, a 0-d array has axes -1 and 0."""
     check_int(function, "axis", value)
     axes = max(ndim, 1)
     if not -axes <= value < axes:
@@ -132,14 +128,13 @@ def check_int(
 
 
 def check_callable(function: str, argument: str, value: Callable[..., Any]) -> None:
-    """TypeError unless `value` can be called."""
     if not callable(value):
         kind = type(value).__name__
         raise wrong_type(function, f"{argument} to be a function", kind)
 
 
 def check_not_traced(function: str, leaves: Iterable[Any], hint: str = "") -> None:
-    """TypeError if a leaf is traced, where its value is needed."""
+    """TypeError if a leaf is traced."""
     if any(isinstance(leaf, Tracer) for leaf in leaves):
         call = "a call under a transformation (jit, grad, vmap)"
         raise wrong_type(function, "to be called from Python", call, hint)
@@ -148,7 +143,6 @@ def check_not_traced(function: str, leaves: Iterable[Any], hint: str = "") -> No
 def check_choice(
     function: str, argument: str, value: str, choices: Sequence[str]
 ) -> None:
-    """ValueError unless `value` is one of `choices`."""
     if value not in choices:
         names = ", ".join(repr(c) for c in choices)
         raise wrong_value(function, f"{argument} to be one of {names}", repr(value))
@@ -174,7 +168,6 @@ def check_range(
 
 
 def check_positive(function: str, argument: str, value: int | float) -> None:
-    """ValueError unless `value > 0`."""
     check_number(function, argument, value)
     if not value > 0:
         raise wrong_value(function, f"{argument} > 0", value)

@@ -1,4 +1,4 @@
-"""Numerics that several rooms share: dtypes, extremes, signs, difference quotients."""
+"""Shared numerics: dtypes, extremes, signs and difference quotients."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -12,12 +12,12 @@ Result = TypeVar("Result")
 
 
 def widened(x: Array) -> Array:
-    """16-bit floats as float32, in which PyTorch computes them; others as they are."""
+    """Cast 16-bit floats to float32, the precision in which PyTorch computes them."""
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
 def promoted(*arrays: Array) -> jnp.dtype:
-    """The dtype to which `arrays` promote in PyTorch, under strict promotion too."""
+    """The dtype PyTorch promotes `arrays` to, even under strict promotion."""
     with jax.numpy_dtype_promotion("standard"):
         return jnp.result_type(*arrays)
 
@@ -41,15 +41,15 @@ def _one_or_nan(x: Array, axis: int | None) -> Array:
 
 
 def sign(x: Array) -> Array:
-    """-1, 0 or 1; for NaN 0 as in PyTorch, where `jnp.sign` returns NaN."""
+    """-1, 0 or 1; 0 at NaN as in PyTorch (`jnp.sign` returns NaN)."""
     return jnp.where(jnp.isnan(x), 0, jnp.sign(x))
 
 
 def default_step(x: Array, eps: float | None = None) -> Array:
     """The step eps^(1/3) max(1, |x|) for each entry of `x`, in its dtype.
 
-    It balances the difference's truncation error, O(h^2), against its rounding error,
-    O(eps / h): 6e-6 in float64, 5e-3 in float32, 0.1 in float16, 0.2 in bfloat16.
+    It balances the truncation error O(h^2) against the rounding error O(eps / h):
+    6e-6 in float64, 5e-3 in float32, 0.1 in float16, 0.2 in bfloat16.
     """
     eps = float(jnp.finfo(x.dtype).eps) if eps is None else eps
     return (eps ** (1 / 3) * jnp.maximum(1, jnp.abs(x))).astype(x.dtype)
@@ -61,7 +61,7 @@ def coarsest(results: PyTree) -> float:
 
 
 def central_difference(f: Callable[..., Result], x: Array, step: Array) -> Result:
-    """(f(x + step) - f(x - step)) / 2 step, with the step that rounding left."""
+    """(f(x + step) - f(x - step)) / 2 step, divided by the step after rounding."""
     ahead, behind = x + step, x - step
     return _quotient(f(ahead), f(behind), ahead - behind)
 
@@ -80,7 +80,7 @@ def slopes(
     """The quotients of f(x - step), `value` = f(x) and f(x + step).
 
     Where f is smooth, all three agree up to O(step). At a kink, left and right differ
-    however small the step, and `across`, the central difference, is their mean.
+    for every step, and `across`, the central difference, is their mean.
     """
     ahead, behind = x + step, x - step
     high, low = f(ahead), f(behind)

@@ -1,4 +1,4 @@
-"""Names for the types that several modules' signatures share."""
+"""Type aliases shared by several modules."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias

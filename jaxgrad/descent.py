@@ -161,16 +161,16 @@ class Standing:
     """One row of the table of a race."""
 
     optimizer: str
-    # The rate with which most starts arrive; among equals that with the fewest steps,
-    # then that with the smallest final distance. The next three are for this rate.
+    # The rate at which most starts arrive; ties go to the fewest steps, then to the
+    # smallest final distance. The next three are for this rate.
     best_lr: float
-    arrived: float  # share of the starts that arrive
+    arrived: float  # fraction of the starts that arrive
     steps: float  # median number of steps of the arrivals; inf if none
     distance: float  # median final distance from the nearest minimum
-    # Share of the rates with which fewer than half of the starts arrive: 0 if every
+    # Fraction of the rates at which fewer than half of the starts arrive: 0 if every
     # rate works, 1 if none does.
     sensitivity: float
-    diverged: float  # share of all descents that end higher, or at NaN or inf
+    diverged: float  # fraction of all descents that end higher, or at NaN or inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ class Race:
     lrs: Float[np.ndarray, "lrs"]
     starts: Float[np.ndarray, "starts 2"]
     num_steps: int
-    tolerance: float  # a descent arrives when it stays this near to a minimum
+    tolerance: float  # a descent arrives when it stays this close to a minimum
     # Steps after which it stays within the tolerance; -1 if never.
     steps: Int[np.ndarray, "optimizers lrs starts"]
     # From the last point to the nearest minimum.
@@ -218,7 +218,7 @@ def race(
     tolerance: float = 1e-2,
     keep_paths: bool = False,
 ) -> Race:
-    """Let optimizers run from the same starts with the same learning rates.
+    """Run optimizers from the same starts with the same learning rates.
 
     All runs are one compiled program: a scan over the steps for each optimizer, mapped
     over the starts and the learning rates. It is compiled again only for other
@@ -237,7 +237,7 @@ def race(
 
     Returns: The results of all descents.
     Raises: TypeError if `starts` or `lrs` are not floating, or `num_steps` not an int;
-        ValueError if a shape is wrong, there is no optimizer, or `num_steps` < 1.
+        ValueError if a shape is wrong, `optimizers` is empty, or `num_steps` < 1.
 
     Examples:
         >>> starts, lrs = jnp.array([[3.0, 4.0]]), jnp.array([0.25, 2.0])
@@ -342,7 +342,6 @@ def _distance(point: Array, surface: Surface) -> Array:
 
 
 def _standing(race: Race, row: int) -> Standing:
-    """The row of one optimizer in the table."""
     arrived = np.mean(race.steps[row] >= 0, axis=1)
     medians = [_median(steps[steps >= 0]) for steps in race.steps[row]]
     distance = np.where(np.isnan(race.distance[row]), np.inf, race.distance[row])

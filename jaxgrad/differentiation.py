@@ -1,9 +1,9 @@
 """Derivatives of any order of a function of one real variable.
 
 `jax.grad` needs a scalar result and is applied once per order. A tower of `jax.jvp`
-carries every lower order along and accepts functions that act element by element, so
-one call gives f, f', f'', ... for a whole array of points. The numerical derivative
-uses only values; the tests check the others against it.
+carries every lower order along and accepts elementwise functions, so one call gives f,
+f', f'', ... for a whole array of points. The numerical derivative uses only values; the
+tests check the others against it.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
     r"""The derivative $f^{(n)}$ of a function of one real variable.
 
     Args:
-        f: A function of one floating array. Either it takes a scalar and returns
-            any array or pytree of arrays (a curve), or it acts element by element
-            and returns arrays of the shape of its input. (A function that mixes
-            elements but keeps the shape, such as a softmax, is not recognised, and
-            the rows of its Jacobian are summed: use `jax.jacfwd` for it.)
-            A Python number among its results is a constant.
+        f: A function of one floating array: either of a scalar, with any array or
+            pytree of arrays as result (a curve), or elementwise, with arrays of the
+            shape of its input as result. (A function that mixes elements but keeps
+            the shape, such as softmax, goes undetected and gets the sums of its
+            Jacobian's rows: use `jax.jacfwd`.) A Python number in the result is a
+            constant.
         order: How often to differentiate, $n \ge 0$.
 
     Returns: A function of the same argument; its result has the structure, shapes and
@@ -41,8 +41,8 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
         `jax.custom_vjp`.
     Raises: TypeError if `order` is not an int or, on the call, if the argument is not
         floating or a result of `f` neither floating nor complex; ValueError if `order`
-        is negative or, on the call, if `f` changes the shape of an array, so that it
-        does not act element by element.
+        is negative or, on the call, if `f` changes the shape of an array and so is not
+        elementwise.
     Torch: `torch.autograd.grad(..., create_graph=True)`, once per order.
 
     Examples:
@@ -114,7 +114,7 @@ def numerical_derivative(
         slope = central_difference(checked, x, default_step(x))
         eps = coarsest(slope)
         if eps > jnp.finfo(x.dtype).eps:
-            # The step for x is below the rounding error of a coarser result.
+            # The default step for x is below the rounding error of a coarser result.
             slope = central_difference(checked, x, default_step(x, eps))
         return slope
 
@@ -163,7 +163,7 @@ def _result(name: str, x: Array, leaf: ArrayLike) -> Array:
     if x.shape and array.shape != x.shape:
         raise wrong_value(
             name,
-            f"f to act element by element and keep the shape {x.shape} of x",
+            f"f to be elementwise and keep the shape {x.shape} of x",
             f"shape {array.shape}",
             "for the gradient of a function of several variables use jax.grad",
         )

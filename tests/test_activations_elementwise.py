@@ -133,7 +133,7 @@ UNKNOWN: Any = ["1"]
     [
         (lambda x: activations.hardtanh(x, 2.0, 1.0), ValueError, "min_val <= max_val"),
         (lambda x: activations.softshrink(x, -1.0), ValueError, "lambd in"),
-        (lambda x: activations.celu(x, 0.0), ValueError, "alpha other than 0"),
+        (lambda x: activations.celu(x, 0.0), ValueError, "alpha to be nonzero"),
         (lambda x: activations.elu(x, UNKNOWN), TypeError, "alpha to be a number"),
         (lambda x: activations.hardtanh(x, UNKNOWN), TypeError, "min_val to be a num"),
         (lambda x: activations.rrelu(x, UNKNOWN), TypeError, "lower to be a number"),

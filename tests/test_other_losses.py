@@ -99,7 +99,7 @@ def test_an_option_of_the_wrong_type_is_named(loss, arguments, option, value):
         (
             lambda: losses.margin_ranking_loss(X, Y, X[0]),
             ValueError,
-            "expected target with 2 axes, as input1 has, got shape (3,) instead.",
+            "expected target with 2 axes, like input1, got shape (3,) instead.",
         ),
         (
             lambda: losses.multi_margin_loss(X, PAIRS[0], p=3),
@@ -181,7 +181,7 @@ def test_a_fault_names_the_argument(call, error, message):
 
 @pytest.mark.parametrize("loss", [losses.l1_loss, losses.huber_loss])
 def test_shapes_that_broadcast_warn(loss):
-    with pytest.warns(UserWarning, match=r"is that meant\?"):
+    with pytest.warns(UserWarning, match=r"is that intended\?"):
         loss(X, Y[:1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-r"""Attention: the values are averaged with a softmax of scores as weights.
+r"""Attention: a mean of the values, weighted by the softmax of scores.
 
 $$ \mathrm{attention}(Q, K, V) = \mathrm{softmax}(Q K^T / \sqrt{d} + M) \, V $$
 
@@ -51,13 +51,13 @@ def scaled_dot_product_attention(
         value: V, shape `(*batch, keys, width)`.
         attn_mask: Broadcasts against `(*batch, queries, keys)`. Boolean: True where a
             query attends to a key. Floating: M itself, added to the scores.
-        dropout_p: The probability with which each weight is set to 0; the others
-            are divided by 1 - p.
+        dropout_p: The probability p of setting a weight to 0; the others are divided
+            by 1 - p.
         is_causal: Whether query i attends to keys 0 ... i only.
         scale: The factor $s$, by default $1 / \sqrt{\text{depth}}$.
         enable_gqa: Whether axis -3 of `key` and `value` may have fewer heads than
-            that of `query`. Consecutive query heads then share one.
-        dropout_key: The key of the random numbers, needed if `dropout_p` > 0.
+            that of `query`, so that consecutive query heads share one.
+        dropout_key: The PRNG key, needed if `dropout_p` > 0.
 
     Returns: Array of the dtype of `query`, shape `(*batch, queries, width)`. A query
         that attends to no key gets zeros, and its gradient is 0.
@@ -65,8 +65,7 @@ def scaled_dot_product_attention(
         boolean nor floating; ValueError if shapes do not fit, `dropout_p` is not a
         probability or comes without a key, or both `attn_mask` and `is_causal` are
         given.
-    Torch: `torch.nn.functional.scaled_dot_product_attention`; the random numbers come
-        from `dropout_key`, as `key` has another meaning.
+    Torch: `torch.nn.functional.scaled_dot_product_attention`, without `dropout_key`.
 
     Examples:
         >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0]])
@@ -117,7 +116,7 @@ def dropout(name: str, weights: Array, rate: float, key: PRNGKey | None) -> Arra
 def mask_bias(
     name: str, argument: str, mask: ArrayLike | None, dtype: jnp.dtype, hidden: bool
 ) -> Array:
-    """What a mask adds to the scores; -inf where a boolean mask equals `hidden`."""
+    """The term a mask adds to the scores: -inf where a boolean mask equals `hidden`."""
     if mask is None:
         return jnp.zeros((), dtype)
     mask = as_array(name, argument, mask)

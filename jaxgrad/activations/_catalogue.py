@@ -1,6 +1,6 @@
-"""A table of the activations of one real variable: their kinks, and `jax.nn`'s own.
+"""A table of the elementwise activations, their kinks and `jax.nn`'s counterparts.
 
-Pictures, the parity ledger and tests go through it.
+The plots, the parity ledger and the tests iterate over it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,14 +17,12 @@ def _no_kinks(**options: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation that acts element by element."""
-
     title: str  # its name in PyTorch's documentation
     kinks: Callable[..., tuple[float, ...]] = _no_kinks  # for given options
     jax_nn: Callable[[Array], Array] | None = None  # the function of jax.nn, if any
     jax_name: str = "-"  # the name in jax.nn
     differs: str = ""  # what jax.nn does differently
-    # Values, for the pictures, of the arguments that have no default.
+    # Values of the arguments without a default, for the plots.
     options: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -1,9 +1,9 @@
-"""What every activation that acts element by element shares.
+"""Helpers shared by the elementwise activations.
 
 `elementwise` checks the arguments and, as PyTorch does, computes 16-bit floats in
-float32 and rounds once. `with_slope` gives a function a derivative of its own, for
-where differentiating the formula gives 0 * inf, another choice at a kink or fewer
-digits. That derivative can itself be differentiated to any order.
+float32 and rounds once. `with_slope` sets a function's derivative where differentiating
+its formula gives 0 * inf, a different value at a kink or fewer digits. That derivative
+can be differentiated again, to any order.
 """
 
 import sys
@@ -17,7 +17,7 @@ from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike
 
 LARGEST = sys.float_info.max
-# Beyond it every exponential is 0 or infinite, whatever the dtype.
+# Beyond this every exponential is 0 or infinite, in every dtype.
 _SATURATED = 1000
 
 
@@ -36,7 +36,7 @@ def elementwise(
 def with_slope(
     slope: Callable[[Array], Array],
 ) -> Callable[[Callable[[Array], Array]], Callable[[Array], Array]]:
-    """Give a function of one array its derivative: `@with_slope(jnp.exp)`."""
+    """Set the derivative of a function of one array: `@with_slope(jnp.exp)`."""
 
     def decorate(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
         known = jax.custom_jvp(function)
@@ -47,10 +47,10 @@ def with_slope(
 
 
 def bounded(x: Array) -> Array:
-    """`x` clipped to where exponentials are neither 0 nor infinite: no 0 * inf."""
+    """`x` clipped to a finite range: times a factor of 0 it gives 0, not NaN."""
     return jnp.clip(x, -_SATURATED, _SATURATED)
 
 
 def bounded_below(x: Array) -> Array:
-    """`x`, finite at -inf, so that the product with a gate that is 0 there is 0."""
+    """`x`, but finite at -inf: times a gate of 0 it gives 0, not NaN."""
     return jnp.maximum(x, -_SATURATED)

@@ -1,9 +1,8 @@
 r"""Activations made of one exponential and a straight line.
 
-Each is written with an exponential that cannot overflow. The derivative is computed
-from its closed form: $e^x$ instead of $(e^x - 1) + 1$, which has no digits left at
-x = -20. At NaN it is that of PyTorch's scalar code; the vector code of the ELUs returns
-NaN there.
+The exponential cannot overflow. The derivative is its closed form $e^x$, because
+$(e^x - 1) + 1$ has lost its digits by x = -20. At NaN the derivative is that of
+PyTorch's scalar code; PyTorch's vector code of the ELUs returns NaN.
 """
 
 from functools import partial
@@ -59,8 +58,8 @@ def celu(
 
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1 for x > 0 and at NaN, e^(x / alpha) for x <= 0. The second derivative
-        at x = 0 is 0. As in PyTorch, 1 / alpha is that of alpha rounded to float32,
-        even in float64.
+        at x = 0 is 0. As in PyTorch, it divides by alpha rounded to float32, even in
+        float64.
     Raises: TypeError if `x` is not floating; ValueError if `alpha` is 0.
     Torch: `torch.nn.functional.celu`.
 
@@ -69,7 +68,7 @@ def celu(
         [-0.5, 2.0]
     """
     if alpha == 0:
-        raise wrong_value("celu", "alpha other than 0", alpha)
+        raise wrong_value("celu", "alpha to be nonzero", alpha)
     return elementwise("celu", _celu, x, alpha=alpha)
 
 
@@ -142,8 +141,8 @@ def logsigmoid(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 def _elu(
     x: Array, depth: ArrayLike, width: ArrayLike = 1, seen: ArrayLike = 1
 ) -> Array:
-    """ELU with the bend `width`; its derivative uses the width `seen` instead."""
-    # For x > 0 the bend gets 0: it could overflow.
+    """ELU with a bend of `width`; the derivative uses `seen` instead of `width`."""
+    # The bend could overflow for x > 0, so it gets 0 there.
     below = jnp.where(x < 0, x, 0)
     bend = depth * _expm1(below / width, below / seen)
     # At 0 PyTorch takes the slope of the bend, but a second derivative of 0.
@@ -152,7 +151,7 @@ def _elu(
 
 
 def _celu(x: Array, alpha: Array) -> Array:
-    # PyTorch's derivative divides by alpha rounded to float32, in float64 too.
+    # PyTorch's derivative divides by alpha rounded to float32, even in float64.
     seen = jax.lax.reduce_precision(alpha, exponent_bits=8, mantissa_bits=23)
     return _elu(x, alpha, alpha, seen)
 
@@ -192,8 +191,8 @@ def _log1p_exp(x: Array) -> Array:
 
 
 def _log1p(z: Array) -> Array:
-    """log(1 + z) for z in [0, 1], in a third of the time that `jnp.log1p` takes."""
-    # 2 artanh(w) = 2 (w + w^3 / 3 + ...), until the rest is below the rounding error.
+    """log(1 + z) for z in [0, 1], in a third of the time of `jnp.log1p`."""
+    # 2 artanh(w) = 2 (w + w^3 / 3 + ...), until the terms are below rounding error.
     w = z / (2 + z)
     series = jnp.zeros_like(z)
     for power in range(33 if z.dtype == jnp.float64 else 15, 0, -2):

@@ -87,7 +87,7 @@ def _glu(a: Array, b: Array) -> Array:
 
 def _normal_cdf(x: Array) -> Array:
     z = x * math.sqrt(0.5)
-    # Here erf rounds to +-1; XLA's float32 erf stays below 1 in jax 0.9.
+    # Where erf rounds to +-1: XLA's float32 erf stays below 1 in jax 0.9.
     certain = jnp.abs(z) >= (6 if x.dtype == jnp.float64 else 4)
     return 0.5 * (1 + jnp.where(certain, jnp.sign(z), jax.lax.erf(z)))
 
@@ -95,7 +95,7 @@ def _normal_cdf(x: Array) -> Array:
 def _gelu_slope(x: Array) -> Array:
     z = bounded(x)
     density = jnp.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    # Of x instead of z, like the function itself, so that erf is computed once.
+    # `_normal_cdf(x)`, as in `_gelu`, so that erf is computed once.
     return _normal_cdf(x) + z * density
 
 

@@ -94,14 +94,14 @@ def rrelu(
         x: Any floating array, shape `(*shape)`.
         lower: The smallest slope $l$, dimensionless.
         upper: The largest slope $u \ge l$, dimensionless.
-        key: The key of the random slopes, one per element; without it, as in
-            PyTorch's evaluation mode, every slope is $(l + u) / 2$.
+        key: The PRNG key of the slopes, one per element. Without it, as in PyTorch's
+            evaluation mode, every slope is $(l + u) / 2$.
 
     Returns: Array of the shape and dtype of `x`.
     Derivative: 1 for x > 0, a for x <= 0 and at NaN.
     Raises: TypeError if `x` is not floating; ValueError if `lower` or `upper` is not
         finite, or lower > upper.
-    Torch: `torch.nn.functional.rrelu`; a key stands for `training=True`.
+    Torch: `torch.nn.functional.rrelu`; a key means `training=True`.
 
     Examples:
         >>> rrelu(jnp.array([-6.0, 6.0])).round(5).tolist()
@@ -122,7 +122,7 @@ def _leaky_relu(x: Array, slope: Array) -> Array:
 
 
 def _by_channel(x: Array, weight: Array) -> Array:
-    """Reshape `weight` so that it broadcasts against `x`."""
+    """Reshape `weight` to broadcast against `x`."""
     if weight.ndim > 1:
         got = f"shape {weight.shape}"
         raise wrong_value("prelu", "weight with at most 1 axis", got)

@@ -1,7 +1,4 @@
-"""Attention in several heads, between learned projections.
-
-In a boolean mask of `multi_head_attention` True means "hidden".
-"""
+"""Multi-head attention: attention in several heads, between learned projections."""
 
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
@@ -46,7 +43,7 @@ def multi_head_attention(
     is_causal: bool = False,
     dropout_key: PRNGKey | None = None,
 ) -> tuple[Float[Array, "queries *batch out"], Array | None]:
-    r"""Attention in several heads, between learned projections.
+    r"""Multi-head attention, between learned projections.
 
     $$ \mathrm{concat}_h [\mathrm{attention}(Q_h, K_h, V_h)] \, W_o^T + b_o, \qquad
        Q = x_q W_q^T + b_q, \; \dots $$
@@ -73,8 +70,9 @@ def multi_head_attention(
         attn_mask: Shape `(queries, keys)` or `(batch * heads, queries, keys)`.
             Boolean: True where a key is hidden. Floating: added to the scores.
         average_attn_weights: Whether the returned weights are the mean of the heads.
-        is_causal: Whether query i attends to keys 0 ... i only, besides the masks.
-        dropout_key: The key of the random numbers, needed if `dropout_p` > 0.
+        is_causal: Whether query i attends to keys 0 ... i only, in addition to the
+            masks.
+        dropout_key: The PRNG key, needed if `dropout_p` > 0.
 
     Returns: The output, shape `(queries, batch, out)`, and the weights after dropout,
         shape `(batch, queries, keys)` or `(batch, heads, queries, keys)`, or None. A
@@ -84,9 +82,8 @@ def multi_head_attention(
         `bias_v` is given.
     Torch: `torch.nn.functional.multi_head_attention_forward` without its
         `embed_dim_to_check`, `training` (set dropout_p to 0 instead), `static_k` and
-        `static_v`; the tuple stands for `use_separate_proj_weight`. PyTorch's
-        `is_causal` is a hint that `attn_mask`, which it needs, is causal; here it is a
-        mask of its own.
+        `static_v`; the tuple means `use_separate_proj_weight`. PyTorch's `is_causal`
+        requires `attn_mask` and hints that it is causal; here it adds its own mask.
 
     Examples:
         >>> x, eye = jnp.eye(2)[:, None], jnp.eye(2)

@@ -219,7 +219,7 @@ def _hardsigmoid(x: Array) -> Array:
 
 
 def _hardswish(x: Array) -> Array:
-    # Outside (-3, 3) the parabola gets 0 for x: its slope at x could be infinite.
+    # Outside (-3, 3) the parabola gets x = 0, since its slope could be infinite.
     inside = jnp.where((x > -3) & (x < 3), x, 0)
     parabola = inside * (inside + 3) / 6
     return jnp.where(x <= -3, 0, jnp.where(x < 3, parabola, x))

@@ -1,4 +1,4 @@
-r"""Activations that saturate, and products of x with such a gate.
+r"""Activations that saturate, and products of x with a saturating gate.
 
 At -inf, $x \, g(x)$ has the limit 0 if the gate falls to 0 exponentially, but in
 floating point it is inf * 0 = NaN. `bounded` gives the limit.
@@ -16,7 +16,7 @@ from jaxgrad.activations._elementwise import (
     with_slope,
 )
 
-# Above it the gate of mish rounds to 1 in float64; e^2x does not overflow in float32.
+# Above this the gate of mish rounds to 1 in float64; e^2x does not overflow in float32.
 _MISH_IS_LINEAR = 40
 
 

@@ -1,7 +1,7 @@
-r"""Softmax and its family, made safe by a shift by the maximum.
+r"""Softmax and its family, computed after subtracting the maximum.
 
-With the maximum subtracted no exponential exceeds 1 and one of them is 1: neither
-overflow nor 0/0. The derivative is computed from the *result*:
+No exponential then exceeds 1 and one of them is 1, which prevents overflow and 0/0.
+The derivative is computed from the *result*:
 $dy = y \, (dx - \sum y \, dx)$ and $d \log y = dx - \sum y \, dx$.
 float16 and bfloat16 are computed in float32 and rounded once, as in PyTorch.
 """
@@ -35,7 +35,7 @@ def softmax(
     Args:
         x: Logits of a floating dtype, shape `(*shape)`; with `dtype` given, also
             integers.
-        axis: The axis that sums to one; a 0-d array has, as in PyTorch, one axis.
+        axis: The axis that sums to one; as in PyTorch, a 0-d array has one axis.
         dtype: A floating dtype to which `x` is cast first.
 
     Returns: Array of the shape of `x`, and of its dtype or of `dtype`. An entry of -inf
@@ -132,14 +132,14 @@ def gumbel_softmax(
         hard: Whether to return the one-hot vector of the largest entry, with the
             gradient of the soft sample (straight-through).
         axis: The axis that holds the categories.
-        key: The key of the random numbers.
+        key: The PRNG key.
 
     Returns: Array of the shape and dtype of `logits`.
-    Derivative: That of the soft sample, also with `hard`.
+    Derivative: That of the soft sample, even with `hard`.
     Raises: TypeError if `logits` is not floating; ValueError if `tau` is a number <= 0,
         or `axis` is not an axis of `logits`.
     Torch: `torch.nn.functional.gumbel_softmax`, whose hard samples can miss 0 and 1 by
-        a rounding error; these are exact.
+        a rounding error; here they are exact.
 
     Examples:
         >>> import jax

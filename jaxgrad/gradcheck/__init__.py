@@ -1,7 +1,7 @@
 """Check derivatives against differences, element by element.
 
 The Jacobian of a function of pytrees is compared with central differences, in float64
-if the function keeps float64. An element that disagrees is tried again with smaller
+if the function keeps float64. An element that disagrees is retried with smaller
 steps and from both sides before it counts as wrong: a small argument can need a smaller
 step, and at a kink there is no derivative to compare with.
 """

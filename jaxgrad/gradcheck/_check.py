@@ -25,15 +25,15 @@ def check_gradients(
     `f` casts to a narrower dtype; then in the dtype of the arguments.
 
     Args:
-        f: A function of pytrees; only floating arrays and Python's floats vary. It
-            is called in batches under `jax.vmap`.
+        f: A function of pytrees; only floating arrays and Python floats vary. It is
+            called in batches under `jax.vmap`.
         rtol: The allowed error of a derivative, relative to its size; by default 1e-5
             in float64 and 5e-3 in float32.
-        atol: The allowed absolute error; by default the error of a difference
-            quotient that follows from the measured rounding of `f`.
+        atol: The allowed absolute error; by default the error that the measured
+            rounding of `f` causes in a difference quotient.
         has_aux: Whether `f` returns a pair (result, aux); aux is not checked.
         order: 2 checks the derivatives of the gradient as well. The gradient of an
-            array-valued `f` is that of a fixed weighted sum of its results.
+            array-valued `f` is the gradient of a fixed weighted sum of its results.
 
     Returns: A function of the arguments of `f` that returns a `GradientCheck`.
     Raises: TypeError if `f` is not a function or a tolerance not a number; on the call,
@@ -75,11 +75,11 @@ def assert_gradients(
     has_aux: bool = False,
     order: int = 1,
 ) -> Callable[..., None]:
-    """`check_gradients` for tests: raises AssertionError where a derivative is wrong.
+    """`check_gradients` for tests: raises AssertionError if a derivative is wrong.
 
     Args: as in `check_gradients`.
     Returns: A function of the arguments of `f` that returns None.
-    Raises: AssertionError on the call, with the entry that is most wrong.
+    Raises: AssertionError on the call, with the worst entry.
 
     Examples:
         >>> import jax.numpy as jnp

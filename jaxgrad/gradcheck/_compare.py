@@ -1,4 +1,4 @@
-"""The comparison: Jacobian against difference quotients, in batches."""
+"""Compare a Jacobian with difference quotients, in batches."""
 
 from typing import NamedTuple
 
@@ -24,14 +24,14 @@ class _Entries(NamedTuple):
     columns: np.ndarray  # elements of the argument, (entries,)
     rows: np.ndarray  # elements of the result, (entries,)
     analytic: np.ndarray  # derivatives, (entries,)
-    left: np.ndarray  # quotients to the left, (steps, entries) as all that follow
+    left: np.ndarray  # quotients to the left, (steps, entries) like all below
     across: np.ndarray  # central differences
     right: np.ndarray  # quotients to the right
-    noise: np.ndarray  # the error that the rounding of `f` may cause in them
+    noise: np.ndarray  # the quotients' possible error from the rounding of `f`
 
 
 class _Agreement(NamedTuple):
-    """What the comparison says about each entry."""
+    """The outcome for each entry."""
 
     kink: np.ndarray  # whether it is at a kink
     excess: np.ndarray  # its error over the tolerance
@@ -39,7 +39,6 @@ class _Agreement(NamedTuple):
 
 
 def compare(problem: Problem, rtol: float | None, atol: float | None) -> GradientCheck:
-    """Compare the derivatives of a problem with difference quotients."""
     comparison = _Comparison(problem, rtol, atol)
     modes = comparison.evaluation.modes
     comparison.run(modes[0])
@@ -62,7 +61,6 @@ class _Comparison:
         self.kinks: dict[tuple[int, int], Kink] = {}
 
     def run(self, mode: str) -> None:
-        """Compare every entry in one mode."""
         for columns in self.evaluation.batches():
             analytic = self.evaluation.jacobian(mode, columns)
             quotients = self.evaluation.quotients(columns, 1.0)
@@ -76,7 +74,6 @@ class _Comparison:
             self._compare(entries, mode)
 
     def report(self) -> GradientCheck:
-        """The results of all comparisons."""
         return GradientCheck(
             ok=self.failures == 0,
             worst=self.worst,
@@ -100,7 +97,7 @@ class _Comparison:
             self._keep(closer, self._agreement(closer), mode)
 
     def _closer(self, entries: _Entries) -> _Entries:
-        """The entries with quotients at smaller steps as well."""
+        """Add quotients at smaller steps."""
         columns, at = np.unique(entries.columns, return_inverse=True)
         rounds = [[each[0]] for each in entries[3:]]
         for part in PARTS[1:]:

@@ -20,9 +20,9 @@ REFUSED = (TypeError, ValueError, NotImplementedError)
 class Evaluation:
     """Evaluates a problem; everything is compiled once.
 
-    `noise` is the rounding error of each element of the result, `modes` are those of
-    "reverse" and "forward" that can differentiate it, the cheaper first, and `notes`
-    say why one of them cannot.
+    `noise` is the rounding error of each element of the result. `modes` lists "reverse"
+    and "forward" if they can differentiate it, the cheaper first; `notes` says why one
+    cannot.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -49,7 +49,7 @@ class Evaluation:
     def quotients(
         self, columns: np.ndarray, part: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Quotients left, across and right at a part of the steps; a row per column."""
+        """Quotients left, across and right at `part` of the steps; a row per column."""
         padded = self._padded(columns)
         steps = self._steps[padded] * self._steps.dtype.type(part)
         found = self._compiled_quotients(jnp.asarray(padded), jnp.asarray(steps))
@@ -119,7 +119,7 @@ class Evaluation:
         """The standard deviation of rounding, from fourth differences a few ulps apart.
 
         At that distance a smooth function has almost no fourth difference. The smaller
-        one of the two sides of the point counts, as there may be a jump on the other.
+        of both sides counts, because the other may contain a jump.
         """
         random = np.random.default_rng(0)
         scale = np.maximum(1, np.abs(np.asarray(self._x, np.float64)))
@@ -129,7 +129,7 @@ class Evaluation:
         for ahead in (path, -path):
             points = (np.asarray(self._x, np.float64) + i * ahead for i in range(9))
             values = [np.asarray(f(self._as_x(p)), np.float64) for p in points]
-            with np.errstate(invalid="ignore"):  # inf - inf beside a pole
+            with np.errstate(invalid="ignore"):  # inf - inf next to a pole
                 fourth = np.abs(np.diff(values, n=4, axis=0)).max(axis=0) / np.sqrt(70)
             sides.append(np.where(np.isfinite(fourth), fourth, np.inf))
         noise = np.minimum(*sides)

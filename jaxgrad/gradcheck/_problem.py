@@ -1,4 +1,4 @@
-"""A call as a function from vector to vector, in the widest dtype that it allows."""
+"""A call as a function from vector to vector, in the widest dtype it supports."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -67,7 +67,6 @@ def gradient_of(problem: Problem) -> Problem:
 
 
 def computing(problem: Problem) -> AbstractContextManager[Any]:
-    """A context with the configuration to compute in."""
     return jax.enable_x64(True) if problem.wide else nullcontext()
 
 
@@ -106,7 +105,7 @@ class _Call:
 def _attempt(
     call: _Call, dtypes: Sequence[Any], wide: bool
 ) -> tuple[Problem | None, Any]:
-    """The problem in these dtypes, or the reason why it does not exist in them."""
+    """The problem in these dtypes, or the reason why `f` does not support them."""
     common = np.result_type(*dtypes) if len(set(dtypes)) > 1 else dtypes[0]
     arrays = [
         np.asarray(leaf.value, dtype)

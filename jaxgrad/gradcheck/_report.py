@@ -35,8 +35,8 @@ class GradientCheck:
 
     Attributes:
         ok: Whether every derivative agrees, kinks aside.
-        worst: The entry that disagrees most in units of its tolerance; None if there
-            is nothing to differentiate.
+        worst: The entry that disagrees most, in units of its tolerance; None if nothing
+            can be differentiated.
         failures: How many entries disagree.
         kinks: The entries at kinks, at most a hundred.
         checked: How many entries were compared.

@@ -1,6 +1,6 @@
-"""PyTorch's initialisers, as functions of a key.
+"""PyTorch's initialisers, as functions of a PRNG key.
 
-`kaiming_uniform(a=0.1)` returns an initialiser `init(key, shape, dtype)`, as those of
+`kaiming_uniform(a=0.1)` returns an initialiser `init(key, shape, dtype)`, like those of
 `jax.nn.initializers`; `zeros`, `ones` and `eye` are initialisers themselves. Kernels
 have torch's axes, `(out, in, *kernel)`; for Flax's, `(*kernel, in, out)`, pass
 `in_axis=-2, out_axis=-1`:
@@ -8,7 +8,7 @@ have torch's axes, `(out, in, *kernel)`; for Flax's, `(*kernel, in, out)`, pass
     flax.linen.Dense(100, kernel_init=linear_weight(in_axis=-2, out_axis=-1))
 
 The random numbers are JAX's. As in torch, they are drawn in float32 or wider and then
-rounded: in bfloat16 `jax.random.uniform` returns only 128 different numbers.
+rounded: in bfloat16, `jax.random.uniform` returns only 128 different numbers.
 """
 
 from jaxgrad.initializers._filled import constant as constant

@@ -1,4 +1,4 @@
-"""Initialisers that ignore the axes: equal entries, or all from one distribution."""
+"""Initialisers that ignore the axes: constants and independent random numbers."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def uniform(a: float = 0.0, b: float = 1.0) -> Initializer:
 
     Args:
         a: The lower bound.
-        b: The upper bound, which only rounding to the dtype can reach.
+        b: The upper bound; only rounding to the dtype can reach it.
 
     Returns: An initialiser of any shape.
     Raises: ValueError if `a > b`.
@@ -31,7 +31,7 @@ def uniform(a: float = 0.0, b: float = 1.0) -> Initializer:
 
 
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
-    """Normal numbers of the given mean and standard deviation.
+    """Normal numbers with the given mean and standard deviation.
 
     Args:
         mean: The mean.
@@ -64,8 +64,8 @@ def trunc_normal(
     Raises: ValueError if `std` is not positive, if `a > b` or, on the call, if [a, b]
         is so far from the mean that its probability underflows in the dtype (more than
         12 standard deviations in float32, 37 in float64).
-    Torch: `torch.nn.init.trunc_normal_`. If the mean is more than 2 `std` outside [a,
-        b], it warns that the distribution may be incorrect; this one is correct.
+    Torch: `torch.nn.init.trunc_normal_`, which may be incorrect, and warns, if the mean
+        is more than 2 `std` outside [a, b]; this one is correct.
 
     Examples:
         >>> values = trunc_normal(std=0.02, a=-0.01, b=0.01)(jax.random.key(0), (1000,))
@@ -106,7 +106,7 @@ def constant(val: float) -> Initializer:
 def ones(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
-    """Ones of any shape; itself an initialiser, without options.
+    """An initialiser of ones, of any shape.
 
     Torch: `torch.nn.init.ones_`.
     """
@@ -116,7 +116,7 @@ def ones(
 def zeros(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
-    """Zeros of any shape; itself an initialiser, without options.
+    """An initialiser of zeros, of any shape.
 
     Torch: `torch.nn.init.zeros_`.
     """

@@ -1,4 +1,4 @@
-"""What every initialiser shares: its signature, its dtype, the checks of its shape."""
+"""Shared by the initialisers: the signature, the dtype and the shape checks."""
 
 from collections.abc import Callable, Sequence
 

@@ -33,7 +33,7 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    r"""The gain that torch recommends for a layer before a non-linearity.
+    r"""The gain that torch recommends for a layer before a nonlinearity.
 
     Args:
         nonlinearity: "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
@@ -60,7 +60,7 @@ def linear(
     Both are drawn from $U(-1/\sqrt n, 1/\sqrt n)$ with $n$ = `in_features`.
 
     Args:
-        key: A key of `jax.random`.
+        key: A PRNG key.
         in_features: Number of inputs.
         out_features: Number of outputs.
         dtype: Floating dtype of both; by default JAX's default, usually float32.
@@ -113,11 +113,10 @@ def linear_bias(fan_in: int) -> Initializer:
     r"""The initial bias of torch's linear and convolution layers.
 
     Args:
-        fan_in: The $n$ of `linear_weight`: the number of inputs times the size of
-            the kernel. It cannot be read from the shape of a bias.
+        fan_in: The $n$ of `linear_weight`: the number of inputs times the kernel's
+            size, which a bias's shape does not show.
 
-    Returns: An initialiser that draws from $U(-1/\sqrt n, 1/\sqrt n)$, zeros if $n =
-        0$.
+    Returns: An initialiser drawing from $U(-1/\sqrt n, 1/\sqrt n)$; zeros if $n = 0$.
     Raises: ValueError if `fan_in` is negative.
 
     Examples:

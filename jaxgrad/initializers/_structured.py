@@ -1,4 +1,4 @@
-"""Initialisers with a structure: identities, orthogonal and sparse kernels."""
+"""Structured initialisers: identities, orthogonal and sparse kernels."""
 
 import math
 from collections.abc import Sequence
@@ -22,10 +22,9 @@ from jaxgrad.initializers._initializer import (
 def eye(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "rows columns"]:
-    """Ones on the diagonal, zeros elsewhere; itself an initialiser, without options.
+    """An initialiser of ones on the diagonal, the same in torch's and Flax's layout.
 
-    ValueError unless `shape` has two axes. Torch's and Flax's layout give the same.
-
+    Raises: ValueError unless `shape` has two axes.
     Torch: `torch.nn.init.eye_`.
 
     Examples:
@@ -50,7 +49,7 @@ def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initialize
 
     Returns: An initialiser of shapes with three to five axes.
     Raises: ValueError if `groups < 1` or, on the call, if `groups` does not divide the
-        number of outputs or the shape has another number of axes.
+        number of outputs or the shape does not have three to five axes.
     Torch: `torch.nn.init.dirac_`.
 
     Examples:
@@ -86,7 +85,7 @@ def orthogonal(
     """A random orthogonal matrix; if not square, its shorter side is orthonormal.
 
     Args:
-        gain: The factor on the matrix.
+        gain: The factor of the matrix.
         in_axis: The axis of the inputs. All axes except `out_axis` together are one
             side of the matrix.
         out_axis: The axis of the outputs, the other side.
@@ -111,10 +110,10 @@ def orthogonal(
 def sparse(
     sparsity: float, std: float = 0.01, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    """Normal numbers with the same share of zeros in the column of every input.
+    """Normal numbers with the same fraction of zeros in every input's column.
 
     Args:
-        sparsity: The share of zeros, in [0, 1]; their number is rounded up.
+        sparsity: The fraction of zeros, in [0, 1]; their number is rounded up.
         std: The standard deviation of the others.
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs, along which the zeros are counted.

@@ -1,7 +1,7 @@
-r"""The softmax over many classes, most of them rare.
+r"""Softmax over many classes, most of them rare.
 
 Classes are sorted by frequency. The head classifies the frequent ones and the clusters
-of the others; each cluster has a cheaper, narrower classifier of its own:
+of rare ones; each cluster has its own cheaper, narrower classifier:
 $\log p_c = \log p_{\text{cluster}} + \log p_{c \mid \text{cluster}}$.
 """
 
@@ -69,7 +69,7 @@ def adaptive_log_softmax_with_loss(
         `loss`, minus its mean. The promoted dtype of the floating arguments.
     Raises: TypeError if an argument is not floating, or `target` not an integer array;
         ValueError if shapes do not fit, or a label is out of range. Inside `jax.jit`,
-        where labels cannot be read, such a label makes its output, the loss and the
+        where label values are unknown, such a label makes its output, the loss and the
         gradient NaN.
     Torch: `torch.nn.AdaptiveLogSoftmaxWithLoss`: its `head.weight`, `head.bias`, and
         for each `i` in its tail `tail[i][0].weight` and `tail[i][1].weight`.
@@ -135,7 +135,7 @@ def _arguments(
     tail: Sequence[Cluster],
     head_bias: ArrayLike | None,
 ) -> tuple[jnp.dtype, Array, _Weights]:
-    """The dtype of the result, and all arguments, checked and widened."""
+    """Return the result's dtype, and all arguments, checked and widened."""
     x = check_floating(function, "input", input)
     head = check_floating(function, "head", head)
     pairs = [

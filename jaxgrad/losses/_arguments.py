@@ -1,9 +1,8 @@
-"""The arguments of a loss: checked, in one dtype, of shapes that fit.
+"""Checks of a loss's arguments, which promote and broadcast as in PyTorch.
 
-Arguments promote and broadcast as in PyTorch. A fault in their values (a probability
-above 1, a label that is not a class) raises where the values can be read. Inside
-`jax.jit` they cannot be read, and the loss *and* its gradient become NaN: `poison` is
-a factor, because the gradient of `where(valid, loss, nan)` would be 0.
+An invalid value (a probability above 1, a label out of range) raises if values are
+known. Inside `jax.jit` they are unknown, so the loss *and* its gradient become NaN:
+`poison` is a factor, because the gradient of `where(valid, loss, nan)` would be 0.
 """
 
 from collections.abc import Callable
@@ -26,14 +25,14 @@ from jaxgrad._types import Array, ArrayLike
 
 
 def unified(function: str, **arguments: ArrayLike) -> tuple[jnp.dtype, list[Array]]:
-    """The dtype of the result, and the floating `arguments` in it, widened."""
+    """Return the result's dtype, and the floating `arguments` in it, widened."""
     return in_one_dtype(
         *(check_floating(function, *argument) for argument in arguments.items())
     )
 
 
 def in_one_dtype(*arrays: Array) -> tuple[jnp.dtype, list[Array]]:
-    """The promoted dtype of `arrays`, and each of them in it, 16 bits widened."""
+    """Return the promoted dtype of `arrays`, and the arrays in it, widened."""
     dtype = promoted(*arrays)
     return dtype, [widened(array.astype(dtype)) for array in arrays]
 
@@ -62,12 +61,12 @@ def check_same_ndim(function: str, **arrays: Array) -> None:
     (first, leader), *others = arrays.items()
     for argument, array in others:
         if array.ndim != leader.ndim:
-            what = f"{argument} with {leader.ndim} axes, as {first} has"
+            what = f"{argument} with {leader.ndim} axes, like {first}"
             raise wrong_value(function, what, f"shape {array.shape}")
 
 
 def readable(value: Any) -> np.ndarray | None:
-    """The numbers of `value`, or None if they cannot be read here."""
+    """The numbers of `value`, or None if they are unknown (traced)."""
     if isinstance(value, jax.core.Tracer):
         return None
     if isinstance(value, jax.Array) and not value.is_fully_addressable:
@@ -83,7 +82,7 @@ def poison(
     expected: str,
     dtype: jnp.dtype,
 ) -> Array:
-    """1 where `value` is `valid`, else NaN; ValueError if it can be read."""
+    """1 where `value` is `valid`, else NaN; ValueError if `value` is known."""
     numbers = readable(value)
     if numbers is not None and not np.all(fits := valid(numbers)):
         wrong = numbers[~np.asarray(fits)][0]

@@ -1,6 +1,6 @@
-r"""Losses of independent yes-or-no decisions.
+r"""Losses of independent binary decisions.
 
-With a score x, the probability of yes is $\sigma(x) = 1 / (1 + e^{-x})$ and the
+With a score x, the probability of a positive is $\sigma(x) = 1 / (1 + e^{-x})$ and the
 loss its negative logarithm. It is computed from the score instead of the rounded
 probability; only `binary_cross_entropy`, which takes probabilities, has to clamp.
 """
@@ -54,8 +54,8 @@ def binary_cross_entropy(
         these formulas; PyTorch's differs within 1e-12 of p = 0 and 1.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
         `reduction` is unknown, or an entry of `input` or `target` is outside [0, 1].
-        Inside `jax.jit`, where entries cannot be read, such an entry makes the loss and
-        its gradient NaN.
+        Inside `jax.jit`, where values are unknown, such an entry makes the loss and its
+        gradient NaN.
     Torch: `torch.nn.functional.binary_cross_entropy`.
 
     Examples:
@@ -87,7 +87,7 @@ def binary_cross_entropy_with_logits(
     reduction: Reduction = "mean",
     pos_weight: Float[ArrayLike, "*positive"] | None = None,
 ) -> Float[Array, "*reduced"]:
-    r"""Binary cross-entropy of scores, exact at every score.
+    r"""Binary cross-entropy of scores, accurate for every score.
 
     $$ \ell_i = -w_i \, \left( q_i y_i \log \sigma(x_i)
        + (1 - y_i) \log \sigma(-x_i) \right) $$
@@ -97,14 +97,14 @@ def binary_cross_entropy_with_logits(
         target: Probabilities y, of the same shape.
         weight: Of a shape that broadcasts to that of `input`; by default all 1.
         reduction: "none", "mean" (over all elements, not over weights) or "sum".
-        pos_weight: The weight q of the answer yes, of a shape that broadcasts to that
-            of `input`; by default 1.
+        pos_weight: The weight q of positives, of a shape that broadcasts to that of
+            `input`; by default 1.
 
     Returns: A scalar, or with "none" the shape of `input`; the promoted dtype of
         `input` and `target`.
     Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.binary_cross_entropy_with_logits`. Optax's
-        `sigmoid_binary_cross_entropy` is that of "none" without weights.
+        `sigmoid_binary_cross_entropy` is the unweighted "none".
 
     Examples:
         >>> scores = jnp.array([0.0, 1000.0])
@@ -140,8 +140,7 @@ def soft_margin_loss(
     Returns: A scalar, or with "none" the shape of `input`; the dtype of `input`.
     Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.soft_margin_loss`, which overflows (loss infinite,
-        gradient NaN) where -y x exceeds 709 in float64 or 88 in float32; jaxgrad's does
-        not.
+        gradient NaN) where -y x exceeds 709 in float64 or 88 in float32.
 
     Examples:
         >>> soft_margin_loss(jnp.array([0.0, 1000.0]), jnp.array([1, -1])).item()

@@ -1,8 +1,8 @@
 r"""Losses of a choice among classes.
 
 All are $\ell_n = -\sum_c a_{nc} \log p_{nc}$, where a is the weighted one-hot vector
-of the target class, the same with a share spread over all classes (label smoothing), or
-given probabilities. With p the softmax of logits, the derivative
+of the target class, with or without label smoothing, or given probabilities. With p the
+softmax of logits, the derivative
 $p_n \sum_c a_{nc} - a_n$ is finite even where a probability underflows.
 """
 
@@ -53,17 +53,17 @@ def nll_loss(
         target: Class indices in [0, classes), any integer dtype: the shape of
             `log_probs` without the axis of the classes.
         weight: One weight per class, shape `(classes,)`; by default all 1.
-        ignore_index: The label of the samples to leave out; it may be a class.
+        ignore_index: The label of samples to leave out; may be a class.
         reduction: "none", "mean" (the weighted mean over the other samples) or "sum".
 
     Returns: A scalar, or with "none" the shape of `target`; the dtype of `log_probs`.
         The mean of no samples (empty, or all ignored) is NaN, with gradient 0.
     Raises: TypeError if `log_probs` or `weight` is not floating, or `target` not an
         integer array; ValueError if shapes do not fit, or a label is out of range.
-        Inside `jax.jit`, where labels cannot be read, such a label makes the loss and
-        its gradient NaN.
+        Inside `jax.jit`, where label values are unknown, such a label makes the loss
+        and its gradient NaN.
     Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels and
-        has no derivative with respect to `weight`; jaxgrad has the true one.
+        has no derivative with respect to `weight`; jaxgrad computes it.
 
     Examples:
         >>> log_probs = jnp.log(jnp.array([[0.25, 0.75], [0.5, 0.5]]))
@@ -98,12 +98,11 @@ def cross_entropy(
         target: Either class indices as in `nll_loss` (an integer dtype; then q is
             one-hot), or probabilities q of the shape of `logits` (a floating dtype).
         weight: One weight per class, shape `(classes,)`; by default all 1.
-        ignore_index: The label of the samples to leave out; it may be a class. With
+        ignore_index: The label of samples to leave out; may be a class. With
             probabilities it must be negative, and has no effect.
         reduction: "none", "sum" or "mean": over the sum of the target classes'
             weights for indices, over the number of samples for probabilities.
-        label_smoothing: The share in [0, 1] of q that is spread evenly over all
-            classes.
+        label_smoothing: The fraction in [0, 1] of q to spread evenly over all classes.
 
     Returns: A scalar, or with "none" the shape of `logits` without the axis of the
         classes. The dtype of `logits`, promoted with that of probabilities. The mean of
@@ -149,7 +148,7 @@ def _against_probabilities(
     reduction: Reduction,
     label_smoothing: float,
 ) -> Array:
-    """cross_entropy of a floating target, whose shape is not checked yet."""
+    """cross_entropy of a floating target; checks its shape."""
     if ignore_index >= 0:
         what = "ignore_index < 0 with class probabilities"
         raise wrong_value("cross_entropy", what, ignore_index)
@@ -184,7 +183,7 @@ def softmax_nll(logits: Array, index: Array) -> Array:
     axis = class_axis(logits)
     largest = jnp.max(logits, axis, initial=-jnp.inf)
     exponentials = jnp.exp(logits - jnp.expand_dims(largest, axis))
-    # In log(...) + largest a large shift would cost the loss its digits.
+    # log(...) + largest would lose digits if `largest` is large.
     return jnp.log(jnp.sum(exponentials, axis)) - (pick(logits, index) - largest)
 
 

@@ -33,7 +33,7 @@ def cosine_embedding_loss(
     margin: float = 0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""One minus the cosine of alike vectors; the excess cosine of unlike ones.
+    r"""One minus the cosine of similar vectors; the excess cosine of dissimilar ones.
 
     $$ \ell_n = 1 - \cos(u_n, v_n) \text{ if } y_n = 1, \qquad
        \max(0, \cos(u_n, v_n) - m) \text{ if } y_n = -1 $$
@@ -43,12 +43,12 @@ def cosine_embedding_loss(
         input2: Vectors v, of a shape that broadcasts against `input1`.
         target: Labels y, -1 or 1, integers or floats, of shape `(batch,)`, or `()`
             for single vectors. The loss of any other label is 0.
-        margin: The cosine m up to which unlike vectors have the loss 0.
+        margin: The cosine m up to which dissimilar vectors have the loss 0.
         reduction: "none", "mean" or "sum".
 
     Returns: A scalar, or with "none" the shape `(batch,)`; the promoted dtype of the
         inputs. 1e-12 is added to each squared length, so a zero vector has cosine 0.
-    Derivative: Where the cosine of unlike vectors equals m, that of the cosine.
+    Derivative: Where the cosine of dissimilar vectors equals m, that of the cosine.
     Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.cosine_embedding_loss`. Optax's `cosine_distance` of a
         zero vector is NaN.
@@ -85,7 +85,7 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""Hinge loss of the distance to a positive against that to a negative.
+    r"""Hinge loss of the distance to a positive versus the distance to a negative.
 
     $$ \ell_n = \max(0, d(a_n, p_n) - d(a_n, n_n) + m), \qquad
        d(u, v) = \lVert u - v + \epsilon \rVert_p $$
@@ -105,8 +105,8 @@ def triplet_margin_loss(
         0. Under `swap`, two equal distances get half each.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
         `reduction` is unknown, or `margin` <= 0.
-    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's adds eps outside the sum,
-        and its powers are NaN for an odd `norm_degree`.
+    Torch: `torch.nn.functional.triplet_margin_loss`. Optax's version adds eps outside
+        the sum, and is NaN for an odd `norm_degree`.
 
     Examples:
         >>> anchor, near, far = jnp.zeros((1, 2)), jnp.ones((1, 2)), -jnp.ones((1, 2))
@@ -204,6 +204,6 @@ def _pairwise_distance(
 ) -> Array:
     gap = u - v + eps
     if math.isinf(p) and gap.shape[-1:] == (0,):
-        what = "p to be finite as there are no features"
+        what = "p to be finite for vectors without features"
         raise wrong_value("triplet_margin_loss", what, p)
     return norm(gap, p)

@@ -1,4 +1,4 @@
-"""Functions with PyTorch's derivative at a kink, or where they are flat."""
+"""Functions with PyTorch's derivative at a kink or on a flat part."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ absolute.defjvps(lambda tangent, size, x: sign(x) * tangent)
 
 
 def clamp_negative(x: Array) -> Array:
-    """max(x, 0) with the derivative 1 at 0, as PyTorch's clamp_min."""
+    """max(x, 0) with the derivative 1 at 0, like PyTorch's clamp_min."""
     return jnp.where(x >= 0, x, jax.lax.stop_gradient(jnp.maximum(x, 0)))
 
 
@@ -44,7 +44,7 @@ def _huber_jvp(
 
 @jax.custom_jvp
 def clamp_unseen(x: Array, least: ArrayLike) -> Array:
-    """max(x, least) with the derivative 1 everywhere: the clamp is not seen."""
+    """max(x, least) with the derivative 1 everywhere."""
     return jnp.maximum(x, least)
 
 
@@ -67,7 +67,7 @@ def _power_norm(x: Array, p: int | float) -> Array:
     sizes = jnp.abs(x)
     most = jnp.max(sizes, axis=-1, initial=0)
     scale = jnp.where((most > 0) & jnp.isfinite(most), most, 1)
-    # Scaled so that no power overflows.
+    # Scaled so that powers do not overflow.
     return scale * jnp.sum((sizes / scale[..., None]) ** p, axis=-1) ** (1 / p)
 
 

@@ -1,9 +1,9 @@
-"""Class labels: checked, and used to pick the entry of the target class.
+"""Class labels: check them, and pick the entry of the target class.
 
 The derivative of a gather is a scatter, which is slow. `pick` gathers, and its
-derivative compares the label with every class number, which compiles into the loop
-around it. A label out of range raises where the labels can be read; inside `jax.jit` it
-makes the loss and the gradient NaN, as in `_arguments`.
+derivative compares the label with every class number, which XLA fuses into the loop
+around it. A label out of range raises if its value is known; inside `jax.jit` it makes
+the loss and the gradient NaN, as in `_arguments`.
 """
 
 from functools import partial
@@ -78,7 +78,7 @@ def _read(labels: Array, weight: Array, ignore_index: int) -> Labels:
     labels = signed(labels)
     kept = labels != ignore_index
     invalid = kept & ((labels < 0) | (labels >= classes))
-    # A label out of range picks another class, whose loss and gradient become NaN.
+    # A label out of range picks another class and makes its loss and gradient NaN.
     index = jnp.clip(labels, 0, max(classes - 1, 0))
     poison = jnp.where(invalid, jnp.nan, 1).astype(weight.dtype)
     own = weight[index] if classes else jnp.ones_like(poison)
@@ -87,7 +87,7 @@ def _read(labels: Array, weight: Array, ignore_index: int) -> Labels:
 
 @jax.custom_jvp
 def pick(scores: Array, index: Array) -> Array:
-    """The entry of the class `index` of each sample; 0 if there are no classes."""
+    """Each sample's entry of the class `index`; 0 if there are no classes."""
     axis = class_axis(scores)
     if not scores.shape[axis]:
         return jnp.sum(scores, axis)
@@ -107,7 +107,7 @@ def _pick_jvp(
 
 
 def one_hot(index: Array, scores: Array) -> Array:
-    """True at the entry of `scores` that belongs to the class `index` of its sample."""
+    """True at the entry of `scores` of each sample's class `index`."""
     axis = class_axis(scores)
     numbers = jnp.arange(scores.shape[axis], dtype=index.dtype)
     return jnp.expand_dims(index, axis) == along_classes(numbers, scores)
@@ -116,7 +116,7 @@ def one_hot(index: Array, scores: Array) -> Array:
 def _check_values(
     function: str, target: ArrayLike, classes: int, ignore_index: int
 ) -> None:
-    """ValueError if a label is out of range and can be read."""
+    """ValueError if a label is known and out of range."""
     if (values := readable(target)) is None:
         return
     bad = (values != ignore_index) & ((values < 0) | (values >= classes))

@@ -1,8 +1,4 @@
-"""Losses that are a negative log likelihood, or a divergence of distributions.
-
-Each compares a prediction with a target under a distribution: a given one (Kullback
-and Leibler), the Poisson distribution of counts, the normal distribution.
-"""
+"""Negative log likelihoods and the Kullback-Leibler divergence."""
 
 import math
 from typing import Literal
@@ -135,11 +131,11 @@ def gaussian_nll_loss(
         reduction: "none", "mean" or "sum".
 
     Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
-    Derivative: As in PyTorch, the clamp has no effect on it: where `var` < eps it is
-        that of the formula at v = eps, not 0.
+    Derivative: As in PyTorch, it ignores the clamp: where `var` < eps it is that of the
+        formula at v = eps, not 0.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
         `reduction` is unknown, or a variance is negative. Inside `jax.jit`, where
-        variances cannot be read, a negative one makes the loss and its gradient NaN.
+        values are unknown, a negative variance makes the loss and its gradient NaN.
     Torch: `torch.nn.functional.gaussian_nll_loss`.
 
     Examples:

@@ -1,8 +1,8 @@
 """Losses that are zero beyond a margin.
 
-Their kink is where the margin is just reached. As in PyTorch, the losses of pairs let
-the gradient pass *at* the kink, since they clamp; in the losses of classes it is 0,
-since they add up the violations of the margin.
+The kink is where the margin is just reached. As in PyTorch, losses of pairs clamp and
+pass the gradient on *at* the kink; losses of classes sum the violations of the margin,
+so their gradient is 0 there.
 """
 
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def hinge_embedding_loss(
     margin: float = 1.0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
-    r"""The distance of alike pairs; the shortfall of unlike pairs from a margin.
+    r"""The distance of similar pairs; the shortfall of dissimilar ones from a margin.
 
     $$ \ell_i = x_i \text{ if } y_i = 1, \qquad
        \max(0, m - x_i) \text{ if } y_i = -1 $$
@@ -39,11 +39,11 @@ def hinge_embedding_loss(
         input: Distances x, any floating array.
         target: Labels y, -1 or 1, integers or floats, of a shape that broadcasts
             against `input`. As in PyTorch, any other label adds both terms.
-        margin: The distance m that unlike pairs should keep.
+        margin: The distance m that dissimilar pairs should keep.
         reduction: "none", "mean" or "sum".
 
     Returns: A scalar, or with "none" the broadcast shape; the dtype of `input`.
-    Derivative: At x = m, for unlike pairs, PyTorch takes -1.
+    Derivative: At x = m, for dissimilar pairs, PyTorch takes -1.
     Raises: TypeError for another dtype; ValueError for another shape or `reduction`.
     Torch: `torch.nn.functional.hinge_embedding_loss`.
 
@@ -129,12 +129,12 @@ def multi_margin_loss(
         PyTorch, a NaN score violates no margin and counts as 0.
     Derivative: 0 where the margin is just reached.
     Raises: TypeError if `input` or `weight` is not floating, or `target` not an integer
-        array; ValueError if shapes do not fit, there are no classes, `p` is not 1 or 2,
-        or a label is out of range. Inside `jax.jit`, where labels cannot be read, such
-        a label makes the loss and its gradient NaN.
+        array; ValueError if shapes do not fit, there are no classes, `p` is not 1 or
+        2, or a label is out of range. Inside `jax.jit`, where label values are unknown,
+        such a label makes the loss and its gradient NaN.
     Torch: `torch.nn.functional.multi_margin_loss`, which takes only int64 labels, has
-        no derivative with respect to `weight` (jaxgrad has the true one), and leaves
-        the mean of nothing uninitialised (jaxgrad returns NaN).
+        no derivative with respect to `weight` (jaxgrad computes it), and leaves the
+        mean of an empty batch uninitialised (jaxgrad returns NaN).
 
     Examples:
         >>> multi_margin_loss(jnp.array([0.5, 1.0, 0.0]), 1).round(5).item()
@@ -180,8 +180,8 @@ def multilabel_margin_loss(
     Derivative: 0 where the margin is just reached.
     Raises: TypeError if `input` is not floating, or `target` not an integer array;
         ValueError if shapes do not fit, there are no classes, or a label is outside
-        [-1, classes). Inside `jax.jit`, where labels cannot be read, such a label makes
-        the loss and its gradient NaN.
+        [-1, classes). Inside `jax.jit`, where label values are unknown, such a label
+        makes the loss and its gradient NaN.
     Torch: `torch.nn.functional.multilabel_margin_loss`, which takes only int64 labels.
 
     Examples:
@@ -210,7 +210,7 @@ def multilabel_margin_loss(
 
 
 def _rows(function: str, input: ArrayLike) -> tuple[Array, Array]:
-    """`input` as an array, and widened in the shape (samples, classes)."""
+    """Return `input` as an array, and widened to shape (samples, classes)."""
     input = check_floating(function, "input", input)
     if input.ndim > 2 or 0 in input.shape[-1:]:
         shapes = "(batch, classes), (classes,) or ()"

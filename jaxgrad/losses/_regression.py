@@ -104,7 +104,7 @@ def smooth_l1_loss(
         arguments. The mean of no elements is NaN.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
         `reduction` is unknown, or `beta` < 0.
-    Torch: `torch.nn.functional.smooth_l1_loss`. It is `huber_loss` over `beta`.
+    Torch: `torch.nn.functional.smooth_l1_loss`. Equals `huber_loss` divided by `beta`.
 
     Examples:
         >>> smooth_l1_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
@@ -142,7 +142,7 @@ def huber_loss(
         arguments. The mean of no elements is NaN.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
         `reduction` is unknown, or `delta` <= 0.
-    Torch: `torch.nn.functional.huber_loss`, Optax's `huber_loss` with a reduction.
+    Torch: `torch.nn.functional.huber_loss`; Optax's `huber_loss` with a reduction.
 
     Examples:
         >>> huber_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
@@ -159,7 +159,7 @@ def huber_loss(
 def _arguments(
     function: str, input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None
 ) -> tuple[Array, Array, Array | None, jnp.dtype]:
-    """Checked and widened arguments, and the dtype of the result."""
+    """Return the checked and widened arguments, and the result's dtype."""
     given = {} if weight is None else {"weight": weight}
     dtype, (input, target, *weights) = unified(
         function, input=input, target=target, **given
@@ -170,7 +170,7 @@ def _arguments(
     if input.shape != target.shape and input.ndim and target.ndim:
         warnings.warn(
             f"{function}: target of shape {target.shape} is broadcast against input "
-            f"of shape {input.shape}; is that meant?",
+            f"of shape {input.shape}; is that intended?",
             stacklevel=3,
         )
     return input, target, weights[0] if weights else None, dtype

@@ -2,8 +2,8 @@ r"""Connectionist temporal classification: label sequences without an alignment.
 
 A path has one class per frame; merging repeats and dropping blanks turns it into
 labels. The loss is minus the log of the total probability of all paths that give the
-target. One scan over the frames adds them up: `log_alpha[s]` is the log probability
-of all paths so far that end at position s of the labels with blanks between them.
+target. One scan over the frames sums them: `log_alpha[s]` is the log probability of all
+paths so far that end at position s of the labels with blanks between them.
 """
 
 from collections.abc import Sequence
@@ -48,19 +48,19 @@ def ctc_loss(
             or concatenated to shape `(sum(target_lengths),)`.
         input_lengths: The number of frames T of each sequence, shape `(batch,)`.
         target_lengths: The number of labels of each sequence, shape `(batch,)`.
-        blank: The class that stands for no label.
+        blank: The class of the blank.
         reduction: "none", "mean" (each loss divided by its target's length, then the
             mean over the batch) or "sum".
         zero_infinity: Whether a target that is too long for its frames, so that no
             path gives it, has loss and gradient 0 instead of infinity and NaN.
 
     Returns: A scalar, or with "none" the shape `(batch,)`; the dtype of `log_probs`.
-    Derivative: As in PyTorch, the gradient of the loss plus exp(log_probs). This is the
-        gradient with respect to logits of which `log_probs` is the log-softmax, and the
-        log-softmax passes it on unchanged; without one it is not the gradient.
-    Raises: TypeError if `log_probs` is not floating, or another array not of integers;
+    Derivative: As in PyTorch, the gradient of the loss plus exp(log_probs). If
+        `log_probs` is a log-softmax, this is the gradient with respect to its logits,
+        and the log-softmax passes it on unchanged; otherwise it is not the gradient.
+    Raises: TypeError if `log_probs` is not floating, or another array is not integer;
         ValueError if shapes do not fit, or a length or a label within its length is out
-        of range. Inside `jax.jit`, where they cannot be read, such a number makes the
+        of range. Inside `jax.jit`, where values are unknown, such a number makes the
         loss and its gradient NaN.
     Torch: `torch.nn.functional.ctc_loss`. Optax's `ctc_loss` takes logits and paddings,
         and returns 1e5 instead of infinity.
@@ -94,7 +94,7 @@ class _Batch(NamedTuple):
 
 
 def _batched(log_probs: Array, blank: int) -> Array:
-    """Check both; return `log_probs`, widened, with an axis for the batch."""
+    """Check both; return `log_probs`, widened, with a batch axis."""
     if log_probs.ndim not in (2, 3) or not log_probs.size:
         shapes = "(frames, batch, classes) or (frames, classes)"
         what = f"log_probs of shape {shapes}, not empty"
@@ -173,7 +173,7 @@ def _negative_log_likelihood(
     positions = jnp.full(2 * labels.size + 1, blank, labels.dtype).at[1::2].set(labels)
     number = jnp.arange(positions.size)
     differs = positions != jnp.roll(positions, 2)
-    may_skip = (number >= 2) & differs  # not over a blank between equal labels
+    may_skip = (number >= 2) & differs  # equal labels need the blank between them
 
     def step(log_alpha: Array, frame: tuple[Array, Array]) -> tuple[Array, None]:
         time, emitted = frame
@@ -188,7 +188,7 @@ def _negative_log_likelihood(
     ends = (number == 2 * length) | (number == 2 * length - 1)
     loss = -_log_sum_exp(jnp.where(ends, log_alpha, -jnp.inf))
     infinite = loss == jnp.inf
-    # Masked before the exponential, whose overflow would make the gradient NaN.
+    # Masked before the exponential: its overflow would make the gradient NaN.
     seen = jnp.where((times < frames)[:, None], log_probs, -jnp.inf)
     total = jnp.exp(seen).sum()
     if zero_infinity:
@@ -197,7 +197,7 @@ def _negative_log_likelihood(
 
 
 def _shifted(x: Array, by: int) -> Array:
-    """`x` moved `by` places to the right, filled up with -inf."""
+    """`x` moved `by` places to the right, padded with -inf."""
     return jnp.pad(x, (by, 0), constant_values=-jnp.inf)[: x.size]
 
 

@@ -30,7 +30,7 @@ def adadelta(
         rho: $\rho \in [0, 1]$, the decay of both running means.
         eps: $\epsilon \ge 0$, inside the roots.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if `rho` is outside [0, 1] or another hyperparameter is negative.

@@ -40,8 +40,8 @@ def adafactor(
               {\max(1, \text{rms}(U_t) / d)} U_t $$
 
     where $\hat V_t$ is the running mean of $G_t^2$. For arrays of two or more axes it
-    is estimated from the row and column means of the last two; otherwise it is kept
-    element by element.
+    is estimated from the row and column means of the last two; otherwise every entry
+    has its own.
 
     Args:
         lr: The largest learning rate $\gamma \ge 0$: a number or an Optax schedule.
@@ -50,7 +50,7 @@ def adafactor(
             epsilon of the parameters' dtype.
         d: The clipping threshold $d \ge 1$.
         weight_decay: $\lambda \ge 0$, decoupled from the gradient.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params`.
     Raises: ValueError if `beta2_decay` is positive, `d` is below 1 or another
@@ -76,7 +76,7 @@ def adafactor(
         return torch_chain(core, None, maximize=maximize)
 
     def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
-        # Outside the chain, which widens half precision: the default depends on dtype.
+        # Before the chain widens half precision, as the default depends on the dtype.
         return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
 
     return transformation(with_eps1(None).init, update_fn)
@@ -90,8 +90,6 @@ class FactoredMoment(NamedTuple):
 
 
 class FactoredState(NamedTuple):
-    """State of Adafactor."""
-
     step: Array  # shape=(), dtype=int32
     variance: PyTree  # per parameter: a FactoredMoment, or an array like it
 
@@ -153,7 +151,7 @@ def _zero_moment(p: Array) -> Array | FactoredMoment:
 def _next_moment(
     moment: Array | FactoredMoment, g: Array, weight: Array
 ) -> Array | FactoredMoment:
-    """The running mean of the squares, in which `g` has the given weight."""
+    """The running mean of the squares after `g`, which has the given weight."""
     square = g * g
     if isinstance(moment, FactoredMoment):
         square = FactoredMoment(_mean(square, axis=-1), _mean(square, axis=-2))
@@ -175,7 +173,7 @@ def _mean(x: Array, axis: int) -> Array:
 
 
 def _at_least(least: Scalar, x: Array) -> Array:
-    """max(least, x), as in Python `least` if x is NaN."""
+    """max(least, x); `least` if x is NaN, like Python's max."""
     return jnp.where(x > least, x, least)
 
 

@@ -1,4 +1,4 @@
-"""Adagrad: steps that shrink as squared gradients add up."""
+"""Adagrad: steps that shrink as squared gradients accumulate."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def adagrad(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         initial_accumulator_value: $s_0 \ge 0$.
         eps: $\epsilon \ge 0$, outside the root.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if a hyperparameter is negative.

@@ -1,4 +1,4 @@
-"""Adam and its variants: AMSGrad, AdamW and Adamax, which takes the infinity norm."""
+"""Adam and its variants: AMSGrad, AdamW and Adamax, which uses the infinity norm."""
 
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ def adam(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         amsgrad: Whether to divide by the largest $v$ so far. PyTorch takes the
             maximum before the bias correction, Optax after it.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
@@ -77,12 +77,12 @@ def adamw(
     *,
     maximize: bool = False,
 ) -> optax.GradientTransformation:
-    r"""AdamW, equal to PyTorch's: Adam with a decay apart from the gradient.
+    r"""AdamW, equal to PyTorch's: Adam with decoupled weight decay.
 
     $$ \theta_t = (1 - \gamma \lambda) \theta_{t-1} - \gamma \cdot
        \text{(Adam's direction)} $$
 
-    The decay is not an L2 term: it enters neither the gradient nor its running means.
+    The decay enters neither the gradient nor its running means.
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
@@ -125,7 +125,7 @@ def adamax(
         betas: $(\beta_1, \beta_2)$, both in [0, 1).
         eps: $\epsilon \ge 0$, inside the maximum.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if a hyperparameter is outside its range.

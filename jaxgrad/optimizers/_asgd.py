@@ -37,17 +37,16 @@ def asgd(
     $$ \eta_{t+1} = \frac{\gamma}{(1 + \lambda \gamma t)^\alpha}, \quad
        \mu_{t+1} = \frac{1}{\max(1, t - t_0)}, \quad \eta_1 = \gamma, \quad \mu_1 = 1 $$
 
-    The result of the method is the average $\bar\theta$. It is `ax` in the state:
-    `optax.tree.get(state, "ax")`.
+    The result is the average $\bar\theta$: `optax.tree.get(state, "ax")`.
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule. As in
             PyTorch, a schedule acts one step late.
         lambd: $\lambda$, the decay of the weights.
-        alpha: $\alpha$, the power of the decay of the rate.
+        alpha: $\alpha$, the exponent of the rate's decay.
         t0: $t_0$, the step after which to average.
         weight_decay: The factor $\ge 0$ of the L2 term.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params`.
     Raises: ValueError if `lr` or `weight_decay` is negative or, on the update, if

@@ -82,7 +82,7 @@ def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
         gradients: A pytree of floating arrays.
         norm_type: The p of the norm: 2, 1, `math.inf` or another number.
 
-    Returns: A scalar, in the widest dtype of the gradients; 0 for no gradients.
+    Returns: A scalar, in the widest dtype of the gradients; 0 if there are none.
     Raises: TypeError if a gradient is not floating.
     Torch: `torch.nn.utils.get_total_norm`.
 

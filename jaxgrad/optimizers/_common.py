@@ -1,7 +1,7 @@
-"""What torch's optimizers share: the chain around their cores, checks, scalars.
+"""Shared by the optimizers: the chain around their cores, checks and scalars.
 
-Scalars that depend on the step are computed without cancellation, so that float32 loses
-no digits where torch uses Python's doubles. Half precision is computed in float32 and
+Scalars that depend on the step are computed without cancellation, so float32 keeps the
+digits that torch gets from Python's doubles. Half precision is computed in float32 and
 stored in its own dtype.
 """
 
@@ -60,7 +60,7 @@ def lr_at(lr: ScalarOrSchedule, step: ArrayLike) -> ArrayLike:
 def at_least_float32(
     inner: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-    """`inner`, computed in float32 for half precision; results keep their dtypes."""
+    """Run `inner` in float32 for half precision; results keep their dtypes."""
 
     def init_fn(params: PyTree) -> PyTree:
         # A Python number is weakly typed: the state would change its type, and the
@@ -70,7 +70,7 @@ def at_least_float32(
         )
 
     def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
-        # A hyperparameter that is an array may be of another dtype than the leaves.
+        # An array hyperparameter can have another dtype than the leaves.
         with jax.numpy_dtype_promotion("standard"):
             new_updates, new_state = inner.update(
                 _widened(updates), _widened(state), _widened(params)
@@ -88,24 +88,23 @@ def transformation(
 
 
 def zero_step() -> Array:
-    """The step counter before the first update."""
     return jnp.zeros([], jnp.int32)
 
 
 def next_step(step: Array) -> Array:
-    """The step counter after one more update; it stops before it would overflow."""
+    """The step counter after one more update; it saturates instead of overflowing."""
     return step + (step < jnp.iinfo(step.dtype).max).astype(step.dtype)
 
 
 def log(x: Scalar) -> Scalar:
-    """The logarithm of `x`, in double precision where `x` is a Python number."""
+    """The logarithm of `x`, in double precision if `x` is a Python number."""
     if isinstance(x, jax.Array):
         return jnp.log(x)
     return math.log(x) if x > 0 else -math.inf
 
 
 def as_float(step: ArrayLike) -> Array:
-    """`step` in the widest floating dtype of this configuration."""
+    """`step` in the widest enabled floating dtype."""
     return jnp.asarray(step, float_dtype())
 
 
@@ -115,12 +114,10 @@ def float_dtype() -> DTypeLike:
 
 
 def cast_like(scalar: ArrayLike, leaf: Array) -> Array:
-    """`scalar` in the dtype of `leaf`."""
     return jnp.asarray(scalar, leaf.dtype)
 
 
 def check_params(function: str, params: PyTree) -> None:
-    """ValueError if `params` is None; for updates that depend on the parameters."""
     if params is None:
         raise wrong_value(
             function,

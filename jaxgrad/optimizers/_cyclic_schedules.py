@@ -1,7 +1,4 @@
-"""PyTorch's learning-rate schedulers that go up and down, once or repeatedly.
-
-`_schedules` holds those that only fall or only rise.
-"""
+"""PyTorch's learning-rate schedulers that rise and fall, once or repeatedly."""
 
 import math
 
@@ -47,7 +44,7 @@ def cosine_annealing_warm_restarts(
     Args:
         lr: The rate at every restart.
         T_0: Steps of the first cycle.
-        T_mult: The length of a cycle over that of the one before.
+        T_mult: The ratio of a cycle's length to the previous one's.
         eta_min: The rate at the end of a cycle.
 
     Raises: TypeError or ValueError unless `T_0` and `T_mult` are ints >= 1.
@@ -84,26 +81,26 @@ def one_cycle_lr(
     final_div_factor: float = 1e4,
     three_phase: bool = False,
 ) -> optax.Schedule:
-    """Up to `max_lr` and down to almost nothing, once.
+    """One rise to `max_lr` and one fall to almost 0.
 
-    The momentum, which PyTorch cycles by default, is not changed.
+    It leaves the momentum alone, which PyTorch cycles by default.
 
     Args:
         max_lr: The rate at the top.
         total_steps: Steps of the cycle; by default `epochs * steps_per_epoch`.
         epochs: Only used without `total_steps`.
         steps_per_epoch: Only used without `total_steps`.
-        pct_start: The share of the way up, in [0, 1].
+        pct_start: The fraction of the steps spent rising, in [0, 1].
         anneal_strategy: "cos" or "linear".
-        div_factor: `max_lr` over the rate at the start.
-        final_div_factor: The rate at the start over that at the end.
-        three_phase: Whether the way down is first as slow as the way up, to the rate at
-            the start, then goes further.
+        div_factor: `max_lr` divided by the initial rate.
+        final_div_factor: The initial rate divided by the final one.
+        three_phase: Whether to fall back to the initial rate as slowly as it rose, then
+            further.
 
-    Returns: The schedule. Past the cycle it keeps its last value, where PyTorch goes on
-        along the curve for one step, even below 0, and then raises.
+    Returns: The schedule. Past the cycle it keeps its last value; PyTorch follows the
+        curve for one more step, even below 0, and then raises.
     Raises: TypeError or ValueError if no length is given or it is not an int >= 1,
-        `pct_start` is outside [0, 1] or leaves no steps for the way up, or
+        `pct_start` is outside [0, 1] or leaves no steps for the rise, or
         `anneal_strategy` is unknown.
     Torch: `torch.optim.lr_scheduler.OneCycleLR`; `optax.cosine_onecycle_schedule` is
         one step off.
@@ -126,7 +123,7 @@ def one_cycle_lr(
     if top == 0:
         raise wrong_value(
             "one_cycle_lr",
-            "pct_start that gives the way up a length",
+            "pct_start that leaves steps for the rise",
             f"{pct_start} of {total} steps",
         )
     starts = [0.0, *ends[:-1]]
@@ -152,15 +149,15 @@ def cyclic_lr(
     mode: str = "triangular",
     gamma: float = 1.0,
 ) -> optax.Schedule:
-    """Up and down between two rates, repeatedly.
+    """Repeated rises and falls between two rates.
 
-    The momentum, which PyTorch cycles by default, is not changed.
+    It leaves the momentum alone, which PyTorch cycles by default.
 
     Args:
         base_lr: The lowest rate.
         max_lr: The highest rate of the first cycle.
-        step_size_up: Steps of the way up.
-        step_size_down: Steps of the way down, by default as many.
+        step_size_up: Steps of a rise.
+        step_size_down: Steps of a fall; by default as many.
         mode: "triangular"; "triangular2", whose amplitude halves with every cycle; or
             "exp_range", whose amplitude is multiplied by `gamma` at every step.
         gamma: See `mode`.

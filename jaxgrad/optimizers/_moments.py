@@ -1,4 +1,4 @@
-"""What adam, adamax, nadam and radam share: two betas and two running means."""
+"""Shared by adam, adamax, nadam and radam: two betas and two running means."""
 
 from typing import Any, TypeAlias
 

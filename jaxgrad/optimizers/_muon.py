@@ -1,4 +1,4 @@
-"""Muon: the momentum matrix is made orthogonal."""
+"""Muon: orthogonalize the momentum matrix."""
 
 import math
 from typing import NamedTuple
@@ -28,21 +28,21 @@ def muon(
     ns_steps: Scalar = 5,
     adjust_lr_fn: str | None = None,
 ) -> optax.GradientTransformation:
-    r"""Muon, equal to PyTorch's to the digits of bfloat16.
+    r"""Muon, equal to PyTorch's to bfloat16 precision.
 
     $$ B_t = \mu B_{t-1} + (1 - \mu) G_t, \quad
        \theta_t = (1 - \gamma \lambda) \theta_{t-1}
        - \gamma \sqrt{\max(1, \text{rows} / \text{columns})} \,
          \text{NS}(\mu B_t + (1 - \mu) G_t) $$
 
-    where NS brings the singular values near 1 by the Newton-Schulz steps
+    where NS brings the singular values near 1 with Newton-Schulz steps
     $X \leftarrow a X + (b A + c A^2) X$ with $A = X X^\top$, in bfloat16.
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
         weight_decay: $\lambda \ge 0$, decoupled from the gradient.
         momentum: $\mu \ge 0$.
-        nesterov: Whether to look ahead by the momentum; else NS takes $B_t$.
+        nesterov: Whether to use Nesterov momentum; otherwise NS takes $B_t$.
         ns_coefficients: $(a, b, c)$.
         eps: The smallest norm to divide by.
         ns_steps: The number of Newton-Schulz steps, below 100.
@@ -50,13 +50,13 @@ def muon(
             "match_rms_adamw" for $0.2 \sqrt{\max(\text{rows}, \text{columns})}$.
 
     Returns: An `optax.GradientTransformation` for matrices only; needs `params` if
-        there is weight decay. Give the other parameters another optimizer by
-        `optax.partition`.
+        there is weight decay. Use `optax.partition` to give other parameters another
+        optimizer.
     Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
         100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is unknown
         or, on `init`, if a parameter is not a matrix.
     Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
-        parameters, does not decay and updates vectors by AdamW.
+        parameters, does not decay and updates vectors with AdamW.
 
     Examples:
         >>> optimizer = muon(lr=1.0, weight_decay=0.0)
@@ -146,5 +146,5 @@ def _product(x: Array, y: Array) -> Array:
 
 
 def _rounded(x: Array) -> Array:
-    # A cast to bfloat16 and back would be removed by the compiler.
+    # The compiler would remove a cast to bfloat16 and back.
     return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=7)

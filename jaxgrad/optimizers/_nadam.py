@@ -1,4 +1,4 @@
-"""NAdam: Adam that looks ahead by Nesterov's momentum."""
+"""NAdam: Adam with Nesterov momentum."""
 
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ def nadam(
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         momentum_decay: $\psi \ge 0$.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if a hyperparameter is outside its range.

@@ -50,7 +50,7 @@ def radam(
         eps: $\epsilon \ge 0$, added to the uncorrected root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if a hyperparameter is outside its range.
@@ -123,7 +123,7 @@ def _langevin(z: Array) -> Array:
 
 
 def _rectification(beta2: Scalar, rho: Array) -> Array:
-    # The caller uses the result for rho > 5 only; the bounds keep the root real below.
+    # The caller uses the result only for rho > 5; the bounds keep the root real below.
     rho = jnp.maximum(rho, 5.0)
     limit = jnp.maximum((1 + beta2) / (1 - beta2), 5.0)
     return jnp.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))

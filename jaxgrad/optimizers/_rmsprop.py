@@ -22,7 +22,7 @@ def rmsprop(
        b_t = \mu b_{t-1} + \frac{g_t}{\sqrt{v_t} + \epsilon}, \quad
        \theta_t = \theta_{t-1} - \gamma b_t $$
 
-    with $v_t - m_t^2$ in place of $v_t$ if `centered`, where $m_t$ is the running mean
+    with $v_t - m_t^2$ instead of $v_t$ if `centered`, where $m_t$ is the running mean
     of the gradient.
 
     Args:
@@ -33,7 +33,7 @@ def rmsprop(
         momentum: $\mu \ge 0$.
         centered: Whether to divide by the standard deviation. As in PyTorch, the
             update is NaN where rounding makes the variance negative.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if a hyperparameter is negative.

@@ -1,4 +1,4 @@
-"""Rprop: steps that depend on the signs of the gradient only."""
+"""Rprop: steps that depend only on the signs of the gradient."""
 
 from typing import NamedTuple
 
@@ -42,10 +42,10 @@ def rprop(
             PyTorch, only the first value of a schedule is used.
         etas: $(\eta_-, \eta_+)$ with $0 < \eta_- < 1 < \eta_+$.
         step_sizes: The smallest and the largest step size, in the parameters' unit.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`.
-    Raises: ValueError if `lr` is negative or not 0 < $\eta_-$ < 1 < $\eta_+$.
+    Raises: ValueError if `lr` is negative or `etas` violate 0 < $\eta_-$ < 1 < $\eta_+$.
     Torch: `torch.optim.Rprop`. In both, a parameter with a NaN gradient does not move.
         `optax.rprop` applies every step one update late.
 

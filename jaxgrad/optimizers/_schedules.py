@@ -3,7 +3,7 @@
 The learning rate, which PyTorch takes from the optimizer, is the first argument. Where
 PyTorch calls `scheduler.step()` once per epoch, pass
 `lambda count: schedule(count // steps_per_epoch)`. Step numbers are cast to the widest
-floating dtype first, as JAX divides int32 in float32 even with x64.
+floating dtype first, because JAX divides int32 in float32 even with x64.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
 def multi_step_lr(
     lr: Scalar, milestones: Sequence[int], gamma: float = 0.1
 ) -> optax.Schedule:
-    """`lr` times `gamma` from each milestone on; one listed twice counts twice.
+    """`lr` times `gamma` from each milestone on; a repeated one counts twice.
 
     Args:
         lr: The rate at the start.
@@ -97,7 +97,7 @@ def constant_lr(
     check_int("constant_lr", "total_iters", total_iters, least=0)
 
     def schedule(count: ArrayLike) -> Array:
-        # PyTorch switches on the last of these steps: never, if there are none.
+        # PyTorch switches at the last of these steps, so never if there are none.
         early = (jnp.asarray(count) < total_iters) | (total_iters == 0)
         return jnp.where(early, lr * factor, lr)
 
@@ -175,7 +175,7 @@ def polynomial_lr(
     check_int("polynomial_lr", "total_iters", total_iters, least=1)
 
     def schedule(count: ArrayLike) -> Array:
-        # 1 - count / total_iters may end below 0 when compiled, with a NaN as power.
+        # Compiled, 1 - count / total_iters can end below 0, where the power is NaN.
         left = total_iters - jnp.minimum(as_float(count), total_iters)
         return lr * (left / total_iters) ** power
 
@@ -185,13 +185,13 @@ def polynomial_lr(
 def sequential_lr(
     schedules: Sequence[optax.Schedule], milestones: Sequence[int]
 ) -> optax.Schedule:
-    """One schedule after another, each from its own step 0, as after a warm-up.
+    """One schedule after another, each starting at its own step 0.
 
     Args:
         schedules: The schedules.
         milestones: The steps at which the second, third, ... schedule begins.
 
-    Raises: ValueError unless there is one milestone less than there are schedules.
+    Raises: ValueError unless there is one fewer milestone than schedules.
     Torch: `torch.optim.lr_scheduler.SequentialLR`; the same as `optax.join_schedules`.
 
     Examples:
@@ -203,7 +203,7 @@ def sequential_lr(
     """
     if len(milestones) != len(schedules) - 1:
         got = f"{len(milestones)} for {len(schedules)}"
-        raise wrong_value("sequential_lr", "one milestone less than schedules", got)
+        raise wrong_value("sequential_lr", "one fewer milestone than schedules", got)
     return optax.join_schedules(schedules, milestones)
 
 
@@ -214,7 +214,7 @@ def passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
 
 
 def power_of(base: float, exponent: ArrayLike) -> Array:
-    """base**exponent, by the logarithm: a base rounded to float32 would lose digits."""
+    """base**exponent via the logarithm: rounding the base to float32 loses digits."""
     exponent = as_float(exponent)
     if base > 0:
         return jnp.exp(exponent * log(base))

@@ -22,15 +22,15 @@ def sgd(
     $$ b_1 = g_1, \quad b_t = \mu b_{t-1} + (1 - \tau) g_t, \quad
        \theta_t = \theta_{t-1} - \gamma b_t $$
 
-    with $g_t + \mu b_t$ in place of $b_t$ if `nesterov`, and $g_t$ without momentum.
+    with $g_t + \mu b_t$ instead of $b_t$ if `nesterov`, and $g_t$ without momentum.
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
         momentum: $\mu \ge 0$.
         dampening: $\tau$; the first gradient is not dampened.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
-        nesterov: Whether to look ahead by the momentum.
-        maximize: Whether to maximize: the gradient's sign is flipped first.
+        nesterov: Whether to use Nesterov momentum.
+        maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`; needs `params` if there is weight decay.
     Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, or if
@@ -64,7 +64,7 @@ def _momentum(
 
 
 def _check_not_negative(**values: ScalarOrSchedule) -> None:
-    """Only here, as in torch's SGD, NaN passes: torch tests `value < 0`."""
+    """Let NaN pass, as only torch's SGD does: it tests `value < 0`."""
     for argument, value in values.items():
         known = known_number("sgd", argument, value)
         if known is not None and known < 0.0:

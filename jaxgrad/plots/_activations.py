@@ -15,11 +15,11 @@ from jaxgrad.differentiation import derivatives
 
 
 class Kink(NamedTuple):
-    """A point without a derivative, and the rules that choose one."""
+    """A point without a derivative, and the value that each library chooses."""
 
     x: float
     torch: float  # the choice of PyTorch and jaxgrad
-    jax_nn: float | None  # that of the function of jax.nn, if there is one
+    jax_nn: float | None  # the choice of jax.nn, if it has the function
 
 
 class Curve(NamedTuple):
@@ -35,16 +35,16 @@ class Curve(NamedTuple):
 def activation_card(
     name: str, *, span: tuple[float, float] = (-6.0, 6.0), **options: Any
 ) -> Figure:
-    """An activation on one card: the function on the left, its derivatives right.
+    """A card of an activation: the function on the left, its derivatives on the right.
 
     Args:
-        name: A function of `jaxgrad.activations` that acts element by element.
+        name: An elementwise function of `jaxgrad.activations`.
         span: The first and the last x.
         **options: Its options, such as `alpha=2.0`.
 
     Returns: The figure, 12 x 4 inches. At a kink a dot is PyTorch's derivative, a ring
         that of `jax.nn`.
-    Raises: ValueError if there is no such activation.
+    Raises: ValueError if `name` is unknown.
     """
     curve = activation_curve(name, span=span, **options)
     given = ", ".join(f"{key}={value:g}" for key, value in options.items())
@@ -62,7 +62,7 @@ def activation_curve(
 
     Args: as in `activation_card`, and the number of equidistant `points`.
     Returns: The curve with the kinks that lie on it.
-    Raises: ValueError if there is no such activation.
+    Raises: ValueError if `name` is unknown.
     """
     check_choice("activation_card", "name", name, tuple(activations.CATALOGUE))
     entry = activations.CATALOGUE[name]

@@ -1,7 +1,7 @@
 """The errors of a classifier: confusion matrix, accuracy by class, examples.
 
-The colours are those of Okabe and Ito, which colour-blind readers can tell apart; no
-information is in the colour alone.
+Colour-blind readers can tell the colours (of Okabe and Ito) apart, and colour is never
+the only cue.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ def confusion(
 ) -> Figure:
     """A confusion matrix whose colours show the errors.
 
-    The correct predictions are far more than any error, and would make all errors
-    equally pale: they have a grey background.
+    Correct predictions have a grey background: they outnumber the errors so far that
+    on one colour scale all errors would be equally pale.
 
     Args:
         matrix: Counts; rows are labels, columns predictions.
         names: The classes' names; by default 0, 1, 2, ...
-        title: Title of the picture.
+        title: Title of the figure.
 
     Returns: The figure, 8 x 7 inches for ten classes.
     """
@@ -66,10 +66,10 @@ def class_accuracy(
     """Two dots for each class: its recall and its precision.
 
     Args:
-        recall: The share of the images of a class that was recognised.
-        precision: The share of the predictions of a class that was right.
+        recall: The fraction of a class's images that was recognised.
+        precision: The fraction of a class's predictions that was right.
         names: The classes' names; by default 0, 1, 2, ...
-        title: Title of the picture.
+        title: Title of the figure.
 
     Returns: The figure, 8 x 5 inches.
     """
@@ -102,7 +102,7 @@ def gallery(
         images: The images, black on white: the larger the entry, the darker.
         captions: One for each image; it may have several lines.
         columns: The number of images in a row.
-        title: Title of the picture.
+        title: Title of the figure.
 
     Returns: The figure, 1.7 inches wide and 2.1 high for each image.
     """
@@ -124,7 +124,7 @@ def gallery(
 def _write_count(
     axes: Axes, place: tuple[int, ...], count: int, most_errors: int
 ) -> None:
-    """Write a count into its cell; zeros would hide the others and are left out."""
+    """Write a count into its cell, except a zero, which would be clutter."""
     row, column = place
     if not count:
         return

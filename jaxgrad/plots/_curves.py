@@ -1,7 +1,7 @@
 """Named curves over a common axis: losses, accuracies, errors.
 
-Each has a colour of Okabe and Ito, which colour-blind readers can tell apart, and a
-line style of its own, which shows in a grey copy too.
+Each has a colour (of Okabe and Ito) that colour-blind readers can tell apart, and its
+own line style, which survives a greyscale copy.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def curves(
         x: The common axis, shape `(points,)`; by default 0, 1, 2, ...
         xlabel: Name (and unit) of the horizontal axis.
         ylabel: Name (and unit) of the vertical axis.
-        title: Title of the picture.
+        title: Title of the figure.
         log: Whether the vertical axis is logarithmic.
 
     Returns: The figure, 8 x 5 inches.
@@ -66,7 +66,7 @@ def curves(
 
 
 class _Plain(LogFormatter):
-    """0.2 where Matplotlib writes 2 x 10^-1."""
+    """Writes 0.2 instead of Matplotlib's 2 x 10^-1."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""

@@ -84,10 +84,10 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
 
 
 def sensitivity(races: Sequence[Race]) -> Figure:
-    """The final distance by learning rate: a flat, low curve means low sensitivity.
+    """The final distance by learning rate: a flat, low curve is best.
 
     Args:
-        races: One or several races; each has its own panel.
+        races: One or more races; each has its own panel.
 
     Returns: The figure, three panels wide: the median over the starts of the distance
         from the nearest minimum, for each optimizer, cut off at the edges.
