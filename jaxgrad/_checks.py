@@ -1,4 +1,6 @@
-"""Argument checks. Every message reads "<function>: expected ..., got ... instead."
+"""Checks of arguments, with one form of message.
+
+Every message reads "<function>: expected <what>, got <what> instead".
 
 They run while the function is traced. A wrong type or dtype raises TypeError; a wrong
 shape or choice raises ValueError.
