@@ -47,15 +47,8 @@ def run(
     last, epochs = learn(task, config)
     dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
     runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
-    return Result(
-        config=config,
-        lr=task.lr,
-        dataset=dataset,
-        params=last.params,
-        epochs=epochs,
-        assessment=assess(task.apply, last.params, dataset.test, white=dataset.white),
-        side_runs=runs,
-    )
+    assessment = assess(task.apply, last.params, dataset.test, white=dataset.white)
+    return Result(config, task.lr, dataset, last.params, epochs, assessment, runs)
 
 
 def reproduced(result: Result) -> dict[str, Any]:
@@ -81,13 +74,11 @@ def _reproduced_sizes(result: Result) -> dict[str, Any]:
     train_steps, last = training.count_batches(n, SETTINGS["batch_size"])
     layers = [parameter_count(layer) for layer in result.params.values()]
     test_steps = training.count_batches(tests, tests).steps
-    rows = {
-        "3.28": [n, tests, train_steps, last, test_steps],
-        "3.29": [*layers, sum(layers)],
-    }
-    return (
-        rows if result.side_runs is None else rows | {"3.33": result.side_runs.memory}
-    )
+    rows: dict[str, Any] = {"3.28": [n, tests, train_steps, last, test_steps]}
+    rows["3.29"] = [*layers, sum(layers)]
+    if result.side_runs is not None:
+        rows["3.33"] = result.side_runs.memory
+    return rows
 
 
 def _reproduced_training(epochs: tuple[training.Epoch, ...]) -> dict[str, Any]:
@@ -106,11 +97,8 @@ def _reproduced_training(epochs: tuple[training.Epoch, ...]) -> dict[str, Any]:
 
 def missed_target(result: Result) -> str | None:
     """A line about the target accuracy if the run has missed it."""
-    target, reached = (
-        result.config.target_accuracy or 0,
-        result.epochs[-1].test_accuracy,
-    )
-    share = target if target <= 1 else target / 100
+    target, reached = result.config.target_accuracy, result.epochs[-1].test_accuracy
+    share = target / 100 if target and target > 1 else target or 0
     if reached >= share:
         return None
     return f"target missed: test accuracy {reached:.2%}, expected {share:.2%}"

@@ -64,35 +64,21 @@ def learn(
     start: training.Progress | None = None,
     follow: Callable[[Run], Run] = iter,
 ) -> Learned:
-    """Train all epochs; the last state, and the measurements of each epoch.
-
-    The run continues from `start`, by default the first step. `follow` wraps the
-    iterator over the run, to act on each result.
-    """
+    """Train all epochs from `start` on; `follow` wraps the iterator over the run."""
     last = training.Progress(task.start) if start is None else start
-    run = training.advance(
-        task.apply,
-        example_loss,
-        task.optimizer,
-        last,
-        task.dataset,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        save_every=config.save_every,
-        evaluate_training=config.side_runs,
-        mesh=training.data_mesh() if jax.device_count() > 1 else None,
-    )
+    names = ("epochs", "batch_size", "save_every")
+    options: Any = {name: getattr(config, name) for name in names}
+    options["evaluate_training"] = config.side_runs
+    options["mesh"] = training.data_mesh() if jax.device_count() > 1 else None
+    network = task.apply, example_loss, task.optimizer
+    run = training.advance(*network, last, task.dataset, **options)
     for reached in follow(run):
         last = reached
     return processes.local(last.state), last.completed
 
 
 def train_and_record(task: Task, config: Config) -> Learned:
-    """`learn` with a progress bar, metrics.jsonl and checkpoints.
-
-    Raises:
-        Stopped: After a signal; and after the training in all processes but the first.
-    """
+    """`learn` with a bar, metrics.jsonl and checkpoints; a signal raises Stopped."""
     run_identity = identity(task, config)
     options = {"epochs": config.epochs, "save_every": config.save_every}
     processes.check_same("options", str(run_identity | options))
@@ -122,13 +108,9 @@ def train_and_record(task: Task, config: Config) -> Learned:
 
 
 def identity(task: Task, config: Config) -> dict[str, Any]:
-    """What identifies the run: a checkpoint that differs in any of it is refused.
-
-    The data set counts by its content, the learning rate by its value, and `epochs`
-    only if a schedule needs it.
-    """
+    """What identifies the run: a checkpoint that differs in any of it is refused."""
     names = ["batch_size", "optimizer", "schedule", "seed"]
-    if config.schedule != "constant":
+    if config.schedule != "constant":  # a constant rate does not depend on them
         names.append("epochs")
     return {name: getattr(config, name) for name in names} | {
         "lr": task.lr,

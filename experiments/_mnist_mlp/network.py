@@ -35,14 +35,11 @@ class MLP(nnx.Module):
     ):
         self.features = sizes[0]
         self.depth = len(sizes) - 1
+        weight = linear_weight(in_axis=-2, out_axis=-1)
+        options: Any = {"param_dtype": dtype, "kernel_init": weight, "rngs": rngs}
         for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
             layer = nnx.Linear(
-                inputs,
-                outputs,
-                param_dtype=dtype,
-                kernel_init=linear_weight(in_axis=-2, out_axis=-1),
-                bias_init=linear_bias(inputs),
-                rngs=rngs,
+                inputs, outputs, bias_init=linear_bias(inputs), **options
             )
             setattr(self, f"fc{number}", layer)
 
@@ -120,14 +117,11 @@ def summary(params: Parameters) -> str:
         fc2    bias (10,), kernel (32, 10)    330
         total                               2,410
     """
-    rows = [
-        (name, ", ".join(f"{k} {v.shape}" for k, v in sorted(layer.items())), layer)
-        for name, layer in sorted(params.items())
-    ]
-    cells = [
-        (name, shapes, f"{parameter_count(counted):,}")
-        for name, shapes, counted in [*rows, ("total", "", params)]
-    ]
+    cells = []
+    for name, layer in sorted(params.items()):
+        shapes = ", ".join(f"{k} {v.shape}" for k, v in sorted(layer.items()))
+        cells.append((name, shapes, f"{parameter_count(layer):,}"))
+    cells.append(("total", "", f"{parameter_count(params):,}"))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         f"{name:<{widths[0]}}  {shapes:<{widths[1]}}  {count:>{widths[2]}}"
@@ -138,9 +132,8 @@ def summary(params: Parameters) -> str:
 def _flat(images: ArrayLike, features: int) -> jax.Array:
     images = jnp.asarray(images)
     if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise TypeError(
-            f"mlp: expected images of a floating dtype, got {images.dtype} instead."
-        )
+        got = f"got {images.dtype} instead"
+        raise TypeError(f"mlp: expected images of a floating dtype, {got}.")
     count = math.prod(images.shape[1:])
     if images.ndim < 2 or count != features:
         raise ValueError(
@@ -156,7 +149,5 @@ def _check_sizes(sizes: Sequence[int]) -> None:
             kind = type(size).__name__
             raise TypeError(f"mlp: expected sizes to be ints, got {kind} instead.")
     if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(
-            "mlp: expected two or more sizes >= 1, (inputs, ..., outputs), "
-            f"got {tuple(sizes)} instead."
-        )
+        expected = "two or more sizes >= 1, (inputs, ..., outputs)"
+        raise ValueError(f"mlp: expected {expected}, got {tuple(sizes)} instead.")

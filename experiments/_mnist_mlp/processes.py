@@ -24,17 +24,12 @@ class Stopped(Exception):
 
 
 def join(config: Config) -> None:
-    """Connect to the other processes, if the options name any.
-
-    Raises:
-        ValueError: If the processes cannot connect, or there is no cluster.
-    """
+    """Connect to the processes that the options name; ValueError if that fails."""
     if config.coordinator is None and not config.distributed:
         return
     try:
-        jax.distributed.initialize(
-            config.coordinator, config.num_processes, config.process_id
-        )
+        numbers = config.num_processes, config.process_id
+        jax.distributed.initialize(config.coordinator, *numbers)
     except (RuntimeError, ValueError) as fault:
         raise ValueError(f"the processes could not connect: {fault}") from fault
 
@@ -56,10 +51,8 @@ def check_same(what: str, text: str) -> None:
     """ValueError unless `text` is the same in every process."""
     digest = hashlib.sha256(text.encode()).digest()
     if len(set(gather(int.from_bytes(digest[:3], "big")))) > 1:
-        raise ValueError(
-            f"expected all processes to have the same {what}; process "
-            f"{jax.process_index()} has {text}."
-        )
+        got = f"process {jax.process_index()} has {text}"
+        raise ValueError(f"expected all processes to have the same {what}; {got}.")
 
 
 def local(tree: Any) -> Any:

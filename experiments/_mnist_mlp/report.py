@@ -63,17 +63,10 @@ def _data(result: Result) -> str:
 
 
 def _epochs(epochs: Sequence[training.Epoch]) -> str:
-    rows = [
-        (
-            number,
-            f"{train:.5f}",
-            "-" if after is None else f"{after:.5f}",
-            f"{test:.5f}",
-            f"{accuracy:8.2%}",
-            f"{seconds:7.2f}",
-        )
-        for number, train, after, test, accuracy, seconds in epochs
-    ]
+    rows = []
+    for number, *losses, accuracy, seconds in epochs:
+        shown = ("-" if loss is None else f"{loss:.5f}" for loss in losses)
+        rows.append((number, *shown, f"{accuracy:8.2%}", f"{seconds:7.2f}"))
     header = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
     return f"{table(header, rows)}\n\n{loss_gap(epochs)}"
 
@@ -118,11 +111,10 @@ def averaging_share(epoch: training.Epoch) -> float:
 
 def _classes(assessment: Assessment) -> str:
     scores = assessment.classes
+    classes = enumerate(zip(*scores, strict=True))
     rows = [
         (digit, int(n), int(n - correct), f"{recall:8.2%}", f"{precision:9.2%}")
-        for digit, (n, _, correct, recall, precision) in enumerate(
-            zip(*scores, strict=True)
-        )
+        for digit, (n, _, correct, recall, precision) in classes
     ]
     header = ("class", "images", "errors", "accuracy", "precision")
     best, worst = np.nanargmax(scores.recall), np.nanargmin(scores.recall)
@@ -136,9 +128,7 @@ def _classes(assessment: Assessment) -> str:
 
 
 def _confusion(matrix: np.ndarray) -> str:
-    counts = [
-        [label, *(int(n) or "." for n in row)] for label, row in enumerate(matrix)
-    ]
+    counts = [[i, *(int(n) or "." for n in row)] for i, row in enumerate(matrix)]
     rows = [["", *range(len(matrix))], *counts]
     width = max(3, len(str(matrix.max())))
     lines = ["  ".join(str(entry).rjust(width) for entry in row) for row in rows]
@@ -182,24 +172,18 @@ def _curves(epochs: Sequence[training.Epoch], name: str) -> dict[str, Figure]:
         losses["train, after the epoch"] = curves.train_loss_after
     accuracy = 100 * curves.test_accuracy
     reached = f"{accuracy[-1]:.2f} % at the end, {accuracy.max():.2f} % at best"
-    return {
-        "losses": plots.curves(
-            losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
-        ),
-        "accuracy": plots.curves(
-            {"test": accuracy},
-            title=f"Accuracy on {name}: {reached}",
-            ylabel="test accuracy, %",
-        ),
-    }
+    title, label = f"Loss on {name}", "cross-entropy"
+    loss_plot = plots.curves(losses, title=title, ylabel=label, log=True)
+    title, label = f"Accuracy on {name}: {reached}", "test accuracy, %"
+    accuracy_plot = plots.curves({"test": accuracy}, title=title, ylabel=label)
+    return {"losses": loss_plot, "accuracy": accuracy_plot}
 
 
 def _gallery(mistakes: Mistakes, images: str) -> Figure:
+    predictions = zip(*mistakes.predictions, strict=True)
     captions = [
         f"{label} predicted as {prediction}\n{probability:.1%}, loss {loss:.1f}"
-        for label, prediction, probability, _, loss in zip(
-            *mistakes.predictions, strict=True
-        )
+        for label, prediction, probability, _, loss in predictions
     ]
     title = f"The largest losses on the {images}"
     return plots.gallery(mistakes.images, captions, title=title)

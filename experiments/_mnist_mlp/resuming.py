@@ -35,13 +35,7 @@ class Saver:
     keep: int
 
     def begin(self, first: Progress, *, resume: bool) -> Progress:
-        """Where to start or continue, after checking that the disk is ready.
-
-        Raises:
-            ValueError: If a checkpoint belongs to another run, all are damaged, or
-                there are some and `resume` is False.
-            OSError: If the folder cannot be used.
-        """
+        """Where to start; an error if the folder or its checkpoints do not allow it."""
         if not resume and checkpoints.paths(self.folder):
             raise ValueError(
                 "--checkpoint-dir: expected a folder without checkpoints, got "
@@ -75,12 +69,7 @@ class Saver:
             yield f"note: {change}: the rest agrees up to rounding, not to the bit"
 
     def saved(self, run: Iterator[Progress]) -> Iterator[Progress]:
-        """The same run, with a checkpoint of each result before it is passed on.
-
-        Raises:
-            Stopped: After a signal, once the progress is saved.
-            OSError: If a checkpoint cannot be written.
-        """
+        """The same run, each result saved first; Stopped or OSError end it."""
         with noted_signals() as noted:
             for progress in run:
                 fault = self._save(progress)
@@ -107,10 +96,8 @@ class Saver:
         except OSError as fault:
             last = checkpoints.paths(self.folder)
             intact = f"{last[0].name} is intact: continue with --resume" if last else ""
-            step = f"step {int(progress.state.step)}"
-            return OSError(
-                f"{step} could not be saved in {self.folder}: {fault}. {intact}"
-            )
+            failed = f"step {int(progress.state.step)} could not be saved"
+            return OSError(f"{failed} in {self.folder}: {fault}. {intact}")
         return None
 
 

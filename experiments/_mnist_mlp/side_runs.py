@@ -166,12 +166,9 @@ def memory(task: Task, params: Any, batch_size: int) -> Memory:
         statistics: Any = compiled.memory_analysis()
         return statistics.temp_size_in_bytes
 
-    return Memory(
-        batch_size=batch_size,
-        training=reserved(jax.value_and_grad(loss)),
-        evaluation=reserved(loss),
-        gradients=sum(leaf.nbytes for leaf in jax.tree.leaves(params)),
-    )
+    temporary = reserved(jax.value_and_grad(loss)), reserved(loss)
+    gradients = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    return Memory(batch_size, *temporary, gradients)
 
 
 def without_parentheses() -> str:
@@ -194,13 +191,11 @@ def without_parentheses() -> str:
 
 def report_side_runs(result: SideRuns) -> None:
     """Print the results of all side runs."""
-    title = "One epoch with other batch sizes"
-    section(title, _batch_sizes(result.trials))
-    title = "All parameters doubled between two epochs"
-    section(title, _doubling(result.doubling))
-    title = f"Memory for a batch of {result.memory.batch_size}, by the compiler"
-    section(title, _memory(result.memory, result.missing_parentheses))
-    own = result.own
+    section("One epoch with other batch sizes", _batch_sizes(result.trials))
+    section("All parameters doubled between two epochs", _doubling(result.doubling))
+    memory, own = result.memory, result.own
+    title = f"Memory for a batch of {memory.batch_size}, by the compiler"
+    section(title, _memory(memory, result.missing_parentheses))
     section(
         "Arrays of your own",
         f"from_arrays(images, labels, key=key, test_fraction=0.25)\n{own.dataset}\n"
@@ -209,17 +204,11 @@ def report_side_runs(result: SideRuns) -> None:
 
 
 def _batch_sizes(trials: tuple[Trial, ...]) -> str:
-    rows = [
-        (
-            size,
-            steps,
-            f"{seconds:7.2f}",
-            f"{epoch.train_loss:.5f}",
-            f"{epoch.test_loss:.5f}",
-            f"{epoch.test_accuracy:8.2%}",
-        )
-        for size, steps, epoch, seconds in trials
-    ]
+    rows = []
+    for size, steps, epoch, seconds in trials:
+        losses = (f"{epoch.train_loss:.5f}", f"{epoch.test_loss:.5f}")
+        accuracy = f"{epoch.test_accuracy:8.2%}"
+        rows.append((size, steps, f"{seconds:7.2f}", *losses, accuracy))
     header = ("batch size", "steps", "seconds", "train loss", "test loss", "accuracy")
     return f"{table(header, rows)}\n(seconds: of a second epoch, as the first compiles)"
 

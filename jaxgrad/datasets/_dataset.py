@@ -96,8 +96,9 @@ def _check_array(argument: str, array: np.ndarray, dtype: Any, axes: str) -> Non
         kind = type(array).__name__
         raise wrong_type("Dataset", f"{argument} to be a NumPy array", kind)
     if array.dtype != dtype:
-        expected = f"{argument} of dtype {np.dtype(dtype)}"
-        raise wrong_type("Dataset", expected, array.dtype)
+        raise wrong_type(
+            "Dataset", f"{argument} of dtype {np.dtype(dtype)}", array.dtype
+        )
     if array.ndim != len(axes.split()) or not array.size:
         expected = f"{argument} of shape {axes}, not empty"
         raise wrong_value("Dataset", expected, f"shape {array.shape}")

@@ -24,14 +24,8 @@ from jaxtyping import Shaped
 
 from jaxgrad._checks import check_int, wrong_value
 
-TYPES = {
-    0x08: np.dtype("u1"),
-    0x09: np.dtype("i1"),
-    0x0B: np.dtype(">i2"),
-    0x0C: np.dtype(">i4"),
-    0x0D: np.dtype(">f4"),
-    0x0E: np.dtype(">f8"),
-}
+_CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+TYPES = {code: np.dtype(name) for code, name in _CODES.items()}
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_AXES = 64  # NumPy's own limit
 _CHUNK = 2**20
@@ -114,11 +108,7 @@ def _read_header(path: Path, stream: BufferedIOBase) -> tuple[np.dtype, Shape]:
 def _read_entries(
     path: Path, stream: BufferedIOBase, dtype: np.dtype, shape: Shape, max_bytes: int
 ) -> bytearray:
-    """The entries, exactly as many as the header promises.
-
-    One more byte is requested: it reveals trailing data, and without trailing data it
-    makes gzip verify its checksum.
-    """
+    """The entries, exactly as many as the header promises."""
     lengths = str(shape)
     if len(shape) > 4:
         first = ", ".join(map(str, shape[:4]))
@@ -129,6 +119,7 @@ def _read_entries(
         raise _refusal(path, f"hold at most {max_bytes} bytes (max_bytes)", header)
     promised = dtype.itemsize * math.prod(shape)
     data = bytearray()
+    # One more byte reveals trailing data, or makes gzip verify its checksum.
     while chunk := stream.read(min(_CHUNK, promised + 1 - len(data))):
         data += chunk
     if len(data) != promised:

@@ -24,42 +24,29 @@ class Canonical(NamedTuple):
     sha256: str  # of the unpacked file: gunzip -c FILE.gz | sha256sum
 
 
+_TRAIN_IMAGES = "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+_TRAIN_LABELS = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+_TEST_IMAGES = "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+_TEST_LABELS = "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
 FILES = {
-    "train-images-idx3-ubyte": Canonical(
-        (60000, 28, 28),
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    "train-labels-idx1-ubyte": Canonical(
-        (60000,),
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    "t10k-images-idx3-ubyte": Canonical(
-        (10000, 28, 28),
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    "t10k-labels-idx1-ubyte": Canonical(
-        (10000,),
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
+    "train-images-idx3-ubyte": Canonical((60000, 28, 28), _TRAIN_IMAGES),
+    "train-labels-idx1-ubyte": Canonical((60000,), _TRAIN_LABELS),
+    "t10k-images-idx3-ubyte": Canonical((10000, 28, 28), _TEST_IMAGES),
+    "t10k-labels-idx1-ubyte": Canonical((10000,), _TEST_LABELS),
 }
 CLASSES = 10
 _MOST_BYTES = 2**26  # the largest file unpacks to 47 MB
 
 
 def files_in(folder: Path, origin: str) -> dict[str, Path]:
-    """The path of each MNIST file in `folder`; unpacked files go before gzipped ones.
-
-    An error names `origin`, the argument or variable that named the folder.
-    """
+    """The MNIST files in the folder that `origin` names, if possible unpacked ones."""
     expected = f"load: expected {origin} to be a folder"
     if not folder.exists():
         raise FileNotFoundError(f"{expected}, got {folder}, which does not exist.")
     if not folder.is_dir():
         raise NotADirectoryError(f"{expected}, got the file {folder} instead.")
     candidates = [folder / (name + end) for end in (".gz", "") for name in FILES]
-    found = {
-        path.name.removesuffix(".gz"): path for path in candidates if path.exists()
-    }
+    found = {p.name.removesuffix(".gz"): p for p in candidates if p.exists()}
     missing = ", ".join(name for name in FILES if name not in found)
     if missing:
         expected = f"load: expected the four MNIST files in {origin}"

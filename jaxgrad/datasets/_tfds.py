@@ -42,10 +42,6 @@ def cached_files() -> dict[str, Path]:
     """The path of each MNIST file in the cache of TFDS, downloaded if necessary.
 
     A file that was cached before is not verified here: TFDS trusts its name.
-
-    Raises:
-        ImportError: If tensorflow-datasets is not installed.
-        Unavailable: If a file is not cached and cannot be downloaded.
     """
     tfds = require("load", "tensorflow_datasets", "tensorflow-datasets")
     remotes = _remotes(tfds)
@@ -71,12 +67,10 @@ def cache_folder() -> Path:
 def _remotes(tfds: ModuleType) -> dict[str, _Remote]:
     """The MNIST files in the registry of TFDS, by name."""
     folder, file_name = cache_folder(), tfds.download.resource.get_dl_fname
-    remotes = {
-        info.filename.removesuffix(".gz"): _Remote(
-            url, info, folder / file_name(url, info.checksum)
-        )
-        for url, info in _url_infos(tfds).items()
-    }
+    remotes = {}
+    for url, info in _url_infos(tfds).items():
+        path = folder / file_name(url, info.checksum)
+        remotes[info.filename.removesuffix(".gz")] = _Remote(url, info, path)
     return {name: remotes[name] for name in FILES}
 
 
@@ -85,10 +79,7 @@ def _url_infos(tfds: ModuleType) -> dict[str, Any]:
 
 
 def _download(tfds: ModuleType, missing: list[_Remote]) -> None:
-    """Download each file into a temporary folder, then move it into the cache.
-
-    After a fault the temporary folder is removed, and with it the partial file.
-    """
+    """Download each file into a temporary folder, then move it into the cache."""
     target = cache_folder()
     target.mkdir(parents=True, exist_ok=True)
     resource = tfds.download.resource

@@ -75,16 +75,14 @@ def checked_value_and_grad(
         value = result[0] if has_aux else result
         return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
 
-    compiled = jax.jit(
-        fused, donate_argnums=donate_argnums, static_argnames=static_argnames
-    )
+    options: Any = {"static_argnames": static_argnames}
+    compiled = jax.jit(fused, donate_argnums=donate_argnums, **options)
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
         with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
-        check_not_traced(
-            "checked_value_and_grad", [finite], "use jax.value_and_grad there"
-        )
+        hint = "use jax.value_and_grad there"
+        check_not_traced("checked_value_and_grad", [finite], hint)
         if not finite:
             raise _error(f, has_aux, argnums, args, kwargs)
         return result, gradients

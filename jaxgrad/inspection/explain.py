@@ -6,11 +6,7 @@ from typing import Any, Literal
 import jax
 
 from jaxgrad._checks import check_callable, check_choice, wrong_type
-from jaxgrad.inspection.faults.nonfinite import (
-    count_nonfinite,
-    nonfinite_in_call,
-    nonfinite_in_report,
-)
+from jaxgrad.inspection.faults import nonfinite
 from jaxgrad.inspection.program import failures
 from jaxgrad.inspection.program.blocks import Depth
 from jaxgrad.inspection.program.call import (
@@ -125,19 +121,15 @@ def _explanation(
     constants = [value for _, value in program.constants]
 
     def run(differentiated: list[Any], others: list[Any]) -> Any:
-        return value_and_cotangents(
-            program.block, differentiated, [*others, *constants], op_by_op
-        )
+        rest = [*others, *constants]
+        return value_and_cotangents(program.block, differentiated, rest, op_by_op)
 
-    arrays = (
-        [leaf.value for leaf in call.differentiated],
-        [leaf.value for leaf in traced.others],
-    )
+    inputs = call.differentiated, traced.others
+    arrays = tuple([leaf.value for leaf in leaves] for leaves in inputs)
     numbers = run(*arrays) if op_by_op else compiled(run, arrays)(*arrays)
     value, more, gradients, records, cotangents = numbers
-    steps, result = build_steps(
-        program.drafts, program.result, records, cotangents, summary
-    )
+    drafts = program.drafts, program.result
+    steps, result = build_steps(*drafts, records, cotangents, summary)
     return Explanation(
         name=name_of(call.f),
         value=traced.result([value, *more]),
@@ -145,7 +137,7 @@ def _explanation(
         arguments=arguments_of(program.leaves, gradients),
         steps=steps,
         result=result,
-        _find=lambda report: nonfinite_in_report(program, report, has_aux),
+        _find=lambda report: nonfinite.in_report(program, report, has_aux),
     )
 
 
@@ -196,9 +188,9 @@ def _as_one_step(
 
 
 def _nonfinite(call: Call, argnums: Any, has_aux: bool, report: Report) -> Any:
-    if not count_nonfinite([report.value, report.gradients]):
+    if not nonfinite.count([report.value, report.gradients]):
         return None
     args, _ = call.arguments
     with jax.disable_jit(False), undisturbed():
         chosen = positions_of("explain", argnums, args)
-        return nonfinite_in_call(call, has_aux, chosen)
+        return nonfinite.in_call(call, has_aux, chosen)

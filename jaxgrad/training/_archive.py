@@ -27,11 +27,7 @@ class Damaged(ValueError):
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the arrays, or leave the file that was at `path`.
-
-    Raises:
-        OSError: If the disk is full or the folder is not writable.
-    """
+    """Write the arrays; an OSError, as of a full disk, leaves the file at `path`."""
     body = _packed(arrays)
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
     try:
@@ -54,12 +50,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file that `write` has written.
-
-    Raises:
-        Damaged: If a bit of the file has changed.
-        OSError: If the file cannot be read.
-    """
+    """The arrays that `write` has written; Damaged if a bit of the file has changed."""
     data = path.read_bytes()
     body, digest = data[:-_DIGITS], data[-_DIGITS:]
     if _digest(body) != digest:

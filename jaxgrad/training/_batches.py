@@ -77,10 +77,7 @@ def shuffle(key: PRNGKey, epoch: Array, *, n: int) -> Int[Array, "n"]:
 def make_batches(
     split: Split, batch_size: int, mesh: Mesh | None, order: Array | None = None
 ) -> Batches:
-    """The batches of `split` in this order, by default the split's own.
-
-    The last batch is padded from the start of the order; the mask is False there.
-    """
+    """The batches of `split` in this order, by default its own; the last is padded."""
     if order is None:
         order = jnp.arange(len(split.labels), dtype=jnp.int32)
     indices, mask = _cut(order, batch_size=batch_size)

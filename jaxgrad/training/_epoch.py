@@ -38,7 +38,7 @@ class Setup(NamedTuple):
     mesh: Mesh | None
 
 
-def shuffled_batches(
+def shuffled(
     state: TrainState, split: Split, batch_size: int, mesh: Mesh | None
 ) -> Batches:
     """The batches of the epoch that `state` is in."""
@@ -57,8 +57,7 @@ def train_steps(
 ) -> tuple[TrainState, Float[Array, "steps"]]:
     """Steps `first` to `stop - 1` of an epoch; the losses of all other steps are zero.
 
-    The bounds are traced. XLA compiles a loop of known length for that length, which
-    may change the last bit of the result.
+    Known bounds would be compiled into the loop, which may change the last bit.
     """
 
     def step(i: Array | int, state: TrainState) -> tuple[TrainState, Array]:
@@ -122,11 +121,9 @@ def train_step(
     value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
     (value, model_state), gradients = value_and_grad(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    step = state.step + 1
-    return TrainState(
-        params, opt_state, state.key, state.epoch, step, model_state
-    ), value
+    params, step = optax.apply_updates(state.params, updates), state.step + 1
+    new = {"params": params, "opt_state": opt_state, "model_state": model_state}
+    return state._replace(step=step, **new), value
 
 
 @partial(jax.jit, static_argnames=("setup", "n"))
@@ -202,7 +199,7 @@ def train_epoch(
     _check_split("train_epoch", split, batch_size, white)
     state = replicated(state, mesh)
     if order is None:
-        batches = shuffled_batches(state, split, batch_size, mesh)
+        batches = shuffled(state, split, batch_size, mesh)
     else:
         indices = _checked_order(order, len(split.labels))
         batches = make_batches(split, batch_size, mesh, indices)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,7 @@ from jaxtyping import Float
 from jaxgrad._checks import check_int
 from jaxgrad.datasets import Dataset, Split
 from jaxgrad.training._batches import Batches, make_batches
-from jaxgrad.training._epoch import (
-    Setup,
-    evaluate_batches,
-    shuffled_batches,
-    train_steps,
-)
+from jaxgrad.training._epoch import Setup, evaluate_batches, shuffled, train_steps
 from jaxgrad.training._sharding import replicated
 from jaxgrad.training._state import Epoch, Loss, Network, TrainState, copied
 
@@ -77,17 +72,9 @@ def fit(
     """
     check_int("fit", "epochs", epochs, least=1)
     check_int("fit", "batch_size", batch_size, least=1)
-    run = advance(
-        apply,
-        loss,
-        optimizer,
-        Progress(state),
-        dataset,
-        epochs=epochs,
-        batch_size=batch_size,
-        evaluate_training=evaluate_training,
-        mesh=mesh,
-    )
+    options: Any = {"epochs": epochs, "batch_size": batch_size, "mesh": mesh}
+    options["evaluate_training"] = evaluate_training
+    run = advance(apply, loss, optimizer, Progress(state), dataset, **options)
     return ((progress.state, progress.completed[-1]) for progress in run)
 
 
@@ -162,20 +149,16 @@ def _epochs(job: _Job, progress: Progress, epochs: int) -> Iterator[Progress]:
 def _chunks(job: _Job, progress: Progress) -> Iterator[Progress]:
     """The rest of an epoch, in chunks of `save_every` steps."""
     clock, mesh = time.perf_counter(), job.setup.mesh
-    batches = shuffled_batches(progress.state, job.train, job.batch_size, mesh)
+    batches = shuffled(progress.state, job.train, job.batch_size, mesh)
     total = len(batches.mask)
     size = job.save_every or total
     for first in range(len(progress.losses), total, size):
-        steps = first, min(first + size, total)
-        state, losses = train_steps(
-            job.setup, job.optimizer, progress.state, batches, *steps
-        )
+        steps, state = (first, min(first + size, total)), progress.state
+        state, losses = train_steps(job.setup, job.optimizer, state, batches, *steps)
         new = np.asarray(losses)[slice(*steps)]  # waits for the steps to end
-        progress = progress._replace(
-            state=state,
-            losses=np.concatenate([progress.losses, new]) if first else new,
-            seconds=progress.seconds + time.perf_counter() - clock,
-        )
+        losses = np.concatenate([progress.losses, new]) if first else new
+        seconds = progress.seconds + time.perf_counter() - clock
+        progress = progress._replace(state=state, losses=losses, seconds=seconds)
         yield progress
         clock = time.perf_counter()
 

@@ -40,9 +40,8 @@ def replicated(tree: Any, mesh: Mesh | None) -> Any:
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         host = np.asarray(leaf)
         # One copy per device, because each device donates its own.
-        return jax.make_array_from_callback(
-            host.shape, sharding, lambda part: np.array(host[part])
-        )
+        copies = jax.make_array_from_callback
+        return copies(host.shape, sharding, lambda part: np.array(host[part]))
 
     return jax.tree.map(put, tree)
 

@@ -140,9 +140,8 @@ def prepare(
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(
-            f"prepare: expected folder to be a folder, got the file {folder} instead."
-        )
+        got = f"got the file {folder} instead"
+        raise NotADirectoryError(f"prepare: expected folder to be a folder, {got}.")
     folder.mkdir(parents=True, exist_ok=True)
     for draft in folder.glob(f".step-*{_archive.DRAFT}"):
         draft.unlink(missing_ok=True)
@@ -153,10 +152,8 @@ def prepare(
     free = shutil.disk_usage(folder).free
     if free < need:
         each, more, left = (f"{n / 1e6:.1f} MB" for n in (size, need, free))
-        expected = (
-            f"room for {keep + 1} checkpoints of {each} in {folder} ({more} more)"
-        )
-        raise OSError(f"prepare: expected {expected}, got {left} free instead.")
+        room = f"room for {keep + 1} checkpoints of {each} in {folder} ({more} more)"
+        raise OSError(f"prepare: expected {room}, got {left} free instead.")
     return path
 
 

@@ -38,9 +38,7 @@ class BlameWriter:
 
     drafts: Sequence[Draft]  # What the steps are called and where they are
     tape: Tape
-    report: Report | None = (
-        None  # Whose steps to name; if None, they are built from the tape
-    )
+    report: Report | None = None  # Whose steps to name, else they are built
 
     def write(self, culprit: Culprit) -> Blame:
         """The blame of a culprit."""
@@ -64,12 +62,8 @@ class BlameWriter:
 
     def _ran(self) -> list[Draft]:
         """The drafts without those of branches that were not taken."""
-        taken = self.tape.taken
-        return [
-            draft
-            for draft in self.drafts
-            if all(index in taken.get(slot, ()) for slot, index in draft.branch)
-        ]
+        taken = {(s, i) for s, chosen in self.tape.taken.items() for i in chosen}
+        return [draft for draft in self.drafts if taken.issuperset(draft.branch)]
 
     def _step(self, entry: Entry | None) -> Step | None:
         """The step of an operation, with its values in the same iteration."""
@@ -83,12 +77,9 @@ class BlameWriter:
         if self.report is not None:
             return self.report.steps[slots.index(slot)]
         values = self._values(slot, entry.iteration)
-        return build_step(
-            ran[slots.index(slot)],
-            numbered(ran),
-            [value.array for value in values],
-            [total(value) if value.active else None for value in values],
-        )
+        arrays = [value.array for value in values]
+        gradients = [total(value) if value.active else None for value in values]
+        return build_step(ran[slots.index(slot)], numbered(ran), arrays, gradients)
 
     def _values(self, slot: int, iteration: tuple[int, ...]) -> list[Value]:
         results = self.tape.results
@@ -119,12 +110,9 @@ class BlameWriter:
         if culprit.adding:
             sent = enumerate(value.parts)
             return [part(f"cotangent {i}", array) for i, (_, array) in sent]
-        several = len(culprit.cotangents) > 1
+        several, positions = len(culprit.cotangents) > 1, range(len(entry.inputs))
         return [
-            *(
-                partial(self._operand, culprit, entry, i)
-                for i in range(len(entry.inputs))
-            ),
+            *(partial(self._operand, culprit, entry, i) for i in positions),
             *(
                 part(f"cotangent of result {i}" if several else "cotangent", c)
                 for i, c in enumerate(culprit.cotangents)
@@ -207,11 +195,9 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
         return None
     if culprit.phase != "backward" or culprit.adding:
         return None
-    arrays = [value.array for value in entry.inputs]
-    pull = Backward([]).pull
+    arrays, pull = [value.array for value in entry.inputs], Backward([]).pull
 
-    def rule(*arrays_and_cotangents: Any) -> list[Any]:
-        given = arrays_and_cotangents
+    def rule(*given: Any) -> list[Any]:  # the arrays, then the cotangents
         parts = pull(entry, given[: len(arrays)], given[len(arrays) :])
         return list(parts.values())
 

@@ -72,11 +72,7 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
 def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culprit:
     """Follow the non-finite elements `mask` of the gradient of an input."""
     while True:
-        bad = [
-            (entry, part)
-            for entry, part in value.parts
-            if (nonfinite(part) & mask).any()
-        ]
+        bad = [each for each in value.parts if (nonfinite(each[1]) & mask).any()]
         if not bad:
             entry = value.maker or value.parts[-1][0]
             return Culprit("backward", entry, value, mask, adding=True)
@@ -133,9 +129,8 @@ def _backward_cause(
     def sent_back(xs: Sequence[Any], cs: Sequence[Any]) -> Array:
         return backward.pull(entry, xs, cs)[position]
 
-    suspects = [
-        i for i, c in enumerate(cotangents) if c is not None and nonfinite(c).any()
-    ]
+    given = [(i, c) for i, c in enumerate(cotangents) if c is not None]
+    suspects = [i for i, cotangent in given if nonfinite(cotangent).any()]
     found = _deciding(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
     if found is not None:
         reached = _reached_by_cotangent(entry, position, mask, found)
@@ -172,13 +167,10 @@ def _deciding(
     before = int(mask.sum())
 
     def left(chosen: Sequence[int]) -> int:
+        changed = ({i: _ordinary(arrays[i], x) for i in chosen} for x in ORDINARY)
         try:
-            return min(
-                int((nonfinite(result(replaced(arrays, new))) & mask).sum())
-                for new in (
-                    {i: _ordinary(arrays[i], x) for i in chosen} for x in ORDINARY
-                )
-            )
+            results = (result(replaced(arrays, new)) for new in changed)
+            return min(int((nonfinite(each) & mask).sum()) for each in results)
         except Exception:  # the user's function or rule does not take a stand-in
             return before
 
@@ -226,10 +218,7 @@ def _reached(
     end: Value,
     through: Callable[[Callable[[Array], Array], Array], Array],
 ) -> np.ndarray:
-    """Where a mask arrives on its way between one input and one output.
-
-    `through` sends it through the function of that input alone, to the array of `end`.
-    """
+    """Where a mask arrives that `through` sends between an input and an output."""
     shape = np.shape(end.array)
     if int(np.prod(shape)) == 1:
         return np.ones(shape, bool)
@@ -266,11 +255,10 @@ def _holds_nan(value: Value, mask: np.ndarray) -> bool:
 
 def _factor_is_zero(entry: Entry, operand: Value, mask: np.ndarray) -> bool:
     """Whether a product took zero times infinity."""
+    if entry.primitive not in ("mul", "dot_general"):
+        return False
     factors = [np.asarray(v.array) for v in entry.inputs if v is not operand]
-    return entry.primitive in ("mul", "dot_general") and any(
-        factor.shape == mask.shape and bool((factor[mask] == 0).all())
-        for factor in factors
-    )
+    return any(f.shape == mask.shape and bool((f[mask] == 0).all()) for f in factors)
 
 
 def _index(values: Sequence[Value], value: Value) -> int:

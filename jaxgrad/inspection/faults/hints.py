@@ -75,10 +75,7 @@ OVERFLOW = ("exp", "exp2", "expm1", "cosh", "sinh")
 SPELLED = {
     "divide": "div",
     "power": "pow",
-    "arccos": "acos",
-    "arcsin": "asin",
-    "arccosh": "acosh",
-    "arctanh": "atanh",
+    **{f"arc{name}": f"a{name}" for name in ("cos", "sin", "cosh", "tanh")},
     **dict.fromkeys(("norm", "std", "safe_norm", "global_norm"), "sqrt"),
 }
 DOUBLE_WHERE = (

@@ -83,17 +83,15 @@ def find_nonfinite(
     check_callable("find_nonfinite", "f", f)
 
     def found(*args: Any, **kwargs: Any) -> Blame | None:
-        call = bind("find_nonfinite", f, args, kwargs)
-        chosen = None
-        if argnums is not None:
-            chosen = positions_of("find_nonfinite", argnums, args)
+        call, name = bind("find_nonfinite", f, args, kwargs), "find_nonfinite"
+        chosen = None if argnums is None else positions_of(name, argnums, args)
         with jax.disable_jit(False), undisturbed():
-            return nonfinite_in_call(call, has_aux, chosen)
+            return in_call(call, has_aux, chosen)
 
     return found
 
 
-def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
+def in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
     """The blame of a call, or None if all its results are finite."""
     try:
         call, traced = _traced(call)
@@ -118,9 +116,9 @@ def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None
         return blame
 
 
-def nonfinite_in_report(program: Program, report: Report, has_aux: bool) -> Any:
+def in_report(program: Program, report: Report, has_aux: bool) -> Any:
     """The blame of a report, in terms of its own steps; None if it is finite."""
-    if not count_nonfinite([report.value, report.gradients]):
+    if not count([report.value, report.gradients]):
         return None
     if has_references(program.traced.jaxpr):
         return _from_numbers(report, "The function changes arrays in place.")
@@ -129,7 +127,7 @@ def nonfinite_in_report(program: Program, report: Report, has_aux: bool) -> Any:
     return blame or _from_numbers(report, ONLY_COMPILED)
 
 
-def count_nonfinite(tree: Any) -> int:
+def count(tree: Any) -> int:
     """How many elements of a tree's arrays are NaN or infinite."""
     leaves = (x for x in jax.tree.leaves(tree) if not isinstance(x, str | bytes))
     return sum(int(nonfinite(jnp.asarray(leaf)).sum()) for leaf in leaves)
@@ -196,12 +194,12 @@ def _as_one_step(
     with naming_the_line("find_nonfinite"):
         outputs = jax.tree.leaves(call.f(*args, **kwargs))
         phase: Phase = "forward"
-        bad = count_nonfinite(outputs)
+        bad = count(outputs)
         if not bad and outputs and jnp.shape(outputs[0]) == ():
             positions = range(len(args)) if chosen is None else chosen
             positions = [i for i in positions if _all_floating(args[i])]
             gradients = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
-            phase, bad = "backward", count_nonfinite(gradients)
+            phase, bad = "backward", count(gradients)
     if not bad:
         return None
     source = reason.source if reason else definition_of(call.f)
@@ -220,12 +218,11 @@ def _from_numbers(report: Report, hint: str) -> Blame:
         for _, gradient in step.summaries:
             if gradient and gradient.nonfinite:
                 return _in_step("backward", step, gradient.nonfinite, hint)
-    count = count_nonfinite([report.value, report.gradients])
-    return _in_step("backward", None, count, hint)
+    return _in_step("backward", None, count([report.value, report.gradients]), hint)
 
 
-def _in_step(phase: Phase, step: Step | None, count: int, hint: str) -> Blame:
-    return Blame(phase, step, None, None, count, {}, hint, source=step and step.source)
+def _in_step(phase: Phase, step: Step | None, bad: int, hint: str) -> Blame:
+    return Blame(phase, step, None, None, bad, {}, hint, source=step and step.source)
 
 
 def _all_floating(argument: Any) -> bool:

@@ -186,9 +186,7 @@ class Builder:
             group = tuple(equations[i] for i in (first, *others))
             yield group, sites[first], kinds[first]
 
-    def _site(
-        self, equation: Any, passes: Passes, outer: tuple[str, ...] = ()
-    ) -> CallSite:
+    def _site(self, equation: Any, passes: Passes, outer: Any = ()) -> CallSite:
         trace = equation.source_info.traceback
         frames = frames_of(trace)
         files = [frame.code.co_filename for frame in frames]
@@ -200,15 +198,9 @@ class Builder:
                 for user, file in zip(users, files, strict=True)
             ]
         transforms = (*outer, *jaxprs.transforms_of(equation))
-        return CallSite(
-            frames=frames,
-            passes=passes.advance(frames, trace, reverse="transpose" in transforms),
-            anchor=_last(counts),
-            user=_last(users),
-            counts=tuple(counts),
-            scope=jaxprs.scope_of(equation),
-            transforms=transforms,
-        )
+        numbers = passes.advance(frames, trace, reverse="transpose" in transforms)
+        steps = _last(counts), _last(users), tuple(counts)
+        return CallSite(frames, numbers, *steps, jaxprs.scope_of(equation), transforms)
 
     def _kind(self, equation: Any) -> jaxprs.Kind:
         """How to enter an equation, if the user wrote something in a body."""
@@ -221,9 +213,8 @@ class Builder:
         jaxpr = jaxprs.open_jaxpr(closed)
         if id(jaxpr) not in self._cached_user:
             self._cached_user[id(jaxpr)] = self.depth == "primitive" or any(
-                self._site(equation, Passes()).anchor is not None
-                or self.knows(equation)
-                for equation in jaxpr.eqns
+                self._site(each, Passes()).anchor is not None or self.knows(each)
+                for each in jaxpr.eqns
             )
         return self._cached_user[id(jaxpr)]
 
@@ -242,9 +233,8 @@ def _hide_residuals(items: list[Item], results: Sequence[Any]) -> None:
         if not item.site.backward:
             read.update(jaxprs.variables(item.operands))
     for item in items:
-        positions = [
-            i for i, v in enumerate(item.writes) if not jaxprs.is_reference(v.aval)
-        ]
+        references = [jaxprs.is_reference(v.aval) for v in item.writes]
+        positions = [i for i, hidden in enumerate(references) if not hidden]
         shown = tuple(i for i in positions if item.writes[i] in read)
         only = item.site.backward or not shown
         item.shown = tuple(positions) if only else shown
@@ -254,9 +244,7 @@ def _last(flags: Sequence[bool]) -> int | None:
     return max((i for i, flag in enumerate(flags) if flag), default=None)
 
 
-def _count_consumers(
-    equations: Sequence[Any], results: Sequence[Any] = ()
-) -> Counter[Any]:
+def _count_consumers(equations: Sequence[Any], results: Any = ()) -> Counter[Any]:
     """How often each variable is read by equations and as a result."""
     atoms = itertools.chain(results, *(equation.invars for equation in equations))
     return Counter(jaxprs.variables(atoms))

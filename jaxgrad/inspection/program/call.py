@@ -41,13 +41,10 @@ def undisturbed() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf of the arguments: its path, its value, how it enters the trace.
-
-    `argument` is the position of its argument, or the keyword.
-    """
+    """One leaf of the arguments: its path, its value, how it enters the trace."""
 
     path: str
-    argument: int | str
+    argument: int | str  # The position of its argument, or the keyword
     value: Any
     differentiated: bool
     traced: bool
@@ -114,10 +111,7 @@ def bind(
     kwargs: Mapping[str, Any],
     argnums: int | Sequence[int] | None = None,
 ) -> Call:
-    """Flatten the arguments, and decide which leaves are inputs of the trace.
-
-    The arguments of `argnums` are differentiated; without it every floating leaf.
-    """
+    """Flatten the arguments; those of `argnums`, or all floating, have gradients."""
     chosen = None if argnums is None else positions_of(function, argnums, args)
     named, tree = named_leaves(f, args, kwargs)
     check_not_traced(function, (leaf.value for leaf in named))
@@ -156,10 +150,7 @@ def positions_of(
 
 
 def trace(call: Call, concrete: bool = False) -> Traced:
-    """Trace the function; with `concrete` only the differentiated leaves are inputs.
-
-    Raises `NotEntered` if Python needs the value of a traced array.
-    """
+    """Trace the function; with `concrete` only the differentiated leaves are inputs."""
     others = [x for x in call.leaves if x.traced and not x.differentiated]
     others = [] if concrete else others
     inputs = call.differentiated + others

@@ -53,9 +53,8 @@ class _Marker(Reader):
     def after_item(self, item: Item, operands: list[bool], results: list[bool]):
         # Anything may be written into a mutable array before it is read.
         flags = [
-            jaxprs.is_reference(variable.aval)
-            or (flag and jaxprs.is_floating(variable.aval))
-            for flag, variable in zip(results, item.writes, strict=True)
+            jaxprs.is_reference(v.aval) or (flag and jaxprs.is_floating(v.aval))
+            for flag, v in zip(results, item.writes, strict=True)
         ]
         item.active = tuple(flags)
         item.cuts = any(operands) and not any(flags)

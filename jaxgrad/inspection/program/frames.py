@@ -40,12 +40,8 @@ BINDING = ("core.py", "pjit.py", "api.py", "interpreters/", "linear_util.py")
 
 def _package_folders(*names: str) -> tuple[str, ...]:
     specs = (importlib.util.find_spec(name) for name in names)
-    return tuple(
-        f"{folder}/"
-        for spec in specs
-        if spec is not None
-        for folder in spec.submodule_search_locations or ()
-    )
+    found = (spec.submodule_search_locations or () for spec in specs if spec)
+    return tuple(f"{folder}/" for folders in found for folder in folders)
 
 
 _PATHS = sysconfig.get_paths()
@@ -55,6 +51,9 @@ STANDARD = _PATHS["stdlib"] + "/"
 SITES = tuple(f"{folder}/" for folder in _SITES)
 JAX = _package_folders("jax")
 LIBRARIES = (*_package_folders(*PACKAGES), *SITES, STANDARD)
+
+
+Span = tuple[int | None, int | None, int | None, int | None]
 
 
 class Frame(NamedTuple):
@@ -80,9 +79,8 @@ def frames_of(stack: Any) -> tuple[Frame, ...]:
 
 def takes_gradient(frame: Frame) -> bool:
     """Whether a frame is JAX's own, differentiating a function."""
-    return frame.code.co_name in jaxprs.DIFFERENTIATING and is_machinery(
-        frame.code.co_filename
-    )
+    name, file = frame.code.co_name, frame.code.co_filename
+    return name in jaxprs.DIFFERENTIATING and is_machinery(file)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -141,9 +139,8 @@ def closed_over_name(function: Callable[..., Any], value: Any) -> str:
 class Passes:
     """Tells the passes of loops and the activations of functions apart.
 
-    `advance` takes the frames of the equations one after the other and gives each
-    frame a number that changes whenever the frame is a new activation, or the same
-    one in a further pass of a loop.
+    `advance` gives each frame of the next equation a number, which changes with a new
+    activation of its function and with each pass of a loop.
     """
 
     def __init__(self) -> None:
@@ -155,11 +152,7 @@ class Passes:
     def advance(
         self, frames: tuple[Frame, ...], stack: Any, reverse: bool
     ) -> tuple[int, ...]:
-        """The pass of each of the next equation's frames, read from `stack`.
-
-        `reverse` says that a backward pass made the equation: it goes through the lines
-        of the forward pass in reverse, without any loop.
-        """
+        """The pass of each frame of the next equation; `reverse` in a backward pass."""
         # All equations that a helper inlines have the stack of the helper's call.
         kept = len(frames) if stack is self._stack else self._kept(frames, reverse)
         self._stack = stack
@@ -173,7 +166,7 @@ class Passes:
         before = self._frames
         pairs = zip(before, frames, strict=False)
         apart = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
-        if reverse:
+        if reverse:  # it goes through the lines in reverse, without any loop
             return apart
         both = apart < len(before) and apart < len(frames)
         if both and before[apart].code is frames[apart].code:
@@ -195,15 +188,10 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
     if frame is None:
         return Source("<unknown>", 0, "", "", ())
     line = position(*frame)[0] or frame.code.co_firstlineno
-    return Source(
-        file=frame.code.co_filename,
-        line=line,
-        function=frame.code.co_name,
-        text=linecache.getline(frame.code.co_filename, line).strip(),
-        via=tuple(
-            _library_name(f) for f in via if not is_machinery(f.code.co_filename)
-        ),
-    )
+    file, function = frame.code.co_filename, frame.code.co_name
+    text = linecache.getline(file, line).strip()
+    library = [f for f in via if not is_machinery(f.code.co_filename)]
+    return Source(file, line, function, text, tuple(map(_library_name, library)))
 
 
 def fault_line(trace: TracebackType | None) -> Source | None:
@@ -219,9 +207,7 @@ def definition_of(function: Callable[..., Any]) -> Source:
     return source_of(None if code is None else Frame(code, 0))
 
 
-def position(
-    code: CodeType, offset: int
-) -> tuple[int | None, int | None, int | None, int | None]:
+def position(code: CodeType, offset: int) -> Span:
     """First line, last line, first column, last column of an instruction."""
     return _positions(code)[offset // 2]
 
@@ -242,10 +228,8 @@ def _loop_ranges(code: CodeType) -> tuple[tuple[int, int], ...]:
 
 def _loops(code: CodeType, *offsets: int) -> bool:
     """Whether one loop of `code` encloses all the offsets."""
-    return any(
-        all(first <= offset <= last for offset in offsets)
-        for first, last in _loop_ranges(code)
-    )
+    low, high = min(offsets), max(offsets)
+    return any(first <= low and high <= last for first, last in _loop_ranges(code))
 
 
 def helper_name(info: str) -> str:

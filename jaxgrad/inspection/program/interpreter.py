@@ -15,10 +15,7 @@ from jaxgrad.inspection.program.blocks import Block, Item
 
 
 class Reader(ABC):
-    """What a walk computes; a subclass says what happens at each kind of item.
-
-    Every method returns the results of the item in the order of its outputs.
-    """
+    """What a walk computes at each kind of item: its results, in their order."""
 
     @abstractmethod
     def literal(self, atom: Any) -> Any:
@@ -52,9 +49,7 @@ class Reader(ABC):
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         """Results of `lax.while_loop`."""
 
-    def after_item(
-        self, item: Item, operands: list[Any], results: list[Any]
-    ) -> list[Any]:
+    def after_item(self, item: Item, operands: Any, results: list[Any]) -> list[Any]:
         """Keep what is needed of an item; returns the results for its consumers."""
         return results
 
@@ -75,14 +70,14 @@ def interpret(block: Block, inputs: Sequence[Any], reader: Reader) -> list[Any]:
     for item in block.items:
         operands = read(item.operands)
         results = item.written(_enter(item, operands, reader))
-        known.update(
-            zip(item.writes, reader.after_item(item, operands, results), strict=True)
-        )
+        results = reader.after_item(item, operands, results)
+        known.update(zip(item.writes, results, strict=True))
     reader.after_block(block, known)
     return read(block.outputs)
 
 
 def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
+    equation = item.equation
     match item.kind:
         case "equations":
             return reader.equations(item, operands)
@@ -91,10 +86,8 @@ def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
         case "remat":
             return reader.remat(item, operands)
         case "scan":
-            return reader.scan(item, jaxprs.scan_operands(item.equation, operands))
+            return reader.scan(item, jaxprs.scan_operands(equation, operands))
         case "cond":
             return reader.cond(item, operands[0], operands[1:])
         case "while":
-            return reader.while_loop(
-                item, jaxprs.while_operands(item.equation, operands)
-            )
+            return reader.while_loop(item, jaxprs.while_operands(equation, operands))

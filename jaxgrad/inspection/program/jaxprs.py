@@ -16,18 +16,9 @@ from jax.extend import source_info_util
 Kind = Literal["equations", "jit", "remat", "scan", "cond", "while"]
 
 # Primitives whose bodies can be entered, by every name that a version of JAX uses.
-ENTERED: dict[str, Kind] = {
-    "jit": "jit",
-    "pjit": "jit",
-    "closed_call": "jit",
-    "core_call": "jit",
-    "remat2": "remat",
-    "checkpoint": "remat",
-    "remat": "remat",
-    "scan": "scan",
-    "cond": "cond",
-    "while": "while",
-}
+ENTERED: dict[str, Kind] = {"scan": "scan", "cond": "cond", "while": "while"}
+ENTERED |= dict.fromkeys(("jit", "pjit", "closed_call", "core_call"), "jit")
+ENTERED |= dict.fromkeys(("remat2", "checkpoint", "remat"), "remat")
 # JAX refuses a reverse derivative through these, so their results have no cotangent.
 NOT_REVERSIBLE = frozenset(
     "while pure_callback io_callback debug_callback debug_print ffi_call "
@@ -130,12 +121,9 @@ def scan_operands(equation: Any, operands: Sequence[Any]) -> ScanOperands:
     results = zip(equation.outvars, body.outvars, strict=True)
     sliced = sum(_axes(outer) != _axes(inner) for outer, inner in inputs)
     carries = sum(_axes(outer) == _axes(inner) for outer, inner in results)
-    first = len(operands) - sliced - carries
-    return ScanOperands(
-        list(operands[:first]),
-        list(operands[first : first + carries]),
-        list(operands[first + carries :]),
-    )
+    last = len(operands) - sliced
+    parts = operands[: last - carries], operands[last - carries : last], operands[last:]
+    return ScanOperands(*map(list, parts))
 
 
 class WhileOperands(NamedTuple):
@@ -150,9 +138,8 @@ def while_operands(equation: Any, operands: Sequence[Any]) -> WhileOperands:
     """Split the operands of a `while`."""
     tests = equation.params["cond_nconsts"]
     first = tests + equation.params["body_nconsts"]
-    return WhileOperands(
-        list(operands[:tests]), list(operands[tests:first]), list(operands[first:])
-    )
+    parts = operands[:tests], operands[tests:first], operands[first:]
+    return WhileOperands(*map(list, parts))
 
 
 def _axes(atom: Any) -> int:

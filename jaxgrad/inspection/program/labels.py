@@ -4,7 +4,7 @@ No values here: a `Draft` is a step before its value and gradient are known.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -54,9 +54,7 @@ class Draft:
         return [self.item.writes[i].aval for i in self.item.shown]
 
 
-def draft_steps(
-    block: Block, inputs: Sequence[Origin]
-) -> tuple[list[Draft], list[Origins]]:
+def draft_steps(block: Block, inputs: Origins) -> tuple[list[Draft], list[Origins]]:
     """The drafts in the order of execution, and the origins of the outputs."""
     drafts: dict[int, Draft] = {}
     outputs = interpret(block, [(o,) for o in inputs], _Labeller(drafts))
@@ -92,35 +90,21 @@ class _Labeller(Reader):
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> list[Origins]:
         constants, carry, sliced = operands
         length = item.equation.params["length"]
-        inside = replace(
-            self, source=self._source(item), loop=(*self.loop, length), part="loop"
-        )
-        body = item.bodies[0]
+        body, source, loop = item.bodies[0], self._source(item), (*self.loop, length)
+        inside = replace(self, source=source, loop=loop, part="loop")
         # Once to learn what an iteration hands to the next, once more knowing it.
         first = replace(inside, drafts={})
         handed = interpret(body, [*constants, *carry, *sliced], first)
-        carry = [
-            _joined(
-                [
-                    start,
-                    [o._replace(previous=True) for o in origins if o.kind == "step"],
-                ]
-            )
-            for start, origins in zip(carry, handed, strict=False)
-        ]
+        pairs = zip(carry, map(_of_the_previous, handed), strict=False)
+        carry = [_joined(pair) for pair in pairs]
         return interpret(body, [*constants, *carry, *sliced], inside)
 
-    def cond(
-        self, item: Item, index: Origins, operands: list[Origins]
-    ) -> list[Origins]:
-        columns = []
-        for number, body in enumerate(item.bodies):
-            inside = replace(
-                self,
-                source=self._source(item),
-                part=f"branch {number + 1} of {len(item.bodies)}",
-                branch=(*self.branch, (item.slot, number)),
-            )
+    def cond(self, item: Item, index: Any, operands: list[Origins]) -> list[Origins]:
+        columns, source = [], self._source(item)
+        for i, body in enumerate(item.bodies):
+            part = f"branch {i + 1} of {len(item.bodies)}"
+            branch = (*self.branch, (item.slot, i))
+            inside = replace(self, source=source, part=part, branch=branch)
             columns.append(interpret(body, operands, inside))
         return [_joined(column) for column in zip(*columns, strict=True)]
 
@@ -137,10 +121,8 @@ class _Labeller(Reader):
             inputs = results
         self.drafts[item.slot] = self._draft(item, _joined(inputs))
         shown = {i: position for position, i in enumerate(item.shown)}
-        return [
-            (Origin("step", item.slot, shown.get(i, 0)),)
-            for i in range(len(item.writes))
-        ]
+        positions = [shown.get(i, 0) for i in range(len(item.writes))]
+        return [(Origin("step", item.slot, position),) for position in positions]
 
     def after_block(self, block: Block, known: Mapping[Any, Origins]) -> None:
         for variable, name in variables_of(block):
@@ -169,6 +151,10 @@ class _Labeller(Reader):
         if helper := helper_name(jaxprs.helper_in(item.equation)):
             source = replace(source, via=(*source.via, helper))
         return Draft(item, operation, inputs, source, self.loop, self.part, self.branch)
+
+
+def _of_the_previous(origins: Origins) -> Origins:
+    return tuple(o._replace(previous=True) for o in origins if o.kind == "step")
 
 
 def _joined(columns: Iterable[Iterable[Origin]]) -> Origins:

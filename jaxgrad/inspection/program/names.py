@@ -10,9 +10,7 @@ import linecache
 import re
 from typing import NamedTuple
 
-from jaxgrad.inspection.program.frames import Frame, position
-
-Span = tuple[int | None, int | None, int | None, int | None]
+from jaxgrad.inspection.program.frames import Frame, Span, position
 
 # The words for the operators, by the names of their classes in `ast`.
 OPERATORS: dict[str, str] = dict(
@@ -30,15 +28,11 @@ BOUNDARIES = (ast.Lambda, ast.List, ast.Set, ast.Dict, ast.stmt)
 
 
 class Assignment(NamedTuple):
-    """An expression that is assigned, and the variables it is assigned to.
+    """An expression that is assigned, and the variables it is assigned to."""
 
-    `node` identifies the whole right side: whatever is computed inside it belongs
-    to the value. Several variables take the parts of the value in their order.
-    """
-
-    node: ast.AST
+    node: ast.AST  # The whole right side: what is computed inside belongs to the value
     names: tuple[str, ...]
-    unpacks: bool
+    unpacks: bool  # Whether the variables take the parts of the value in their order
 
 
 def operation_of(frame: Frame) -> str:

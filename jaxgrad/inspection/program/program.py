@@ -49,12 +49,10 @@ def take_apart(
     ]
     active = (*map(differentiated, leaves), *(False for _ in constants))
     mark_differentiable(block, active)
-    inputs = [
+    inputs = (
         *(Origin("argument", i, label=leaf.path) for i, leaf in enumerate(leaves)),
         *(Origin("constant", i, label=c[0]) for i, c in enumerate(constants)),
-    ]
-    drafts, outputs = draft_steps(block, inputs)
-    result = outputs[0] if outputs else ()
-    return Program(
-        call, traced, builder, block, leaves, constants, active, drafts, result
     )
+    drafts, outputs = draft_steps(block, inputs)
+    parts = builder, block, leaves, constants, active, drafts
+    return Program(call, traced, *parts, outputs[0] if outputs else ())

@@ -45,10 +45,7 @@ def _named_by_consumers(
     depth: int,
     consumers: Mapping[Any, set[Item | None]],
 ) -> Iterable[tuple[Any, str]]:
-    """The names of results that only the line of a consumer tells apart.
-
-    After `logits, state = model(x)` what `loss(logits, y)` reads is the logits.
-    """
+    """After `logits, state = model(x)` what `loss(logits, y)` reads is the logits."""
     home = items[0].site.frames[depth].code
     candidates: dict[str, list[Any]] = defaultdict(list)
     for variable in live:

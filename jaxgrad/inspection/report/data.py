@@ -206,9 +206,7 @@ class Report:
     steps: tuple[Step, ...]
     result: int | None = None
     note: str = ""
-    _find: Callable[["Report"], Finding | None] = field(
-        default=lambda _: None, repr=False
-    )
+    _find: Callable[["Report"], Any] = field(default=lambda _: None, repr=False)
 
     @cached_property
     def nonfinite(self) -> Finding | None:
@@ -226,13 +224,12 @@ class Report:
                 return step.result(step.outputs.index(key))
         names = ", ".join(dict.fromkeys(step.name for step in self.steps))
         paths = [argument.path for argument in self.arguments]
-        hint = ""
-        if key in paths:
-            hint = f" It is an argument: see arguments[{paths.index(key)}]."
-        raise KeyError(
+        message = (
             f"explain: expected the name of a step ({names}), got {key!r} instead."
-            + hint
         )
+        if key in paths:
+            message += f" It is an argument: see arguments[{paths.index(key)}]."
+        raise KeyError(message)
 
     def __len__(self) -> int:
         return len(self.steps)

@@ -46,9 +46,8 @@ def drawing_of(report: Report) -> Drawing:
     """The nodes and edges of a report."""
     read = [(step, o) for step in report.steps for o in step.inputs]
     used = {o.index for _, o in read if o.kind == "argument"}
-    arguments = [
-        a for a in report.arguments if a.index in used or a.gradient is not None
-    ]
+    given = report.arguments
+    arguments = [a for a in given if a.index in used or a.gradient is not None]
     # A number in the source gets no node.
     constants = dict.fromkeys(
         o.label for _, o in read if o.kind == "constant" and not _is_number(o.label)
@@ -98,18 +97,10 @@ def _node(thing: Step | Argument, kind: str, title: str, found: Marks) -> Node:
     gradients = [t.gradient if t.differentiated else "none" for t in short]
     if not any(t.differentiated for t in short):
         gradients = ["none"]
-    return Node(
-        key=key_of(thing),
-        kind=kind,
-        title=plain(title),
-        value="; ".join(t.value for t in short),
-        gradient="; ".join(gradients),
-        marks=given,
-        details=(
-            *map(plain, _details(thing)),
-            *(f"{mark}: {MEANING[mark]}" for mark in given),
-        ),
-    )
+    meanings = (f"{mark}: {MEANING[mark]}" for mark in given)
+    details = (*map(plain, _details(thing)), *meanings)
+    texts = plain(title), "; ".join(t.value for t in short), "; ".join(gradients)
+    return Node(key_of(thing), kind, *texts, given, details)
 
 
 def _details(thing: Step | Argument) -> Iterator[str]:

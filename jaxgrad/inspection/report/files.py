@@ -37,9 +37,6 @@ def page_style() -> str:
 
 @cache
 def graph_style() -> str:
-    """The CSS of a standalone SVG: light colours, without variables.
-
-    Inkscape and librsvg do not support `var()`.
-    """
+    """The CSS of a standalone SVG, without `var()`, which Inkscape does not support."""
     colours = light_colours()
     return re.sub(r"var\(--([\w-]+)\)", lambda m: colours[m[1]], read("graph.css"))

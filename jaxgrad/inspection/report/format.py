@@ -75,10 +75,8 @@ def summary_text(
 
 
 def _range_text(summary: Summary, short: bool) -> str:
-    low, mean, high, norm = (
-        number(x, 3)
-        for x in (summary.minimum, summary.mean, summary.maximum, summary.norm)
-    )
+    numbers = summary.minimum, summary.mean, summary.maximum, summary.norm
+    low, mean, high, norm = (number(x, 3) for x in numbers)
     if low == high:
         equal = summary.minimum == summary.maximum
         return f"{'all' if equal else 'about'} {mean} |{norm}|"

@@ -19,6 +19,7 @@ WAYPOINT, END = 0.1, 0.01
 
 Point = tuple[float, float]
 Chain = Sequence[int]
+Floats = Sequence[float]
 Neighbours = Mapping[int, Sequence[int]]
 
 
@@ -62,13 +63,12 @@ def lay_out(
     lefts, total = _lefts(order, sizes)
     corners = [(lefts[columns[i]], tops[i]) for i in range(len(sizes))]
     middles = [top + height / 2 for top, height in zip(tops, heights, strict=True)]
+    stubs = {(a, b): _stub(corners[b], sizes[b].height) for a, b in edges}
     complete = {
         edge: _course(chain, lefts, columns, middles, sizes)
         for edge, chain in zip(drawn, chains, strict=True)
     }
-    courses = [
-        complete.get((a, b)) or _stub(corners[b], sizes[b].height) for a, b in edges
-    ]
+    courses = [complete.get(edge) or stubs[edge] for edge in edges]
     height = max(map(sum, zip(tops, heights, strict=True)), default=0.0)
     return Layout(corners, courses, Size(total, height))
 
@@ -114,19 +114,15 @@ def _ordered(columns: Sequence[int], chains: Sequence[Chain]) -> list[list[int]]
         near = left if sweep % 2 == 0 else right
         rank = {n: i for nodes in order for i, n in enumerate(nodes)}
         for nodes in order if sweep % 2 == 0 else reversed(order):
-            mean = {
-                n: _mean([rank[m] for m in near.get(n, ())], rank[n]) for n in nodes
-            }
+            ranks = {n: [rank[m] for m in near.get(n, ())] for n in nodes}
+            mean = {n: _mean(ranks[n], rank[n]) for n in nodes}
             nodes.sort(key=lambda n: (mean[n], rank[n]))
             rank.update((n, i) for i, n in enumerate(nodes))
     return order
 
 
 def _levelled(
-    order: Sequence[Sequence[int]],
-    chains: Sequence[Chain],
-    heights: Sequence[float],
-    count: int,
+    order: Sequence[Chain], chains: Sequence[Chain], heights: Floats, count: int
 ) -> list[float]:
     """The top of each node: level with its neighbours, without overlap."""
     left, right = _neighbours(chains)
@@ -167,17 +163,9 @@ def _preferred(near: Neighbours, count: int) -> Neighbours:
 
 
 def _stack(
-    nodes: Sequence[int],
-    wanted: Sequence[float],
-    weights: Sequence[float],
-    heights: Sequence[float],
-    tops: list[float],
+    nodes: Chain, wanted: Floats, weights: Floats, heights: Floats, tops: list[float]
 ) -> None:
-    """Set the tops as near to `wanted` as possible without overlap.
-
-    Neighbours that would overlap form a stack, which moves to the weighted mean of what
-    its members want (the pool-adjacent-violators algorithm).
-    """
+    """Set the tops near `wanted` without overlap, by pooling adjacent violators."""
     stacks: list[_Stack] = []
     for node, want in zip(nodes, wanted, strict=True):
         weight, extent = weights[node], heights[node] + GAP_Y
@@ -231,11 +219,7 @@ def _lefts(
 
 
 def _course(
-    chain: Chain,
-    lefts: Sequence[float],
-    columns: Sequence[int],
-    middles: Sequence[float],
-    sizes: Sequence[Size],
+    chain: Chain, lefts: Floats, columns: Chain, middles: Floats, sizes: Sequence[Size]
 ) -> list[Point]:
     """The points from one node to another; it bends in the gaps between columns."""
     start = chain[0]

@@ -29,10 +29,7 @@ class Texts(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row of the table: an argument, or one result of a step.
-
-    The further results of a step leave what the first one says empty.
-    """
+    """An argument, or one result of a step: the first also describes the step."""
 
     key: str  # The key of the step or argument
     kind: str  # argument, step or result
@@ -92,9 +89,8 @@ def _arrays(thing: Step | Argument) -> Sequence[tuple[str, Any, Any, Any]]:
         return [(thing.path, thing.shape, thing.dtype, thing.summaries)]
     if not thing.outputs:
         return [(thing.name, thing.shape, thing.dtype, thing.summaries[0])]
-    return list(
-        zip(thing.outputs, thing.shape, thing.dtype, thing.summaries, strict=True)
-    )
+    columns = thing.outputs, thing.shape, thing.dtype, thing.summaries
+    return list(zip(*columns, strict=True))
 
 
 def headline(report: Report) -> str:

@@ -34,10 +34,7 @@ def svg(report: Report) -> str:
 
 
 def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
-    """A drawing as SVG, in the page's style unless it gets its own.
-
-    All ids start with `prefix`, so that several reports can share a page.
-    """
+    """A drawing as SVG; all ids start with `prefix`, so drawings can share a page."""
     boxes = [_box(node) for node in drawing.nodes]
     forward = [edge for edge in drawing.edges if edge.start < edge.end]
     inputs = sum(box.node.kind in ("argument", "constant") for box in boxes)
@@ -48,10 +45,8 @@ def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
         leftmost=inputs if few else 0,
         farthest=None if few else FARTHEST,
     )
-    boxes = [
-        box._replace(corner=corner)
-        for box, corner in zip(boxes, layout.corners, strict=True)
-    ]
+    pairs = zip(boxes, layout.corners, strict=True)
+    boxes = [box._replace(corner=corner) for box, corner in pairs]
     paths = [
         _path(_curve(course), edge, boxes, prefix)
         for edge, course in zip(forward, layout.courses, strict=True)
@@ -63,20 +58,17 @@ def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
             paths.append(_path(curve, edge, boxes, prefix))
             lowest = max(lowest, depth)
     steps = sum(node.kind in ("step", "result") for node in drawing.nodes)
-    width, height = layout.size.width + 2 * MARGIN, lowest + 2 * MARGIN
-    return (
-        template("graph.svg")
-        .substitute(
-            label=escape(f"The graph of {drawing.name}: {steps} steps"),
-            width=f"{width:.0f}",
-            height=f"{height:.0f}",
-            box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width:.0f} {height:.0f}",
-            prefix=prefix,
-            style=style,
-            content="\n".join([*paths, *(_node(box, prefix) for box in boxes)]),
-        )
-        .rstrip()
+    width, height = (f"{side + 2 * MARGIN:.0f}" for side in (layout.size.width, lowest))
+    text = template("graph.svg").substitute(
+        label=escape(f"The graph of {drawing.name}: {steps} steps"),
+        width=width,
+        height=height,
+        box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width} {height}",
+        prefix=prefix,
+        style=style,
+        content="\n".join([*paths, *(_node(box, prefix) for box in boxes)]),
     )
+    return text.rstrip()
 
 
 def _box(node: Node) -> _Box:
@@ -94,9 +86,8 @@ def _node(box: _Box, prefix: str) -> str:
     classes = " ".join(("node", node.kind, *node.marks))
     title, value, gradient = map(escape, box.lines)
     kind = "none" if node.gradient == "none" else "grad"
-    mark = (
-        f'<text class="mark" x="{width - PAD:.1f}" y="{LINE - 2:g}">{node.mark}</text>'
-    )
+    right, top = f"{width - PAD:.1f}", f"{LINE - 2:g}"
+    mark = f'<text class="mark" x="{right}" y="{top}">{node.mark}</text>'
     return (
         f'<g class="{classes}" id="{prefix}{node.key}" tabindex="0" role="img" '
         f'transform="translate({x:.1f},{y:.1f})">'
@@ -147,7 +138,5 @@ def _loop(start: _Box, end: _Box, boxes: Sequence[_Box]) -> tuple[str, float]:
 def _path(path: str, edge: Edge, boxes: Sequence[_Box], prefix: str) -> str:
     ends = f"{prefix}{boxes[edge.start].node.key} {prefix}{boxes[edge.end].node.key}"
     kind = "edge previous" if edge.previous else "edge"
-    return (
-        f'<path class="{kind}" data-ends="{ends}" d="{path}" '
-        f'marker-end="url(#{prefix}tip)"/>'
-    )
+    shape = f'd="{path}" marker-end="url(#{prefix}tip)"'
+    return f'<path class="{kind}" data-ends="{ends}" {shape}/>'

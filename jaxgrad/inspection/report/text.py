@@ -122,13 +122,8 @@ def _line(row: Cells, widths: Sequence[int]) -> str:
 
 def blame_text(finding: Finding, width: int = PROSE) -> str:
     """A finding in a few lines: what, where, which values, and what to do."""
-    hint = textwrap.wrap(
-        prose(finding.hint),
-        width,
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_on_hyphens=False,
-    )
+    hint = textwrap.wrap(prose(finding.hint), width - 2, break_on_hyphens=False)
+    hint = [f"  {line}" for line in hint]
     return "\n".join([*(plain(line, 1000) for line in _facts(finding)), *hint])
 
 

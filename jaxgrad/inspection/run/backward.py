@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -38,15 +39,11 @@ class Backward:
             return _moved_back(entry, cotangents)
         active = tuple(i for i, value in enumerate(entry.inputs) if value.active)
         sent = tuple(i for i, c in enumerate(cotangents) if c is not None)
-        if not entry.compiled:
-            parts = _pull(entry.function, active, sent, arrays, cotangents)
-            return dict(zip(active, parts, strict=True))
-        key = (id(entry.function), active, sent)
-        if key not in self._pulls:
-            self._pulls[key] = jax.jit(
-                lambda xs, cs: _pull(entry.function, active, sent, xs, cs)
-            )
-        parts = self._pulls[key](list(arrays), list(cotangents))
+        run = partial(_pull, entry.function, active, sent)
+        if entry.compiled:
+            key = (id(entry.function), active, sent)
+            run = self._pulls.setdefault(key, jax.jit(run))
+        parts = run(list(arrays), list(cotangents))
         return dict(zip(active, parts, strict=True))
 
 

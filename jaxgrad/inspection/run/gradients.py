@@ -8,6 +8,7 @@ all consumers. Inside `scan` the taps are sliced inputs, so every iteration has 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -39,9 +40,9 @@ def value_and_cotangents(
         value, *others = interpret(block, [*inputs, *rest], runner)
         return value, (others, runner.records)
 
-    (value, (others, records)), (gradients, cotangents) = jax.value_and_grad(
-        total, argnums=(0, 1), has_aux=True
-    )(list(differentiated), _taps(block))
+    run = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
+    results, (gradients, cotangents) = run(list(differentiated), _taps(block))
+    value, (others, records) = results
     return jnp.asarray(value), others, gradients, records, cotangents
 
 
@@ -81,13 +82,10 @@ class _Runner(Reader):
         return interpret(item.opened, operands, _Runner(self.op_by_op, None))
 
     def remat(self, item: Item, operands: list[Any]) -> Sequence[Any]:
-        params = item.equation.params
-        again = jax.checkpoint(
-            lambda values, taps: self._inside(item.bodies[0], values, taps),
-            prevent_cse=params["prevent_cse"],
-            policy=params["policy"],
-        )
-        results, records = again(operands, self._taps_of(item.bodies[0]))
+        body, params = item.bodies[0], item.equation.params
+        options = {name: params[name] for name in ("prevent_cse", "policy")}
+        again = jax.checkpoint(partial(self._inside, body), **options)
+        results, records = again(operands, self._taps_of(body))
         self.records.update(records)
         return results
 
@@ -100,14 +98,9 @@ class _Runner(Reader):
             results, records = self._inside(body, [*constants, *carry, *xs], taps)
             return results[: len(carry)], (results[len(carry) :], records)
 
-        carry, (stacked, records) = jax.lax.scan(
-            once,
-            carry,
-            (sliced, self._taps_of(body)),
-            length=params["length"],
-            reverse=params["reverse"],
-            unroll=params["unroll"],
-        )
+        inputs = sliced, self._taps_of(body)
+        options = {name: params[name] for name in ("length", "reverse", "unroll")}
+        carry, (stacked, records) = jax.lax.scan(once, carry, inputs, **options)
         self.records.update(records)
         return [*carry, *stacked]
 
@@ -125,12 +118,8 @@ class _Runner(Reader):
 
             return taken
 
-        results, records = jax.lax.switch(
-            index,
-            [branch(body) for body in item.bodies],
-            operands,
-            self._taps_of(*item.bodies),
-        )
+        branches, taps = [*map(branch, item.bodies)], self._taps_of(*item.bodies)
+        results, records = jax.lax.switch(index, branches, operands, taps)
         self.records.update(records | {branch_key(item.slot): index})
         return results
 
@@ -138,9 +127,8 @@ class _Runner(Reader):
         of_test, of_body, start = operands
         test, body = item.bodies
         if test.outputs[0].aval.shape:  # under vmap each element has its own test
-            return item.equation.primitive.bind(
-                *of_test, *of_body, *start, **item.equation.params
-            )
+            primitive, params = item.equation.primitive, item.equation.params
+            return primitive.bind(*of_test, *of_body, *start, **params)
         inside = _Runner(self.op_by_op, None)
         return jax.lax.while_loop(
             lambda carry: interpret(test, [*of_test, *carry], inside)[0],
@@ -148,9 +136,7 @@ class _Runner(Reader):
             start,
         )
 
-    def after_item(
-        self, item: Item, operands: list[Any], results: list[Any]
-    ) -> list[Any]:
+    def after_item(self, item: Item, operands: Any, results: list[Any]) -> list[Any]:
         if not item.visible or self.taps is None:
             return results
         for i, dummy in zip(item.shown, self.taps[item.slot], strict=True):
@@ -215,8 +201,7 @@ def _blanks(item: Item, loop: tuple[int, ...]) -> tuple[Any, ...]:
     """Zeros like what is recorded of each result, in all iterations."""
     avals = (item.writes[i].aval for i in item.shown)
     return tuple(
-        None if _is_key(aval) else jnp.zeros(loop + aval.shape, aval.dtype)
-        for aval in avals
+        None if _is_key(a) else jnp.zeros(loop + a.shape, a.dtype) for a in avals
     )
 
 

@@ -19,22 +19,15 @@ from jaxgrad.inspection.run.gradients import branch_key
 Numbering = Mapping[int, tuple[int, tuple[str, ...]]]
 
 
-def arguments_of(
-    leaves: Sequence[Leaf], gradients: Sequence[Any]
-) -> tuple[Argument, ...]:
+def arguments_of(leaves: Sequence[Leaf], gradients: Any) -> tuple[Argument, ...]:
     """The arguments; the first of them have the gradients."""
-    return tuple(
-        Argument(
-            index=i,
-            path=leaf.path,
-            shape=np.shape(leaf.value),
-            dtype=jnp.result_type(leaf.value),
-            value=leaf.value,
-            gradient=gradient,
-            why="not differentiated" if gradient is None else "",
-        )
-        for i, (leaf, gradient) in enumerate(zip_longest(leaves, gradients))
-    )
+    arguments = []
+    for i, (leaf, gradient) in enumerate(zip_longest(leaves, gradients)):
+        why = "not differentiated" if gradient is None else ""
+        value, dtype = leaf.value, jnp.result_type(leaf.value)
+        shape = np.shape(value)
+        arguments.append(Argument(i, leaf.path, shape, dtype, value, gradient, why))
+    return tuple(arguments)
 
 
 def build_steps(
@@ -55,10 +48,9 @@ def build_steps(
         values = _kept(records[slot], mask, summary)
         gradients = _kept(cotangents[slot], mask, summary)
         steps.append(build_step(draft, index, values, gradients, draft.loop, mask))
-    final = [
-        index[o.number][0] for o in result if o.kind == "step" and o.number in index
-    ]
-    return tuple(steps), final[0] if final else None
+    origins = (o for o in result if o.kind == "step" and o.number in index)
+    final = next((index[origin.number][0] for origin in origins), None)
+    return tuple(steps), final
 
 
 def whole_step(call: Call, result: Any, line: Source) -> Step:
@@ -120,13 +112,9 @@ def build_step(
 
 def names_of(draft: Draft) -> tuple[str, ...]:
     """For each result the outermost variable that holds it, else the operation."""
-    several = len(draft.avals) > 1
-    return tuple(
-        draft.names.get(i, [f"{draft.operation}[{i}]" if several else draft.operation])[
-            -1
-        ]
-        for i in range(len(draft.avals))
-    )
+    results, operation = range(len(draft.avals)), draft.operation
+    plain = [f"{operation}[{i}]" for i in results] if len(results) > 1 else [operation]
+    return tuple(draft.names.get(i, plain[i : i + 1])[-1] for i in results)
 
 
 def _kept(arrays: Sequence[Any], mask: np.ndarray | None, summary: bool) -> list[Any]:
@@ -142,9 +130,7 @@ def _why(draft: Draft) -> str:
         return ""
     if not any(map(jaxprs.is_floating, draft.avals)):
         return f"{draft.avals[0].dtype}: no gradient"
-    if any(
-        equation.primitive.name in jaxprs.NOT_REVERSIBLE for equation in item.equations
-    ):
+    if any(e.primitive.name in jaxprs.NOT_REVERSIBLE for e in item.equations):
         return "forward only"
     return "cuts the gradient" if item.cuts else "not differentiated"
 

@@ -202,11 +202,8 @@ class _Recorder(Reader):
             return inside
         # Only the user's own loops have iterations with a number.
         counted = (i,) if self.tape.builder.knows(item.equation) else ()
-        return replace(
-            inside,
-            iteration=(*self.iteration, *counted),
-            long=self.long or length >= LONG,
-        )
+        long = self.long or length >= LONG
+        return replace(inside, iteration=(*self.iteration, *counted), long=long)
 
     def _function(self, item: Item) -> Callable[..., list[Any]]:
         equation = item.equation
@@ -235,17 +232,9 @@ class _Recorder(Reader):
         """Run one operation and put it on the tape."""
         arrays = function(*(value.array for value in operands))
         slot, site = self._step_of(item)
-        entry = Entry(
-            number=len(self.tape.entries),
-            primitive=name,
-            function=function,
-            inputs=list(operands),
-            outputs=[],
-            slot=slot,
-            site=site,
-            iteration=self.iteration,
-            compiled=self._compiled.get(id(item)) is function,
-        )
+        number, place = len(self.tape.entries), (slot, site, self.iteration)
+        entry = Entry(number, name, function, list(operands), [], *place)
+        entry.compiled = self._compiled.get(id(item)) is function
         passes = jaxprs.has_derivative(name) and any(v.active for v in operands)
         entry.outputs = [
             Value(array, entry, active=passes and jaxprs.is_floating(array))
