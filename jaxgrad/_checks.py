@@ -153,7 +153,7 @@ def check_choice(
 def check_range(
     function: str,
     argument: str,
-    value: ArrayLike,
+    value: Any,
     least: int | float = -float("inf"),
     most: int | float = float("inf"),
 ) -> None:
