@@ -528,3 +528,21 @@ def test_an_error_of_the_user_is_raised_without_a_warning():
         for f in (fails, fails_in_a_rule):
             with pytest.raises((KeyError, TypeError)):
                 explain(f)(jnp.ones(3))
+
+
+def test_a_defect_in_the_search_leaves_the_report_s_own_numbers(monkeypatch):
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.run_on_tape", broken)
+    report = explain(lambda x: jnp.log(x).sum())(jnp.zeros(3))
+    with pytest.warns(InspectionWarning, match="bug in jaxgrad"):
+        blame = report.nonfinite
+    assert blame is not None and blame.step is report[0]
+    assert (blame.phase, blame.count) == ("forward", 3)
+
+
+def test_what_is_not_a_number_in_aux_is_not_looked_at():
+    def f(x):
+        return jnp.log(x).sum(), {"f": print, "name": "loss", "n": 3, "none": None}
+
+    report = explain(f, has_aux=True)(jnp.zeros(2))
+    assert report.value[1]["f"] is print
+    assert report.nonfinite is not None

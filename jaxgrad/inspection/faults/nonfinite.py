@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgrad._checks import check_callable
 from jaxgrad.inspection.faults.blame import BlameWriter
@@ -31,6 +32,7 @@ from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import whole_step
 from jaxgrad.inspection.run.tape import Value, nonfinite, run_on_tape
 
+NUMBERS = (jax.Array, np.ndarray, np.generic, float, complex)
 ONLY_COMPILED = (
     "Only the compiled program gives this; operation by operation the result is "
     "finite. It depends on rounding: look for a difference of nearly equal numbers, or "
@@ -123,13 +125,17 @@ def in_report(program: Program, report: Report, has_aux: bool) -> Any:
     if has_references(program.traced.jaxpr):
         return _from_numbers(report, "The function changes arrays in place.")
     with jax.disable_jit(False), undisturbed():
-        blame = _blame(program, has_aux, report=report)
+        try:
+            blame = _blame(program, has_aux, report=report)
+        except Exception as fault:
+            own_failure("explain", program.call.f, fault)
+            return _from_numbers(report, "The search for the operation failed.")
     return blame or _from_numbers(report, ONLY_COMPILED)
 
 
 def count(tree: Any) -> int:
-    """How many elements of a tree's arrays are NaN or infinite."""
-    leaves = (x for x in jax.tree.leaves(tree) if not isinstance(x, str | bytes))
+    """How many elements of a tree's arrays and numbers are NaN or infinite."""
+    leaves = (x for x in jax.tree.leaves(tree) if isinstance(x, NUMBERS))
     return sum(int(nonfinite(jnp.asarray(leaf)).sum()) for leaf in leaves)
 
 
