@@ -19,23 +19,21 @@ import torch
 from benchmarks import _frame as frame
 from jaxgrad import activations
 
+# Activations whose other arguments have defaults.
+PLAIN = (
+    "relu relu6 hardtanh hardsigmoid hardswish leaky_relu rrelu hardshrink softshrink "
+    "elu celu selu softplus logsigmoid sigmoid tanh tanhshrink softsign silu mish gelu "
+    "glu prelu"
+).split()
 # Each activation with its arguments without a default.
 OPTIONS: dict[str, dict[str, Any]] = {
-    name: {}
-    for name in (
-        "relu relu6 hardtanh hardsigmoid hardswish leaky_relu rrelu hardshrink "
-        "softshrink elu celu selu softplus logsigmoid sigmoid tanh tanhshrink softsign "
-        "silu mish gelu glu prelu"
-    ).split()
-}
-OPTIONS |= {
+    **{name: {} for name in PLAIN},
     "threshold": {"threshold": 0.5, "value": -1.0},
     "gelu (tanh)": {"approximate": "tanh"},
-    "softmax": {"axis": -1},
-    "log_softmax": {"axis": -1},
-    "softmin": {"axis": -1},
+    **{name: {"axis": -1} for name in ("softmax", "log_softmax", "softmin")},
 }
 MOST, MEAN = 1.5, 1.0
+PACE: Any = {"warm_up": 3, "rest": 0.01, "burst": 8}
 
 
 @dataclass(frozen=True)
@@ -89,15 +87,13 @@ def run(config: Config) -> dict[str, frame.Seconds]:
     """Time every activation against its PyTorch namesake."""
     frame.at_least(config, turns=1)
     names = config.only.split() or list(OPTIONS)
-    unknown = " ".join(name for name in names if name not in OPTIONS)
-    if unknown:
+    if unknown := " ".join(name for name in names if name not in OPTIONS):
         known = ", ".join(OPTIONS)
         raise ValueError(f"--only: expected some of {known}, got {unknown} instead.")
     seconds = {}
     for name in names:
         works = {"jaxgrad": by_jaxgrad(name), "torch": by_torch(name)}
-        options: Any = {"warm_up": 3, "rest": 0.01, "burst": 8}
-        seconds[name] = frame.take_turns(works, config.turns, **options)
+        seconds[name] = frame.take_turns(works, config.turns, **PACE)
     report(config, seconds)
     return seconds
 
@@ -106,20 +102,16 @@ def report(config: Config, seconds: dict[str, frame.Seconds]) -> None:
     """Print the fastest times and their ratios, the largest ratio first."""
     title = "Value and gradient, 1,000,000 float32"
     frame.heading(title, f"{config.turns} turns", "jax", "torch")
-    least = {
-        name: [1e3 * min(s) for s in both.values()] for name, both in seconds.items()
-    }
-    rows = [
-        (name, ours, theirs, ours / theirs) for name, (ours, theirs) in least.items()
-    ]
+    rows = []
+    for name, both in seconds.items():
+        ours, theirs = (1e3 * min(taken) for taken in both.values())
+        rows.append((name, ours, theirs, ours / theirs))
     rows.sort(key=lambda row: -row[-1])
     header = ("activation", "jaxgrad ms", "torch ms", "ratio")
     frame.section("Fastest runs", frame.table(header, rows))
     largest, mean = rows[0][-1], geometric_mean(row[-1] for row in rows)
-    frame.claim(
-        f"geometric mean {mean:.2f} <= {MEAN}, largest {largest:.2f} <= {MOST}",
-        mean <= MEAN and largest <= MOST,
-    )
+    figures = f"geometric mean {mean:.2f} <= {MEAN}, largest {largest:.2f} <= {MOST}"
+    frame.claim(figures, mean <= MEAN and largest <= MOST)
 
 
 main = frame.benchmark("activations", Config, run)

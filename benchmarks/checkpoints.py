@@ -70,10 +70,7 @@ def run(config: Config) -> frame.Seconds:
 
 
 def timed(
-    config: Config,
-    dataset: Dataset,
-    optimizer: optax.GradientTransformation,
-    folder: Path,
+    config: Config, dataset: Dataset, optimizer: Any, folder: Path
 ) -> tuple[list[float], list[float], int]:
     """The seconds of each epoch and of each save, and the bytes of a checkpoint.
 
@@ -84,10 +81,9 @@ def timed(
     checkpoints.prepare(folder, start, RUN, keep=KEPT)
     options: Any = {"epochs": config.epochs + 1, "batch_size": config.batch_size}
     epochs, saves, size = [], [], 0
+    network = apply, example_loss, optimizer
     begin = time.perf_counter()
-    for progress in training.advance(
-        apply, example_loss, optimizer, start, dataset, **options
-    ):
+    for progress in training.advance(*network, start, dataset, **options):
         reached = time.perf_counter()
         path = checkpoints.save(folder, progress, RUN, keep=KEPT)
         saved = time.perf_counter()

@@ -54,24 +54,20 @@ def network_and_inputs(config: Config) -> tuple[Callable[..., Any], tuple[Any, .
     return apply, (params, images, jnp.arange(config.batch_size) % 10)
 
 
-def new_works(
-    apply: Callable[..., Any], inputs: tuple[Any, ...]
-) -> dict[str, frame.Work]:
+def new_works(apply: Callable[..., Any], inputs: Any) -> dict[str, frame.Work]:
     """The functions to time, not compiled yet; each returns value and gradients."""
     scale = random.uniform(1, 2)  # makes the program differ from every compiled one
 
     def loss(params, images, labels):
         return scale * cross_entropy(apply(params, images), labels)
 
-    plain, checked = jax.jit(jax.value_and_grad(loss)), checked_value_and_grad(loss)
-
     def explained(explainer: Callable[..., Any]) -> Any:
         report = explainer(*inputs)
         return report.value, report.gradients
 
     return {
-        PLAIN: lambda: plain(*inputs),
-        CHECKED: lambda: checked(*inputs),
+        PLAIN: partial(jax.jit(jax.value_and_grad(loss)), *inputs),
+        CHECKED: partial(checked_value_and_grad(loss), *inputs),
         SUMMARY: partial(explained, explain(loss, keep="summary")),
         ARRAYS: partial(explained, explain(loss, keep="arrays")),
     }

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
+from torch.utils.data import DataLoader
 
 from benchmarks import _frame as frame
 from benchmarks.mnist_notebook import Batch, Digits, torch_epoch
@@ -97,22 +98,16 @@ def torch_tensors(split: Split, white: int) -> Batch:
     return images.flatten(1), torch.from_numpy(np.array(split.labels)).long()
 
 
-def torch_batches(
-    tensors: Batch, order: np.ndarray, batch_size: int
-) -> Iterable[Batch]:
+def torch_batches(tensors: Batch, order: np.ndarray, size: int) -> Iterable[Batch]:
     """Batches of tensors in memory."""
     images, labels = tensors
-    for indices in torch.from_numpy(order).split(batch_size):
+    for indices in torch.from_numpy(order).split(size):
         yield images[indices], labels[indices]
 
 
-def loader_batches(
-    digits: Digits, order: np.ndarray, batch_size: int
-) -> Iterable[Batch]:
+def loader_batches(digits: Digits, order: np.ndarray, size: int) -> Iterable[Batch]:
     """The same batches from the notebook's DataLoader."""
-    loader: Any = torch.utils.data.DataLoader(
-        digits, batch_size=batch_size, sampler=order.tolist()
-    )
+    loader: Any = DataLoader(digits, batch_size=size, sampler=order.tolist())
     return ((images.flatten(1), labels) for images, labels in loader)
 
 
@@ -134,23 +129,19 @@ def torch_side(
 def jaxgrad_side(config: Config, params: Any, dataset: Dataset) -> Side:
     """The same in JAX; the state stays here between epochs."""
     apply, _ = mlp(jax.random.key(0), SIZES)
-    optimizer = optax.sgd(config.lr)
+    optimizer, white = optax.sgd(config.lr), dataset.white
     train, test = jax.tree.map(jnp.asarray, (dataset.train, dataset.test))
     state = training.init(jax.random.key(0), params, optimizer)
-    options: Any = {"batch_size": config.batch_size, "white": dataset.white}
+    learn = partial(training.train_epoch, apply, example_loss, optimizer, white=white)
+    evaluate = partial(training.evaluate, apply, example_loss, white=white)
 
     def epoch(order: np.ndarray) -> np.ndarray:
         nonlocal state
-        state, losses = training.train_epoch(
-            apply, example_loss, optimizer, state, train, order=order, **options
-        )
+        state, losses = learn(state, train, batch_size=config.batch_size, order=order)
         return np.asarray(losses)  # waits for the epoch to end
 
     def accuracy() -> float:
-        result = training.evaluate(
-            apply, example_loss, state.params, test, white=dataset.white
-        )
-        return int(result.correct) / len(test.labels)
+        return int(evaluate(state.params, test).correct) / len(test.labels)
 
     return Side(epoch, accuracy)
 
@@ -185,12 +176,11 @@ def run(config: Config) -> Result:
 
     works = {name: partial(next_epoch, name) for name in sides}
     seconds = frame.take_turns(works, config.epochs)
-    result = Result(
-        **{
-            name: Trained(np.stack(losses[name]), seconds[name], side.accuracy())
-            for name, side in sides.items()
-        }
-    )
+    trained = {
+        name: Trained(np.stack(losses[name]), seconds[name], side.accuracy())
+        for name, side in sides.items()
+    }
+    result = Result(**trained)
     report(config, result)
     return result
 

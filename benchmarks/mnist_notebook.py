@@ -45,14 +45,8 @@ def to_tensor(image: Image.Image) -> torch.Tensor:
 
 def network() -> nn.Sequential:
     """The notebook's three layers."""
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(784, 1024),
-        nn.ReLU(),
-        nn.Linear(1024, 512),
-        nn.ReLU(),
-        nn.Linear(512, 10),
-    )
+    hidden = nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 512), nn.ReLU()
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(512, 10))
 
 
 def read(folder: Path, part: str) -> Digits:

@@ -60,10 +60,8 @@ def run(config: Config) -> Result:
     frame.at_least(config, epochs=1, turns=1)
     folder = config.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if folder is None:
-        raise ValueError(
-            f"--data-dir: expected the MNIST folder, or {DATA_DIR_VARIABLE} to be set, "
-            "got neither instead."
-        )
+        expected = f"the MNIST folder, or {DATA_DIR_VARIABLE} to be set"
+        raise ValueError(f"--data-dir: expected {expected}, got neither instead.")
     options = ["--data-dir", str(folder), "--epochs", str(config.epochs)]
     accuracy: dict[str, float] = {}
     works = {
@@ -81,17 +79,10 @@ def run(config: Config) -> Result:
 
 def _process(module: str, *options: str) -> str:
     """The output of a module run as a program; ValueError if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *options],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ValueError(
-            f"{module}: expected exit code 0, got {done.returncode} instead."
-        )
+    command, root = [sys.executable, "-m", module, *options], Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    if code := done.returncode:
+        raise ValueError(f"{module}: expected exit code 0, got {code} instead.")
     return done.stdout
 
 

@@ -100,18 +100,12 @@ def run(config: Config) -> frame.Seconds:
     frame.heading(title, f"{config.turns} turns", "torch", "jax", "optax")
     frame.section("Time", frame.times(seconds, frame.TORCH))
     ours, theirs = by_jax()(), by_torch()
-    rows = [
-        (name, float(np.abs(ours[name].points - theirs[name]).max()))
-        for name in FACTORIES
-    ]
-    frame.section(
-        "Agreement: the largest distance of a point from PyTorch's",
-        frame.table(("optimizer", "distance"), rows),
-    )
-    frame.section(
-        "Race of 6 x 32 learning rates x 32 starts x 1000 steps",
-        f"{frame.times(races)}\n\n{large_race()}",
-    )
+    apart = {name: np.abs(ours[name].points - theirs[name]) for name in FACTORIES}
+    rows = [(name, float(distances.max())) for name, distances in apart.items()]
+    title = "Agreement: the largest distance of a point from PyTorch's"
+    frame.section(title, frame.table(("optimizer", "distance"), rows))
+    title = "Race of 6 x 32 learning rates x 32 starts x 1000 steps"
+    frame.section(title, f"{frame.times(races)}\n\n{large_race()}")
     return seconds
 
 

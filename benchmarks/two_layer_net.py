@@ -10,6 +10,7 @@ threads of PyTorch wait for each other, and its loop takes many times as long.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -65,12 +66,10 @@ def run(config: Config) -> Result:
     frame.at_least(config, turns=1, steps=1)
     net = jax.jit(start)(jax.random.key(config.seed))
 
-    def by_torch() -> np.ndarray:
-        return torch_train(*net, steps=config.steps)
+    by_torch = partial(torch_train, *net, steps=config.steps)
 
     def new() -> Callable[[], jax.Array]:
-        by_jax = jax.jit(lambda *net: train(*net, steps=config.steps)[1])
-        return lambda: by_jax(*net)
+        return partial(jax.jit(lambda *net: train(*net, steps=config.steps)[1]), *net)
 
     seconds = frame.first_and_later(by_torch, new, config.turns)
     result = Result(seconds, by_torch(), np.asarray(new()()))

@@ -13,163 +13,111 @@ all available devices, and over several processes (docs/scaling.md), it learns t
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments._command import parse, run_as_script, save_figures
-from experiments._mnist_mlp import processes
-from experiments._mnist_mlp.config import Config as Config
+from experiments._command import run_as_script
+from experiments._frame import experiment
+from experiments._mnist_mlp import learning, processes
+from experiments._mnist_mlp.config import Config, check
 from experiments._mnist_mlp.learning import HIDDEN as HIDDEN
-from experiments._mnist_mlp.learning import (
-    Learned,
-    Task,
-    learn,
-    prepare,
-    train_and_record,
-)
 from experiments._mnist_mlp.network import mlp as mlp
-from experiments._mnist_mlp.network import parameter_count as parameter_count
+from experiments._mnist_mlp.network import parameter_count
 from experiments._mnist_mlp.network import summary as summary
-from experiments._mnist_mlp.report import Result as Result
-from experiments._mnist_mlp.report import averaging_share, loss_after
-from experiments._mnist_mlp.report import figures as figures
-from experiments._mnist_mlp.report import report as report
-from experiments._mnist_mlp.side_runs import SideRuns, side_runs
+from experiments._mnist_mlp.report import Result, averaging_share, figures, report
+from experiments._mnist_mlp.side_runs import side_runs
 from jaxgrad import training
-from jaxgrad.training.assessment import assess
+from jaxgrad.training.assessment import assess, learning_curves
 
-NOTEBOOK = {"optimizer": "sgd", "lr": 0.01, "batch_size": 256, "epochs": 20}
-
-
-def run(config: Config, learning: Callable[[Task, Config], Learned] = learn) -> Result:
-    """Train and measure.
-
-    Args:
-        config: The options.
-        learning: Trains the network; `learn` by default, which prints and writes
-            nothing.
-    """
-    task = prepare(config)
-    last, epochs = learning(task, config)
-    dataset = task.dataset
-    return Result(
-        config=config,
-        lr=task.lr,
-        dataset=dataset,
-        params=last.params,
-        epochs=epochs,
-        assessment=assess(task.apply, last.params, dataset.test, white=dataset.white),
-        side_runs=_side_runs(task, last, config) if config.side_runs else None,
-    )
+EPOCHS = 20  # of the notebook, as these settings are
+SETTINGS = {"optimizer": "sgd", "schedule": "constant", "lr": 0.01, "batch_size": 256}
 
 
-def _side_runs(task: Task, last: training.TrainState, config: Config) -> SideRuns:
-    return side_runs(
-        task.apply,
-        task.optimizer,
-        task.start,
-        last,
-        task.dataset,
-        batch_size=config.batch_size,
-        key=jax.random.fold_in(jax.random.key(config.seed), 2),
-    )
+def run(
+    config: Config, learn: Callable[..., learning.Learned] = learning.learn
+) -> Result:
+    """Train, by default without a bar, files or checkpoints, and measure."""
+    check(config)
+    processes.join(config)
+    task = learning.prepare(config)
+    last, epochs = learn(task, config)
+    dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
+    runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
+    assessment = assess(task.apply, last.params, dataset.test, white=dataset.white)
+    return Result(config, task.lr, dataset, last.params, epochs, assessment, runs)
 
 
 def reproduced(result: Result) -> dict[str, Any]:
     """The computed value of each row of seed_results.toml that this run covers."""
     rows: dict[str, Any] = {}
-    if result.side_runs is not None:
-        rows |= _reproduced_side_runs(result.side_runs)
+    runs, config = result.side_runs, result.config
+    if runs is not None:
+        losses, doubling = runs.doubling.losses, runs.doubling
+        rows["3.34"] = {"parameters": doubling.parameters, "logits": doubling.logits}
+        rows["3.C11"] = f"{np.isfinite(losses).sum()} of {len(losses)} losses finite"
+        rows["3.C12"] = runs.missing_parentheses.split(":")[0]
     if result.dataset.name == "mnist":
         rows |= _reproduced_sizes(result)
-        if _uses_notebook_settings(result) and result.side_runs is not None:
-            rows |= _reproduced_training(result.epochs[:20])
+        settings = {name: getattr(config, name) for name in SETTINGS}
+        as_printed = settings | {"lr": result.lr} == SETTINGS
+        if runs is not None and as_printed and len(result.epochs) >= EPOCHS:
+            rows |= _reproduced_training(result.epochs[:EPOCHS])
     return rows
-
-
-def _reproduced_side_runs(runs: SideRuns) -> dict[str, Any]:
-    doubling = runs.doubling
-    finite = int(np.isfinite(doubling.losses).sum())
-    return {
-        "3.34": {"parameters": doubling.parameters, "logits": doubling.logits},
-        "3.C11": f"{finite} of {len(doubling.losses)} losses finite",
-        "3.C12": runs.missing_parentheses.split(":")[0],
-    }
-
-
-def _uses_notebook_settings(result: Result) -> bool:
-    config = result.config
-    return (
-        len(result.epochs) >= NOTEBOOK["epochs"]
-        and config.optimizer == NOTEBOOK["optimizer"]
-        and config.schedule == "constant"
-        and config.batch_size == NOTEBOOK["batch_size"]
-        and result.lr == NOTEBOOK["lr"]
-    )
 
 
 def _reproduced_sizes(result: Result) -> dict[str, Any]:
     n, tests = len(result.dataset.train.labels), len(result.dataset.test.labels)
-    train_steps, last = training.count_batches(n, NOTEBOOK["batch_size"])
-    test_steps, _ = training.count_batches(tests, tests)
+    train_steps, last = training.count_batches(n, SETTINGS["batch_size"])
     layers = [parameter_count(layer) for layer in result.params.values()]
-    rows: dict[str, Any] = {
-        "3.28": [n, tests, train_steps, last, test_steps],
-        "3.29": [*layers, sum(layers)],
-    }
+    test_steps = training.count_batches(tests, tests).steps
+    rows: dict[str, Any] = {"3.28": [n, tests, train_steps, last, test_steps]}
+    rows["3.29"] = [*layers, sum(layers)]
     if result.side_runs is not None:
         rows["3.33"] = result.side_runs.memory
     return rows
 
 
-def _reproduced_training(epochs: Sequence[training.Epoch]) -> dict[str, Any]:
-    first, last = epochs[0], epochs[-1]
+def _reproduced_training(epochs: tuple[training.Epoch, ...]) -> dict[str, Any]:
+    _, train, after, test, accuracy = learning_curves(epochs)
     return {
-        "3.30": {
-            "epoch 0": [first.train_loss, first.test_loss],
-            "epoch 19": [last.train_loss, last.test_loss],
-        },
+        "3.30": {"epoch 0": [train[0], test[0]], "epoch 19": [train[-1], test[-1]]},
         "3.31": {
-            "smallest gap": min(e.train_loss - e.test_loss for e in epochs),
-            "the same, train loss after the epoch": min(
-                loss_after(e) - e.test_loss for e in epochs
-            ),
-            "epoch 19, train loss after the epoch": loss_after(last),
+            "smallest gap": min(train - test),
+            "the same, train loss after the epoch": min(after - test),
+            "epoch 19, train loss after the epoch": after[-1],
         },
-        "3.32": [100 * first.test_accuracy, 100 * last.test_accuracy],
-        "3.C14": averaging_share(last),
+        "3.32": [100 * accuracy[0], 100 * accuracy[-1]],
+        "3.C14": averaging_share(epochs[-1]),
     }
-
-
-def main(argv: Sequence[str] | None = None) -> Result:
-    """Train, report, and compare the accuracy with the target."""
-    config = parse(Config, argv, "mnist_mlp")
-    processes.join(config)
-    try:
-        result = run(config, train_and_record)
-    except processes.Stopped as stopped:
-        sys.exit(stopped.code)
-    report(result)
-    save_figures(figures(result), config.output_dir)
-    print(f"parameters sha256: {training.sha256(result.params)}")
-    if line := missed_target(result):
-        sys.exit(line)
-    return result
 
 
 def missed_target(result: Result) -> str | None:
     """A line about the target accuracy if the run has missed it."""
-    target = result.config.target_accuracy
-    if target is None:
-        return None
-    share = target if target <= 1 else target / 100
-    reached = result.epochs[-1].test_accuracy
+    target, reached = result.config.target_accuracy, result.epochs[-1].test_accuracy
+    share = target / 100 if target and target > 1 else target or 0
     if reached >= share:
         return None
     return f"target missed: test accuracy {reached:.2%}, expected {share:.2%}"
+
+
+_record = partial(run, learn=learning.train_and_record)
+_train_and_report = experiment("mnist_mlp", Config, _record, report, figures)
+
+
+def main(argv: list[str] | None = None) -> Result:
+    """Train, report, and compare the accuracy with the target."""
+    try:
+        result = _train_and_report(argv)
+    except processes.Stopped as stopped:
+        sys.exit(stopped.code)
+    print(f"parameters sha256: {training.sha256(result.params)}")
+    if line := missed_target(result):
+        sys.exit(line)
+    return result
 
 
 if __name__ == "__main__":

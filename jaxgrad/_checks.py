@@ -79,7 +79,7 @@ def check_flag(function: str, argument: str, value: object) -> None:
 
 
 def check_shape(
-    function: str, argument: str, array: Array, expected: tuple[int, ...], why: str = ""
+    function: str, argument: str, array: Any, expected: tuple[int, ...], why: str = ""
 ) -> None:
     """ValueError unless `array.shape == expected`; the message quotes `why`."""
     if array.shape != expected:
@@ -152,7 +152,7 @@ def check_choice(
 def check_range(
     function: str,
     argument: str,
-    value: int | float,
+    value: Any,
     least: int | float = -float("inf"),
     most: int | float = float("inf"),
 ) -> None:
@@ -172,3 +172,11 @@ def check_positive(function: str, argument: str, value: int | float) -> None:
     check_number(function, argument, value)
     if not value > 0:
         raise wrong_value(function, f"{argument} > 0", value)
+
+
+def check_entries(
+    function: str, argument: str, array: Any, least: int, most: int
+) -> None:
+    """ValueError unless all entries of an array lie in [least, most]; NaN does not."""
+    for extreme in (array.min(initial=least), array.max(initial=least)):
+        check_range(function, argument, extreme, least, most)

@@ -40,7 +40,8 @@ def imported(*folders):
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "require":
-                found.add(ast.literal_eval(node.args[1]).split(".")[0])
+                if path.is_relative_to(ROOT / "jaxgrad" / "datasets"):
+                    found.add(ast.literal_eval(node.args[1]).split(".")[0])
     return found - OURS - sys.stdlib_module_names
 
 

@@ -40,7 +40,7 @@ def ran(folder):
 def fails(*options):
     """The exit code of the script when it ends early."""
     with pytest.raises(SystemExit) as end:
-        run_as_script(lambda: experiment.main(options))
+        run_as_script(lambda: experiment.main([*options]))
     return end.value.code
 
 
@@ -255,7 +255,8 @@ def test_every_optimizer_learns_the_digits(name):
     small = task._replace(**smaller(task))
     with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
         _, epochs = learning.learn(small, config)
-    assert report.loss_after(epochs[0]) < epochs[0].train_loss
+    after = epochs[0].train_loss_after
+    assert after is not None and after < epochs[0].train_loss
 
 
 @pytest.mark.parametrize("schedule", optimizers.SCHEDULES)

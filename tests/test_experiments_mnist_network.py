@@ -162,9 +162,9 @@ def test_refuses_other_images(net, images, error, message):
 @pytest.mark.parametrize(
     ("sizes", "error", "message"),
     [
-        ((), ValueError, r"at least one layer.*\(\)"),
-        ((784,), ValueError, r"at least one layer.*\(784,\)"),
-        ((784, 0, 10), ValueError, "sizes >= 1, got 0"),
+        ((), ValueError, r"two or more sizes.*\(\)"),
+        ((784,), ValueError, r"two or more sizes.*\(784,\)"),
+        ((784, 0, 10), ValueError, r"sizes >= 1.*\(784, 0, 10\)"),
         ((784, 10.0), TypeError, "sizes to be ints, got float"),
     ],
 )

@@ -11,6 +11,7 @@ import weakref
 from functools import partial
 
 import jax
+import jax.experimental
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -498,11 +499,10 @@ def broken(*_, **__):
     raise RuntimeError("a defect")
 
 
-@pytest.mark.parametrize("part", ["build_steps", "Program.of", "value_and_cotangents"])
+@pytest.mark.parametrize("part", ["build_steps", "take_apart", "value_and_cotangents"])
 def test_a_defect_of_jaxgrad_warns_and_the_numbers_stay_right(monkeypatch, part):
     door = sys.modules["jaxgrad.inspection.explain"]  # its name is the function's, too
-    owner, _, name = part.rpartition(".")
-    monkeypatch.setattr(getattr(door, owner) if owner else door, name, broken)
+    monkeypatch.setattr(door, part, broken)
     with pytest.warns(InspectionWarning, match=r"bug in jaxgrad.*as one step"):
         report = explain(lambda x: (x**2).sum())(jnp.arange(3.0))
     np.testing.assert_array_equal(report.gradients, [0.0, 2.0, 4.0])
@@ -510,7 +510,7 @@ def test_a_defect_of_jaxgrad_warns_and_the_numbers_stay_right(monkeypatch, part)
 
 
 def test_a_defect_in_find_nonfinite_warns_and_the_answer_stays_right(monkeypatch):
-    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.record", broken)
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.run_on_tape", broken)
     with pytest.warns(InspectionWarning, match="bug in jaxgrad"):
         blame = find_nonfinite(lambda x: jnp.log(x).sum())(jnp.zeros(3))
     assert blame is not None and blame.count == 1
@@ -528,3 +528,21 @@ def test_an_error_of_the_user_is_raised_without_a_warning():
         for f in (fails, fails_in_a_rule):
             with pytest.raises((KeyError, TypeError)):
                 explain(f)(jnp.ones(3))
+
+
+def test_a_defect_in_the_search_leaves_the_report_s_own_numbers(monkeypatch):
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.run_on_tape", broken)
+    report = explain(lambda x: jnp.log(x).sum())(jnp.zeros(3))
+    with pytest.warns(InspectionWarning, match="bug in jaxgrad"):
+        blame = report.nonfinite
+    assert blame is not None and blame.step is report[0]
+    assert (blame.phase, blame.count) == ("forward", 3)
+
+
+def test_what_is_not_a_number_in_aux_is_not_looked_at():
+    def f(x):
+        return jnp.log(x).sum(), {"f": print, "name": "loss", "n": 3, "none": None}
+
+    report = explain(f, has_aux=True)(jnp.zeros(2))
+    assert report.value[1]["f"] is print
+    assert report.nonfinite is not None

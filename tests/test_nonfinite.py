@@ -1,14 +1,17 @@
 """What is blamed beyond the line: phase, iteration, elements, operands, hint."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxgrad
 from jaxgrad import NonFiniteError, checked_value_and_grad, explain
+from jaxgrad.inspection import InspectionWarning
 
 inf, nan = jnp.inf, jnp.nan
 
@@ -458,3 +461,103 @@ def test_the_blame_s_step_is_the_report_s():
 def test_public_names():
     assert jaxgrad.find_nonfinite is jaxgrad.inspection.find_nonfinite
     assert jaxgrad.checked_value_and_grad is checked_value_and_grad
+
+
+def library_function(text):
+    """A function of a library, defined by its source."""
+    scope: dict[str, Any] = {"jax": jax, "jnp": jnp}
+    exec(compile(text, f"{Path(optax.__file__).parent}/numerics.py", "exec"), scope)
+    return scope["f"]
+
+
+def test_an_operand_that_a_library_broadcasts_from_a_number_is_shown():
+    library = library_function(
+        "def f(x):\n  return jax.lax.div(x, jax.lax.broadcast(0.0, x.shape))"
+    )
+
+    def loss(x):
+        quotient = library(x)
+        return quotient.sum()
+
+    blame = find_nonfinite(loss)(jnp.ones(2))
+    assert (blame.step.name, blame.phase) == ("quotient", "forward")
+    assert {k: v.tolist() for k, v in blame.operands.items()} == {
+        "x": [1, 1],
+        "0.0": [0, 0],
+    }
+
+
+def test_values_inside_a_library_are_operands_by_number():
+    library = library_function("def f(x):\n  return (x - 1) / (x + x - 2)")
+
+    def loss(x):
+        quotient = library(x)
+        return quotient.sum()
+
+    blame = find_nonfinite(loss)(jnp.ones(2))
+    assert list(blame.operands) == ["operand 0 of div", "operand 1 of div"]
+
+
+def test_an_operand_read_twice_is_shown_once():
+    blame = find_nonfinite(lambda x: (x / x).sum())(jnp.zeros(1))
+    assert list(blame.operands) == ["x"]
+
+
+def test_a_rule_that_raises_does_not_lose_the_line():
+    @jax.custom_jvp
+    def solve(a, b):
+        return jnp.linalg.solve(a, b)
+
+    @solve.defjvp
+    def _(primals, tangents):
+        raise RuntimeError("the linear solver returned non-finite values")
+
+    def ridge(a, b):
+        w = solve(a.T @ a, b)
+        return jnp.mean(w**2)
+
+    blame = find_nonfinite(ridge)(jnp.ones((2, 2)), jnp.ones(2))
+    assert blame.source.text == "w = solve(a.T @ a, b)"
+    assert (blame.step.name, blame.phase) == ("w", "forward")
+    np.testing.assert_array_equal(blame.operands["b"], [1, 1])
+
+
+def test_a_part_of_the_description_that_fails_is_left_out_with_a_warning(monkeypatch):
+    def fail(*_):
+        raise AssertionError("no hint")
+
+    monkeypatch.setattr("jaxgrad.inspection.faults.blame.hint", fail)
+    with pytest.warns(InspectionWarning, match="no hint.*is left out"):
+        blame = find_nonfinite(lambda x: jnp.log(x).sum())(jnp.zeros(1))
+    assert (blame.phase, blame.step.operation, blame.hint) == ("forward", "log", "")
+
+
+def test_values_that_are_cut_end_with_an_ellipsis():
+    find = find_nonfinite(lambda x: jnp.sum(jnp.sqrt(x)))
+    assert "x = 0, 0, 0, 0, 0, 0, 0, 0, ...\n" in str(find(jnp.zeros(100)))
+    assert "x = 0, 0, 0, 0, 0, 0, 0, 0\n" in str(find(jnp.zeros(8)))
+
+
+def test_the_cotangents_of_several_results_are_told_apart():
+    def split(m):
+        u, s, vh = jnp.linalg.svd(m, full_matrices=False)
+        return jnp.sum((u[:, :2] * s[:2]) @ vh[:2] * jnp.arange(4.0))
+
+    blame = find_nonfinite(split)(jnp.kron(jnp.eye(2), jnp.ones((2, 2))))
+    cotangents = [name for name in blame.operands if name.startswith("cotangent")]
+    assert cotangents == [f"cotangent of result {i}" for i in range(3)]
+
+
+def test_a_function_that_changes_arrays_in_place_is_blamed_by_its_numbers():
+    def f(x):
+        reference = jax.new_ref(x)
+        reference[...] = jnp.log(reference[...])
+        return reference[...].sum()
+
+    x = jnp.zeros(2)
+    blame = find_nonfinite(f)(x)
+    assert blame.phase == "forward" and "changes arrays in place" in blame.hint
+    blame = explain(f)(x).nonfinite
+    assert blame is not None and blame.step is not None
+    assert (blame.phase, blame.step.operation) == ("forward", "log")
+    assert find_nonfinite(f)(x + 1) is None

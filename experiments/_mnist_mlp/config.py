@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments._frame import Options, at_least
 from experiments._mnist_mlp.optimizers import Optimizer, Schedule
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """A perceptron with three layers learns MNIST."""
 
     dataset: Literal["auto", "mnist", "digits"] = "auto"
@@ -56,30 +57,36 @@ class Config:
     """Read the three options above from the cluster (Slurm, GKE, TPU)."""
 
 
-# A checkpoint of a run with other values of these is refused. The data set counts by
-# its content, the learning rate by its value, and `epochs` only if a schedule needs it.
-IDENTIFYING = ("batch_size", "optimizer", "schedule", "seed")
-
-
 def check(config: Config) -> None:
     """Raise a ValueError that names the first invalid option."""
-
-    def expect(holds: bool, option: str, what: str, value: float | None) -> None:
-        if not holds:
-            raise ValueError(f"{option}: expected {what}, got {value} instead.")
-
-    lr, target, every = config.lr, config.target_accuracy, config.save_every
-    expect(config.epochs >= 1, "--epochs", "at least 1", config.epochs)
-    expect(config.batch_size >= 1, "--batch-size", "at least 1", config.batch_size)
-    expect(every is None or every >= 1, "--save-every", "at least 1", every)
-    expect(config.keep >= 1, "--keep", "at least 1", config.keep)
-    if config.checkpoint_dir is None and (config.resume or every):
-        option = "--resume" if config.resume else "--save-every"
-        raise ValueError(f"{option}: expected --checkpoint-dir with it, got none.")
+    at_least(config, epochs=1, batch_size=1, keep=1)
+    if config.save_every is not None:
+        at_least(config, save_every=1)
+    alone = config.checkpoint_dir is None and (config.resume or config.save_every)
+    option = "--resume" if config.resume else "--save-every"
+    expect(not alone, option, "--checkpoint-dir with it", "none")
+    lr, target = config.lr, config.target_accuracy
     expect(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
-    expect(
-        target is None or 0 < target <= 100,
-        "--target-accuracy",
-        "a share in (0, 1] or a percentage up to 100",
-        target,
-    )
+    share = "a share in (0, 1] or a percentage up to 100"
+    expect(target is None or 0 < target <= 100, "--target-accuracy", share, target)
+    _check_processes(config)
+
+
+def expect(holds: bool, option: str, what: str, got: object) -> None:
+    """Raise a ValueError that names the option unless the condition holds."""
+    if not holds:
+        raise ValueError(f"{option}: expected {what}, got {got} instead.")
+
+
+def _check_processes(config: Config) -> None:
+    address, count, rank = config.coordinator, config.num_processes, config.process_id
+    names = "--coordinator, --num-processes and --process-id"
+    none, got = address is count is rank is None, f"{address}, {count}, {rank}"
+    if config.distributed:
+        expect(none, "--distributed", f"the cluster to set {names}", got)
+    if address is None or count is None or rank is None:
+        expect(none, names, "all three or none", got)
+        return
+    _, colon, port = address.rpartition(":")
+    expect(bool(colon) and port.isdigit(), "--coordinator", "HOST:PORT", address)
+    expect(0 <= rank < count, "--process-id", f"0 to {count - 1}", rank)

@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import optax
 
 from experiments._mnist_mlp import metrics, processes
-from experiments._mnist_mlp.config import IDENTIFYING, Config, check
+from experiments._mnist_mlp.config import Config, expect
 from experiments._mnist_mlp.network import Apply, mlp
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
-from experiments._mnist_mlp.side_runs import example_loss
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, load
+from jaxgrad.losses import cross_entropy
 
 HIDDEN = (1024, 512)
+
+example_loss = partial(cross_entropy, reduction="none")
+"""One loss per example: the training takes the mean itself."""
 
 Run = Iterator[training.Progress]
 Learned = tuple[training.TrainState, tuple[training.Epoch, ...]]
@@ -35,15 +39,11 @@ class Task(NamedTuple):
 
 def prepare(config: Config) -> Task:
     """Load the data, initialize the network and create the optimizer."""
-    check(config)
-    dataset = load(config.dataset, config.data_dir)
+    dataset, size = load(config.dataset, config.data_dir), config.batch_size
     n = len(dataset.train.labels)
-    if config.batch_size > n:
-        raise ValueError(
-            f"--batch-size: expected at most {n}, the training images of "
-            f"{dataset.name}, got {config.batch_size} instead."
-        )
-    steps = training.count_batches(n, config.batch_size).steps
+    most = f"at most {n}, the training images of {dataset.name}"
+    expect(size <= n, "--batch-size", most, size)
+    steps = training.count_batches(n, size).steps
     optimizer, lr = make_optimizer(
         config.optimizer, config.schedule, config.lr, config.epochs * steps
     )
@@ -53,55 +53,44 @@ def prepare(config: Config) -> Task:
     return Task(dataset, apply, optimizer, lr, start, steps)
 
 
+def _sizes(dataset: Dataset) -> tuple[int, ...]:
+    pixels = math.prod(dataset.train.images.shape[1:])
+    return pixels, *HIDDEN, dataset.num_classes
+
+
 def learn(
     task: Task,
     config: Config,
     start: training.Progress | None = None,
     follow: Callable[[Run], Run] = iter,
 ) -> Learned:
-    """Train all epochs; the last state, and the measurements of each epoch.
-
-    Args:
-        task: What to train.
-        config: The options.
-        start: Where to continue; by default the first step.
-        follow: Wraps the iterator over the run, to act on each result.
-    """
+    """Train all epochs from `start` on; `follow` wraps the iterator over the run."""
     last = training.Progress(task.start) if start is None else start
-    run = training.advance(
-        task.apply,
-        example_loss,
-        task.optimizer,
-        last,
-        task.dataset,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        save_every=config.save_every,
-        evaluate_training=config.side_runs,
-        mesh=training.data_mesh() if jax.device_count() > 1 else None,
-    )
+    names = ("epochs", "batch_size", "save_every")
+    options: Any = {name: getattr(config, name) for name in names}
+    options["evaluate_training"] = config.side_runs
+    options["mesh"] = training.data_mesh() if jax.device_count() > 1 else None
+    network = task.apply, example_loss, task.optimizer
+    run = training.advance(*network, last, task.dataset, **options)
     for reached in follow(run):
         last = reached
     return processes.local(last.state), last.completed
 
 
 def train_and_record(task: Task, config: Config) -> Learned:
-    """`learn` with a progress bar, metrics.jsonl and checkpoints.
-
-    Raises:
-        Stopped: After a signal; and after the training in all processes but the first.
-    """
+    """`learn` with a bar, metrics.jsonl and checkpoints; a signal raises Stopped."""
     run_identity = identity(task, config)
-    if jax.process_count() > 1:
-        options = {"epochs": config.epochs, "save_every": config.save_every}
-        processes.check_same("options", str(run_identity | options))
+    options = {"epochs": config.epochs, "save_every": config.save_every}
+    processes.check_same("options", str(run_identity | options))
     start, saver = training.Progress(task.start), None
     if config.checkpoint_dir is not None:
         # Absolute, because the working directory may change during the run.
         folder = config.checkpoint_dir.expanduser().absolute()
         saver = Saver(folder, run_identity, config.keep)
         start = saver.begin(start, resume=config.resume)
-    _check_epochs(config.epochs, int(start.state.epoch))
+    done = int(start.state.epoch)
+    least = f"at least {done}, which the checkpoint has completed"
+    expect(config.epochs >= done, "--epochs", least, config.epochs)
     first, path = processes.is_first(), config.output_dir / "metrics.jsonl"
     if first:
         metrics.begin(path, start.completed)
@@ -120,24 +109,11 @@ def train_and_record(task: Task, config: Config) -> Learned:
 
 def identity(task: Task, config: Config) -> dict[str, Any]:
     """What identifies the run: a checkpoint that differs in any of it is refused."""
-    options = {name: getattr(config, name) for name in IDENTIFYING}
-    if config.schedule != "constant":
-        options["epochs"] = config.epochs
-    return options | {
+    names = ["batch_size", "optimizer", "schedule", "seed"]
+    if config.schedule != "constant":  # a constant rate does not depend on them
+        names.append("epochs")
+    return {name: getattr(config, name) for name in names} | {
         "lr": task.lr,
         "network": "-".join(map(str, _sizes(task.dataset))),
         "data": f"{task.dataset.name}, SHA-256 {task.dataset.sha256()[:16]}",
     }
-
-
-def _sizes(dataset: Dataset) -> tuple[int, ...]:
-    pixels = math.prod(dataset.train.images.shape[1:])
-    return pixels, *HIDDEN, dataset.num_classes
-
-
-def _check_epochs(epochs: int, done: int) -> None:
-    if done > epochs:
-        raise ValueError(
-            f"--epochs: expected at least {done}, which the checkpoint has completed, "
-            f"got {epochs} instead."
-        )

@@ -25,12 +25,9 @@ def recorded(run: Iterator[Progress], path: Path, bar: tqdm) -> Iterator[Progres
 
 
 def progress_bar(start: Progress, steps: int, *, hidden: bool) -> tqdm:
-    """A bar over the steps of the run, with the remaining time."""
-    done = int(start.state.step)
-    # None: only on a terminal.
-    return tqdm(
-        total=steps, initial=done, unit="step", disable=True if hidden else None
-    )
+    """A bar over the steps of the run, by default only on a terminal."""
+    disable, done = True if hidden else None, int(start.state.step)
+    return tqdm(total=steps, initial=done, unit="step", disable=disable)
 
 
 def show(bar: tqdm, progress: Progress) -> None:
@@ -57,9 +54,7 @@ def append(path: Path, epoch: Epoch) -> None:
 
 def _row(epoch: Epoch) -> str:
     """One line of JSON; a loss that is not finite is null, as JSON has no NaN."""
-    row = {
-        name: value if math.isfinite(value) else None
-        for name, value in epoch._asdict().items()
-        if name != "train_loss_after"
-    }
-    return json.dumps(row) + "\n"
+    measured = epoch._asdict()
+    del measured["train_loss_after"]
+    finite = {k: v if math.isfinite(v) else None for k, v in measured.items()}
+    return json.dumps(finite) + "\n"

@@ -28,11 +28,6 @@ class MLP(nnx.Module):
 
     They are initialized like `torch.nn.Linear`: weights and biases uniform in
     (-1/sqrt(inputs), 1/sqrt(inputs)).
-
-    Args:
-        sizes: The number of features of the input and of each layer's output.
-        dtype: The dtype of the parameters.
-        rngs: Flax's random streams, of which `params` is used.
     """
 
     def __init__(
@@ -40,14 +35,11 @@ class MLP(nnx.Module):
     ):
         self.features = sizes[0]
         self.depth = len(sizes) - 1
+        weight = linear_weight(in_axis=-2, out_axis=-1)
+        options: Any = {"param_dtype": dtype, "kernel_init": weight, "rngs": rngs}
         for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
             layer = nnx.Linear(
-                inputs,
-                outputs,
-                param_dtype=dtype,
-                kernel_init=linear_weight(in_axis=-2, out_axis=-1),
-                bias_init=linear_bias(inputs),
-                rngs=rngs,
+                inputs, outputs, bias_init=linear_bias(inputs), **options
             )
             setattr(self, f"fc{number}", layer)
 
@@ -103,13 +95,7 @@ def mlp(
 @functools.cache
 def _pure(graph: nnx.GraphDef) -> Apply:
     """The same function for equal graphs, because `jax.jit` compares by identity."""
-
-    def apply(
-        params: Any, images: Float[ArrayLike, "n *pixels"]
-    ) -> Float[jax.Array, "n out"]:
-        return nnx.merge(graph, params)(images)
-
-    return apply
+    return lambda params, images: nnx.merge(graph, params)(images)
 
 
 def parameter_count(params: Any) -> int:
@@ -131,14 +117,11 @@ def summary(params: Parameters) -> str:
         fc2    bias (10,), kernel (32, 10)    330
         total                               2,410
     """
-    rows = [
-        (name, ", ".join(f"{k} {layer[k].shape}" for k in sorted(layer)), layer)
-        for name, layer in sorted(params.items())
-    ]
-    cells = [
-        (name, shapes, f"{parameter_count(counted):,}")
-        for name, shapes, counted in [*rows, ("total", "", params)]
-    ]
+    cells = []
+    for name, layer in sorted(params.items()):
+        shapes = ", ".join(f"{k} {v.shape}" for k, v in sorted(layer.items()))
+        cells.append((name, shapes, f"{parameter_count(layer):,}"))
+    cells.append(("total", "", f"{parameter_count(params):,}"))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         f"{name:<{widths[0]}}  {shapes:<{widths[1]}}  {count:>{widths[2]}}"
@@ -149,9 +132,8 @@ def summary(params: Parameters) -> str:
 def _flat(images: ArrayLike, features: int) -> jax.Array:
     images = jnp.asarray(images)
     if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise TypeError(
-            f"mlp: expected images of a floating dtype, got {images.dtype} instead."
-        )
+        got = f"got {images.dtype} instead"
+        raise TypeError(f"mlp: expected images of a floating dtype, {got}.")
     count = math.prod(images.shape[1:])
     if images.ndim < 2 or count != features:
         raise ValueError(
@@ -162,15 +144,10 @@ def _flat(images: ArrayLike, features: int) -> jax.Array:
 
 
 def _check_sizes(sizes: Sequence[int]) -> None:
-    if len(sizes) < 2:
-        raise ValueError(
-            "mlp: expected sizes of at least one layer, (inputs, ..., outputs), "
-            f"got {tuple(sizes)} instead."
-        )
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, int):
-            raise TypeError(
-                f"mlp: expected sizes to be ints, got {type(size).__name__} instead."
-            )
-        if size < 1:
-            raise ValueError(f"mlp: expected sizes >= 1, got {size} instead.")
+            kind = type(size).__name__
+            raise TypeError(f"mlp: expected sizes to be ints, got {kind} instead.")
+    if len(sizes) < 2 or min(sizes) < 1:
+        expected = "two or more sizes >= 1, (inputs, ..., outputs)"
+        raise ValueError(f"mlp: expected {expected}, got {tuple(sizes)} instead.")

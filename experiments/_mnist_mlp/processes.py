@@ -24,45 +24,14 @@ class Stopped(Exception):
 
 
 def join(config: Config) -> None:
-    """Connect to the other processes, if the options name any.
-
-    Raises:
-        ValueError: If options are missing or inconsistent, or there is no cluster.
-    """
-    named = (config.coordinator, config.num_processes, config.process_id)
-    if config.distributed and named != (None, None, None):
-        raise ValueError(
-            "--distributed: expected the cluster to number the processes, got "
-            "--coordinator, --num-processes or --process-id as well."
-        )
-    if not config.distributed:
-        if named == (None, None, None):
-            return
-        _check(*named)
+    """Connect to the processes that the options name; ValueError if that fails."""
+    if config.coordinator is None and not config.distributed:
+        return
     try:
-        jax.distributed.initialize(*named)
+        numbers = config.num_processes, config.process_id
+        jax.distributed.initialize(config.coordinator, *numbers)
     except (RuntimeError, ValueError) as fault:
         raise ValueError(f"the processes could not connect: {fault}") from fault
-
-
-def _check(
-    coordinator: str | None, num_processes: int | None, process_id: int | None
-) -> None:
-    if coordinator is None or num_processes is None or process_id is None:
-        raise ValueError(
-            "--coordinator, --num-processes and --process-id: expected all three or "
-            f"none, got {coordinator}, {num_processes}, {process_id} instead."
-        )
-    _, colon, port = coordinator.rpartition(":")
-    if not colon or not port.isdigit():
-        raise ValueError(
-            f"--coordinator: expected HOST:PORT, got {coordinator} instead."
-        )
-    if not 0 <= process_id < num_processes:
-        raise ValueError(
-            f"--process-id: expected 0 to {num_processes - 1} with --num-processes "
-            f"{num_processes}, got {process_id} instead."
-        )
 
 
 def is_first() -> bool:
@@ -82,10 +51,8 @@ def check_same(what: str, text: str) -> None:
     """ValueError unless `text` is the same in every process."""
     digest = hashlib.sha256(text.encode()).digest()
     if len(set(gather(int.from_bytes(digest[:3], "big")))) > 1:
-        raise ValueError(
-            f"expected all processes to have the same {what}; process "
-            f"{jax.process_index()} has {text}."
-        )
+        got = f"process {jax.process_index()} has {text}"
+        raise ValueError(f"expected all processes to have the same {what}; {got}.")
 
 
 def local(tree: Any) -> Any:

@@ -36,16 +36,14 @@ class Result(NamedTuple):
 
 def report(result: Result) -> None:
     """Print the data, the network, the epochs, the assessment and the side runs."""
+    config, name, assessment = result.config, result.dataset.name, result.assessment
     section("The data", _data(result))
     section("The network", summary(result.params))
-    settings = f"{result.config.optimizer}, lr {result.lr:g}, {result.config.schedule}"
+    settings = f"{config.optimizer}, lr {result.lr:g}, {config.schedule}"
     section(f"Training: {settings}", _epochs(result.epochs))
-    name, assessment = result.dataset.name, result.assessment
     section(f"Class by class, on the test images of {name}", _classes(assessment))
-    section(
-        "Confusion matrix: rows are labels, columns predictions",
-        _confusion(assessment.confusion),
-    )
+    title = "Confusion matrix: rows are labels, columns predictions"
+    section(title, _confusion(assessment.confusion))
     section("The worst mistakes: the largest losses", _mistakes(assessment.mistakes))
     if result.side_runs is not None:
         report_side_runs(result.side_runs)
@@ -65,18 +63,10 @@ def _data(result: Result) -> str:
 
 
 def _epochs(epochs: Sequence[training.Epoch]) -> str:
-    rows = [
-        (
-            epoch.epoch,
-            f"{epoch.train_loss:.5f}",
-            "-" if after is None else f"{after:.5f}",
-            f"{epoch.test_loss:.5f}",
-            f"{epoch.test_accuracy:8.2%}",
-            f"{epoch.seconds:7.2f}",
-        )
-        for epoch in epochs
-        for after in [epoch.train_loss_after]
-    ]
+    rows = []
+    for number, *losses, accuracy, seconds in epochs:
+        shown = ("-" if loss is None else f"{loss:.5f}" for loss in losses)
+        rows.append((number, *shown, f"{accuracy:8.2%}", f"{seconds:7.2f}"))
     header = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
     return f"{table(header, rows)}\n\n{loss_gap(epochs)}"
 
@@ -88,11 +78,9 @@ def loss_gap(epochs: Sequence[training.Epoch]) -> str:
         return "The loss is not finite: the learning rate is too large."
     gap = last.train_loss - last.test_loss
     if gap <= 0:
-        return (
-            f"After the last epoch the train loss is {last.train_loss:.5f}, the test "
-            f"loss {last.test_loss:.5f}:\nthe network does better on the images it was "
-            "trained on."
-        )
+        losses = f"{last.train_loss:.5f}, the test loss {last.test_loss:.5f}"
+        better = "the network does better on the images it was trained on."
+        return f"After the last epoch the train loss is {losses}:\n{better}"
     above = sum(epoch.train_loss > epoch.test_loss for epoch in epochs)
     text = (
         '"train loss" is the mean of the batches\' losses, as in the notebook;\n'
@@ -114,26 +102,19 @@ def averaging_share(epoch: training.Epoch) -> float:
     """The share of the gap between the two losses that averaging explains.
 
     The notebook's train loss is a mean over batches, and the network had learned less
-    when it saw the early ones. Measured after the epoch the loss is smaller: by this
-    share of its distance to the test loss.
+    when it saw the early ones. Measured after the epoch it is smaller by this share.
     """
-    averaging = epoch.train_loss - loss_after(epoch)
-    return averaging / (epoch.train_loss - epoch.test_loss)
-
-
-def loss_after(epoch: training.Epoch) -> float:
-    """The loss on the training set after the epoch, in a run that measured it."""
     assert epoch.train_loss_after is not None
-    return epoch.train_loss_after
+    averaging = epoch.train_loss - epoch.train_loss_after
+    return averaging / (epoch.train_loss - epoch.test_loss)
 
 
 def _classes(assessment: Assessment) -> str:
     scores = assessment.classes
+    classes = enumerate(zip(*scores, strict=True))
     rows = [
         (digit, int(n), int(n - correct), f"{recall:8.2%}", f"{precision:9.2%}")
-        for digit, (n, _, correct, recall, precision) in enumerate(
-            zip(*scores, strict=True)
-        )
+        for digit, (n, _, correct, recall, precision) in classes
     ]
     header = ("class", "images", "errors", "accuracy", "precision")
     best, worst = np.nanargmax(scores.recall), np.nanargmin(scores.recall)
@@ -147,19 +128,17 @@ def _classes(assessment: Assessment) -> str:
 
 
 def _confusion(matrix: np.ndarray) -> str:
-    rows = [
-        ["", *range(len(matrix))],
-        *([label, *(int(n) or "." for n in row)] for label, row in enumerate(matrix)),
-    ]
+    counts = [[i, *(int(n) or "." for n in row)] for i, row in enumerate(matrix)]
+    rows = [["", *range(len(matrix))], *counts]
     width = max(3, len(str(matrix.max())))
     lines = ["  ".join(str(entry).rjust(width) for entry in row) for row in rows]
     errors = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     label, prediction = np.unravel_index(errors.argmax(), errors.shape)
+    error = f"a {label} was predicted to be a {prediction} {errors.max()} times"
     most = (
-        f"The most frequent error: a {label} was predicted to be a {prediction} "
-        f"{errors.max()} times."
+        f"The most frequent error: {error}." if errors.any() else "There is no error."
     )
-    return "\n".join([*lines, most if errors.max() else "There is no error."])
+    return "\n".join([*lines, most])
 
 
 def _mistakes(mistakes: Mistakes) -> str:
@@ -176,51 +155,35 @@ def _mistakes(mistakes: Mistakes) -> str:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The losses and the accuracy over the epochs, and the assessment as pictures."""
-    name = result.dataset.name.replace("mnist", "MNIST")
-    return _curves(result.epochs, name) | _assessment_figures(result.assessment, name)
+    name, assessment = result.dataset.name.replace("mnist", "MNIST"), result.assessment
+    classes, images = assessment.classes, f"test images of {name}"
+    matrix, title = assessment.confusion, f"Class by class on {name}"
+    return _curves(result.epochs, name) | {
+        "classes": plots.class_accuracy(classes.recall, classes.precision, title=title),
+        "confusion": plots.confusion(matrix, title=f"Confusion matrix, {images}"),
+        "most_wrong": _gallery(assessment.mistakes, images),
+    }
 
 
 def _curves(epochs: Sequence[training.Epoch], name: str) -> dict[str, Figure]:
     curves = learning_curves(epochs)
-    losses = {
-        "train, mean over the epoch": curves.train_loss,
-        "train, after the epoch": curves.train_loss_after,
-        "test": curves.test_loss,
-    }
-    if np.isnan(curves.train_loss_after).all():  # not measured
-        del losses["train, after the epoch"]
+    losses = {"train, mean over the epoch": curves.train_loss, "test": curves.test_loss}
+    if not np.isnan(curves.train_loss_after).all():  # measured
+        losses["train, after the epoch"] = curves.train_loss_after
     accuracy = 100 * curves.test_accuracy
-    return {
-        "losses": plots.curves(
-            losses, title=f"Loss on {name}", ylabel="cross-entropy", log=True
-        ),
-        "accuracy": plots.curves(
-            {"test": accuracy},
-            title=f"Accuracy on {name}: {accuracy[-1]:.2f} % at the end, "
-            f"{accuracy.max():.2f} % at best",
-            ylabel="test accuracy, %",
-        ),
-    }
+    reached = f"{accuracy[-1]:.2f} % at the end, {accuracy.max():.2f} % at best"
+    title, label = f"Loss on {name}", "cross-entropy"
+    loss_plot = plots.curves(losses, title=title, ylabel=label, log=True)
+    title, label = f"Accuracy on {name}: {reached}", "test accuracy, %"
+    accuracy_plot = plots.curves({"test": accuracy}, title=title, ylabel=label)
+    return {"losses": loss_plot, "accuracy": accuracy_plot}
 
 
-def _assessment_figures(assessment: Assessment, name: str) -> dict[str, Figure]:
-    classes, mistakes = assessment.classes, assessment.mistakes
+def _gallery(mistakes: Mistakes, images: str) -> Figure:
+    predictions = zip(*mistakes.predictions, strict=True)
     captions = [
         f"{label} predicted as {prediction}\n{probability:.1%}, loss {loss:.1f}"
-        for label, prediction, probability, _, loss in zip(
-            *mistakes.predictions, strict=True
-        )
+        for label, prediction, probability, _, loss in predictions
     ]
-    return {
-        "classes": plots.class_accuracy(
-            classes.recall, classes.precision, title=f"Class by class on {name}"
-        ),
-        "confusion": plots.confusion(
-            assessment.confusion, title=f"Confusion matrix, test images of {name}"
-        ),
-        "most_wrong": plots.gallery(
-            mistakes.images,
-            captions,
-            title=f"The largest losses on the test images of {name}",
-        ),
-    }
+    title = f"The largest losses on the {images}"
+    return plots.gallery(mistakes.images, captions, title=title)

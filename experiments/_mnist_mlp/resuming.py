@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jax
 
 from experiments._mnist_mlp import processes
+from experiments._mnist_mlp.config import expect
 from jaxgrad.training import Progress, checkpoints
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -35,13 +35,7 @@ class Saver:
     keep: int
 
     def begin(self, first: Progress, *, resume: bool) -> Progress:
-        """Where to start or continue, after checking that the disk is ready.
-
-        Raises:
-            ValueError: If a checkpoint belongs to another run, all are damaged, or
-                there are some and `resume` is False.
-            OSError: If the folder cannot be used.
-        """
+        """Where to start; an error if the folder or its checkpoints do not allow it."""
         if not resume and checkpoints.paths(self.folder):
             raise ValueError(
                 "--checkpoint-dir: expected a folder without checkpoints, got "
@@ -49,20 +43,33 @@ class Saver:
             )
         restored = checkpoints.restore(self.folder, first, self.run) if resume else None
         start = restored.progress if restored else first
-        self._check_shared(start)
+        steps = processes.gather(int(start.state.step))
+        shared, got = "a folder that all processes share", f"steps {steps} in theirs"
+        expect(len(set(steps)) == 1, "--checkpoint-dir", shared, got)
         if resume:
-            self._announce(restored)
+            notify(*self._news(restored))
         if processes.is_first():
-            checkpoints.prepare(self.folder, start, self.run, **self._options())
+            options = {"keep": self.keep, "environment": environment()}
+            checkpoints.prepare(self.folder, start, self.run, **options)
         return start
 
-    def saved(self, run: Iterator[Progress]) -> Iterator[Progress]:
-        """The same run, with a checkpoint of each result before it is passed on.
+    def _news(self, restored: checkpoints.Restored | None) -> Iterator[str]:
+        """What a resumed run says about its checkpoint."""
+        if restored is None:
+            yield f"no checkpoint in {self.folder} yet: starting from scratch"
+            return
+        for line in restored.damaged:
+            yield f"warning: {line} An older one is used instead."
+        epochs, steps = restored.progress.state.epoch, restored.progress.state.step
+        done = f"{int(epochs)} epochs and {int(steps)} steps are done"
+        yield f"continuing from {restored.path}: {done}"
+        then, now = restored.environment, environment()
+        if then != now:
+            change = f"saved with {then}, continuing with {now}"
+            yield f"note: {change}: the rest agrees up to rounding, not to the bit"
 
-        Raises:
-            Stopped: After a signal, once the progress is saved.
-            OSError: If a checkpoint cannot be written.
-        """
+    def saved(self, run: Iterator[Progress]) -> Iterator[Progress]:
+        """The same run, each result saved first; Stopped or OSError end it."""
         with noted_signals() as noted:
             for progress in run:
                 fault = self._save(progress)
@@ -70,70 +77,34 @@ class Saver:
                 number = max(noted, default=0) if fault is None else _FAILED
                 number = max(processes.gather(number))
                 if fault is not None:
-                    raise self._explained(fault, progress)
+                    raise fault
+                if number == _FAILED:
+                    raise processes.Stopped(2)  # the first process prints the reason
                 if number:
-                    raise self._stopped(number, progress)
-
-    def _options(self) -> dict[str, Any]:
-        return {"keep": self.keep, "environment": environment()}
+                    name, step = signal.Signals(number).name, int(progress.state.step)
+                    reached = f"stopped by {name} after step {step}"
+                    notify(f"{reached}, saved in {self.folder}; continue with --resume")
+                    raise processes.Stopped(128 + number)
 
     def _save(self, progress: Progress) -> OSError | None:
         """Save in the first process; return the fault if it fails."""
-        if processes.is_first():
-            try:
-                checkpoints.save(self.folder, progress, self.run, **self._options())
-            except OSError as fault:
-                return fault
+        if not processes.is_first():
+            return None
+        options = {"keep": self.keep, "environment": environment()}
+        try:
+            checkpoints.save(self.folder, progress, self.run, **options)
+        except OSError as fault:
+            last = checkpoints.paths(self.folder)
+            intact = f"{last[0].name} is intact: continue with --resume" if last else ""
+            failed = f"step {int(progress.state.step)} could not be saved"
+            return OSError(f"{failed} in {self.folder}: {fault}. {intact}")
         return None
 
-    def _explained(self, fault: OSError, progress: Progress) -> OSError:
-        last = checkpoints.paths(self.folder)
-        intact = f"{last[0].name} is intact: --resume continues from it" if last else ""
-        step = int(progress.state.step)
-        return OSError(
-            f"step {step} could not be saved in {self.folder}: {fault}. {intact}"
-        )
 
-    def _stopped(self, number: int, progress: Progress) -> processes.Stopped:
-        if number == _FAILED:
-            return processes.Stopped(2)  # the first process prints the reason
-        notify(
-            f"stopped by {signal.Signals(number).name} after step "
-            f"{int(progress.state.step)}, saved in {self.folder}; continue with "
-            "--resume"
-        )
-        return processes.Stopped(128 + number)
-
-    def _check_shared(self, start: Progress) -> None:
-        steps = processes.gather(int(start.state.step))
-        if len(set(steps)) > 1:
-            raise ValueError(
-                "--checkpoint-dir: expected a folder that all processes share, got "
-                f"checkpoints of steps {', '.join(map(str, steps))} in theirs."
-            )
-
-    def _announce(self, restored: checkpoints.Restored | None) -> None:
-        if restored is None:
-            notify(f"no checkpoint in {self.folder} yet: starting from scratch")
-            return
-        for line in restored.damaged:
-            notify(f"warning: {line} An older one is used instead.")
-        state = restored.progress.state
-        notify(
-            f"continuing from {restored.path}: {int(state.epoch)} epochs and "
-            f"{int(state.step)} steps are done"
-        )
-        if restored.environment != environment():
-            notify(
-                f"note: saved with {restored.environment}, continuing with "
-                f"{environment()}: the rest agrees up to rounding, not to the bit"
-            )
-
-
-def notify(line: str) -> None:
-    """Print a line to stderr, in the first process only."""
+def notify(*lines: str) -> None:
+    """Print lines to stderr, in the first process only."""
     if processes.is_first():
-        print(line, file=sys.stderr, flush=True)
+        print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
 def environment() -> dict[str, Any]:
@@ -151,8 +122,7 @@ def noted_signals() -> Iterator[list[int]]:
     """A list that collects signals; the second of a kind has its usual effect."""
     noted: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        del frame
+    def note(number: int, _: object) -> None:
         noted.append(number)
         signal.signal(number, before[number])
 

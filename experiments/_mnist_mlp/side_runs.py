@@ -16,15 +16,13 @@ import numpy as np
 import optax
 
 from experiments._command import section, table
-from experiments._mnist_mlp.network import Apply, mlp
+from experiments._mnist_mlp.learning import Task, example_loss
+from experiments._mnist_mlp.network import mlp
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, from_arrays
 from jaxgrad.losses import cross_entropy
 
 BATCH_SIZES = (64, 256, 1024)
-
-example_loss = partial(cross_entropy, reduction="none")
-"""One loss per example: the training takes the mean itself."""
 
 
 class Trial(NamedTuple):
@@ -73,31 +71,25 @@ class SideRuns(NamedTuple):
 
 
 def side_runs(
-    apply: Apply,
-    optimizer: optax.GradientTransformation,
-    start: training.TrainState,
-    last: training.TrainState,
-    dataset: Dataset,
-    *,
-    batch_size: int,
-    key: jax.Array,
+    task: Task, last: training.TrainState, batch_size: int, key: jax.Array
 ) -> SideRuns:
-    """All side runs for a network that was trained from `start` to `last`."""
-    fit = partial(training.fit, apply, example_loss, optimizer, start, dataset)
+    """All side runs for a network that was trained up to the state `last`."""
     return SideRuns(
-        trials=tuple(trial(fit, size, dataset) for size in BATCH_SIZES),
-        doubling=doubling(apply, optimizer, last, dataset, batch_size),
-        memory=memory(apply, last.params, dataset, batch_size),
+        trials=tuple(trial(task, size) for size in BATCH_SIZES),
+        doubling=doubling(task, last, batch_size),
+        memory=memory(task, last.params, batch_size),
         own=own_arrays(key),
         missing_parentheses=without_parentheses(),
     )
 
 
-def trial(fit: Callable[..., Any], batch_size: int, dataset: Dataset) -> Trial:
-    """Measure `fit` with another batch size."""
-    (_, epoch), (_, second) = fit(epochs=2, batch_size=batch_size)
-    steps = training.count_batches(len(dataset.train.labels), batch_size).steps
-    return Trial(batch_size, steps, epoch, second.seconds)
+def trial(task: Task, batch_size: int) -> Trial:
+    """Train from the start for two epochs with another batch size."""
+    fit = partial(training.fit, task.apply, example_loss, task.optimizer, task.start)
+    (_, first), (_, second) = fit(task.dataset, epochs=2, batch_size=batch_size)
+    n = len(task.dataset.train.labels)
+    steps = training.count_batches(n, batch_size).steps
+    return Trial(batch_size, steps, first, second.seconds)
 
 
 def bars(key: jax.Array, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,26 +109,16 @@ def own_arrays(key: jax.Array) -> OwnArrays:
     Torch: `TensorDataset(x, y)`, `random_split`, two `DataLoader`s.
     """
     bars_key, split_key, params_key, train_key = jax.random.split(key, 4)
-    images, labels = bars(bars_key, 1000)
-    dataset = from_arrays(
-        images, labels, key=split_key, test_fraction=0.25, name="bars"
-    )
+    arrays = bars(bars_key, 1000)
+    dataset = from_arrays(*arrays, key=split_key, test_fraction=0.25, name="bars")
     apply, params = mlp(params_key, sizes=(8 * 8, 32, dataset.num_classes))
     optimizer = optax.sgd(0.1, momentum=0.9)
     state = training.init(train_key, params, optimizer)
-    run = training.fit(
-        apply, example_loss, optimizer, state, dataset, epochs=8, batch_size=32
-    )
-    return OwnArrays(dataset, tuple(epoch for _, epoch in run))
+    fit = partial(training.fit, apply, example_loss, optimizer, state, dataset)
+    return OwnArrays(dataset, tuple(e for _, e in fit(epochs=8, batch_size=32)))
 
 
-def doubling(
-    apply: Apply,
-    optimizer: optax.GradientTransformation,
-    state: training.TrainState,
-    dataset: Dataset,
-    batch_size: int,
-) -> Doubling:
+def doubling(task: Task, state: training.TrainState, batch_size: int) -> Doubling:
     """Double all parameters, evaluate the network, and train another epoch.
 
     `state` is not donated: the doubled network trains on a copy.
@@ -144,48 +126,49 @@ def doubling(
     Torch: `with torch.no_grad(): for p in net.parameters(): p *= 2.0`. JAX records
     nothing unless a gradient is taken, and changes nothing in place.
     """
+    apply, dataset = task.apply, task.dataset
+    white: Any = {"white": dataset.white}
+    evaluate = partial(training.evaluate, apply, example_loss, **white)
     doubled = partial(jax.tree.map, lambda parameter: 2.0 * parameter)
-    evaluate = partial(training.evaluate, apply, example_loss, white=dataset.white)
+    params, big = state.params, doubled(state.params)
+    bare = {k: v | {"bias": jnp.zeros_like(v["bias"])} for k, v in params.items()}
     images = jnp.asarray(dataset.test.images[:100], jnp.float32) / dataset.white
-    big, bare = doubled(state.params), _without_biases(state.params)
-    factors = jax.tree.leaves(jax.tree.map(_factors, big, state.params))
-    _, losses = training.train_epoch(
-        apply,
-        example_loss,
-        optimizer,
-        jax.tree.map(jnp.copy, state._replace(params=big)),
-        dataset.train,
-        batch_size=batch_size,
-        white=dataset.white,
-    )
+    start = jax.tree.map(jnp.copy, state._replace(params=big))
+    train = partial(training.train_epoch, apply, example_loss, task.optimizer, **white)
+    _, losses = train(start, dataset.train, batch_size=batch_size)
     return Doubling(
-        parameters=_extremes(jnp.stack(factors)),
+        parameters=_factors(big, params),
         logits=_factors(apply(doubled(bare), images), apply(bare, images)),
-        before=evaluate(state.params, dataset.test),
+        before=evaluate(params, dataset.test),
         after=evaluate(big, dataset.test),
         losses=losses,
     )
 
 
-def memory(apply: Apply, params: Any, dataset: Dataset, batch_size: int) -> Memory:
+def _factors(big: Any, small: Any) -> jax.Array:
+    """The smallest and the largest quotient of two pytrees, ignoring zeros; (2,)."""
+    quotients = jax.tree.map(lambda b, s: jnp.where(s == 0, jnp.nan, b / s), big, small)
+    values = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(quotients)])
+    return jnp.stack([jnp.nanmin(values), jnp.nanmax(values)])
+
+
+def memory(task: Task, params: Any, batch_size: int) -> Memory:
     """What the compiler reserves for a batch, with and without a gradient."""
-    images = jnp.asarray(dataset.train.images[:batch_size], jnp.float32)
-    labels = jnp.asarray(dataset.train.labels[:batch_size])
+    train = task.dataset.train
+    images = jnp.asarray(train.images[:batch_size], jnp.float32)
+    labels = jnp.asarray(train.labels[:batch_size])
 
     def loss(params: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
-        return cross_entropy(apply(params, images), labels)
+        return cross_entropy(task.apply(params, images), labels)
 
     def reserved(f: Callable[..., Any]) -> int:
         compiled = jax.jit(f).lower(params, images, labels).compile()
         statistics: Any = compiled.memory_analysis()
         return statistics.temp_size_in_bytes
 
-    return Memory(
-        batch_size=batch_size,
-        training=reserved(jax.value_and_grad(loss)),
-        evaluation=reserved(loss),
-        gradients=sum(leaf.nbytes for leaf in jax.tree.leaves(params)),
-    )
+    temporary = reserved(jax.value_and_grad(loss)), reserved(loss)
+    gradients = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    return Memory(batch_size, *temporary, gradients)
 
 
 def without_parentheses() -> str:
@@ -206,28 +189,13 @@ def without_parentheses() -> str:
         return f"TypeError: {error}"
 
 
-def _without_biases(params: Any) -> Any:
-    return {
-        name: layer | {"bias": jnp.zeros_like(layer["bias"])}
-        for name, layer in params.items()
-    }
-
-
-def _factors(big: jax.Array, small: jax.Array) -> jax.Array:
-    """The smallest and the largest quotient of two arrays, ignoring zeros; (2,)."""
-    return _extremes(jnp.where(small == 0, jnp.nan, big / small))
-
-
-def _extremes(values: jax.Array) -> jax.Array:
-    return jnp.stack([jnp.nanmin(values), jnp.nanmax(values)])
-
-
 def report_side_runs(result: SideRuns) -> None:
     """Print the results of all side runs."""
-    _report_batch_sizes(result.trials)
-    _report_doubling(result.doubling)
-    _report_memory(result.memory, result.missing_parentheses)
-    own = result.own
+    section("One epoch with other batch sizes", _batch_sizes(result.trials))
+    section("All parameters doubled between two epochs", _doubling(result.doubling))
+    memory, own = result.memory, result.own
+    title = f"Memory for a batch of {memory.batch_size}, by the compiler"
+    section(title, _memory(memory, result.missing_parentheses))
     section(
         "Arrays of your own",
         f"from_arrays(images, labels, key=key, test_fraction=0.25)\n{own.dataset}\n"
@@ -235,42 +203,38 @@ def report_side_runs(result: SideRuns) -> None:
     )
 
 
-def _report_batch_sizes(trials: tuple[Trial, ...]) -> None:
-    rows = [
-        (
-            trial.batch_size,
-            trial.steps,
-            f"{trial.seconds:7.2f}",
-            f"{trial.epoch.train_loss:.5f}",
-            f"{trial.epoch.test_loss:.5f}",
-            f"{trial.epoch.test_accuracy:8.2%}",
-        )
-        for trial in trials
-    ]
+def _batch_sizes(trials: tuple[Trial, ...]) -> str:
+    rows = []
+    for size, steps, epoch, seconds in trials:
+        losses = (f"{epoch.train_loss:.5f}", f"{epoch.test_loss:.5f}")
+        accuracy = f"{epoch.test_accuracy:8.2%}"
+        rows.append((size, steps, f"{seconds:7.2f}", *losses, accuracy))
     header = ("batch size", "steps", "seconds", "train loss", "test loss", "accuracy")
-    section(
-        "One epoch with other batch sizes",
-        f"{table(header, rows)}\n(seconds: of a second epoch, as the first compiles)",
-    )
+    return f"{table(header, rows)}\n(seconds: of a second epoch, as the first compiles)"
 
 
-def _report_doubling(doubling: Doubling) -> None:
-    finite = int(np.isfinite(doubling.losses).sum())
-    section(
-        "All parameters doubled between two epochs",
+def _doubling(doubling: Doubling) -> str:
+    losses, before, after = doubling.losses, doubling.before, doubling.after
+    finite = int(np.isfinite(losses).sum())
+    return (
         "params = jax.tree.map(lambda p: 2.0 * p, params)\n"
         f"Factor of every parameter:            {_span(doubling.parameters)}\n"
         f"Factor of every logit without biases: {_span(doubling.logits)}\n"
-        f"Test loss {doubling.before.loss:.4f} -> {doubling.after.loss:.4f}, accuracy "
-        f"{doubling.before.accuracy:.2%} -> {doubling.after.accuracy:.2%}\n"
-        f"In the next epoch {finite} of {len(doubling.losses)} losses are finite; the "
-        f"first is {doubling.losses[0]:.4f}, the last {doubling.losses[-1]:.4f}.\n"
+        f"Test loss {before.loss:.4f} -> {after.loss:.4f}, accuracy "
+        f"{before.accuracy:.2%} -> {after.accuracy:.2%}\n"
+        f"In the next epoch {finite} of {len(losses)} losses are finite; the "
+        f"first is {losses[0]:.4f}, the last {losses[-1]:.4f}.\n"
         "PyTorch needs no_grad or .data for this, because it records operations on a\n"
-        "parameter; JAX differentiates a function, and records nothing else.",
+        "parameter; JAX differentiates a function, and records nothing else."
     )
 
 
-def _report_memory(memory: Memory, missing_parentheses: str) -> None:
+def _span(factors: jax.Array) -> str:
+    least, most = (f"{factor:.9g}" for factor in factors)
+    return least if least == most else f"{least} to {most}"
+
+
+def _memory(memory: Memory, missing_parentheses: str) -> str:
     rows = [
         ("value and gradient, temporary", round(memory.training / 1e6, 2)),
         ("value only, temporary", round(memory.evaluation / 1e6, 2)),
@@ -278,17 +242,11 @@ def _report_memory(memory: Memory, missing_parentheses: str) -> None:
     ]
     share = memory.evaluation / memory.training
     whole = memory.evaluation / (memory.training + memory.gradients)
-    section(
-        f"Memory for a batch of {memory.batch_size}, by the compiler",
+    return (
         f"{table(('what', 'MB'), rows)}\n"
         f"Evaluation needs {share:.0%} of the training's temporary memory, or "
         f"{whole:.0%} counting the\ngradients. The notebook says about 1/5 for "
         "no_grad: that depends on the network.\n"
         "The notebook's `with no_grad:` lacks its parentheses:\n"
-        f"{missing_parentheses}",
+        f"{missing_parentheses}"
     )
-
-
-def _span(factors: jax.Array) -> str:
-    least, most = (f"{factor:.9g}" for factor in factors)
-    return least if least == most else f"{least} to {most}"

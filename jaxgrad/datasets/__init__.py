@@ -12,9 +12,9 @@ indexing, and scaling the pixels is the first line of the model.
 `pip install "jaxgrad[experiments]"`.
 """
 
-from jaxgrad.datasets._arrays import from_arrays as from_arrays
 from jaxgrad.datasets._dataset import Dataset as Dataset
 from jaxgrad.datasets._dataset import Split as Split
+from jaxgrad.datasets._dataset import from_arrays as from_arrays
 from jaxgrad.datasets._idx import read_idx as read_idx
 from jaxgrad.datasets._load import DATA_DIR_VARIABLE as DATA_DIR_VARIABLE
 from jaxgrad.datasets._load import load as load

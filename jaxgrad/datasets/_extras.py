@@ -5,13 +5,7 @@ from types import ModuleType
 
 
 def require(function: str, module: str, package: str) -> ModuleType:
-    """The module, or an ImportError that says what to install.
-
-    Args:
-        function: The public function that needs it, for the message.
-        module: The name to import.
-        package: The name to install, for the message.
-    """
+    """The module, or an ImportError from `function` that says what to install."""
     try:
         return importlib.import_module(module)
     except ImportError as fault:

@@ -16,8 +16,6 @@ import gzip
 import math
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -26,17 +24,13 @@ from jaxtyping import Shaped
 
 from jaxgrad._checks import check_int, wrong_value
 
-TYPES = {
-    0x08: np.dtype("u1"),
-    0x09: np.dtype("i1"),
-    0x0B: np.dtype(">i2"),
-    0x0C: np.dtype(">i4"),
-    0x0D: np.dtype(">f4"),
-    0x0E: np.dtype(">f8"),
-}
+_CODES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+TYPES = {code: np.dtype(name) for code, name in _CODES.items()}
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_AXES = 64  # NumPy's own limit
 _CHUNK = 2**20
+
+Shape = tuple[int, ...]
 
 
 def read_idx(
@@ -72,8 +66,7 @@ def read_idx(
     try:
         with _opened(path) as stream:
             dtype, shape = _read_header(path, stream)
-            _check_size(path, dtype, shape, max_bytes)
-            data = _read_entries(path, stream, dtype, shape)
+            data = _read_entries(path, stream, dtype, shape, max_bytes)
     except (gzip.BadGzipFile, zlib.error, EOFError) as fault:
         raise _refusal(path, "be a whole gzip file", f"this: {fault}") from fault
     array = np.ndarray(shape, dtype, buffer=data)
@@ -83,27 +76,20 @@ def read_idx(
 def _check_regular(path: Path) -> None:
     """Refuse anything but a regular file; opening a pipe could wait forever."""
     if not path.exists():
-        raise FileNotFoundError(
-            f"read_idx: expected {path} to be a file, got nothing there instead."
-        )
+        absent = f"expected {path} to be a file, got nothing there instead"
+        raise FileNotFoundError(f"read_idx: {absent}.")
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "a device or a pipe"
         raise _refusal(path, "be a file", kind)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BufferedIOBase]:
+def _opened(path: Path) -> BufferedIOBase:
     with path.open("rb") as file:
-        if file.peek(2)[:2] == _GZIP_MAGIC:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
-        else:
-            yield file
+        packed = file.read(2) == _GZIP_MAGIC
+    return gzip.open(path) if packed else path.open("rb")
 
 
-def _read_header(
-    path: Path, stream: BufferedIOBase
-) -> tuple[np.dtype, tuple[int, ...]]:
+def _read_header(path: Path, stream: BufferedIOBase) -> tuple[np.dtype, Shape]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise _refusal(path, "begin like an IDX file, with 0, 0", repr(magic))
@@ -119,48 +105,27 @@ def _read_header(
     return TYPES[code], tuple(np.frombuffer(lengths, ">u4").tolist())
 
 
-def _check_size(
-    path: Path, dtype: np.dtype, shape: tuple[int, ...], max_bytes: int
-) -> None:
-    # An axis of length 0 counts as 1: NumPy refuses huge axes even next to one.
-    size = dtype.itemsize * math.prod(max(length, 1) for length in shape)
-    if size > max_bytes:
-        raise _refusal(
-            path,
-            f"hold at most {max_bytes} bytes (max_bytes)",
-            f"a header of shape {_abridged(shape)} and type {dtype.name}",
-        )
-
-
 def _read_entries(
-    path: Path,
-    stream: BufferedIOBase,
-    dtype: np.dtype,
-    shape: tuple[int, ...],
+    path: Path, stream: BufferedIOBase, dtype: np.dtype, shape: Shape, max_bytes: int
 ) -> bytearray:
-    """The entries, exactly as many as the header promises.
-
-    One more byte is requested: it reveals trailing data, and without trailing data it
-    makes gzip verify its checksum.
-    """
+    """The entries, exactly as many as the header promises."""
+    lengths = str(shape)
+    if len(shape) > 4:
+        first = ", ".join(map(str, shape[:4]))
+        lengths = f"({first}, ...) with {len(shape)} axes"
+    header = f"a header of shape {lengths} and type {dtype.name}"
+    # An axis of length 0 counts as 1: NumPy refuses huge axes even next to one.
+    if dtype.itemsize * math.prod(max(length, 1) for length in shape) > max_bytes:
+        raise _refusal(path, f"hold at most {max_bytes} bytes (max_bytes)", header)
     promised = dtype.itemsize * math.prod(shape)
     data = bytearray()
+    # One more byte reveals trailing data, or makes gzip verify its checksum.
     while chunk := stream.read(min(_CHUNK, promised + 1 - len(data))):
         data += chunk
     if len(data) != promised:
-        raise _refusal(
-            path,
-            f"hold {promised} bytes after a header of shape {_abridged(shape)} "
-            f"and type {dtype.name}",
-            f"{len(data)}" if len(data) < promised else "more",
-        )
+        got = f"{len(data)}" if len(data) < promised else "more"
+        raise _refusal(path, f"hold {promised} bytes after {header}", got)
     return data
-
-
-def _abridged(shape: tuple[int, ...]) -> str:
-    if len(shape) <= 4:
-        return str(shape)
-    return f"({', '.join(map(str, shape[:4]))}, ...) with {len(shape)} axes"
 
 
 def _refusal(path: Path, expected: str, got: str) -> ValueError:

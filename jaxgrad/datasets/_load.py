@@ -86,11 +86,8 @@ def _mnist_from_tfds() -> Dataset:
             f"{DATA_DIR_VARIABLE}, or let tensorflow-datasets download them once "
             f"with a network (its cache: {_tfds.cache_folder()})."
         ) from fault
-    return _mnist(
-        files,
-        f"tensorflow-datasets, cache {_tfds.cache_folder()}",
-        "Delete that file to download it again.",
-    )
+    source = f"tensorflow-datasets, cache {_tfds.cache_folder()}"
+    return _mnist(files, source, "Delete that file to download it again.")
 
 
 def _mnist_or_digits() -> Dataset:
@@ -113,11 +110,6 @@ def _digits(reason: str = "") -> Dataset:
     digits = require("load", "sklearn.datasets", "scikit-learn").load_digits()
     images, labels = digits.images.astype(np.uint8), digits.target.astype(np.int32)
     is_test = np.arange(len(labels)) // 10 % 5 == 4
-    return Dataset(
-        name="digits",
-        train=Split(images[~is_test], labels[~is_test]),
-        test=Split(images[is_test], labels[is_test]),
-        num_classes=10,
-        white=16,
-        source=f"scikit-learn's digits{reason}",
-    )
+    train, test = (Split(images[part], labels[part]) for part in (~is_test, is_test))
+    source = f"scikit-learn's digits{reason}"
+    return Dataset("digits", train, test, num_classes=10, white=16, source=source)

@@ -24,81 +24,43 @@ class Canonical(NamedTuple):
     sha256: str  # of the unpacked file: gunzip -c FILE.gz | sha256sum
 
 
+_TRAIN_IMAGES = "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+_TRAIN_LABELS = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+_TEST_IMAGES = "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+_TEST_LABELS = "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
 FILES = {
-    "train-images-idx3-ubyte": Canonical(
-        (60000, 28, 28),
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    "train-labels-idx1-ubyte": Canonical(
-        (60000,),
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    "t10k-images-idx3-ubyte": Canonical(
-        (10000, 28, 28),
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    "t10k-labels-idx1-ubyte": Canonical(
-        (10000,),
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
+    "train-images-idx3-ubyte": Canonical((60000, 28, 28), _TRAIN_IMAGES),
+    "train-labels-idx1-ubyte": Canonical((60000,), _TRAIN_LABELS),
+    "t10k-images-idx3-ubyte": Canonical((10000, 28, 28), _TEST_IMAGES),
+    "t10k-labels-idx1-ubyte": Canonical((10000,), _TEST_LABELS),
 }
 CLASSES = 10
 _MOST_BYTES = 2**26  # the largest file unpacks to 47 MB
 
 
 def files_in(folder: Path, origin: str) -> dict[str, Path]:
-    """The path of each MNIST file in `folder`; unpacked files go before gzipped ones.
-
-    Args:
-        folder: Where to look.
-        origin: The argument or variable that named the folder, for the message.
-
-    Raises:
-        FileNotFoundError: If the folder or a file is missing.
-        NotADirectoryError: If `folder` is a file.
-    """
+    """The MNIST files in the folder that `origin` names, if possible unpacked ones."""
+    expected = f"load: expected {origin} to be a folder"
     if not folder.exists():
-        raise FileNotFoundError(
-            f"load: expected {origin} to be a folder, got {folder} instead, "
-            "which does not exist."
-        )
+        raise FileNotFoundError(f"{expected}, got {folder}, which does not exist.")
     if not folder.is_dir():
-        raise NotADirectoryError(
-            f"load: expected {origin} to be a folder, got the file {folder} instead."
-        )
-    candidates = {name: (folder / name, folder / f"{name}.gz") for name in FILES}
-    found = {
-        name: next(path for path in paths if path.exists())
-        for name, paths in candidates.items()
-        if any(path.exists() for path in paths)
-    }
-    missing = [name for name in FILES if name not in found]
+        raise NotADirectoryError(f"{expected}, got the file {folder} instead.")
+    candidates = [folder / (name + end) for end in (".gz", "") for name in FILES]
+    found = {p.name.removesuffix(".gz"): p for p in candidates if p.exists()}
+    missing = ", ".join(name for name in FILES if name not in found)
     if missing:
-        raise FileNotFoundError(
-            f"load: expected the four MNIST files in {origin}, got {folder} "
-            f"without {', '.join(missing)} (.gz or unpacked) instead."
-        )
+        expected = f"load: expected the four MNIST files in {origin}"
+        got = f"{folder} without {missing} (.gz or unpacked)"
+        raise FileNotFoundError(f"{expected}, got {got} instead.")
     return found
 
 
 def read_mnist(files: Mapping[str, Path]) -> tuple[Split, Split]:
-    """The training and the test split; every file is checked against `FILES`.
-
-    Args:
-        files: The path of each name in `FILES`.
-
-    Raises:
-        ValueError: If a file is not the expected one; the message says which and why.
-    """
-    arrays = {name: _read(files[name], known) for name, known in FILES.items()}
-    train, test = (
-        Split(
-            arrays[f"{part}-images-idx3-ubyte"],
-            arrays[f"{part}-labels-idx1-ubyte"].astype(np.int32),
-        )
-        for part in ("train", "t10k")
+    """The training and the test split; ValueError names a file that is not MNIST's."""
+    train, labels, test, test_labels = (
+        _read(files[name], known) for name, known in FILES.items()
     )
-    return train, test
+    return Split(train, labels.astype("i4")), Split(test, test_labels.astype("i4"))
 
 
 def _read(path: Path, known: Canonical) -> np.ndarray:

@@ -1,21 +1,18 @@
 """MNIST from tensorflow-datasets: its URLs, its checksums and its download cache.
 
-The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to prepare and to read
-the images. Its registry and its cache do not: this module finds the four files in the
-cache, or downloads them into it as TFDS would; `_mnist` reads them.
-
-TFDS's own download manager has no time limit: without a network it retries silently for
-minutes, and it waits forever for a server that stops sending. This module therefore
-fetches the bytes itself and raises `Unavailable`, with a short reason, if that takes
-too long.
+The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to read the images, but
+its registry and its cache do not: this module finds the four files in the cache, or
+downloads them into it as TFDS would. It fetches the bytes itself, because TFDS has no
+time limit: it retries silently for minutes without a network, and waits forever for a
+server that stops sending.
 """
 
 import hashlib
-import queue
 import tempfile
 import textwrap
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -44,13 +41,7 @@ class _Remote(NamedTuple):
 def cached_files() -> dict[str, Path]:
     """The path of each MNIST file in the cache of TFDS, downloaded if necessary.
 
-    Returns:
-        The path of each name in `FILES`. A file that was cached before is not verified
-        here: TFDS trusts its name.
-
-    Raises:
-        ImportError: If tensorflow-datasets is not installed.
-        Unavailable: If a file is not cached and cannot be downloaded.
+    A file that was cached before is not verified here: TFDS trusts its name.
     """
     tfds = require("load", "tensorflow_datasets", "tensorflow-datasets")
     remotes = _remotes(tfds)
@@ -61,7 +52,8 @@ def cached_files() -> dict[str, Path]:
         try:
             _download(tfds, missing)
         except OSError as fault:  # of the connection, the disk or the data
-            raise Unavailable(_reason(fault)) from fault
+            reason = f"a failed download, {type(fault).__name__}: {fault}"
+            raise Unavailable(textwrap.shorten(reason, 200)) from fault
     return {name: remote.path for name, remote in remotes.items()}
 
 
@@ -74,14 +66,12 @@ def cache_folder() -> Path:
 
 def _remotes(tfds: ModuleType) -> dict[str, _Remote]:
     """The MNIST files in the registry of TFDS, by name."""
-    folder = cache_folder()
-    registered = {
-        info.filename.removesuffix(".gz"): _Remote(
-            url, info, folder / tfds.download.resource.get_dl_fname(url, info.checksum)
-        )
-        for url, info in _url_infos(tfds).items()
-    }
-    return {name: registered[name] for name in FILES}
+    folder, file_name = cache_folder(), tfds.download.resource.get_dl_fname
+    remotes = {}
+    for url, info in _url_infos(tfds).items():
+        path = folder / file_name(url, info.checksum)
+        remotes[info.filename.removesuffix(".gz")] = _Remote(url, info, path)
+    return {name: remotes[name] for name in FILES}
 
 
 def _url_infos(tfds: ModuleType) -> dict[str, Any]:
@@ -89,23 +79,18 @@ def _url_infos(tfds: ModuleType) -> dict[str, Any]:
 
 
 def _download(tfds: ModuleType, missing: list[_Remote]) -> None:
-    """Download each file into a temporary folder, then move it into the cache.
-
-    After a fault the temporary folder is removed, and with it the partial file.
-    """
+    """Download each file into a temporary folder, then move it into the cache."""
     target = cache_folder()
     target.mkdir(parents=True, exist_ok=True)
-    info_path = tfds.download.resource.get_info_path
+    resource = tfds.download.resource
     with tempfile.TemporaryDirectory(
         prefix="incomplete.", dir=target, ignore_cleanup_errors=True
     ) as staging:
         for url, info, path in missing:
             staged = Path(staging, path.name)
             _within(FILE_SECONDS, lambda u=url, i=info, s=staged: _fetch(u, i, s))
-            tfds.download.resource.write_info_file(
-                url, staged, "mnist", info.filename, info
-            )
-            info_path(staged).replace(info_path(path))
+            resource.write_info_file(url, staged, "mnist", info.filename, info)
+            resource.get_info_path(staged).replace(resource.get_info_path(path))
             staged.replace(path)
 
 
@@ -138,22 +123,19 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     slow name lookup or a server that sends a byte now and then. An abandoned thread
     does not delay the end of the process and does not touch the cache.
     """
-    outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+    outcome: futures.Future[Any] = futures.Future()
 
     def run() -> None:
         try:
-            outcome.put((work(), None))
+            outcome.set_result(work())
         except Exception as fault:
-            outcome.put((None, fault))
+            outcome.set_exception(fault)
 
     threading.Thread(target=run, daemon=True).start()
-    try:
-        result, fault = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
-    if fault is not None:
-        raise fault
-    return result
+    futures.wait([outcome], timeout=seconds)
+    if not outcome.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    return outcome.result()
 
 
 def _probe(url: str) -> None:
@@ -174,8 +156,3 @@ def _fault_of_request(requests: ModuleType, url: str) -> str:
             return "" if reply.ok else f"HTTP status {reply.status_code}"
     except (OSError, ValueError) as fault:
         return type(fault).__name__
-
-
-def _reason(fault: Exception) -> str:
-    """The fault as one line; the messages of requests span several long ones."""
-    return textwrap.shorten(f"a failed download, {type(fault).__name__}: {fault}", 200)

@@ -45,8 +45,8 @@ def checked_value_and_grad(
         argnums: Which arguments to differentiate.
         has_aux: Whether `f` returns a pair of the scalar and further results.
         donate_argnums: Which arguments' memory may be reused, as for `jax.jit`. Then
-            an error has no blame, for the arguments are gone.
-        static_argnames: The arguments that are no arrays (a flag, a number of layers),
+            an error has no blame, because the arguments are gone.
+        static_argnames: The arguments that are not arrays (a flag, a number of layers),
             as for `jax.jit`.
 
     Returns:
@@ -75,16 +75,14 @@ def checked_value_and_grad(
         value = result[0] if has_aux else result
         return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
 
-    compiled = jax.jit(
-        fused, donate_argnums=donate_argnums, static_argnames=static_argnames
-    )
+    options: Any = {"static_argnames": static_argnames}
+    compiled = jax.jit(fused, donate_argnums=donate_argnums, **options)
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
         with undisturbed():
             result, gradients, finite = compiled(*args, **kwargs)
-        check_not_traced(
-            "checked_value_and_grad", [finite], "use jax.value_and_grad there"
-        )
+        hint = "use jax.value_and_grad there"
+        check_not_traced("checked_value_and_grad", [finite], hint)
         if not finite:
             raise _error(f, has_aux, argnums, args, kwargs)
         return result, gradients
@@ -93,8 +91,8 @@ def checked_value_and_grad(
 
 
 def _all_finite(leaves: Sequence[Array]) -> Array:
-    # x - x is NaN for what is not finite, else 0, and columns of it add up faster
-    # than `isfinite(x).all()` goes through the elements one by one.
+    # x - x is 0 if x is finite, else NaN. Summing its columns is faster than
+    # `isfinite(x).all()`, which goes through the elements one by one.
     sums = (jnp.sum(x - x, axis=0) for x in map(jnp.atleast_1d, leaves))
     return jnp.stack([(column == 0).all() for column in sums]).all()
 
@@ -112,6 +110,6 @@ def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
     if blame is None:
         return NonFiniteError(
             message + "but operation by operation it is finite: the compiled program "
-            "rounds differently, which an overflow just at the edge can show."
+            "rounds differently, so a value near the largest number may overflow."
         )
     return NonFiniteError(message + str(blame), blame)

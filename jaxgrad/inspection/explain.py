@@ -5,37 +5,26 @@ from typing import Any, Literal
 
 import jax
 
-from jaxgrad._checks import check_callable, check_choice
-from jaxgrad.inspection.faults.nonfinite import (
-    count_nonfinite,
-    nonfinite_in_call,
-    nonfinite_in_report,
-)
+from jaxgrad._checks import check_callable, check_choice, wrong_type
+from jaxgrad.inspection.faults import nonfinite
+from jaxgrad.inspection.program import failures
 from jaxgrad.inspection.program.blocks import Depth
 from jaxgrad.inspection.program.call import (
+    CONFIGURED,
     Call,
     Traced,
-    bind_differentiated,
-    disabled_jit,
+    bind,
     positions_of,
     refusal,
     trace_at_best,
     undisturbed,
 )
-from jaxgrad.inspection.program.failures import (
-    NEEDS_VALUE,
-    NotEntered,
-    naming_the_line,
-    needs_value,
-    own_failure,
-    refused_in_a_trace,
-)
 from jaxgrad.inspection.program.frames import name_of
-from jaxgrad.inspection.program.program import Program
+from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.explanation import Explanation
 from jaxgrad.inspection.run.cache import compiled
-from jaxgrad.inspection.run.gradients import Mode, value_and_cotangents
+from jaxgrad.inspection.run.gradients import value_and_cotangents
 from jaxgrad.inspection.run.steps import arguments_of, build_steps, whole_step
 
 
@@ -51,7 +40,7 @@ def explain(
     Takes what `jax.value_and_grad` takes, and returns a function of the same
     arguments. What the user wrote becomes a step; a library's function stays one
     step, and a function with a custom derivative keeps its rule. The function is
-    traced anew on every call; it runs compiled, or op by op under `jax.disable_jit`.
+    traced again on every call; it runs compiled, or op by op under `jax.disable_jit`.
 
     Args:
         f: A function that returns a floating scalar (and more, with `has_aux`).
@@ -60,8 +49,8 @@ def explain(
         depth: "user": a step is a call or an operator in the user's source.
             "library": the lines of Optax, Flax and `jax.nn` are steps as well.
             "primitive": every equation of the jaxpr is a step.
-        keep: "arrays" keeps all values and gradients; "summary" computes a `Summary`
-            of each inside the program and keeps nothing else of the steps.
+        keep: "arrays" keeps all values and gradients; "summary" replaces each by a
+            `Summary` before it returns, so the report holds no array of the steps.
 
     Returns:
         A function of the arguments of `f` that returns an `Explanation`.
@@ -91,18 +80,18 @@ def explain(
     check_choice("explain", "keep", keep, ("arrays", "summary"))
 
     def explained(*args: Any, **kwargs: Any) -> Explanation:
-        call = bind_differentiated("explain", f, argnums, args, kwargs)
+        call = bind("explain", f, args, kwargs, argnums)
         with undisturbed():
             try:
-                traced = _traced(call)
-            except NotEntered as reason:
+                traced = trace_at_best(call)
+            except failures.NotEntered as reason:
                 return _as_one_step(call, argnums, has_aux, reason)
             _check_result(traced, has_aux)
             try:
-                program = Program.of(call, traced, depth)
+                program = take_apart(call, traced, depth)
                 return _explanation(program, argnums, has_aux, keep == "summary")
             except Exception as fault:
-                # What JAX refuses, it refuses here again.
+                # If JAX refuses the function, its own error is raised here.
                 whole = _value_and_grad(call, argnums, has_aux)
                 reason = _why_it_failed(call, traced, fault)
                 return _as_one_step(call, argnums, has_aux, reason, whole)
@@ -110,52 +99,37 @@ def explain(
     return explained
 
 
-def _traced(call: Call) -> Traced:
-    try:
-        return trace_at_best(call)
-    except NEEDS_VALUE as fault:
-        raise needs_value(fault, call.f) from fault
-
-
 def _check_result(traced: Traced, has_aux: bool) -> None:
     result = jax.tree.unflatten(traced.tree, range(traced.tree.num_leaves))
     pair = isinstance(result, tuple) and len(result) == 2
     if has_aux and not (pair and result[0] == 0):
-        raise TypeError(
-            "explain: expected f to return a pair (value, aux) under has_aux, "
-            f"got {traced.description} instead."
-        )
+        expected = "f to return a pair (value, aux) under has_aux"
+        raise wrong_type("explain", expected, traced.description)
     if not traced.scalar or (not has_aux and traced.tree.num_leaves != 1):
         remedy = "reduce it, for example with a sum"
         if pair and traced.scalar:
             remedy = "with has_aux=True the second may be anything"
-        raise TypeError(
-            "explain: expected f to return one floating scalar, got "
-            f"{traced.description} instead; {remedy}."
-        )
+        expected = "f to return one floating scalar"
+        raise wrong_type("explain", expected, traced.description, remedy)
 
 
 def _explanation(
     program: Program, argnums: Any, has_aux: bool, summary: bool
 ) -> Explanation:
     call, traced = program.call, program.traced
-    mode = Mode(summary, op_by_op=disabled_jit())
+    op_by_op = CONFIGURED.jax_disable_jit
     constants = [value for _, value in program.constants]
 
     def run(differentiated: list[Any], others: list[Any]) -> Any:
-        return value_and_cotangents(
-            program.block, mode, differentiated, [*others, *constants]
-        )
+        rest = [*others, *constants]
+        return value_and_cotangents(program.block, differentiated, rest, op_by_op)
 
-    arrays = (
-        [leaf.value for leaf in call.differentiated],
-        [leaf.value for leaf in traced.others],
-    )
-    numbers = run(*arrays) if mode.op_by_op else compiled(run, arrays)(*arrays)
+    inputs = call.differentiated, traced.others
+    arrays = tuple([leaf.value for leaf in leaves] for leaves in inputs)
+    numbers = run(*arrays) if op_by_op else compiled(run, arrays)(*arrays)
     value, more, gradients, records, cotangents = numbers
-    steps, result = build_steps(
-        program.drafts, program.result, records, cotangents, mode
-    )
+    drafts = program.drafts, program.result
+    steps, result = build_steps(*drafts, records, cotangents, summary)
     return Explanation(
         name=name_of(call.f),
         value=traced.result([value, *more]),
@@ -163,7 +137,7 @@ def _explanation(
         arguments=arguments_of(program.leaves, gradients),
         steps=steps,
         result=result,
-        _find=lambda report: nonfinite_in_report(program, report, has_aux),
+        _find=lambda report: nonfinite.in_report(program, report, has_aux),
     )
 
 
@@ -179,24 +153,24 @@ def _as_arguments(call: Call, argnums: Any, gradients: Sequence[Any]) -> Any:
 
 def _value_and_grad(call: Call, argnums: Any, has_aux: bool) -> tuple[Any, Any]:
     args, kwargs = call.arguments
-    with naming_the_line("explain"):
+    with failures.naming_the_line("explain"):
         return jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
 
 
-def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> NotEntered:
+def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> failures.NotEntered:
     """Why a function that JAX differentiates cannot be taken apart."""
     leaves = call.leaves_of(traced)
     refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
     if refused is not None:  # the end of a loop is known to Python, not to a trace
-        return refused_in_a_trace(refused, call.f)
-    return own_failure("explain", call.f, fault)
+        return failures.refused_in_a_trace(refused, call.f)
+    return failures.own_failure("explain", call.f, fault)
 
 
 def _as_one_step(
     call: Call,
     argnums: Any,
     has_aux: bool,
-    reason: NotEntered,
+    reason: failures.NotEntered,
     whole: tuple[Any, Any] | None = None,
 ) -> Explanation:
     """The function as one step, with the numbers that JAX gives."""
@@ -214,9 +188,9 @@ def _as_one_step(
 
 
 def _nonfinite(call: Call, argnums: Any, has_aux: bool, report: Report) -> Any:
-    if not count_nonfinite([report.value, report.gradients]):
+    if not nonfinite.count([report.value, report.gradients]):
         return None
     args, _ = call.arguments
     with jax.disable_jit(False), undisturbed():
         chosen = positions_of("explain", argnums, args)
-        return nonfinite_in_call(call, has_aux, chosen)
+        return nonfinite.in_call(call, has_aux, chosen)

@@ -1,16 +1,13 @@
 """Mini-batch training as pure functions of a state.
 
-An epoch is one compiled loop: the images stay on the device as bytes, where they are
-shuffled, cut into batches and scaled; the result is a new state and the losses. All
+An epoch is one compiled loop over images that stay on the device as bytes. All
 randomness follows from the state's key and its two counters, so a run is a function of
-its first state, and every state, or `Progress` within an epoch, can start the rest of
-the run. `_epoch` holds the loop of an epoch and `_fit` the loop over epochs;
+its first state, and any later state or `Progress` can start the rest of the run.
 `checkpoints` saves a run, and `assessment` examines its result.
 
-Every function takes the network, the loss and the optimizer as functions. `jax.jit`
-recognises functions by identity: create each once, not once per call. With
-`mesh=data_mesh()` the same functions spread each batch over all devices of all
-processes.
+`jax.jit` recognises the network, the loss and the optimizer by identity: create each
+once, not once per call. With `mesh=data_mesh()` the same functions spread each batch
+over all devices of all processes.
 """
 
 from jaxgrad.training._batches import BatchCount as BatchCount

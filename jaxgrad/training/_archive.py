@@ -27,18 +27,13 @@ class Damaged(ValueError):
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the arrays, or leave the file that was at `path`.
-
-    Raises:
-        OSError: If the disk is full or the folder is not writable.
-    """
+    """Write the arrays; an OSError, as of a full disk, leaves the file at `path`."""
     body = _packed(arrays)
-    digest = hashlib.sha256(body).hexdigest().encode()
     draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
     try:
         with draft.open("wb") as file:
             file.write(body)
-            file.write(digest)
+            file.write(_digest(body))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -46,23 +41,21 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         draft.unlink(missing_ok=True)
         fault.filename = str(path)  # the error of a full disk names no file
         raise
-    _flush_folder(path.parent)
+    with contextlib.suppress(OSError):  # not every system can flush a folder
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file that `write` has written.
-
-    Raises:
-        Damaged: If a bit of the file has changed.
-        OSError: If the file cannot be read.
-    """
+    """The arrays that `write` has written; Damaged if a bit of the file has changed."""
     data = path.read_bytes()
     body, digest = data[:-_DIGITS], data[-_DIGITS:]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise Damaged(
-            f"{path} is damaged: expected it to end with the SHA-256 of its "
-            f"{len(body):,} bytes, got another."
-        )
+    if _digest(body) != digest:
+        ending = f"the SHA-256 of its {len(body):,} bytes"
+        raise Damaged(f"{path} is damaged: it does not end with {ending}.")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return dict(archive)
 
@@ -76,11 +69,5 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> memoryview:
     return buffer.getbuffer()[:-_DIGITS]
 
 
-def _flush_folder(folder: Path) -> None:
-    """Flush the new name to the disk, on systems that can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _digest(body: bytes | memoryview) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()

@@ -5,7 +5,6 @@ Over a mesh each device receives only its part of every batch, from the memory o
 process that owns the device: no image travels between devices.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -76,15 +75,9 @@ def shuffle(key: PRNGKey, epoch: Array, *, n: int) -> Int[Array, "n"]:
 
 
 def make_batches(
-    split: Split,
-    batch_size: int,
-    mesh: Mesh | None,
-    order: Int[Array, "n"] | None = None,
+    split: Split, batch_size: int, mesh: Mesh | None, order: Array | None = None
 ) -> Batches:
-    """The batches of `split` in this order, by default the split's own.
-
-    The last batch is padded from the start of the order; the mask is False there.
-    """
+    """The batches of `split` in this order, by default its own; the last is padded."""
     if order is None:
         order = jnp.arange(len(split.labels), dtype=jnp.int32)
     indices, mask = _cut(order, batch_size=batch_size)
@@ -94,9 +87,8 @@ def make_batches(
 
 
 @partial(jax.jit, static_argnames="batch_size")
-def _cut(
-    order: Int[Array, "n"], *, batch_size: int
-) -> tuple[Int[Array, "steps batch"], Bool[Array, "steps batch"]]:
+def _cut(order: Array, *, batch_size: int) -> tuple[Array, Array]:
+    """The indices and the mask of each batch, (steps, batch)."""
     shape = count_batches(len(order), batch_size).steps, batch_size
     mask = jnp.arange(shape[0] * shape[1]) < len(order)
     return jnp.resize(order, shape), mask.reshape(shape)
@@ -108,16 +100,15 @@ def _placed(split: Split, indices: np.ndarray, mask: np.ndarray, mesh: Mesh) -> 
     indices, mask = np.pad(indices, padding), np.pad(mask, padding)
     sharding = NamedSharding(mesh, PartitionSpec(None, mesh.axis_names))
 
-    def place(part_of: Callable[[Any], np.ndarray], *pixels: int) -> Array:
-        """The array whose part at some steps and columns is `part_of` these."""
-        shape = (*mask.shape, *pixels)
-        return jax.make_array_from_callback(
-            shape, sharding, lambda part: part_of((part or ())[:2])
-        )
+    def place(values: np.ndarray, indices: np.ndarray | None = None) -> Array:
+        """`values`, or `values[indices]`, of which each device holds its columns."""
+
+        def part_of(part: Any) -> np.ndarray:
+            part = (part or ())[:2]
+            return values[part] if indices is None else values[indices[part]]
+
+        shape = mask.shape if indices is None else (*mask.shape, *values.shape[1:])
+        return jax.make_array_from_callback(shape, sharding, part_of)
 
     images, labels = map(np.asarray, split)
-    return Placed(
-        place(lambda part: images[indices[part]], *images.shape[1:]),
-        place(lambda part: labels[indices[part]]),
-        place(lambda part: mask[part]),
-    )
+    return Placed(place(images, indices), place(labels, indices), place(mask))

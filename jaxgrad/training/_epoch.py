@@ -5,7 +5,7 @@ compiled loop runs over them, and each step takes a gradient and updates the sta
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,13 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Int
 
-from jaxgrad._checks import check_int, check_integer, check_shape, wrong_value
+from jaxgrad._checks import (
+    check_entries,
+    check_int,
+    check_integer,
+    check_shape,
+    wrong_value,
+)
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
@@ -23,7 +29,16 @@ from jaxgrad.training._sharding import constrained, replicated
 from jaxgrad.training._state import Evaluation, Loss, Network, TrainState, as_model
 
 
-def shuffled_batches(
+class Setup(NamedTuple):
+    """What every step shares; the compiled programs take it as a static argument."""
+
+    apply: Network
+    loss: Loss
+    white: int
+    mesh: Mesh | None
+
+
+def shuffled(
     state: TrainState, split: Split, batch_size: int, mesh: Mesh | None
 ) -> Batches:
     """The batches of the epoch that `state` is in."""
@@ -31,38 +46,29 @@ def shuffled_batches(
     return make_batches(split, batch_size, mesh, order)
 
 
-@partial(
-    jax.jit,
-    static_argnames=("apply", "loss", "optimizer", "white", "mesh"),
-    donate_argnames="state",
-)
+@partial(jax.jit, static_argnames=("setup", "optimizer"), donate_argnames="state")
 def train_steps(
-    apply: Network,
-    loss: Loss,
+    setup: Setup,
     optimizer: optax.GradientTransformation,
     state: TrainState,
     batches: Batches,
     first: ArrayLike,
     stop: ArrayLike,
-    *,
-    white: int,
-    mesh: Mesh | None = None,
 ) -> tuple[TrainState, Float[Array, "steps"]]:
     """Steps `first` to `stop - 1` of an epoch; the losses of all other steps are zero.
 
-    The bounds are traced. XLA compiles a loop of known length for that length, which
-    may change the last bit of the result.
+    Known bounds would be compiled into the loop, which may change the last bit.
     """
 
     def step(i: Array | int, state: TrainState) -> tuple[TrainState, Array]:
-        images, labels, mask = batches.batch(i)
-        images = scaled(images, white, state.params)
-        return train_step(apply, loss, optimizer, state, images, labels, mask)
+        images, *rest = batches.batch(i)
+        images = scaled(images, setup.white, state.params)
+        return train_step(setup.apply, setup.loss, optimizer, state, images, *rest)
 
     def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
         state, losses = carry
         state, value = step(i, state)
-        return constrained((state, losses.at[i].set(value)), mesh)
+        return constrained((state, losses.at[i].set(value)), setup.mesh)
 
     total = len(batches.mask)
     losses = jnp.zeros(total, jax.eval_shape(step, 0, state)[1].dtype)
@@ -115,34 +121,22 @@ def train_step(
     value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
     (value, model_state), gradients = value_and_grad(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-    state = state._replace(
-        params=optax.apply_updates(state.params, updates),
-        opt_state=opt_state,
-        step=state.step + 1,
-        model_state=model_state,
-    )
-    return state, value
+    params, step = optax.apply_updates(state.params, updates), state.step + 1
+    new = {"params": params, "opt_state": opt_state, "model_state": model_state}
+    return state._replace(step=step, **new), value
 
 
-@partial(jax.jit, static_argnames=("apply", "loss", "n", "white", "mesh"))
+@partial(jax.jit, static_argnames=("setup", "n"))
 def evaluate_batches(
-    apply: Network,
-    loss: Loss,
-    params: PyTree,
-    model_state: PyTree,
-    batches: Batches,
-    *,
-    n: int,
-    white: int,
-    mesh: Mesh | None = None,
+    setup: Setup, params: PyTree, model_state: PyTree, batches: Batches, *, n: int
 ) -> Evaluation:
     """Evaluate the `n` examples of `batches` that are not masked."""
 
     def batch_sums(step: Array) -> tuple[Array, Array]:
         images, labels, mask = batches.batch(step)
-        images = scaled(images, white, params)
-        logits = as_model(apply).evaluate(params, model_state, images)
-        losses = _per_example("evaluate", loss, logits, labels)
+        images = scaled(images, setup.white, params)
+        logits = as_model(setup.apply).evaluate(params, model_state, images)
+        losses = _per_example("evaluate", setup.loss, logits, labels)
         correct = mask & (jnp.argmax(logits, axis=-1) == labels)
         return jnp.sum(jnp.where(mask, losses, 0)), jnp.sum(correct, dtype=jnp.int32)
 
@@ -150,7 +144,7 @@ def evaluate_batches(
     losses, counts = jax.lax.map(batch_sums, steps)
     loss_sum, correct = jnp.sum(losses), jnp.sum(counts, dtype=jnp.int32)
     result = Evaluation(loss_sum / n, correct.astype(loss_sum.dtype) / n, correct)
-    return constrained(result, mesh)
+    return constrained(result, setup.mesh)
 
 
 def train_epoch(
@@ -174,10 +168,10 @@ def train_epoch(
     a bit of the result: every chunk runs the same program with other bounds.
 
     Args:
-        apply: The network, `(params, images) -> logits`, or a `Model`. It receives the
-            images divided by `white`, in the dtype of the parameters.
+        apply: As in `train_step`. The network receives the images divided by `white`,
+            in the dtype of the parameters.
         loss: As in `train_step`.
-        optimizer: Any `optax.GradientTransformation`.
+        optimizer: As in `train_step`.
         state: The state before the first of these steps. Donated: do not reuse it.
         split: The examples, preferably on the device already; with a mesh preferably
             in host memory, from which each device receives its part.
@@ -195,8 +189,7 @@ def train_epoch(
         with the last step of the epoch.
 
     Raises:
-        TypeError: If `order` is not an array of integers, or `batch_size`, `white`,
-            `first` or `steps` is not an int.
+        TypeError: If `order` does not hold integers or an option is not an int.
         ValueError: If `split` is empty or its images and labels differ in number, an
             entry of `order` is not an index, `batch_size` or `white` is below 1, or
             the epoch does not have the steps that `first` and `steps` select.
@@ -204,19 +197,16 @@ def train_epoch(
     Torch: the loop over `DataLoader(train, batch_size, shuffle=True)`.
     """
     _check_split("train_epoch", split, batch_size, white)
-    if mesh is not None:
-        state = replicated(state, mesh)
+    state = replicated(state, mesh)
     if order is None:
-        batches = shuffled_batches(state, split, batch_size, mesh)
+        batches = shuffled(state, split, batch_size, mesh)
     else:
         indices = _checked_order(order, len(split.labels))
         batches = make_batches(split, batch_size, mesh, indices)
-    total = len(batches.mask)
-    stop = _checked_stop(first, steps, total)
-    state, losses = train_steps(
-        apply, loss, optimizer, state, batches, first, stop, white=white, mesh=mesh
-    )
-    return state, losses if stop - first == total else losses[first:stop]
+    stop = _checked_stop(first, steps, total=len(batches.mask))
+    setup = Setup(apply, loss, white, mesh)
+    state, losses = train_steps(setup, optimizer, state, batches, first, stop)
+    return state, losses if stop - first == len(losses) else losses[first:stop]
 
 
 def evaluate(
@@ -233,7 +223,7 @@ def evaluate(
     """Mean loss over a split, and the share of examples classified correctly.
 
     Args:
-        apply: The network, `(params, images) -> logits`, or a `Model`.
+        apply: As in `train_step`.
         loss: As in `train_step`.
         params: The parameters; they are not donated.
         split: The examples.
@@ -252,9 +242,8 @@ def evaluate(
     _check_split("evaluate", split, batch_size, white)
     n = len(split.labels)
     batches = make_batches(split, min(batch_size, n), mesh)
-    return evaluate_batches(
-        apply, loss, params, model_state, batches, n=n, white=white, mesh=mesh
-    )
+    setup = Setup(apply, loss, white, mesh)
+    return evaluate_batches(setup, params, model_state, batches, n=n)
 
 
 def scaled(images: Array, white: int, params: PyTree) -> Array:
@@ -280,31 +269,28 @@ def _mean(losses: Array, mask: Array | None) -> Array:
 
 
 def _check_split(function: str, split: Split, batch_size: int, white: int) -> None:
-    images, labels = split
-    if len(images) != len(labels) or not len(labels):
+    images, labels = map(len, split)
+    if images != labels or not labels:
         expected = "split to have one label for each image and at least one"
-        got = f"{len(images)} images and {len(labels)} labels"
-        raise wrong_value(function, expected, got)
+        raise wrong_value(function, expected, f"{images} images and {labels} labels")
     check_int(function, "batch_size", batch_size, least=1)
     check_int(function, "white", white, least=1)
 
 
 def _checked_order(order: ArrayLike, n: int) -> Array:
     indices = np.asarray(check_integer("train_epoch", "order", order))
-    wrong = indices[(indices < 0) | (indices >= n)]
-    if indices.ndim != 1 or not indices.size or wrong.size:
-        got = f"the index {wrong[0]}" if wrong.size else f"shape {indices.shape}"
-        expected = f"order to be a list of indices below {n}"
-        raise wrong_value("train_epoch", expected, got)
+    if indices.ndim != 1 or not indices.size:
+        expected = "order to be a list of indices"
+        raise wrong_value("train_epoch", expected, f"shape {indices.shape}")
+    check_entries("train_epoch", "order", indices, 0, n - 1)
     return jnp.asarray(indices, jnp.int32)
 
 
 def _checked_stop(first: int, steps: int | None, total: int) -> int:
     check_int("train_epoch", "first", first, least=0)
-    stop = total
     if steps is not None:
         check_int("train_epoch", "steps", steps, least=1)
-        stop = first + steps
+    stop = total if steps is None else first + steps
     if not first < stop <= total:
         expected = f"first and steps within the {total} steps of the epoch"
         raise wrong_value("train_epoch", expected, f"first {first} and steps {steps}")

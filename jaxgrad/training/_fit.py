@@ -1,9 +1,8 @@
 """The loop over epochs, which can stop and continue between any two steps."""
 
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,19 +12,11 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from jaxgrad._checks import check_int
-from jaxgrad._types import Array
 from jaxgrad.datasets import Dataset, Split
-from jaxgrad.training._batches import Batches, count_batches, make_batches
-from jaxgrad.training._epoch import evaluate_batches, shuffled_batches, train_steps
+from jaxgrad.training._batches import Batches, make_batches
+from jaxgrad.training._epoch import Setup, evaluate_batches, shuffled, train_steps
 from jaxgrad.training._sharding import replicated
-from jaxgrad.training._state import (
-    Epoch,
-    Evaluation,
-    Loss,
-    Network,
-    TrainState,
-    copied,
-)
+from jaxgrad.training._state import Epoch, Loss, Network, TrainState, copied
 
 EVALUATION_BATCH = 1000  # examples; it does not affect the result
 _NO_LOSSES = np.zeros(0, np.float32)
@@ -81,17 +72,9 @@ def fit(
     """
     check_int("fit", "epochs", epochs, least=1)
     check_int("fit", "batch_size", batch_size, least=1)
-    run = advance(
-        apply,
-        loss,
-        optimizer,
-        Progress(state),
-        dataset,
-        epochs=epochs,
-        batch_size=batch_size,
-        evaluate_training=evaluate_training,
-        mesh=mesh,
-    )
+    options: Any = {"epochs": epochs, "batch_size": batch_size, "mesh": mesh}
+    options["evaluate_training"] = evaluate_training
+    run = advance(apply, loss, optimizer, Progress(state), dataset, **options)
     return ((progress.state, progress.completed[-1]) for progress in run)
 
 
@@ -131,79 +114,66 @@ def advance(
     train, test = dataset.train, dataset.test
     if mesh is None:  # with a mesh, the host gives the devices their parts each epoch
         train, test = jax.tree.map(jnp.asarray, (train, test))
-    how = {"white": dataset.white, "mesh": mesh}
-    evaluated = [train, test] if evaluate_training else [test]
-    job = _Job(
-        steps=count_batches(len(train.labels), batch_size).steps,
-        make_batches=lambda s: shuffled_batches(s, train, batch_size, mesh),
-        train=partial(train_steps, apply, loss, optimizer, **how),
-        evaluate=[_evaluation(apply, loss, split, **how) for split in evaluated],
-        tests=len(test.labels),
-    )
-    state = copied(progress.state)
-    if mesh is not None:
-        state = replicated(state, mesh)
-    return _epochs(progress._replace(state=state), job, epochs, save_every or job.steps)
+    tested = []
+    for split in (train, test) if evaluate_training else (test,):
+        n = len(split.labels)
+        tested.append((make_batches(split, min(EVALUATION_BATCH, n), mesh), n))
+    setup = Setup(apply, loss, dataset.white, mesh)
+    job = _Job(setup, optimizer, train, batch_size, save_every, tested)
+    state = replicated(copied(progress.state), mesh)
+    return _epochs(job, progress._replace(state=state), epochs)
 
 
 class _Job(NamedTuple):
-    """What a run repeats, bound to its network, data and devices."""
+    """What every epoch of a run needs."""
 
-    steps: int  # of an epoch
-    make_batches: Callable[[TrainState], Batches]
-    train: Callable[[TrainState, Batches, int, int], tuple[TrainState, Array]]
-    evaluate: list[Callable[[TrainState], Evaluation]]  # [training set,] test set
-    tests: int  # examples of the test set
-
-
-def _evaluation(
-    apply: Network, loss: Loss, split: Split, *, white: int, mesh: Mesh | None
-) -> Callable[[TrainState], Evaluation]:
-    n = len(split.labels)
-    batches = make_batches(split, min(EVALUATION_BATCH, n), mesh)
-    how = {"n": n, "white": white, "mesh": mesh}
-    return lambda s: evaluate_batches(
-        apply, loss, s.params, s.model_state, batches, **how
-    )
+    setup: Setup
+    optimizer: optax.GradientTransformation
+    train: Split
+    batch_size: int
+    save_every: int | None
+    tested: list[tuple[Batches, int]]  # [training set,] test set, and their sizes
 
 
-def _epochs(
-    progress: Progress, job: _Job, epochs: int, save_every: int
-) -> Iterator[Progress]:
+def _epochs(job: _Job, progress: Progress, epochs: int) -> Iterator[Progress]:
     for epoch in range(int(progress.state.epoch), epochs):
-        for reached in _chunks(progress, job, save_every):
+        for reached in _chunks(job, progress):
             progress = reached
-            if len(progress.losses) < job.steps:
+            if int(progress.state.epoch) == epoch:  # not its last chunk
                 yield progress
-        metrics = _metrics(epoch, progress, job)
-        progress = Progress(progress.state, completed=(*progress.completed, metrics))
+        completed = (*progress.completed, _measured(job, progress, epoch))
+        progress = Progress(progress.state, completed=completed)
         yield progress
 
 
-def _chunks(progress: Progress, job: _Job, size: int) -> Iterator[Progress]:
-    """The rest of an epoch, in chunks of `size` steps."""
-    clock = time.perf_counter()
-    batches = job.make_batches(progress.state)
-    for first in range(len(progress.losses), job.steps, size):
-        stop = min(first + size, job.steps)
-        state, losses = job.train(progress.state, batches, first, stop)
-        new = np.asarray(losses)[first:stop]  # waits for the steps to end
-        progress = progress._replace(
-            state=state,
-            losses=np.concatenate([progress.losses, new]) if first else new,
-            seconds=progress.seconds + time.perf_counter() - clock,
-        )
+def _chunks(job: _Job, progress: Progress) -> Iterator[Progress]:
+    """The rest of an epoch, in chunks of `save_every` steps."""
+    clock, mesh = time.perf_counter(), job.setup.mesh
+    batches = shuffled(progress.state, job.train, job.batch_size, mesh)
+    total = len(batches.mask)
+    size = job.save_every or total
+    for first in range(len(progress.losses), total, size):
+        steps, state = (first, min(first + size, total)), progress.state
+        state, losses = train_steps(job.setup, job.optimizer, state, batches, *steps)
+        new = np.asarray(losses)[slice(*steps)]  # waits for the steps to end
+        losses = np.concatenate([progress.losses, new]) if first else new
+        seconds = progress.seconds + time.perf_counter() - clock
+        progress = progress._replace(state=state, losses=losses, seconds=seconds)
         yield progress
         clock = time.perf_counter()
 
 
-def _metrics(epoch: int, progress: Progress, job: _Job) -> Epoch:
-    *trained, tested = [evaluate(progress.state) for evaluate in job.evaluate]
+def _measured(job: _Job, progress: Progress, epoch: int) -> Epoch:
+    params, model_state = progress.state.params, progress.state.model_state
+    *trained, tested = [
+        evaluate_batches(job.setup, params, model_state, batches, n=n)
+        for batches, n in job.tested
+    ]
     return Epoch(
         epoch,
         train_loss=float(progress.losses.mean(dtype=np.float64)),
         train_loss_after=float(trained[0].loss) if trained else None,
         test_loss=float(tested.loss),
-        test_accuracy=int(tested.correct) / job.tests,
+        test_accuracy=int(tested.correct) / job.tested[-1][1],
         seconds=progress.seconds,
     )

@@ -22,14 +22,14 @@ def data_mesh() -> Mesh:
     return Mesh(np.array(jax.devices()), ("data",))
 
 
-def replicated(tree: Any, mesh: Mesh) -> Any:
-    """Copy a pytree to every device of a mesh.
+def replicated(tree: Any, mesh: Mesh | None) -> Any:
+    """Copy a pytree, equal in every process, to every device of a mesh.
 
-    Args:
-        tree: Arrays, equal in every process. A leaf that is already replicated over
-            the mesh is returned as it is.
-        mesh: The devices.
+    A leaf that is already replicated over the mesh is returned as it is; without a mesh
+    all are.
     """
+    if mesh is None:
+        return tree
     sharding = NamedSharding(mesh, PartitionSpec())
 
     def put(leaf: Array) -> Array:
@@ -40,9 +40,8 @@ def replicated(tree: Any, mesh: Mesh) -> Any:
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         host = np.asarray(leaf)
         # One copy per device, because each device donates its own.
-        return jax.make_array_from_callback(
-            host.shape, sharding, lambda part: np.array(host[part])
-        )
+        copies = jax.make_array_from_callback
+        return copies(host.shape, sharding, lambda part: np.array(host[part]))
 
     return jax.tree.map(put, tree)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgrad._types import Array, ArrayLike, PRNGKey, PyTree
+from jaxgrad._types import Array, PRNGKey, PyTree
 
 Loss = Callable[[Array, Array], Array]  # (logits, labels) -> losses, one per example
 
@@ -95,18 +95,11 @@ def as_model(apply: Network) -> Model:
 
 def copied(tree: Any) -> Any:
     """A copy without weak types, which the result of a step would not have either."""
-
-    def fresh(leaf: ArrayLike) -> Array:
-        return jnp.array(leaf, dtype=jnp.asarray(leaf).dtype, copy=True)
-
-    return jax.tree.map(fresh, tree)
+    return jax.tree.map(lambda x: jnp.array(x, jnp.asarray(x).dtype, copy=True), tree)
 
 
 def sha256(tree: PyTree) -> str:
-    """SHA-256 of a pytree: of its leaves' bytes, in the tree's order.
-
-    Two runs whose parameters have the same digest agree to the last bit.
-    """
+    """SHA-256 of the bytes of a pytree's leaves, in the tree's order."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
         digest.update(np.ascontiguousarray(leaf).tobytes())

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jaxgrad._checks import check_int, wrong_value
+from jaxgrad._checks import check_entries, check_int
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
 from jaxgrad.losses import cross_entropy
@@ -116,16 +116,10 @@ def predict(
     white: int = 255,
     batch_size: int = 1000,
 ) -> Float[np.ndarray, "n classes"]:
-    """The logits of images as they are stored: bytes, not scaled.
+    """The logits of one or more images as they are stored: bytes, not scaled.
 
-    Args:
-        apply: As in `assess`.
-        params: The parameters.
-        images: At least one image.
-        model_state: As in `assess`.
-        white: The pixel value that means 1.0.
-        batch_size: How many images to hold in memory at a time; it does not affect the
-            result.
+    The arguments are those of `assess`. `batch_size` is the number of images to hold in
+    memory at a time; it does not affect the result.
 
     Torch: `net.eval()` and the loop under `torch.no_grad()`.
     """
@@ -141,10 +135,6 @@ def predictions(
 ) -> Predictions:
     """The most probable class of each image, and its probability.
 
-    Args:
-        logits: The output of the network.
-        labels: The labels of the images.
-
     Raises:
         ValueError: If a label is outside [0, classes).
 
@@ -155,15 +145,10 @@ def predictions(
     """
     logits, labels = jnp.asarray(logits), np.asarray(labels)
     losses = cross_entropy(logits, jnp.asarray(labels), reduction="none")
-    probabilities = np.asarray(jax.nn.softmax(logits))
+    shares = np.asarray(jax.nn.softmax(logits))
     rows, chosen = np.arange(len(labels)), np.asarray(logits).argmax(axis=1)
-    return Predictions(
-        label=labels,
-        prediction=chosen,
-        probability=probabilities[rows, chosen],
-        label_probability=probabilities[rows, labels],
-        loss=np.asarray(losses),
-    )
+    of_chosen, of_labels = shares[rows, chosen], shares[rows, labels]
+    return Predictions(labels, chosen, of_chosen, of_labels, np.asarray(losses))
 
 
 def confusion_matrix(
@@ -171,13 +156,7 @@ def confusion_matrix(
 ) -> Int[np.ndarray, "label prediction"]:
     """How many images of each class were predicted to be of each class.
 
-    Args:
-        labels: The labels of the images.
-        predictions: The predicted classes.
-        num_classes: The number of classes.
-
-    Returns:
-        Rows are labels and columns predictions, as in scikit-learn.
+    Rows are labels and columns predictions, as in scikit-learn.
 
     Raises:
         ValueError: If an entry is outside [0, num_classes).
@@ -189,35 +168,24 @@ def confusion_matrix(
     """
     check_int("confusion_matrix", "num_classes", num_classes, least=1)
     rows, columns = np.asarray(labels), np.asarray(predictions)
-    for argument, values in (("labels", rows), ("predictions", columns)):
-        wrong = values[(values < 0) | (values >= num_classes)]
-        if wrong.size:
-            expected = f"{argument} in [0, {num_classes - 1}]"
-            raise wrong_value("confusion_matrix", expected, wrong[0])
+    check_entries("confusion_matrix", "labels", rows, 0, num_classes - 1)
+    check_entries("confusion_matrix", "predictions", columns, 0, num_classes - 1)
     matrix = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(matrix, (rows, columns), 1)
     return matrix
 
 
 def class_scores(confusion: Int[ArrayLike, "label prediction"]) -> ClassScores:
-    """Recall and precision of each class.
-
-    Args:
-        confusion: The matrix from `confusion_matrix`.
+    """Recall and precision of each class, from the result of `confusion_matrix`.
 
     Examples:
         >>> class_scores(np.array([[3, 1], [0, 4]])).recall
         array([0.75, 1. ])
     """
     matrix = np.asarray(confusion)
-    correct, labelled, predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
-    return ClassScores(
-        images=labelled,
-        predictions=predicted,
-        correct=correct,
-        recall=_share(correct, labelled),
-        precision=_share(correct, predicted),
-    )
+    correct, images, predictions = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    recall, precision = _share(correct, images), _share(correct, predictions)
+    return ClassScores(images, predictions, correct, recall, precision)
 
 
 def mistakes(
@@ -225,30 +193,20 @@ def mistakes(
     images: Shaped[ArrayLike, "n height width"],
     most: int = 20,
 ) -> Mistakes:
-    """The misclassified images, largest loss first.
-
-    Args:
-        predictions: The predictions for all images.
-        images: The images.
-        most: How many to return at most, at least 0.
-    """
+    """The misclassified images, largest loss first, at most `most` (>= 0) of them."""
     check_int("mistakes", "most", most, least=0)
     wrong = np.flatnonzero(predictions.prediction != predictions.label)
     # Stable, so that of equal losses the first image comes first; NaN is the largest.
     losses = np.nan_to_num(predictions.loss[wrong], nan=np.inf)
     indices = wrong[np.argsort(-losses, kind="stable")[:most]]
-    return Mistakes(
-        indices=indices,
-        images=np.asarray(images)[indices],
-        predictions=jax.tree.map(lambda column: column[indices], predictions),
-    )
+    chosen = Predictions(*(column[indices] for column in predictions))
+    return Mistakes(indices, np.asarray(images)[indices], chosen)
 
 
 def learning_curves(epochs: Iterable[Epoch]) -> LearningCurves:
     """The measurements of `training.fit` as columns, ready to plot."""
     # As floats, an absent `train_loss_after` is NaN.
-    table = np.array([epoch[:5] for epoch in epochs], np.float64)
-    epoch, *measured = table.T
+    epoch, *measured = np.array([epoch[:5] for epoch in epochs], np.float64).T
     return LearningCurves(epoch.astype(int), *measured)
 
 

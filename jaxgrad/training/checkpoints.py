@@ -35,7 +35,6 @@ from jaxgrad.training._state import Epoch, TrainState
 Run = Mapping[str, str | int | float | bool | None]
 
 _FORMAT = 1
-_HEADER, _LOSSES = "header", "losses"
 
 
 class Restored(NamedTuple):
@@ -106,15 +105,13 @@ def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
     for path in paths(folder):
         try:
             progress, environment = _unpacked(path, start, run)
+            return Restored(progress, path, environment, tuple(damaged))
         except Damaged as fault:
             damaged.append(str(fault))
-        else:
-            return Restored(progress, path, environment, tuple(damaged))
     if damaged:
-        raise Damaged(
-            f"restore: expected an undamaged checkpoint in {folder}, got "
-            f"{len(damaged)} damaged ones instead. " + " ".join(damaged)
-        )
+        expected = f"expected an undamaged checkpoint in {folder}"
+        got = f"got {len(damaged)} damaged ones instead"
+        raise Damaged(" ".join([f"restore: {expected}, {got}.", *damaged]))
     return None
 
 
@@ -143,9 +140,8 @@ def prepare(
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(
-            f"prepare: expected folder to be a folder, got the file {folder} instead."
-        )
+        got = f"got the file {folder} instead"
+        raise NotADirectoryError(f"prepare: expected folder to be a folder, {got}.")
     folder.mkdir(parents=True, exist_ok=True)
     for draft in folder.glob(f".step-*{_archive.DRAFT}"):
         draft.unlink(missing_ok=True)
@@ -155,11 +151,9 @@ def prepare(
     need = size * (keep + 1 - len(paths(folder)))
     free = shutil.disk_usage(folder).free
     if free < need:
-        raise OSError(
-            f"prepare: expected room for {keep + 1} checkpoints of {size / 1e6:.1f} MB "
-            f"in {folder} ({need / 1e6:.1f} MB more), got {free / 1e6:.1f} MB free "
-            "instead."
-        )
+        each, more, left = (f"{n / 1e6:.1f} MB" for n in (size, need, free))
+        room = f"room for {keep + 1} checkpoints of {each} in {folder} ({more} more)"
+        raise OSError(f"prepare: expected {room}, got {left} free instead.")
     return path
 
 
@@ -178,9 +172,12 @@ def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndar
         "seconds": progress.seconds,
         "completed": [epoch._asdict() for epoch in progress.completed],
     }
-    arrays = {name: _plain(leaf) for name, leaf in _named(progress.state)}
-    losses = np.asarray(progress.losses)
-    return {_HEADER: np.array(json.dumps(header)), _LOSSES: losses, **arrays}
+    named = _named(progress.state).items()
+    return {
+        "header": np.array(json.dumps(header)),
+        "losses": np.asarray(progress.losses),
+        **{name: _plain(leaf) for name, leaf in named},
+    }
 
 
 def _unpacked(path: Path, start: Progress, run: Run) -> tuple[Progress, dict[str, Any]]:
@@ -188,19 +185,19 @@ def _unpacked(path: Path, start: Progress, run: Run) -> tuple[Progress, dict[str
     header = _header(path, arrays)
     _compare(path, "a run with", header["run"], run)
     _compare(path, "a state with", header["arrays"], _described(start.state))
-    leaves = [_as(leaf, arrays[name]) for name, leaf in _named(start.state)]
+    leaves = [_as(leaf, arrays[name]) for name, leaf in _named(start.state).items()]
     state: TrainState = jax.tree.unflatten(jax.tree.structure(start.state), leaves)
     if path.stem != f"step-{int(state.step):09d}":
         raise Damaged(f"{path} is damaged: it holds step {int(state.step)}.")
     completed = tuple(Epoch(**epoch) for epoch in header["completed"])
-    progress = Progress(state, arrays[_LOSSES], header["seconds"], completed)
+    progress = Progress(state, arrays["losses"], header["seconds"], completed)
     return progress, header["environment"]
 
 
 def _header(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    if _HEADER not in arrays:
-        raise Damaged(f"{path} is not a checkpoint: it has no {_HEADER}.")
-    header = json.loads(arrays[_HEADER].item())
+    if "header" not in arrays:
+        raise Damaged(f"{path} is not a checkpoint: it has no header.")
+    header = json.loads(arrays["header"].item())
     if header["format"] != _FORMAT:
         expected = f"{path} of format {_FORMAT}"
         raise wrong_value("restore", expected, f"format {header['format']}")
@@ -213,11 +210,9 @@ def _compare(path: Path, what: str, got: Run, expected: Run) -> None:
     names = [*expected, *(name for name in got if name not in expected)]
     differ = [n for n in names if got.get(n, absent) != expected.get(n, absent)]
     if differ:
-        raise wrong_value(
-            "restore",
-            f"a checkpoint of {what} {_listed(expected, differ)}",
-            f"{path} of {what} {_listed(got, differ)}",
-        )
+        wanted = f"a checkpoint of {what} {_listed(expected, differ)}"
+        found = f"{path} of {what} {_listed(got, differ)}"
+        raise wrong_value("restore", wanted, found)
 
 
 def _listed(entries: Run, names: Iterable[str]) -> str:
@@ -226,16 +221,14 @@ def _listed(entries: Run, names: Iterable[str]) -> str:
     )
 
 
-def _named(state: TrainState) -> list[tuple[str, Array]]:
-    return [
-        (jax.tree_util.keystr(path), leaf)
-        for path, leaf in jax.tree.leaves_with_path(state)
-    ]
+def _named(state: TrainState) -> dict[str, Array]:
+    leaves = jax.tree.leaves_with_path(state)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 
 
 def _described(state: TrainState) -> dict[str, str]:
     """Dtype and shape of each array: "float32 (784, 1024)", "key<fry> ()"."""
-    return {name: f"{leaf.dtype} {leaf.shape}" for name, leaf in _named(state)}
+    return {name: f"{x.dtype} {x.shape}" for name, x in _named(state).items()}
 
 
 def _is_key(leaf: Array) -> bool:
@@ -251,7 +244,6 @@ def _plain(leaf: Array) -> np.ndarray:
 def _as(leaf: Array, array: np.ndarray) -> Array:
     """The inverse of `_plain`, for a leaf of this dtype."""
     if _is_key(leaf):
-        return jax.random.wrap_key_data(
-            jnp.asarray(array), impl=jax.random.key_impl(leaf)
-        )
+        impl = jax.random.key_impl(leaf)
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=impl)
     return jnp.asarray(array.view(leaf.dtype))

@@ -1,11 +1,12 @@
-"""From the end of a walk over the tape to a `Blame` in the user's terms.
+"""From a culprit to a `Blame` in the user's terms.
 
 Describing runs the user's functions again, which may raise. Each part of a description
 is guarded by itself, so that the step, the phase and the line always come out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,16 +15,16 @@ import numpy as np
 
 from jaxgrad.inspection.faults.culprit import Culprit, blame_forward, influence
 from jaxgrad.inspection.faults.hints import hint
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Builder
-from jaxgrad.inspection.program.failures import warn_of_own_failure
+from jaxgrad.inspection.program.failures import NEEDS_VALUE, warn_of_own_failure
 from jaxgrad.inspection.program.frames import source_of
-from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES, constants_of
 from jaxgrad.inspection.program.labels import Draft
 from jaxgrad.inspection.report.data import Report, Source, Step
 from jaxgrad.inspection.report.explanation import Blame
 from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import build_step, names_of, numbered
-from jaxgrad.inspection.run.tape import Entry, Tape, Value, record
+from jaxgrad.inspection.run.tape import Entry, Tape, Value, run_on_tape
 
 # How many elements of an operand a blame keeps; the text shows fewer, and says so.
 KEPT = 100
@@ -37,7 +38,7 @@ class BlameWriter:
 
     drafts: Sequence[Draft]  # What the steps are called and where they are
     tape: Tape
-    report: Report | None = None  # Whose steps to name; if None, they are built anew
+    report: Report | None = None  # Whose steps to name, else they are built
 
     def write(self, culprit: Culprit) -> Blame:
         """The blame of a culprit."""
@@ -61,12 +62,8 @@ class BlameWriter:
 
     def _ran(self) -> list[Draft]:
         """The drafts without those of branches that were not taken."""
-        taken = self.tape.taken
-        return [
-            draft
-            for draft in self.drafts
-            if all(index in taken.get(slot, ()) for slot, index in draft.branch)
-        ]
+        taken = {(s, i) for s, chosen in self.tape.taken.items() for i in chosen}
+        return [draft for draft in self.drafts if taken.issuperset(draft.branch)]
 
     def _step(self, entry: Entry | None) -> Step | None:
         """The step of an operation, with its values in the same iteration."""
@@ -75,17 +72,14 @@ class BlameWriter:
         later = [slot for slot in slots if entry and slot >= entry.slot]
         if entry is None or not later:
             return None
-        # What prepares a loop or a branch is no step: the loop or branch is.
+        # An operation that prepares a loop or a branch belongs to its step.
         slot = min(later)
         if self.report is not None:
             return self.report.steps[slots.index(slot)]
         values = self._values(slot, entry.iteration)
-        return build_step(
-            ran[slots.index(slot)],
-            numbered(ran),
-            [value.array for value in values],
-            [total(value) if value.active else None for value in values],
-        )
+        arrays = [value.array for value in values]
+        gradients = [total(value) if value.active else None for value in values]
+        return build_step(ran[slots.index(slot)], numbered(ran), arrays, gradients)
 
     def _values(self, slot: int, iteration: tuple[int, ...]) -> list[Value]:
         results = self.tape.results
@@ -95,50 +89,45 @@ class BlameWriter:
         return next(values for (s, _), values in results.items() if s == slot)
 
     def _operands(self, culprit: Culprit) -> dict[str, np.ndarray]:
-        """By name, the operands' elements that met at the non-finite elements."""
+        """By name, the elements of the operands that met at the non-finite elements."""
         shown: dict[str, np.ndarray] = {}
-        for describe in self._described(culprit):
+        for describe in self._parts(culprit):
             label, elements = _guarded(describe, ("", np.zeros(0)))
-            unique, number = label, 1
-            while unique in shown:
-                number += 1
-                unique = f"{label} ({number})"
+            alike = sum(name.split(" (")[0] == label for name in shown)
             if elements.size:
-                shown[unique] = elements
+                shown[f"{label} ({alike + 1})" if alike else label] = elements
         return shown
 
-    def _described(
-        self, culprit: Culprit
-    ) -> Iterator[Callable[[], tuple[str, np.ndarray]]]:
-        """A function per operand that gives its label and its elements."""
+    def _parts(self, culprit: Culprit) -> list[Callable[[], tuple[str, np.ndarray]]]:
+        """For each operand a function that gives its label and its elements."""
         entry, mask, value = culprit.entry, culprit.mask, culprit.value
+
+        def part(label: str, array: Any) -> Callable[[], tuple[str, np.ndarray]]:
+            return lambda: (label, _selected(array, mask))
+
         if entry is None or culprit.phase in ("input", "constant"):
-            yield lambda: (value.label, _selected(value.array, mask))
-        elif culprit.adding:
-            for i, (_, part) in enumerate(value.parts):
-                yield lambda i=i, part=part: (f"cotangent {i}", _selected(part, mask))
-        else:
-            numeric = [
-                i
-                for i, each in enumerate(entry.inputs)
-                if not jnp.issubdtype(each.array.dtype, jax.dtypes.extended)
-                and all(each is not other for other in entry.inputs[:i])
-            ]
-            for i in numeric:
-                yield lambda i=i: self._operand(culprit, entry, i)
-            for i, cotangent in enumerate(culprit.cotangents):
-                which = f" of result {i}" if len(culprit.cotangents) > 1 else ""
-                if cotangent is not None:
-                    yield lambda c=cotangent, which=which: (
-                        f"cotangent{which}",
-                        _selected(c, mask),
-                    )
+            return [part(value.label, value.array)]
+        if culprit.adding:
+            sent = enumerate(value.parts)
+            return [part(f"cotangent {i}", array) for i, (_, array) in sent]
+        several, positions = len(culprit.cotangents) > 1, range(len(entry.inputs))
+        return [
+            *(partial(self._operand, culprit, entry, i) for i in positions),
+            *(
+                part(f"cotangent of result {i}" if several else "cotangent", c)
+                for i, c in enumerate(culprit.cotangents)
+                if c is not None
+            ),
+        ]
 
     def _operand(
         self, culprit: Culprit, entry: Entry, position: int
     ) -> tuple[str, np.ndarray]:
         value, reached = entry.inputs[position], culprit.mask
-        if np.shape(value.array) != reached.shape and value.floating:
+        again = any(value is other for other in entry.inputs[:position])
+        if again or jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
+            return "", np.zeros(0)  # a key has no elements to show
+        if np.shape(value.array) != reached.shape and jaxprs.is_floating(value.array):
             if culprit.phase == "backward":
                 reached = np.ones(np.shape(value.array), bool)
             else:
@@ -155,8 +144,8 @@ class BlameWriter:
             return value.label
         if maker.primitive == "unstack":
             label = self._label(maker.inputs[0])
-            turn = next(i for i, v in enumerate(maker.outputs) if v is value)
-            return label and f"{label}[{turn}]"
+            row = next(i for i, v in enumerate(maker.outputs) if v is value)
+            return label and f"{label}[{row}]"
         for (slot, _), shown in self.tape.results.items():
             for position, each in enumerate(shown):
                 if each is value:
@@ -202,15 +191,13 @@ def _line(entry: Entry | None, step: Step | None) -> Source | None:
 def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
     """The user's line inside the rule of a custom derivative that made it."""
     entry = culprit.entry
-    if culprit.phase != "backward" or entry is None or culprit.adding:
+    if entry is None or entry.primitive not in jaxprs.CUSTOM_RULES:
         return None
-    if entry.primitive not in CUSTOM_RULES:
+    if culprit.phase != "backward" or culprit.adding:
         return None
-    arrays = [value.array for value in entry.inputs]
-    pull = Backward([]).pull
+    arrays, pull = [value.array for value in entry.inputs], Backward([]).pull
 
-    def rule(*arrays_and_cotangents: Any) -> list[Any]:
-        given = arrays_and_cotangents
+    def rule(*given: Any) -> list[Any]:  # the arrays, then the cotangents
         parts = pull(entry, given[: len(arrays)], given[len(arrays) :])
         return list(parts.values())
 
@@ -218,9 +205,12 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
         jnp.zeros_like(value.array) if cotangent is None else cotangent
         for cotangent, value in zip(culprit.cotangents, entry.outputs, strict=True)
     ]
-    closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
-    given = [*arrays, *cotangents, *constants_of(closed)]
+    try:
+        closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
+    except NEEDS_VALUE:
+        return None
+    given = [*arrays, *cotangents, *jaxprs.constants_of(closed)]
     inputs = [Value(x, kind="input") for x in given]
-    outputs, _ = record(builder.program(closed), inputs, builder)
+    outputs, _ = run_on_tape(builder.root_block(closed), inputs, builder)
     bad = next((value for value in outputs if value.bad().any()), None)
     return _line(blame_forward(bad).entry, None) if bad else None

@@ -1,23 +1,23 @@
-"""Walk a tape backward from a NaN or Inf to the operation that made it.
+"""Search a tape backward for the operation that made a NaN or Inf.
 
-A non-finite result has a maker. If the maker's operands are finite, it is to blame;
-otherwise the question is which operand made the result non-finite: replace the
-non-finite elements of an operand by ordinary numbers, and if the result becomes
-finite, that operand is the cause and the walk goes on to its maker. If it does not,
-the operation made them itself. The backward pass is walked in the same way, from a
-gradient against the order of the chain rule; where the saved operands are at fault
-and not the cotangents, the walk turns to the forward step that made them.
+If its operands are finite, the operation that made a non-finite value is the culprit.
+Otherwise the non-finite elements of one operand at a time are replaced by ordinary
+numbers: if that makes the result finite, the search continues with what made the
+operand; if no operand does, the operation is the culprit. In the backward pass the
+search starts from a gradient and follows the cotangents; if the saved operands are the
+cause, it continues with the forward operation that made them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
+from jaxgrad.inspection.report.data import Phase
 from jaxgrad.inspection.run.backward import Backward, replaced, total
 from jaxgrad.inspection.run.tape import Entry, Value, nonfinite
 
@@ -34,64 +34,45 @@ PASSING_NAN = ELEMENTWISE - {"select_n", "max", "min", "pow"}
 
 @dataclass(frozen=True)
 class Culprit:
-    """Where a walk ended.
+    """Where a search ended."""
 
-    Attributes:
-        phase: In an input, in a constant, forward, or in a derivative.
-        entry: The operation that made it, or that read the input or constant.
-        value: What is non-finite: the result, or the input or constant.
-        mask: Which of its elements count.
-        cotangents: In the backward phase the incoming cotangents.
-        became: The operation that turned an infinity into NaN, if another did.
-        met_zero: Whether it did so by a factor of zero.
-        adding: Whether finite parts of a cotangent overflowed in their sum.
-    """
-
-    phase: Literal["input", "constant", "forward", "backward"]
+    phase: Phase
+    # The operation that made it, or that read the input or constant
     entry: Entry | None
-    value: Value
-    mask: np.ndarray
-    cotangents: tuple[Any, ...] = ()
-    became: Entry | None = None
-    met_zero: bool = False
-    adding: bool = False
+    value: Value  # What is non-finite: the result, or the input or constant
+    mask: np.ndarray  # Which of its elements count
+    cotangents: tuple[Any, ...] = ()  # In the backward phase the incoming cotangents
+    became: Entry | None = None  # The other operation that turned infinity into NaN
+    met_zero: bool = False  # Whether it did so by a factor of zero
+    adding: bool = False  # Whether finite parts of a cotangent overflowed in their sum
 
 
 def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
-    """Follow a non-finite value back to what made it.
-
-    Args:
-        value: The value.
-        mask: Which of its elements to explain; by default all that are non-finite.
-    """
+    """Follow the elements `mask`, or all non-finite ones, to what made them."""
     mask = value.bad() if mask is None else mask
-    reader, became, zero = None, None, False
+    entry, became, zero = None, None, False
     while value.maker is not None:
-        reader = value.maker
-        cause = _cause(reader, value, mask)
-        literals = (number for number in reader.literals if number.bad().any())
+        entry = value.maker
+        cause = _cause(entry, value, mask)
+        literals = (v for v in entry.operands if v.kind == "literal" and v.bad().any())
         if cause is None and (constant := next(literals, None)) is not None:
             bad = constant.bad()
-            return Culprit("constant", reader, constant, bad, (), became, zero)
+            return Culprit("constant", entry, constant, bad, (), became, zero)
         if cause is None:
-            return Culprit("forward", reader, value, mask, (), became, zero)
+            return Culprit("forward", entry, value, mask, (), became, zero)
         operand, reached = cause
         turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
-        if turned and not reader.moves:  # a move goes on with the first row alone
-            became, zero = reader, _factor_is_zero(reader, operand, mask)
+        if turned and not entry.moves:  # a move goes on with the first row alone
+            became, zero = entry, _factor_is_zero(entry, operand, mask)
         value, mask = operand, reached
     phase = "input" if value.kind == "input" else "constant"
-    return Culprit(phase, reader, value, mask, became=became, met_zero=zero)
+    return Culprit(phase, entry, value, mask, became=became, met_zero=zero)
 
 
 def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culprit:
     """Follow the non-finite elements `mask` of the gradient of an input."""
     while True:
-        bad = [
-            (entry, part)
-            for entry, part in value.parts
-            if (nonfinite(part) & mask).any()
-        ]
+        bad = [each for each in value.parts if (nonfinite(each[1]) & mask).any()]
         if not bad:
             entry = value.maker or value.parts[-1][0]
             return Culprit("backward", entry, value, mask, adding=True)
@@ -107,11 +88,10 @@ def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culpri
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
     """Which elements of an input the elements `mask` of an output depend on."""
 
-    def sent_back(f: Callable[[Array], Array], x: Array) -> Array:
+    def back(f: Callable[[Array], Array], x: Array) -> Array:
         return jax.vjp(f, x)[1](jnp.asarray(mask, x.dtype))[0]
 
-    shape = np.shape(entry.inputs[position].array)
-    return _reached(entry, position, output, mask, shape, sent_back)
+    return _reached(entry, position, output, mask, entry.inputs[position], back)
 
 
 def _cause(
@@ -126,7 +106,7 @@ def _cause(
     suspects = _suspects(entry.inputs)
     found = _deciding(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
     if found is None and entry.primitive in PASSING_NAN:
-        # It makes a NaN anew of one that was there: in x / 0 of a loop every pass.
+        # It makes a new NaN from one that was there: x / 0 in every pass of a loop.
         nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
         found = next((i for i in suspects if _holds_all(arrays[i], nan)), None)
     if found is None:
@@ -138,7 +118,7 @@ def _cause(
 def _backward_cause(
     backward: Backward, entry: Entry, value: Value, mask: np.ndarray
 ) -> Culprit | tuple[Value, np.ndarray]:
-    """The incoming cotangent that was non-finite already, or where the walk ends."""
+    """The incoming cotangent that was non-finite already, or where the search ends."""
     if entry.moves:
         whole = entry.inputs[0] if entry.primitive == "unstack" else None
         return _moved(entry, value, mask, whole or entry.outputs[0])
@@ -149,7 +129,8 @@ def _backward_cause(
     def sent_back(xs: Sequence[Any], cs: Sequence[Any]) -> Array:
         return backward.pull(entry, xs, cs)[position]
 
-    suspects = [i for i, c in enumerate(cotangents) if c is not None and _bad(c)]
+    given = [(i, c) for i, c in enumerate(cotangents) if c is not None]
+    suspects = [i for i, cotangent in given if nonfinite(cotangent).any()]
     found = _deciding(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
     if found is not None:
         reached = _reached_by_cotangent(entry, position, mask, found)
@@ -183,15 +164,13 @@ def _deciding(
     mask: np.ndarray,
 ) -> int | None:
     """The suspect without whose non-finite elements fewer of the result's are so."""
-
     before = int(mask.sum())
 
     def left(chosen: Sequence[int]) -> int:
+        changed = ({i: _ordinary(arrays[i], x) for i in chosen} for x in ORDINARY)
         try:
-            return min(
-                int((nonfinite(result(_without(arrays, chosen, x))) & mask).sum())
-                for x in ORDINARY
-            )
+            results = (result(replaced(arrays, new)) for new in changed)
+            return min(int((nonfinite(each) & mask).sum()) for each in results)
         except Exception:  # the user's function or rule does not take a stand-in
             return before
 
@@ -214,10 +193,6 @@ def _suspects(inputs: Sequence[Value]) -> list[int]:
     return sorted((i for i, v in enumerate(inputs) if v.bad().any()), key=made)
 
 
-def _without(arrays: Sequence[Any], chosen: Sequence[int], x: float) -> list[Any]:
-    return replaced(arrays, {i: _ordinary(arrays[i], x) for i in chosen})
-
-
 def _ordinary(array: Any, x: float) -> Any:
     if not nonfinite(array).any():
         return array
@@ -229,11 +204,10 @@ def _reached_by_cotangent(
 ) -> np.ndarray:
     """Which elements of an output's cotangent the elements `mask` sent back need."""
 
-    def pushed(f: Callable[[Array], Array], x: Array) -> Array:
+    def forward(f: Callable[[Array], Array], x: Array) -> Array:
         return jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1]
 
-    shape = np.shape(entry.outputs[output].array)
-    return _reached(entry, position, output, mask, shape, pushed)
+    return _reached(entry, position, output, mask, entry.outputs[output], forward)
 
 
 def _reached(
@@ -241,19 +215,11 @@ def _reached(
     position: int,
     output: int,
     mask: np.ndarray,
-    shape: tuple[int, ...],
+    end: Value,
     through: Callable[[Callable[[Array], Array], Array], Array],
 ) -> np.ndarray:
-    """Where a mask arrives on its way through one input and one output, at `shape`.
-
-    Args:
-        entry: The step.
-        position: Which input.
-        output: Which output.
-        mask: Where it starts.
-        shape: Of the array in which it arrives.
-        through: Sends the mask through the function of that input alone.
-    """
+    """Where a mask arrives that `through` sends between an input and an output."""
+    shape = np.shape(end.array)
     if int(np.prod(shape)) == 1:
         return np.ones(shape, bool)
     if entry.primitive in ELEMENTWISE and shape == mask.shape:
@@ -276,10 +242,6 @@ def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
     return bad
 
 
-def _bad(array: Any) -> bool:
-    return bool(nonfinite(array).any())
-
-
 def _holds_all(array: Any, nan: np.ndarray) -> bool:
     """Whether an array is NaN wherever `nan` is true, and that is somewhere."""
     array = np.asarray(array)
@@ -293,11 +255,10 @@ def _holds_nan(value: Value, mask: np.ndarray) -> bool:
 
 def _factor_is_zero(entry: Entry, operand: Value, mask: np.ndarray) -> bool:
     """Whether a product took zero times infinity."""
+    if entry.primitive not in ("mul", "dot_general"):
+        return False
     factors = [np.asarray(v.array) for v in entry.inputs if v is not operand]
-    return entry.primitive in ("mul", "dot_general") and any(
-        factor.shape == mask.shape and bool((factor[mask] == 0).all())
-        for factor in factors
-    )
+    return any(f.shape == mask.shape and bool((f[mask] == 0).all()) for f in factors)
 
 
 def _index(values: Sequence[Value], value: Value) -> int:

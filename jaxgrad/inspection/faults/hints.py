@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection.faults.culprit import Culprit
-from jaxgrad.inspection.program.jaxprs import CUSTOM_RULES
+from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.run.tape import Entry
 
 # The primitives whose derivative is infinite somewhere: the operand that decides, the
 # points, and a sentence.
@@ -29,24 +30,21 @@ SINGULAR: Mapping[str, tuple[int, tuple[float, ...], str]] = {
 }
 # Decompositions that have no derivative at some matrices.
 COINCIDING = {
-    "eigh": "the eigenvectors of eigenvalues that coincide",
-    "eig": "the eigenvectors of eigenvalues that coincide",
-    "svd": "the singular vectors of singular values that coincide or are 0",
+    "eigh": "The eigenvectors of eigenvalues that coincide",
+    "eig": "The eigenvectors of eigenvalues that coincide",
+    "svd": "The singular vectors of singular values that coincide or are 0",
 }
 NOT_INVERTIBLE = (
     "the matrix is singular: add a small multiple of the identity, or use "
     "jnp.linalg.lstsq or pinv"
 )
 # Steps of a library for which one cause is usual, whichever primitive failed.
+EMPTY = "the mean of an empty array is NaN"
 OF_OPERATION = {
     "cholesky": "the matrix is not positive definite: make sure that it is symmetric, "
     "and add a small multiple of the identity",
-    "inv": NOT_INVERTIBLE,
-    "solve": NOT_INVERTIBLE,
-    "det": NOT_INVERTIBLE,
-    "slogdet": NOT_INVERTIBLE,
-    "mean": "the mean of an empty array is NaN",
-    "nanmean": "the mean of an empty array is NaN",
+    **dict.fromkeys(("inv", "solve", "det", "slogdet"), NOT_INVERTIBLE),
+    **dict.fromkeys(("mean", "nanmean"), EMPTY),
     "take": "an index is out of bounds, and take returns NaN there: check the indices",
 }
 DOMAIN = {
@@ -77,14 +75,8 @@ OVERFLOW = ("exp", "exp2", "expm1", "cosh", "sinh")
 SPELLED = {
     "divide": "div",
     "power": "pow",
-    "arccos": "acos",
-    "arcsin": "asin",
-    "arccosh": "acosh",
-    "arctanh": "atanh",
-    "norm": "sqrt",
-    "std": "sqrt",
-    "safe_norm": "sqrt",
-    "global_norm": "sqrt",
+    **{f"arc{name}": f"a{name}" for name in ("cos", "sin", "cosh", "tanh")},
+    **dict.fromkeys(("norm", "std", "safe_norm", "global_norm"), "sqrt"),
 }
 DOUBLE_WHERE = (
     "The branch is not selected, but 0 * inf = NaN passes a `where`: use it twice, "
@@ -97,45 +89,44 @@ GUARD = (
 
 
 def hint(culprit: Culprit, operation: str) -> str:
-    """Advice for a non-finite value.
-
-    Args:
-        culprit: Where the walk ended.
-        operation: What the step computes, in the user's words.
-    """
+    """Advice for a non-finite value; `operation` is the step in the user's words."""
+    entry = culprit.entry
     if culprit.phase == "input":
         return (
             "This argument was already non-finite: look at the data, or, for a "
-            "parameter, at the update before."
+            "parameter, at the previous update."
         )
     if culprit.phase == "constant":
-        if jnp.isnan(culprit.value.array).any():
-            return "The function contains a NaN constant."
-        if operation.startswith("segment_"):
-            return "A segment is empty: its maximum is -inf, its minimum inf."
+        return _constant(culprit, operation)
+    if entry is None or culprit.adding:
         return (
-            "An infinite constant reaches the result: mask with a large finite number "
-            "(-1e9 for logits), and make sure that no row is fully masked."
+            "The cotangents that arrive here are finite, but their sum is not: "
+            "scale the loss down, or accumulate in a wider dtype."
         )
     if culprit.phase == "backward":
-        return _backward(culprit, operation) + "."
-    if _in_derivative(culprit):
-        return _derivative(culprit, operation) + "."
-    return _forward(culprit, operation) + "."
+        return _backward(culprit, entry, operation) + "."
+    if entry.site is not None and entry.site.derivative:
+        return _derivative(culprit, entry, operation) + "."
+    return _forward(culprit, entry, operation) + "."
 
 
-def _in_derivative(culprit: Culprit) -> bool:
-    """Whether a step belongs to a gradient that the user takes inside."""
-    site = culprit.entry.site if culprit.entry else None
-    return site is not None and site.derivative
+def _constant(culprit: Culprit, operation: str) -> str:
+    if jnp.isnan(culprit.value.array).any():
+        return "The function contains a NaN constant."
+    if operation.startswith("segment_"):
+        return "A segment is empty: its maximum is -inf, its minimum inf."
+    return (
+        "An infinite constant reaches the result: mask with a large finite number "
+        "(-1e9 for logits), and make sure that no row is fully masked."
+    )
 
 
-def _derivative(culprit: Culprit, operation: str) -> str:
-    assert culprit.entry is not None
+def _derivative(culprit: Culprit, entry: Entry, operation: str) -> str:
+    """For a step of a gradient that the user takes inside."""
     base = operation.removesuffix(" (backward)")
     primitive = SPELLED.get(base, base)
-    if primitive not in SINGULAR or culprit.entry.primitive in OVERFLOW:
-        return _forward(culprit, base)
+    if primitive not in SINGULAR or entry.primitive in OVERFLOW:
+        return _forward(culprit, entry, base)
     return _singular(SINGULAR[primitive][-1], base, culprit.met_zero and DOUBLE_WHERE)
 
 
@@ -150,9 +141,8 @@ def _singular(reason: str, operation: str, blocked: str | bool) -> str:
     return f"{reason[0].upper()}{reason[1:]}: keep the argument away from that point"
 
 
-def _forward(culprit: Culprit, operation: str) -> str:
-    assert culprit.entry is not None
-    primitive, dtype = culprit.entry.primitive, culprit.value.array.dtype
+def _forward(culprit: Culprit, entry: Entry, operation: str) -> str:
+    primitive, dtype = entry.primitive, culprit.value.array.dtype
     overflow = np.asarray(jnp.isinf(culprit.value.array))[culprit.mask].all()
     if primitive in OVERFLOW:
         edge = np.log(float(jnp.finfo(dtype).max))
@@ -162,7 +152,7 @@ def _forward(culprit: Culprit, operation: str) -> str:
             "first"
         )
     if primitive == "log" and operation in ("logsumexp", "log_softmax"):
-        return f"every element that {operation} sees is -inf: a row is fully masked"
+        return f"every element that {operation} reads is -inf: a row is fully masked"
     if primitive == "log" and culprit.met_zero:
         return (
             "0 * log(0) is NaN: jax.scipy.special.xlogy(x, y) is 0 at x = 0, and so is "
@@ -170,8 +160,9 @@ def _forward(culprit: Culprit, operation: str) -> str:
         )
     if operation in OF_OPERATION:
         return OF_OPERATION[operation]
-    if primitive in DOMAIN and not (overflow and _far_from_its_pole(culprit)):
-        if primitive == "div" and _of_zero(culprit):
+    if primitive in DOMAIN and not (overflow and _far_from_its_pole(culprit, entry)):
+        numerator = entry.operands[0].array if primitive == "div" else 1
+        if (_chosen(numerator, culprit) == 0).all():
             return f"0 / 0 is NaN: {DOMAIN['div'].removeprefix('a division by 0: ')}"
         return DOMAIN[primitive].format(dtype=dtype)
     if overflow and dtype == jnp.float16:
@@ -186,82 +177,64 @@ def _forward(culprit: Culprit, operation: str) -> str:
             f"{operation or primitive} is infinite here, or leaves the range of "
             f"{dtype}: keep the argument away from this point"
         )
-    if primitive in CUSTOM_RULES:
+    if primitive in jaxprs.CUSTOM_RULES:
         return "a function with a custom derivative returned it: look at its definition"
     return f"{primitive} has no finite value for these operands"
 
 
-def _backward(culprit: Culprit, operation: str) -> str:
-    entry = culprit.entry
-    if culprit.adding or entry is None:
-        return (
-            "The cotangents of several readers are finite, but their sum is not: "
-            "scale the loss down, or accumulate in a wider dtype"
-        )
+def _backward(culprit: Culprit, entry: Entry, operation: str) -> str:
     primitive, dtype = entry.primitive, culprit.value.array.dtype
-    if primitive in CUSTOM_RULES:
+    if primitive in jaxprs.CUSTOM_RULES:
         return "The rule of a custom derivative returned it: look at the rule"
     if primitive in COINCIDING:
-        return f"{COINCIDING[primitive].capitalize()} have no derivative"
+        return f"{COINCIDING[primitive]} have no derivative"
     if primitive not in SINGULAR and primitive not in LINEAR:
         return f"The derivative of {primitive} is not finite here"
     incoming = [np.asarray(c) for c in culprit.cotangents if c is not None]
-    blocked = any(c.shape == culprit.mask.shape and _zero(c, culprit) for c in incoming)
-    if not blocked and _far_from_its_pole(culprit):
+    blocked = any(
+        c.shape == culprit.mask.shape and (c[culprit.mask] == 0).all() for c in incoming
+    )
+    if not blocked and _far_from_its_pole(culprit, entry):
+        remedy = ": scale the loss down, or keep the factors that meet here small"
+        if dtype == jnp.float16:
+            remedy = " (float16 ends at 65504): compute this in float32, or scale less"
         return (
             f"The gradient leaves the range of {dtype} on its way back through "
-            f"{operation}{_narrower(dtype)}"
+            f"{operation}{remedy}"
         )
     reason = SINGULAR[primitive][-1] if primitive in SINGULAR else "it overflowed"
     if dtype == jnp.float16:
         reason += "; float16 ends at 65504, so compute this step in float32"
-    way = DOUBLE_WHERE if _selected_from(culprit) else GUARD
+    way = DOUBLE_WHERE if _feeds_a_where(entry) else GUARD
     return _singular(reason, operation, blocked and way)
 
 
-def _of_zero(culprit: Culprit) -> bool:
-    """Whether the numerator is 0 as well."""
-    assert culprit.entry is not None
-    numerator = np.asarray(culprit.entry.operands[0].array)
-    chosen = culprit.mask if numerator.shape == culprit.mask.shape else ...
-    return bool((numerator[chosen] == 0).all())
+def _chosen(array: Any, culprit: Culprit) -> np.ndarray:
+    """The elements of an operand that met at the non-finite ones, if that is known."""
+    array = np.asarray(array)
+    return array[culprit.mask] if array.shape == culprit.mask.shape else array
 
 
-def _narrower(dtype: Any) -> str:
-    """What helps where a gradient explodes."""
-    if dtype == jnp.float16:
-        return " (float16 ends at 65504): compute this in float32, or scale less"
-    return ": scale the loss down, or keep the factors that meet here small"
-
-
-def _far_from_its_pole(culprit: Culprit) -> bool:
+def _far_from_its_pole(culprit: Culprit, entry: Entry) -> bool:
     """Whether the deciding operand is not where the primitive is infinite."""
-    assert culprit.entry is not None
-    if culprit.entry.primitive not in SINGULAR:
+    if entry.primitive not in SINGULAR:
         return True
-    position, poles, _ = SINGULAR[culprit.entry.primitive]
-    if len(culprit.entry.operands) <= position:
+    position, poles, _ = SINGULAR[entry.primitive]
+    if len(entry.operands) <= position:
         return False
-    array = np.asarray(culprit.entry.operands[position].array)
-    if array.shape == culprit.mask.shape:
-        array = array[culprit.mask]
+    array = _chosen(entry.operands[position].array, culprit)
     return bool(poles) and not np.isin(array, np.asarray(poles, array.dtype)).any()
 
 
-def _selected_from(culprit: Culprit) -> bool:
-    """Whether a `where` stands between what was computed and the result."""
-    assert culprit.entry is not None
-    seen, pending = set(), list(culprit.entry.outputs)
+def _feeds_a_where(entry: Entry) -> bool:
+    """Whether a `where` is on the way from what was computed to the result."""
+    seen, pending = set(), list(entry.outputs)
     while pending:
-        for reader, _ in pending.pop().parts:
-            if reader is None or reader.number in seen:
+        for consumer, _ in pending.pop().parts:
+            if consumer is None or consumer.number in seen:
                 continue
-            if reader.primitive == "select_n":
+            if consumer.primitive == "select_n":
                 return True
-            seen.add(reader.number)
-            pending += reader.outputs
+            seen.add(consumer.number)
+            pending += consumer.outputs
     return False
-
-
-def _zero(cotangent: np.ndarray, culprit: Culprit) -> bool:
-    return bool((cotangent[culprit.mask] == 0).all())

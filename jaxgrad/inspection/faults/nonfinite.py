@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgrad._checks import check_callable
 from jaxgrad.inspection.faults.blame import BlameWriter
@@ -13,7 +14,7 @@ from jaxgrad.inspection.program.call import (
     Call,
     Leaf,
     Traced,
-    bind_all,
+    bind,
     is_floating,
     positions_of,
     refusal,
@@ -21,21 +22,22 @@ from jaxgrad.inspection.program.call import (
     trace_at_best,
     undisturbed,
 )
-from jaxgrad.inspection.program.failures import (
-    NEEDS_VALUE,
-    NotEntered,
-    naming_the_line,
-    needs_value,
-    own_failure,
-)
+from jaxgrad.inspection.program.failures import NotEntered, naming_the_line, own_failure
 from jaxgrad.inspection.program.frames import definition_of
-from jaxgrad.inspection.program.program import Program
-from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.program.jaxprs import has_references
+from jaxgrad.inspection.program.program import Program, take_apart
+from jaxgrad.inspection.report.data import Phase, Report, Step
 from jaxgrad.inspection.report.explanation import Blame
 from jaxgrad.inspection.run.backward import Backward, total
 from jaxgrad.inspection.run.steps import whole_step
-from jaxgrad.inspection.run.tape import Value, nonfinite, record
+from jaxgrad.inspection.run.tape import Value, nonfinite, run_on_tape
 
+NUMBERS = (jax.Array, np.ndarray, np.generic, float, complex)
+ONLY_COMPILED = (
+    "Only the compiled program gives this; operation by operation the result is "
+    "finite. It depends on rounding: look for a difference of nearly equal numbers, or "
+    "a pole that is only just missed."
+)
 # The positions of the arguments to differentiate; None for all that are floating.
 Chosen = Sequence[int] | None
 
@@ -49,9 +51,9 @@ def find_nonfinite(
 
     The function is run operation by operation, with jitted functions opened; where it
     returns a scalar, so is its backward pass, for all floating arguments or for those
-    of `argnums`. What does not reach a result is no fault: a NaN that `where` discards
-    in both directions, or one in the derivative by the data where only that by the
-    parameters is asked for.
+    of `argnums`. A NaN that reaches no result is not reported: one that `where`
+    discards in both directions, or one in the derivative with respect to the data if
+    only the parameters are differentiated.
 
     Args:
         f: The function, which may be jitted. It may return any arrays; only a
@@ -83,28 +85,29 @@ def find_nonfinite(
     check_callable("find_nonfinite", "f", f)
 
     def found(*args: Any, **kwargs: Any) -> Blame | None:
-        call = bind_all("find_nonfinite", f, args, kwargs)
-        chosen = None
-        if argnums is not None:
-            chosen = positions_of("find_nonfinite", argnums, args)
+        call, name = bind("find_nonfinite", f, args, kwargs), "find_nonfinite"
+        chosen = None if argnums is None else positions_of(name, argnums, args)
         with jax.disable_jit(False), undisturbed():
-            return nonfinite_in_call(call, has_aux, chosen)
+            return in_call(call, has_aux, chosen)
 
     return found
 
 
-def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
+def in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
     """The blame of a call, or None if all its results are finite."""
     try:
         call, traced = _traced(call)
     except NotEntered as reason:
+        return _as_one_step(call, has_aux, chosen, reason)
+    if has_references(traced.jaxpr):
+        reason = NotEntered("it changes arrays in place", definition_of(call.f))
         return _as_one_step(call, has_aux, chosen, reason)
 
     def differentiated(leaf: Leaf) -> bool:
         return is_floating(leaf.value) and (chosen is None or leaf.argument in chosen)
 
     try:
-        program = Program.of(call, traced, differentiated=differentiated)
+        program = take_apart(call, traced, differentiated=differentiated)
         return _blame(program, has_aux, must_reverse=chosen is not None)
     except Exception as fault:
         # What JAX refuses or the function raises is raised here again.
@@ -115,17 +118,24 @@ def nonfinite_in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None
         return blame
 
 
-def nonfinite_in_report(program: Program, report: Report, has_aux: bool) -> Any:
+def in_report(program: Program, report: Report, has_aux: bool) -> Any:
     """The blame of a report, in terms of its own steps; None if it is finite."""
-    if not count_nonfinite([report.value, report.gradients]):
+    if not count([report.value, report.gradients]):
         return None
+    if has_references(program.traced.jaxpr):
+        return _from_numbers(report, "The function changes arrays in place.")
     with jax.disable_jit(False), undisturbed():
-        return _blame(program, has_aux, report=report) or _only_compiled(report)
+        try:
+            blame = _blame(program, has_aux, report=report)
+        except Exception as fault:
+            own_failure("explain", program.call.f, fault)
+            return _from_numbers(report, "The search for the operation failed.")
+    return blame or _from_numbers(report, ONLY_COMPILED)
 
 
-def count_nonfinite(tree: Any) -> int:
-    """How many elements of a tree's arrays are NaN or infinite."""
-    leaves = (x for x in jax.tree.leaves(tree) if not isinstance(x, str | bytes))
+def count(tree: Any) -> int:
+    """How many elements of a tree's arrays and numbers are NaN or infinite."""
+    leaves = (x for x in jax.tree.leaves(tree) if isinstance(x, NUMBERS))
     return sum(int(nonfinite(jnp.asarray(leaf)).sum()) for leaf in leaves)
 
 
@@ -133,14 +143,11 @@ def _traced(call: Call) -> tuple[Call, Traced]:
     """The trace, if need be with Python's floats left as they are."""
     try:
         return call, trace_at_best(call)
-    except NEEDS_VALUE as fault:
+    except NotEntered:
         kept = call.with_numbers_kept()
         if not kept.differentiated:
-            raise needs_value(fault, call.f) from fault
-    try:
+            raise
         return kept, trace(kept, concrete=True)
-    except NEEDS_VALUE as fault:
-        raise needs_value(fault, call.f) from fault
 
 
 def _blame(
@@ -151,24 +158,18 @@ def _blame(
 ) -> Blame | None:
     """Run the program on a tape, and blame what is not finite.
 
-    Args:
-        program: The program.
-        has_aux: Whether the first output alone is to be differentiated.
-        must_reverse: Whether to raise what JAX raises where it has no derivative;
-            otherwise only the values are looked at.
-        report: Whose steps to name.
+    Where JAX has no derivative its error is raised, or, without `must_reverse`, only
+    the values are looked at. The blame names the steps of `report`, if there is one.
     """
+    given = [
+        *(("input", leaf.path, leaf.value) for leaf in program.leaves),
+        *(("constant", label, value) for label, value in program.constants),
+    ]
     inputs = [
-        Value(jnp.asarray(leaf.value), label=leaf.path, kind="input")
-        for leaf in program.leaves
+        Value(jnp.asarray(value), label=label, kind=kind, active=active)
+        for (kind, label, value), active in zip(given, program.active, strict=True)
     ]
-    constants = [
-        Value(jnp.asarray(value), label=label, kind="constant")
-        for label, value in program.constants
-    ]
-    for value, active in zip((*inputs, *constants), program.active, strict=True):
-        value.active = active
-    outputs, tape = record(program.block, [*inputs, *constants], program.builder)
+    outputs, tape = run_on_tape(program.block, inputs, program.builder)
     writer = BlameWriter(program.drafts, tape, report)
     for output in outputs:
         if output.bad().any():
@@ -176,10 +177,12 @@ def _blame(
     scalar = program.traced.scalar
     if not scalar or (program.traced.tree.num_leaves > 1 and not has_aux):
         return None
-    if report is None and (refused := program.refusal()) is not None:
-        if must_reverse:
+    if report is None:
+        refused = refusal(program.traced, program.leaves, program.active)
+        if refused is not None and must_reverse:
             raise refused
-        return None
+        if refused is not None:
+            return None
     backward = Backward(tape.entries)
     backward.run(outputs[0])
     for value in inputs:
@@ -196,57 +199,38 @@ def _as_one_step(
     args, kwargs = call.arguments
     with naming_the_line("find_nonfinite"):
         outputs = jax.tree.leaves(call.f(*args, **kwargs))
-        phase, bad = "forward", count_nonfinite(outputs)
+        phase: Phase = "forward"
+        bad = count(outputs)
         if not bad and outputs and jnp.shape(outputs[0]) == ():
             positions = range(len(args)) if chosen is None else chosen
-            positions = [i for i in positions if _differentiable(args[i])]
+            positions = [i for i in positions if _all_floating(args[i])]
             gradients = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
-            phase, bad = "backward", count_nonfinite(gradients)
+            phase, bad = "backward", count(gradients)
     if not bad:
         return None
     source = reason.source if reason else definition_of(call.f)
-    why = f": {reason}" if reason else ""
-    return Blame(
-        phase=phase,
-        step=whole_step(call, outputs[0], source),
-        argument=None,
-        iteration=None,
-        count=bad,
-        operands={},
-        hint=f"The function could not be entered{why}.",
-        source=source,
-    )
+    step = whole_step(call, outputs[0], source)
+    hint = f"The function could not be entered{f': {reason}' if reason else ''}."
+    return Blame(phase, step, None, None, bad, {}, hint, source=source)
 
 
-def _only_compiled(report: Report) -> Blame:
-    """From the report's own numbers, where the tape's are finite."""
-    bad = [
-        ("forward", step, value.nonfinite)
-        for step in report.steps
-        for value, _ in step.summaries
-        if value and value.nonfinite
-    ] + [
-        ("backward", step, gradient.nonfinite)
-        for step in reversed(report.steps)
-        for _, gradient in step.summaries
-        if gradient and gradient.nonfinite
-    ]
-    whole = count_nonfinite([report.value, report.gradients])
-    phase, step, count = bad[0] if bad else ("backward", None, whole)
-    return Blame(
-        phase=phase,
-        step=step,
-        argument=None,
-        iteration=None,
-        count=count,
-        operands={},
-        hint="Only the compiled program gives this; operation by operation the "
-        "result is finite. It hangs on rounding: look for a difference of nearly "
-        "equal numbers, or a pole that is only just missed.",
-        source=step.source if step else None,
-    )
+def _from_numbers(report: Report, hint: str) -> Blame:
+    """The first step that is not finite by the report's own numbers."""
+    for step in report.steps:
+        for value, _ in step.summaries:
+            if value and value.nonfinite:
+                return _in_step("forward", step, value.nonfinite, hint)
+    for step in reversed(report.steps):
+        for _, gradient in step.summaries:
+            if gradient and gradient.nonfinite:
+                return _in_step("backward", step, gradient.nonfinite, hint)
+    return _in_step("backward", None, count([report.value, report.gradients]), hint)
 
 
-def _differentiable(argument: Any) -> bool:
+def _in_step(phase: Phase, step: Step | None, bad: int, hint: str) -> Blame:
+    return Blame(phase, step, None, None, bad, {}, hint, source=step and step.source)
+
+
+def _all_floating(argument: Any) -> bool:
     leaves = jax.tree.leaves(argument)
     return bool(leaves) and all(map(is_floating, leaves))

@@ -7,10 +7,12 @@ the user produced become one `Item`; the user's own functions behind `jit`, `sca
 
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.frames import (
     Frame,
     Passes,
@@ -18,44 +20,21 @@ from jaxgrad.inspection.program.frames import (
     is_library,
     is_machinery,
 )
-from jaxgrad.inspection.program.jaxprs import (
-    ENTERED,
-    Kind,
-    bodies_of,
-    constants_of,
-    is_literal,
-    is_reference,
-    jaxpr_of,
-    open_jaxpr,
-    scope_of,
-    transforms_of,
-)
 
 Depth = Literal["user", "library", "primitive"]
 
 
 @dataclass(frozen=True)
 class CallSite:
-    """Where an equation comes from.
+    """Where an equation comes from."""
 
-    Attributes:
-        frames: The Python frames inside the tracing, outermost first.
-        passes: A number per frame that tells activations and loop passes apart.
-        anchor: Index of the innermost frame that counts as a step, or None.
-        user: Index of the innermost frame of the user's, or None.
-        counts: For each frame, whether it counts as a step.
-        scope: The named scopes and Flax modules around it: `MLP/Dense_0`.
-        transforms: The transformations that made it, outermost first: a "jvp" or a
-            "transpose" belongs to a gradient that the user takes inside.
-    """
-
-    frames: tuple[Frame, ...]
-    passes: tuple[int, ...]
-    anchor: int | None
-    user: int | None
-    counts: tuple[bool, ...]
-    scope: str
-    transforms: tuple[str, ...]
+    frames: tuple[Frame, ...]  # The Python frames inside the trace, outermost first
+    passes: tuple[int, ...]  # Per frame a number for its activation and loop pass
+    anchor: int | None  # Index of the innermost frame that counts as a step, or None
+    user: int | None  # Index of the innermost frame of the user's, or None
+    counts: tuple[bool, ...]  # For each frame, whether it counts as a step
+    scope: str  # The named scopes and Flax modules around it: `MLP/Dense_0`
+    transforms: tuple[str, ...]  # JAX's transformations that made it, outermost first
 
     @property
     def derivative(self) -> bool:
@@ -78,36 +57,21 @@ class CallSite:
 
 @dataclass(eq=False)
 class Item:
-    """One call of the user: equations that are run together, or an entered body.
+    """One call of the user: equations that are run together, or an entered body."""
 
-    Attributes:
-        kind: "call", or how the one equation is entered.
-        equations: The primitive equations.
-        reads: Variables from outside.
-        writes: Variables that are used outside.
-        site: Where it comes from.
-        visible: Whether it is a step of its own.
-        bodies: The blocks of an entered equation.
-        slot: Number of the item in the whole program.
-        shown: The positions in `writes` that are the user's; the others are what a
-            gradient taken inside keeps for its backward pass.
-        active: For each of `writes`, whether a derivative passes through it.
-        cuts: Whether a derivative reaches its operands, but none of its results.
-        jaxpr: Of a call: its equations as a closed jaxpr, `reads` to `writes`.
-    """
-
-    kind: Kind
+    kind: jaxprs.Kind  # How it is entered; "equations" if it is not
     equations: tuple[Any, ...]
-    reads: tuple[Any, ...]
-    writes: tuple[Any, ...]
+    reads: tuple[Any, ...]  # Variables from outside
+    writes: tuple[Any, ...]  # Variables that are used outside
     site: CallSite
-    visible: bool = True
-    bodies: tuple["Block", ...] = ()
-    slot: int = -1
+    visible: bool = True  # Whether it is a step of its own
+    bodies: tuple["Block", ...] = ()  # The blocks of an entered equation
+    slot: int = -1  # Number of the item in the whole program
+    # The positions in `writes` without those that only a backward pass inside reads
     shown: tuple[int, ...] = ()
-    active: tuple[bool, ...] = ()
-    cuts: bool = False
-    jaxpr: Any = None
+    active: tuple[bool, ...] = ()  # Per result, whether a derivative passes through it
+    cuts: bool = False  # Whether a derivative reaches its operands but not its results
+    jaxpr: Any = None  # Of a call: its equations as a closed jaxpr, `reads` to `writes`
 
     @property
     def equation(self) -> Any:
@@ -117,7 +81,7 @@ class Item:
     @property
     def is_primitive(self) -> bool:
         """Whether it is one primitive operation, with nothing to open."""
-        return len(self.equations) == 1 and not bodies_of(self.equation)
+        return len(self.equations) == 1 and not jaxprs.bodies_of(self.equation)
 
     @functools.cached_property
     def opened(self) -> "Block":
@@ -126,7 +90,7 @@ class Item:
 
     def written(self, results: Sequence[Any]) -> list[Any]:
         """Of the results of an entered equation those that are used."""
-        if self.kind == "call":
+        if self.kind == "equations":
             return list(results)
         named = dict(zip(self.equation.outvars, results, strict=True))
         return [named[v] for v in self.writes]
@@ -134,7 +98,7 @@ class Item:
     @property
     def operands(self) -> Sequence[Any]:
         """What it is called with: an entered equation takes literals as well."""
-        return self.reads if self.kind == "call" else self.equation.invars
+        return self.reads if self.kind == "equations" else self.equation.invars
 
 
 @dataclass(eq=False)
@@ -156,86 +120,73 @@ class Block:
 
 @dataclass
 class Builder:
-    """Builds blocks.
+    """Builds blocks."""
 
-    Attributes:
-        depth: How far to enter.
-        home: The package that counts as the user's own.
-        loops: Whether `while` is entered as well: it can be run, but a step inside
-            has no cotangent.
-    """
-
-    depth: Depth
-    home: str = ""
-    loops: bool = False
+    depth: Depth  # How far to enter
+    home: str = ""  # The package that counts as the user's own
+    loops: bool = False  # Whether to enter `while`, where no step has a cotangent
     _slots: Iterator[int] = field(default_factory=itertools.count)
     _cached_user: dict[int, bool] = field(default_factory=dict)
 
-    def program(self, closed: Any) -> Block:
+    def root_block(self, closed: Any) -> Block:
         """The block of a whole function; its last inputs are its constants."""
         block = self.block(closed)
         variables = (variable for variable, _ in block.constants)
         return Block((*block.inputs, *variables), (), block.items, block.outputs)
 
-    def block(self, closed: Any, around: tuple[str, ...] = ()) -> Block:
-        """The block of a closed jaxpr, under the transformations `around` it."""
-        jaxpr = open_jaxpr(closed)
-        items = self._items(jaxpr, around)
+    def block(self, closed: Any, outer: tuple[str, ...] = ()) -> Block:
+        """The block of a closed jaxpr, under the transformations `outer`."""
+        jaxpr = jaxprs.open_jaxpr(closed)
+        items = self._items(jaxpr, outer)
         _hide_preparations(items)
         _hide_residuals(items, jaxpr.outvars)
         for item in items:
-            item.bodies = tuple(
-                self.block(body, item.site.transforms)
-                for body in self._bodies(item.equation, item.kind)
-            )
+            if item.kind != "equations":
+                item.bodies = tuple(
+                    self.block(body, item.site.transforms)
+                    for body in jaxprs.bodies_of(item.equation)
+                )
             item.slot = next(self._slots)
-        constants = zip(jaxpr.constvars, constants_of(closed), strict=True)
+        constants = zip(jaxpr.constvars, jaxprs.constants_of(closed), strict=True)
         return Block(tuple(jaxpr.invars), tuple(constants), items, tuple(jaxpr.outvars))
 
     def knows(self, equation: Any) -> bool:
         """Whether the user wrote something in a body of the equation."""
-        return any(map(self._written_by_user, bodies_of(equation)))
+        return any(map(self._written_by_user, jaxprs.bodies_of(equation)))
 
-    def _items(self, jaxpr: Any, around: tuple[str, ...]) -> list[Item]:
+    def _items(self, jaxpr: Any, outer: tuple[str, ...]) -> list[Item]:
         passes = Passes()
-        sites = [self._site(equation, passes, around) for equation in jaxpr.eqns]
+        sites = [self._site(equation, passes, outer) for equation in jaxpr.eqns]
         inside = self.depth != "primitive" and any(site.key for site in sites)
         items = []
-        outside = _readers(jaxpr)
+        consumers = _count_consumers(jaxpr.eqns, jaxpr.outvars)
         for equations, site, kind in self._groups(jaxpr.eqns, sites):
             reads = _reads(equations)
-            writes = _writes(equations, outside)
-            values = any(not is_reference(variable.aval) for variable in writes)
+            writes = _writes(equations, consumers)
+            values = any(not jaxprs.is_reference(variable.aval) for variable in writes)
             visible = values and kind not in ("jit", "remat")
             visible = visible and not (inside and site.key is None)
             item = Item(kind, equations, reads, writes, site, visible)
-            if kind == "call":
-                item.jaxpr = jaxpr_of(equations, reads, writes, jaxpr)
+            if kind == "equations":
+                item.jaxpr = jaxprs.jaxpr_of(equations, reads, writes, jaxpr)
             items.append(item)
         return items
 
     def _groups(
         self, equations: Sequence[Any], sites: Sequence[CallSite]
-    ) -> Iterator[tuple[tuple[Any, ...], CallSite, Kind]]:
-        group: list[Any] = []
-        first: CallSite | None = None
-        for equation, site in zip(equations, sites, strict=True):
-            kind = self._kind(equation)
-            alone = kind != "call" or self.depth == "primitive"
-            if first is not None and (alone or site.key != first.key):
-                yield tuple(group), first, "call"
-                group, first = [], None
-            if alone:
-                yield (equation,), site, kind
-            else:
-                group.append(equation)
-                first = first or site
-        if first is not None:
-            yield tuple(group), first, "call"
+    ) -> Iterator[tuple[tuple[Any, ...], CallSite, jaxprs.Kind]]:
+        kinds: list[jaxprs.Kind] = [self._kind(e) for e in equations]
 
-    def _site(
-        self, equation: Any, passes: Passes, around: tuple[str, ...] = ()
-    ) -> CallSite:
+        def same(number: int) -> Any:
+            alone = kinds[number] != "equations" or self.depth == "primitive"
+            return number if alone else ("one call", sites[number].key)
+
+        for _, numbers in itertools.groupby(range(len(equations)), same):
+            first, *others = numbers
+            group = tuple(equations[i] for i in (first, *others))
+            yield group, sites[first], kinds[first]
+
+    def _site(self, equation: Any, passes: Passes, outer: Any = ()) -> CallSite:
         trace = equation.source_info.traceback
         frames = frames_of(trace)
         files = [frame.code.co_filename for frame in frames]
@@ -246,37 +197,24 @@ class Builder:
                 user or not (is_machinery(file) or "/jax/_src/numpy/" in file)
                 for user, file in zip(users, files, strict=True)
             ]
-        transforms = (*around, *transforms_of(equation))
-        return CallSite(
-            frames=frames,
-            passes=passes.advance(frames, trace, reverse="transpose" in transforms),
-            anchor=_last(counts),
-            user=_last(users),
-            counts=tuple(counts),
-            scope=scope_of(equation),
-            transforms=transforms,
-        )
+        transforms = (*outer, *jaxprs.transforms_of(equation))
+        numbers = passes.advance(frames, trace, reverse="transpose" in transforms)
+        steps = _last(counts), _last(users), tuple(counts)
+        return CallSite(frames, numbers, *steps, jaxprs.scope_of(equation), transforms)
 
-    def _kind(self, equation: Any) -> Kind:
-        kind = ENTERED.get(equation.primitive.name, "call")
-        if self.loops and equation.primitive.name == "while":
-            kind = "while"
-        return kind if self._bodies(equation, kind) else "call"
-
-    def _bodies(self, equation: Any, kind: Kind) -> list[Any]:
-        """The bodies to enter: those in which the user wrote something."""
-        if kind == "call":
-            return []
-        bodies = bodies_of(equation)
-        return bodies if any(map(self._written_by_user, bodies)) else []
+    def _kind(self, equation: Any) -> jaxprs.Kind:
+        """How to enter an equation, if the user wrote something in a body."""
+        kind = jaxprs.ENTERED.get(equation.primitive.name, "equations")
+        if kind == "while" and not self.loops:
+            return "equations"
+        return kind if self.knows(equation) else "equations"
 
     def _written_by_user(self, closed: Any) -> bool:
-        jaxpr = open_jaxpr(closed)
+        jaxpr = jaxprs.open_jaxpr(closed)
         if id(jaxpr) not in self._cached_user:
             self._cached_user[id(jaxpr)] = self.depth == "primitive" or any(
-                self._site(equation, Passes()).anchor is not None
-                or any(map(self._written_by_user, bodies_of(equation)))
-                for equation in jaxpr.eqns
+                self._site(each, Passes()).anchor is not None or self.knows(each)
+                for each in jaxpr.eqns
             )
         return self._cached_user[id(jaxpr)]
 
@@ -284,18 +222,19 @@ class Builder:
 def _hide_preparations(items: list[Item]) -> None:
     """Hide what a library computes just before an entered body: it is not a step."""
     for item, after in itertools.pairwise(items):
-        if after.kind != "call" and item.kind == "call":
+        if after.kind != "equations" and item.kind == "equations":
             item.visible = item.visible and item.site.key != after.site.key
 
 
 def _hide_residuals(items: list[Item], results: Sequence[Any]) -> None:
     """Show of each item what the user's source reads, not only a backward pass."""
-    read = {v for v in results if not is_literal(v)}
+    read = set(jaxprs.variables(results))
     for item in items:
         if not item.site.backward:
-            read.update(v for v in item.operands if not is_literal(v))
+            read.update(jaxprs.variables(item.operands))
     for item in items:
-        positions = [i for i, v in enumerate(item.writes) if not is_reference(v.aval)]
+        references = [jaxprs.is_reference(v.aval) for v in item.writes]
+        positions = [i for i, hidden in enumerate(references) if not hidden]
         shown = tuple(i for i in positions if item.writes[i] in read)
         only = item.site.backward or not shown
         item.shown = tuple(positions) if only else shown
@@ -305,17 +244,10 @@ def _last(flags: Sequence[bool]) -> int | None:
     return max((i for i, flag in enumerate(flags) if flag), default=None)
 
 
-def _readers(jaxpr: Any) -> dict[Any, int]:
+def _count_consumers(equations: Sequence[Any], results: Any = ()) -> Counter[Any]:
     """How often each variable is read by equations and as a result."""
-    counts: dict[Any, int] = {}
-    for equation in jaxpr.eqns:
-        for atom in equation.invars:
-            if not is_literal(atom):
-                counts[atom] = counts.get(atom, 0) + 1
-    for atom in jaxpr.outvars:
-        if not is_literal(atom):
-            counts[atom] = counts.get(atom, 0) + 1
-    return counts
+    atoms = itertools.chain(results, *(equation.invars for equation in equations))
+    return Counter(jaxprs.variables(atoms))
 
 
 def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
@@ -331,7 +263,7 @@ def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
     seen = set()
     while pending:
         atom = pending.pop()
-        if is_literal(atom) or atom in seen:
+        if jaxprs.is_literal(atom) or atom in seen:
             continue
         seen.add(atom)
         if atom in made:
@@ -341,13 +273,9 @@ def _reads(equations: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(order)
 
 
-def _writes(equations: Sequence[Any], readers: dict[Any, int]) -> tuple[Any, ...]:
+def _writes(equations: Sequence[Any], consumers: Counter[Any]) -> tuple[Any, ...]:
     """What is read outside; if nothing is, what the last equation gives."""
-    inside: dict[Any, int] = {}
-    for equation in equations:
-        for atom in equation.invars:
-            if not is_literal(atom):
-                inside[atom] = inside.get(atom, 0) + 1
-    made = [v for equation in equations for v in equation.outvars]
-    used = tuple(v for v in made if readers.get(v, 0) > inside.get(v, 0))
+    inside = _count_consumers(equations)
+    made = (v for equation in equations for v in equation.outvars)
+    used = tuple(v for v in made if consumers[v] > inside[v])
     return used or tuple(equations[-1].outvars)

@@ -1,8 +1,8 @@
 """Trace a function of pytrees once, as `jax.value_and_grad` would call it.
 
-Arrays become inputs of the trace; what is no array (a number of layers, a flag, a
-callable) stays what it is. Functions are traced anew on every call, so that arrays
-they close over are never out of date; only compilation is cached.
+Arrays become inputs of the trace; everything else (a number of layers, a flag, a
+callable) stays a Python object. Functions are traced again on every call, so that
+arrays they close over are never out of date; only compilation is cached.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,24 +17,16 @@ from jax.core import Tracer
 
 from jaxgrad._arguments import is_floating as is_floating
 from jaxgrad._arguments import named_leaves
-from jaxgrad._checks import check_not_traced
+from jaxgrad._checks import check_not_traced, wrong_type, wrong_value
 from jaxgrad._types import Array, PyTree
-from jaxgrad.inspection.program.jaxprs import (
-    NOT_REVERSIBLE,
-    primitives_in,
-    run_jaxpr,
-)
+from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.program.failures import NEEDS_VALUE, needs_value
 
 # JAX sets its options as attributes that no type checker sees.
 CONFIGURED: Any = jax.config
 
 # A number of layers or a flag stays a Python object; these enter the trace.
 TRACED = (jax.Array, np.ndarray, np.floating, float)
-
-
-def disabled_jit() -> bool:
-    """Whether the call is under `jax.disable_jit`."""
-    return CONFIGURED.jax_disable_jit
 
 
 @contextmanager
@@ -49,13 +41,10 @@ def undisturbed() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf of the arguments: its path, its value, how it enters the trace.
-
-    `argument` is the position of its argument, or the keyword.
-    """
+    """One leaf of the arguments: its path, its value, how it enters the trace."""
 
     path: str
-    argument: int | str
+    argument: int | str  # The position of its argument, or the keyword
     value: Any
     differentiated: bool
     traced: bool
@@ -63,19 +52,11 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Call:
-    """A function with its arguments, flattened.
+    """A function with its arguments, flattened."""
 
-    Attributes:
-        function: Name of the function of jaxgrad that is called, for messages.
-        f: The function to trace.
-        leaves: Every leaf of the positional and keyword arguments.
-        tree: Their structure.
-    """
-
-    function: str
-    f: Callable[..., Any]
-    leaves: tuple[Leaf, ...]
-    tree: Any
+    f: Callable[..., Any]  # The function to trace
+    leaves: tuple[Leaf, ...]  # Every leaf of the positional and keyword arguments
+    tree: Any  # Their structure
 
     @property
     def arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -97,11 +78,6 @@ class Call:
         )
         return replace(self, leaves=tuple(leaves))
 
-    @property
-    def others(self) -> list[Leaf]:
-        """The other leaves that are inputs of the trace."""
-        return [x for x in self.leaves if x.traced and not x.differentiated]
-
     def leaves_of(self, traced: "Traced") -> list[Leaf]:
         """The leaves that are inputs of a trace, in its order."""
         return [*self.differentiated, *traced.others]
@@ -109,25 +85,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Traced:
-    """A closed jaxpr and how to read its outputs.
+    """A closed jaxpr and how to read its outputs."""
 
-    Attributes:
-        jaxpr: Its inputs are the differentiated leaves, then the others; its first
-            output is the value, if `scalar`.
-        others: The leaves that are inputs and are not differentiated.
-        outputs: For each leaf of the result None if it is an output of the jaxpr,
-            else (the leaf,).
-        tree: Structure of the result.
-        scalar: Whether the first leaf of the result is a floating scalar.
-        description: The result's structure, for messages.
-    """
-
+    # Its inputs are the differentiated leaves, then the others; its first output is the
+    # value, if `scalar`
     jaxpr: Any
-    others: tuple[Leaf, ...]
+    others: tuple[Leaf, ...]  # The leaves that are inputs and are not differentiated
+    # For each leaf of the result None if it is an output of the jaxpr, else (the leaf,)
     outputs: tuple[Any, ...]
-    tree: Any
-    scalar: bool
-    description: str
+    tree: Any  # Structure of the result
+    scalar: bool  # Whether the first leaf of the result is a floating scalar
+    description: str  # The result's structure, for messages
 
     def result(self, arrays: Sequence[Any]) -> PyTree:
         """The result of the function from the outputs of the jaxpr."""
@@ -141,18 +109,10 @@ def bind(
     f: Callable[..., Any],
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    differentiated: Callable[[int | str, Any], bool],
+    argnums: int | Sequence[int] | None = None,
 ) -> Call:
-    """Flatten the arguments and decide which leaves are inputs of the trace.
-
-    Args:
-        function: Name of the caller, for messages.
-        f: The function.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        differentiated: Whether a leaf is differentiated, from the position or name
-            of its argument and the leaf.
-    """
+    """Flatten the arguments; those of `argnums`, or all floating, have gradients."""
+    chosen = None if argnums is None else positions_of(function, argnums, args)
     named, tree = named_leaves(f, args, kwargs)
     check_not_traced(function, (leaf.value for leaf in named))
     leaves = []
@@ -162,10 +122,16 @@ def bind(
                 f"{function}: expected arguments that still exist, but the buffer of "
                 f"{path} was donated or deleted; pass a copy made before that."
             )
-        wanted = differentiated(argument, value)
+        floating = is_floating(value)
+        wanted = floating if chosen is None else argument in chosen
+        if wanted and not floating:
+            expected = f"{path} of a floating dtype to differentiate by"
+            kind = getattr(value, "dtype", type(value).__name__)
+            hint = "choose other arguments with argnums"
+            raise wrong_type(function, expected, kind, hint)
         traced = wanted or isinstance(value, TRACED)
         leaves.append(Leaf(path, argument, value, wanted, traced))
-    return Call(function, f, tuple(leaves), tree)
+    return Call(f, tuple(leaves), tree)
 
 
 def positions_of(
@@ -175,25 +141,18 @@ def positions_of(
     given = argnums if isinstance(argnums, Sequence) else [argnums]
     for position in given:
         if not hasattr(position, "__index__") or isinstance(position, bool):
-            raise TypeError(
-                f"{function}: expected argnums to be an int or a sequence of ints, "
-                f"got {argnums!r} instead."
-            )
+            expected = "argnums to be an int or a sequence of ints"
+            raise wrong_type(function, expected, repr(argnums))
         if not -len(args) <= position < len(args):
-            raise ValueError(
-                f"{function}: expected argnums within the {len(args)} positional "
-                f"arguments, got {position} instead."
-            )
+            expected = f"argnums within the {len(args)} positional arguments"
+            raise wrong_value(function, expected, position)
     return [position % len(args) for position in given]
 
 
 def trace(call: Call, concrete: bool = False) -> Traced:
-    """Trace the function; with `concrete` only the differentiated leaves are inputs.
-
-    Raises:
-        Any of `NEEDS_VALUE`: If Python needs the value of a traced array.
-    """
-    others = [] if concrete else call.others
+    """Trace the function; with `concrete` only the differentiated leaves are inputs."""
+    others = [x for x in call.leaves if x.traced and not x.differentiated]
+    others = [] if concrete else others
     inputs = call.differentiated + others
     found: list[Any] = []
 
@@ -215,8 +174,11 @@ def trace(call: Call, concrete: bool = False) -> Traced:
         ]
         return [x for x, s in zip(leaves, static, strict=True) if not s]
 
-    with jax.disable_jit(False):
-        jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
+    try:
+        with jax.disable_jit(False):
+            jaxpr = jax.make_jaxpr(flat)(*(leaf.value for leaf in inputs))
+    except NEEDS_VALUE as fault:
+        raise needs_value(fault, call.f) from fault
     return Traced(jaxpr, tuple(others), *found)
 
 
@@ -225,63 +187,22 @@ def trace_at_best(call: Call) -> Traced:
     try:
         return trace(call)
     except Exception:
-        # Perhaps it reads a value, or insists on a float: so it gets what it would
-        # get from jax.value_and_grad. A fault of its own is raised from here.
+        # It may read a value or require a float, so it gets what jax.value_and_grad
+        # would give it. An error of its own is raised here again.
         return trace(call, concrete=True)
 
 
 def refusal(traced: Traced, leaves: Sequence[Leaf], active: Sequence[bool]) -> Any:
-    """The error with which JAX refuses to differentiate a trace, or None.
-
-    Args:
-        traced: The trace.
-        leaves: Its inputs.
-        active: Which of them to differentiate.
-    """
-    if not primitives_in(traced.jaxpr) & NOT_REVERSIBLE:
+    """JAX's error if it refuses to differentiate a trace by its active leaves."""
+    if not jaxprs.primitives_in(traced.jaxpr) & jaxprs.NOT_REVERSIBLE:
         return None
     chosen = [i for i, wanted in enumerate(active) if wanted]
-    gradient = jax.grad(lambda *xs: run_jaxpr(traced.jaxpr, xs)[0], chosen)
+    gradient = jax.grad(lambda *xs: jaxprs.run_jaxpr(traced.jaxpr, xs)[0], chosen)
     try:
         jax.eval_shape(gradient, *(jnp.asarray(leaf.value) for leaf in leaves))
     except Exception as fault:
         return fault
     return None
-
-
-def bind_differentiated(
-    function: str,
-    f: Callable[..., Any],
-    argnums: int | Sequence[int],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Call:
-    """Flatten the arguments; those of `argnums` are differentiated.
-
-    Raises:
-        TypeError: If a leaf of theirs is not floating.
-    """
-    chosen = positions_of(function, argnums, args)
-    call = bind(function, f, args, kwargs, lambda key, _: key in chosen)
-    for leaf in call.differentiated:
-        if not is_floating(leaf.value):
-            kind = getattr(leaf.value, "dtype", type(leaf.value).__name__)
-            raise TypeError(
-                f"{function}: expected {leaf.path} of a floating dtype to "
-                f"differentiate by, got {kind} instead; choose other arguments with "
-                "argnums."
-            )
-    return call
-
-
-def bind_all(
-    function: str,
-    f: Callable[..., Any],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Call:
-    """Flatten the arguments; every floating leaf is differentiated."""
-    return bind(function, f, args, kwargs, lambda _, value: is_floating(value))
 
 
 class _describe(str):

@@ -1,31 +1,19 @@
 """Which values a derivative passes through: they depend on the arguments, smoothly.
 
-Only these have a cotangent that JAX computes. Behind a `while` or a callback JAX
-refuses a reverse derivative, so whenever there is a gradient none has come that way.
+Only these have a cotangent that JAX computes. JAX refuses a reverse derivative through
+a `while` or a callback, so no gradient passes through them.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import (
-    FLAT,
-    NOT_REVERSIBLE,
-    ScanOperands,
-    WhileOperands,
-    is_floating,
-    is_reference,
-)
 
 
 def mark_differentiable(block: Block, inputs: Sequence[bool]) -> None:
-    """Fill in `active` and `cuts` of every item.
-
-    Args:
-        block: The whole program.
-        inputs: Whether each of its inputs is differentiated.
-    """
+    """Fill in `active` and `cuts` of every item; `inputs` are differentiated or not."""
     interpret(block, list(inputs), _Marker())
 
 
@@ -33,20 +21,20 @@ class _Marker(Reader):
     """A value is a flag: whether a derivative passes through it."""
 
     def literal(self, atom: Any) -> bool:
-        del atom
         return False
 
-    constant = literal
+    def constant(self, value: Any) -> bool:
+        return False
 
-    def call(self, item: Item, operands: list[bool]) -> Sequence[bool]:
+    def equations(self, item: Item, operands: list[bool]) -> Sequence[bool]:
         if not any(operands):
             return [False] * len(item.writes)
         if not item.is_primitive:
             return interpret(item.opened, operands, self)
         name = item.equation.primitive.name
-        return [name not in NOT_REVERSIBLE and name not in FLAT] * len(item.writes)
+        return [jaxprs.has_derivative(name)] * len(item.writes)
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[bool]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[bool]:
         constants, carry, sliced = operands
         while True:  # until the carry gains no more flags
             results = interpret(item.bodies[0], [*constants, *carry, *sliced], self)
@@ -56,19 +44,17 @@ class _Marker(Reader):
             carry = grown
 
     def cond(self, item: Item, index: bool, operands: list[bool]) -> Sequence[bool]:
-        del index
         branches = [interpret(body, operands, self) for body in item.bodies]
         return [any(column) for column in zip(*branches, strict=True)]
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[bool]:
-        del operands
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[bool]:
         return [False] * len(item.equation.outvars)
 
-    def record(self, item: Item, operands: list[bool], results: list[bool]):
+    def after_item(self, item: Item, operands: list[bool], results: list[bool]):
         # Anything may be written into a mutable array before it is read.
         flags = [
-            is_reference(variable.aval) or (flag and is_floating(variable.aval))
-            for flag, variable in zip(results, item.writes, strict=True)
+            jaxprs.is_reference(v.aval) or (flag and jaxprs.is_floating(v.aval))
+            for flag, v in zip(results, item.writes, strict=True)
         ]
         item.active = tuple(flags)
         item.cuts = any(operands) and not any(flags)

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgrad.inspection.program.jaxprs import DIFFERENTIATING, TRACING
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
-# What lies between a library function and its primitive: never worth a mention.
+# The files between a library function and its primitive; reports do not mention them.
 MACHINERY = (
     *(f"_src/{name}" for name in ("core", "api", "pjit", "linear_util", "tree")),
     *(f"_src/{name}" for name in ("source_info", "traceback", "profiler", "custom_")),
@@ -34,7 +34,26 @@ MACHINERY = (
     *(f"_src/{name}" for name in ("numpy/ufunc_api", "ad_", "util", "config")),
     *(f"_src/{name}" for name in ("stages", "mesh", "array", "scipy/linalg")),
 )
+# What binds a primitive: a loop in these files only retries.
 BINDING = ("core.py", "pjit.py", "api.py", "interpreters/", "linear_util.py")
+
+
+def _package_folders(*names: str) -> tuple[str, ...]:
+    specs = (importlib.util.find_spec(name) for name in names)
+    found = (spec.submodule_search_locations or () for spec in specs if spec)
+    return tuple(f"{folder}/" for folders in found for folder in folders)
+
+
+_PATHS = sysconfig.get_paths()
+_SITES = dict.fromkeys((_PATHS["purelib"], _PATHS["platlib"], *site.getsitepackages()))
+OWN = f"{Path(__file__).parents[1]}/"
+STANDARD = _PATHS["stdlib"] + "/"
+SITES = tuple(f"{folder}/" for folder in _SITES)
+JAX = _package_folders("jax")
+LIBRARIES = (*_package_folders(*PACKAGES), *SITES, STANDARD)
+
+
+Span = tuple[int | None, int | None, int | None, int | None]
 
 
 class Frame(NamedTuple):
@@ -46,13 +65,13 @@ class Frame(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def frames_of(stack: Any) -> tuple[Frame, ...]:
-    """The frames inside the innermost tracing, outermost first."""
+    """The frames inside the innermost trace, outermost first."""
     if stack is None:
         return ()
     inside = []
     for code, offset in zip(*stack.raw_frames(), strict=True):
-        # Older versions of JAX go on to whoever happened to trace this first.
-        if code.co_name in TRACING and is_library(code.co_filename):
+        # Older versions of JAX continue with the frames of the first trace.
+        if code.co_name in jaxprs.TRACING and is_library(code.co_filename):
             break
         inside.append(Frame(code, offset))
     return tuple(reversed(inside))
@@ -60,29 +79,28 @@ def frames_of(stack: Any) -> tuple[Frame, ...]:
 
 def takes_gradient(frame: Frame) -> bool:
     """Whether a frame is JAX's own, differentiating a function."""
-    return frame.code.co_name in DIFFERENTIATING and is_machinery(
-        frame.code.co_filename
-    )
+    name, file = frame.code.co_name, frame.code.co_filename
+    return name in jaxprs.DIFFERENTIATING and is_machinery(file)
 
 
 @functools.lru_cache(maxsize=4096)
 def is_library(file: str, home: str = "") -> bool:
     """Whether a file belongs to a library, `home` not being counted as one."""
-    if file.startswith(_own_folder()):
+    if file.startswith(OWN):
         return True
     if home and file.startswith(home):
         return is_machinery(file)
-    return file.startswith(("<frozen", "<@beartype", *_library_folders()))
+    return file.startswith(("<frozen", "<@beartype", *LIBRARIES))
 
 
 @functools.lru_cache(maxsize=4096)
 def is_machinery(file: str) -> bool:
     """Whether a file is JAX's machinery, this package, or the standard library."""
-    if file.startswith((*_package_folders("jax"), _own_folder())):
-        inner = file.removeprefix(_package_folders("jax")[0])
-        return inner.startswith(MACHINERY) or file.startswith(_own_folder())
+    if file.startswith((*JAX, OWN)):
+        inner = file.removeprefix(JAX[0])
+        return inner.startswith(MACHINERY) or file.startswith(OWN)
     return file.startswith("<frozen") or (
-        file.startswith(_standard_folder()) and not file.startswith(_site_folders())
+        file.startswith(STANDARD) and not file.startswith(SITES)
     )
 
 
@@ -91,10 +109,10 @@ def home_of(function: Callable[..., Any]) -> str:
     code = getattr(inspect.unwrap(_innermost(function)), "__code__", None)
     if code is None or not is_library(code.co_filename):
         return ""
-    for folder in (*_package_folders(*PACKAGES), *_site_folders()):
+    for folder in (*_package_folders(*PACKAGES), *SITES):
         if code.co_filename.startswith(folder):
             inner = Path(code.co_filename.removeprefix(folder)).parts[0]
-            return folder + inner if folder in _site_folders() else folder
+            return folder + inner if folder in SITES else folder
     return ""
 
 
@@ -112,10 +130,8 @@ def closed_over_name(function: Callable[..., Any], value: Any) -> str:
     except (TypeError, ValueError):
         return ""
     for name, each in {**closed.globals, **closed.nonlocals}.items():
-        if each is value or (
-            isinstance(each, np.ndarray)
-            and np.may_share_memory(each, np.asarray(value))
-        ):
+        numpy = isinstance(each, np.ndarray)
+        if each is value or (numpy and np.may_share_memory(each, np.asarray(value))):
             return name
     return ""
 
@@ -123,9 +139,8 @@ def closed_over_name(function: Callable[..., Any], value: Any) -> str:
 class Passes:
     """Tells the passes of loops and the activations of functions apart.
 
-    `advance` takes the frames of the equations one after the other and gives each
-    frame a number that changes whenever the frame is a new activation, or the same
-    one in a further pass of a loop.
+    `advance` gives each frame of the next equation a number, which changes with a new
+    activation of its function and with each pass of a loop.
     """
 
     def __init__(self) -> None:
@@ -137,15 +152,8 @@ class Passes:
     def advance(
         self, frames: tuple[Frame, ...], stack: Any, reverse: bool
     ) -> tuple[int, ...]:
-        """The pass of each of `frames`, which belong to the next equation.
-
-        Args:
-            frames: The frames of the equation.
-            stack: What they were read from.
-            reverse: Whether a backward pass made it, which runs through the lines
-                of the forward pass in reverse without any loop.
-        """
-        # What a helper inlines all carries the one stack of the helper's call.
+        """The pass of each frame of the next equation; `reverse` in a backward pass."""
+        # All equations that a helper inlines have the stack of the helper's call.
         kept = len(frames) if stack is self._stack else self._kept(frames, reverse)
         self._stack = stack
         numbers = self._numbers[:kept]
@@ -156,15 +164,9 @@ class Passes:
     def _kept(self, frames: tuple[Frame, ...], reverse: bool) -> int:
         """How many of the outer frames are still in the pass they were in."""
         before = self._frames
-        apart = next(
-            (
-                i
-                for i, (old, new) in enumerate(zip(before, frames, strict=False))
-                if old != new
-            ),
-            min(len(before), len(frames)),
-        )
-        if reverse:
+        pairs = zip(before, frames, strict=False)
+        apart = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
+        if reverse:  # it goes through the lines in reverse, without any loop
             return apart
         both = apart < len(before) and apart < len(frames)
         if both and before[apart].code is frames[apart].code:
@@ -186,15 +188,10 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
     if frame is None:
         return Source("<unknown>", 0, "", "", ())
     line = position(*frame)[0] or frame.code.co_firstlineno
-    return Source(
-        file=frame.code.co_filename,
-        line=line,
-        function=frame.code.co_name,
-        text=linecache.getline(frame.code.co_filename, line).strip(),
-        via=tuple(
-            _library_name(f) for f in via if not is_machinery(f.code.co_filename)
-        ),
-    )
+    file, function = frame.code.co_filename, frame.code.co_name
+    text = linecache.getline(file, line).strip()
+    library = [f for f in via if not is_machinery(f.code.co_filename)]
+    return Source(file, line, function, text, tuple(map(_library_name, library)))
 
 
 def fault_line(trace: TracebackType | None) -> Source | None:
@@ -210,9 +207,7 @@ def definition_of(function: Callable[..., Any]) -> Source:
     return source_of(None if code is None else Frame(code, 0))
 
 
-def position(
-    code: CodeType, offset: int
-) -> tuple[int | None, int | None, int | None, int | None]:
+def position(code: CodeType, offset: int) -> Span:
     """First line, last line, first column, last column of an instruction."""
     return _positions(code)[offset // 2]
 
@@ -233,10 +228,8 @@ def _loop_ranges(code: CodeType) -> tuple[tuple[int, int], ...]:
 
 def _loops(code: CodeType, *offsets: int) -> bool:
     """Whether one loop of `code` encloses all the offsets."""
-    return any(
-        all(first <= offset <= last for offset in offsets)
-        for first, last in _loop_ranges(code)
-    )
+    low, high = min(offsets), max(offsets)
+    return any(first <= low and high <= last for first, last in _loop_ranges(code))
 
 
 def helper_name(info: str) -> str:
@@ -244,17 +237,15 @@ def helper_name(info: str) -> str:
     name, _, place = info.partition(" at ")
     if not is_library(place):
         return ""
-    for folder in _site_folders():
+    for folder in SITES:
         place = place.removeprefix(folder)
     return f"{name} ({place})"
 
 
 @functools.lru_cache(maxsize=4096)
 def _binds(file: str) -> bool:
-    """Whether a file is what binds a primitive: a loop there retries, at most."""
-    return file.startswith(_package_folders("jax")) and any(
-        f"/_src/{name}" in file for name in BINDING
-    )
+    """Whether a file binds primitives."""
+    return file.startswith(JAX) and any(f"/_src/{name}" in file for name in BINDING)
 
 
 def _library_name(frame: Frame) -> str:
@@ -270,36 +261,3 @@ def _innermost(function: Any) -> Any:
             function = function.__func__
         else:
             return function
-
-
-@functools.cache
-def _package_folders(*names: str) -> tuple[str, ...]:
-    found = (importlib.util.find_spec(name) for name in names)
-    return tuple(
-        f"{folder}/"
-        for spec in found
-        if spec is not None
-        for folder in spec.submodule_search_locations or ()
-    )
-
-
-@functools.cache
-def _site_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    folders = [paths["purelib"], paths["platlib"], *site.getsitepackages()]
-    return tuple(f"{folder}/" for folder in dict.fromkeys(folders))
-
-
-@functools.cache
-def _standard_folder() -> str:
-    return sysconfig.get_paths()["stdlib"] + "/"
-
-
-@functools.cache
-def _own_folder() -> str:
-    return f"{Path(__file__).parents[1]}/"
-
-
-@functools.cache
-def _library_folders() -> tuple[str, ...]:
-    return (*_package_folders(*PACKAGES), *_site_folders(), _standard_folder())

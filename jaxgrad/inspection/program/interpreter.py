@@ -10,21 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
-from jaxgrad.inspection.program.jaxprs import (
-    ScanOperands,
-    WhileOperands,
-    is_literal,
-    scan_operands,
-    while_operands,
-)
 
 
 class Reader(ABC):
-    """What a walk computes; a subclass says what happens at each kind of item.
-
-    Every method returns the results of the item in the order of its outputs.
-    """
+    """What a walk computes at each kind of item: its results, in their order."""
 
     @abstractmethod
     def literal(self, atom: Any) -> Any:
@@ -35,8 +26,8 @@ class Reader(ABC):
         """The value of an array that a body closes over."""
 
     @abstractmethod
-    def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
-        """Results of the equations of one call."""
+    def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        """Results of primitive equations that are run together."""
 
     def jit(self, item: Item, operands: list[Any]) -> Sequence[Any]:
         """Results of a jitted function of the user's."""
@@ -47,7 +38,7 @@ class Reader(ABC):
         return interpret(item.bodies[0], operands, self)
 
     @abstractmethod
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Any]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Any]:
         """Results of `lax.scan`, `fori_loop` with a known end, or `map`."""
 
     @abstractmethod
@@ -55,55 +46,48 @@ class Reader(ABC):
         """Results of `lax.cond` or `switch`."""
 
     @abstractmethod
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Any]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         """Results of `lax.while_loop`."""
 
-    def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
-        """Note the results of an item, and return those that its readers get."""
-        del item, operands
+    def after_item(self, item: Item, operands: Any, results: list[Any]) -> list[Any]:
+        """Keep what is needed of an item; returns the results for its consumers."""
         return results
 
-    def finish(self, block: Block, known: Mapping[Any, Any]) -> None:
+    def after_block(self, block: Block, known: Mapping[Any, Any]) -> None:
         """Called at the end of a block with the values of all its variables."""
         del block, known
 
 
 def interpret(block: Block, inputs: Sequence[Any], reader: Reader) -> list[Any]:
-    """The outputs of a block.
-
-    Args:
-        block: The block.
-        inputs: The values of its inputs, as `reader` understands values.
-        reader: What to compute.
-    """
+    """The outputs of a block, whose inputs are values as the reader defines them."""
     known = dict(zip(block.inputs, inputs, strict=True))
     for variable, value in block.constants:
         known[variable] = reader.constant(value)
 
     def read(atoms: Sequence[Any]) -> list[Any]:
-        return [reader.literal(a) if is_literal(a) else known[a] for a in atoms]
+        return [reader.literal(a) if jaxprs.is_literal(a) else known[a] for a in atoms]
 
     for item in block.items:
         operands = read(item.operands)
         results = item.written(_enter(item, operands, reader))
-        known.update(
-            zip(item.writes, reader.record(item, operands, results), strict=True)
-        )
-    reader.finish(block, known)
+        results = reader.after_item(item, operands, results)
+        known.update(zip(item.writes, results, strict=True))
+    reader.after_block(block, known)
     return read(block.outputs)
 
 
 def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
+    equation = item.equation
     match item.kind:
-        case "call":
-            return reader.call(item, operands)
+        case "equations":
+            return reader.equations(item, operands)
         case "jit":
             return reader.jit(item, operands)
         case "remat":
             return reader.remat(item, operands)
         case "scan":
-            return reader.scan(item, scan_operands(item.equation, operands))
+            return reader.scan(item, jaxprs.scan_operands(equation, operands))
         case "cond":
             return reader.cond(item, operands[0], operands[1:])
         case "while":
-            return reader.while_loop(item, while_operands(item.equation, operands))
+            return reader.while_loop(item, jaxprs.while_operands(equation, operands))

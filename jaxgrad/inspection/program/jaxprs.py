@@ -1,32 +1,24 @@
 """The form of jaxprs: the only file that uses `jax.extend`.
 
-A jaxpr is JAX's list of primitive equations. It is not a stable interface: what
-differs between versions of JAX stands here, and so does every name that JAX gives to
+A jaxpr is JAX's list of primitive equations. It is not a stable interface. Whatever
+differs between versions of JAX is in this file, and so is every name that JAX gives to
 a primitive or to one of its own functions (checked with jax 0.9, 0.10 and 0.12).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax.extend.core
 import jax.numpy as jnp
 from jax.extend import source_info_util
 
-Kind = Literal["call", "jit", "remat", "scan", "cond", "while"]
+Kind = Literal["equations", "jit", "remat", "scan", "cond", "while"]
 
 # Primitives whose bodies can be entered, by every name that a version of JAX uses.
-ENTERED: dict[str, Kind] = {
-    "jit": "jit",
-    "pjit": "jit",
-    "closed_call": "jit",
-    "core_call": "jit",
-    "remat2": "remat",
-    "checkpoint": "remat",
-    "remat": "remat",
-    "scan": "scan",
-    "cond": "cond",
-}
+ENTERED: dict[str, Kind] = {"scan": "scan", "cond": "cond", "while": "while"}
+ENTERED |= dict.fromkeys(("jit", "pjit", "closed_call", "core_call"), "jit")
+ENTERED |= dict.fromkeys(("remat2", "checkpoint", "remat"), "remat")
 # JAX refuses a reverse derivative through these, so their results have no cotangent.
 NOT_REVERSIBLE = frozenset(
     "while pure_callback io_callback debug_callback debug_print ffi_call "
@@ -82,10 +74,8 @@ def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
 
 
 def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Bind a `custom_jvp_call` so that its rule keeps its own source lines.
-
-    `run_jaxpr` gives whatever is traced inside the line of the equation.
-    """
+    """Bind a `custom_jvp_call` so that its rule keeps its own source lines."""
+    # `run_jaxpr` gives whatever is traced inside the line of the equation.
     given = iter(arguments)
     operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
     params = equation.primitive.get_bind_params(equation.params)
@@ -123,22 +113,17 @@ class ScanOperands(NamedTuple):
 
 
 def scan_operands(equation: Any, operands: Sequence[Any]) -> ScanOperands:
-    """Split the operands of a `scan`.
-
-    Its parameters are named differently from version to version, but a sliced
-    input and a stacked result have one more axis outside than in the body.
-    """
+    """Split the operands of a `scan`."""
+    # Its parameters are named differently from version to version, but a sliced
+    # input and a stacked result have one more axis outside than in the body.
     body = open_jaxpr(bodies_of(equation)[0])
     inputs = zip(equation.invars, body.invars, strict=True)
     results = zip(equation.outvars, body.outvars, strict=True)
     sliced = sum(_axes(outer) != _axes(inner) for outer, inner in inputs)
     carries = sum(_axes(outer) == _axes(inner) for outer, inner in results)
-    first = len(operands) - sliced - carries
-    return ScanOperands(
-        list(operands[:first]),
-        list(operands[first : first + carries]),
-        list(operands[first + carries :]),
-    )
+    last = len(operands) - sliced
+    parts = operands[: last - carries], operands[last - carries : last], operands[last:]
+    return ScanOperands(*map(list, parts))
 
 
 class WhileOperands(NamedTuple):
@@ -153,9 +138,8 @@ def while_operands(equation: Any, operands: Sequence[Any]) -> WhileOperands:
     """Split the operands of a `while`."""
     tests = equation.params["cond_nconsts"]
     first = tests + equation.params["body_nconsts"]
-    return WhileOperands(
-        list(operands[:tests]), list(operands[tests:first]), list(operands[first:])
-    )
+    parts = operands[:tests], operands[tests:first], operands[first:]
+    return WhileOperands(*map(list, parts))
 
 
 def _axes(atom: Any) -> int:
@@ -195,6 +179,16 @@ def is_literal(atom: Any) -> bool:
     return isinstance(atom, jax.extend.core.Literal)
 
 
+def variables(atoms: Iterable[Any]) -> list[Any]:
+    """The operands that are variables, without the literals."""
+    return [atom for atom in atoms if not is_literal(atom)]
+
+
+def has_derivative(primitive: str) -> bool:
+    """Whether a reverse derivative passes through a primitive."""
+    return primitive not in NOT_REVERSIBLE and primitive not in FLAT
+
+
 def is_floating(aval: Any) -> bool:
     """Whether values of this type have gradients: floating or complex arrays."""
     dtype = getattr(aval, "dtype", None)
@@ -205,3 +199,12 @@ def is_floating(aval: Any) -> bool:
 def is_reference(aval: Any) -> bool:
     """Whether it is a reference to a mutable array, which has no value of its own."""
     return hasattr(aval, "inner_aval")
+
+
+def has_references(closed: Any) -> bool:
+    """Whether a jaxpr, or a body that it runs, makes or reads a mutable array."""
+    return any(
+        any(is_reference(v.aval) for v in (*equation.invars, *equation.outvars))
+        or any(map(has_references, bodies_of(equation)))
+        for equation in open_jaxpr(closed).eqns
+    )

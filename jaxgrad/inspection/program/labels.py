@@ -1,10 +1,10 @@
-"""What the items of a program are called, where they stand and what they read.
+"""The name, the source line and the operands of every item of a program.
 
 No values here: a `Draft` is a step before its value and gradient are known.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -12,15 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.frames import helper_name, source_of
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import (
-    ScanOperands,
-    WhileOperands,
-    helper_in,
-    name_in,
-)
 from jaxgrad.inspection.program.names import operation_of
 from jaxgrad.inspection.program.variables import variables_of
 from jaxgrad.inspection.report.data import Source
@@ -58,20 +53,9 @@ class Draft:
         """The types of the results."""
         return [self.item.writes[i].aval for i in self.item.shown]
 
-    def name(self, position: int) -> str:
-        """The outermost variable that holds a result, else the operation."""
-        return self.names.get(position, [self.operation])[-1]
 
-
-def draft_steps(
-    block: Block, inputs: Sequence[Origin]
-) -> tuple[list[Draft], list[Origins]]:
-    """The drafts in the order of execution, and the origins of the outputs.
-
-    Args:
-        block: The whole program.
-        inputs: The origin of each input of the block.
-    """
+def draft_steps(block: Block, inputs: Origins) -> tuple[list[Draft], list[Origins]]:
+    """The drafts in the order of execution, and the origins of the outputs."""
     drafts: dict[int, Draft] = {}
     outputs = interpret(block, [(o,) for o in inputs], _Labeller(drafts))
     return list(drafts.values()), outputs
@@ -79,21 +63,14 @@ def draft_steps(
 
 @dataclass(frozen=True)
 class _Labeller(Reader):
-    """A value is where it comes from.
+    """A value is where it comes from."""
 
-    Attributes:
-        drafts: The drafts by slot, filled in on the way.
-        source: The user's line around a body without lines of its own.
-        loop: The lengths of the loops around the block, outermost first.
-        part: Name of the branch or loop around it.
-        branch: The branches around it, as pairs of a slot and an index.
-    """
-
-    drafts: dict[int, Draft]
+    drafts: dict[int, Draft]  # By slot, filled in during the walk
+    # The user's line around a body without lines of its own
     source: Source = field(default_factory=lambda: source_of(None))
-    loop: tuple[int, ...] = ()
-    part: str = ""
-    branch: tuple[tuple[int, int], ...] = ()
+    loop: tuple[int, ...] = ()  # The lengths of the loops around it, outermost first
+    part: str = ""  # Name of the branch or loop around it
+    branch: tuple[tuple[int, int], ...] = ()  # Slot and index of the branches around
 
     def literal(self, atom: Any) -> Origins:
         return self.constant(atom.val)
@@ -101,7 +78,7 @@ class _Labeller(Reader):
     def constant(self, value: Any) -> Origins:
         return (Origin("constant", label=constant_label(value)),)
 
-    def call(self, item: Item, operands: list[Origins]) -> list[Origins]:
+    def equations(self, item: Item, operands: list[Origins]) -> list[Origins]:
         return [_joined(operands)] * len(item.writes)
 
     def jit(self, item: Item, operands: list[Origins]) -> list[Origins]:
@@ -110,56 +87,44 @@ class _Labeller(Reader):
 
     remat = jit
 
-    def scan(self, item: Item, operands: ScanOperands) -> list[Origins]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> list[Origins]:
         constants, carry, sliced = operands
         length = item.equation.params["length"]
-        inside = replace(
-            self, source=self._source(item), loop=(*self.loop, length), part="loop"
-        )
-        body = item.bodies[0]
+        body, source, loop = item.bodies[0], self._source(item), (*self.loop, length)
+        inside = replace(self, source=source, loop=loop, part="loop")
         # Once to learn what an iteration hands to the next, once more knowing it.
         first = replace(inside, drafts={})
         handed = interpret(body, [*constants, *carry, *sliced], first)
-        carry = [
-            _joined([start, _from_previous(origins)])
-            for start, origins in zip(carry, handed, strict=False)
-        ]
+        pairs = zip(carry, map(_of_the_previous, handed), strict=False)
+        carry = [_joined(pair) for pair in pairs]
         return interpret(body, [*constants, *carry, *sliced], inside)
 
-    def cond(
-        self, item: Item, index: Origins, operands: list[Origins]
-    ) -> list[Origins]:
-        del index
-        columns = []
-        for number, body in enumerate(item.bodies):
-            inside = replace(
-                self,
-                source=self._source(item),
-                part=f"branch {number + 1} of {len(item.bodies)}",
-                branch=(*self.branch, (item.slot, number)),
-            )
+    def cond(self, item: Item, index: Any, operands: list[Origins]) -> list[Origins]:
+        columns, source = [], self._source(item)
+        for i, body in enumerate(item.bodies):
+            part = f"branch {i + 1} of {len(item.bodies)}"
+            branch = (*self.branch, (item.slot, i))
+            inside = replace(self, source=source, part=part, branch=branch)
             columns.append(interpret(body, operands, inside))
         return [_joined(column) for column in zip(*columns, strict=True)]
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> list[Origins]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> list[Origins]:
         return [_joined(itertools.chain(*operands))] * len(item.equation.outvars)
 
-    def record(
+    def after_item(
         self, item: Item, operands: list[Origins], results: list[Origins]
     ) -> list[Origins]:
         if not item.visible:
             return results
-        inputs = operands if item.kind == "call" else [*operands[:1], *results]
+        inputs = operands if item.kind == "equations" else [*operands[:1], *results]
         if item.kind == "scan":
             inputs = results
         self.drafts[item.slot] = self._draft(item, _joined(inputs))
         shown = {i: position for position, i in enumerate(item.shown)}
-        return [
-            (Origin("step", item.slot, shown.get(i, 0)),)
-            for i in range(len(item.writes))
-        ]
+        positions = [shown.get(i, 0) for i in range(len(item.writes))]
+        return [(Origin("step", item.slot, position),) for position in positions]
 
-    def finish(self, block: Block, known: Mapping[Any, Origins]) -> None:
+    def after_block(self, block: Block, known: Mapping[Any, Origins]) -> None:
         for variable, name in variables_of(block):
             origins = known.get(variable, ())
             if len(origins) == 1 and origins[0].kind == "step":
@@ -174,25 +139,25 @@ class _Labeller(Reader):
         return source_of(frames[user], frames[user + 1 :])
 
     def _draft(self, item: Item, inputs: Origins) -> Draft:
-        operation = name_in(item.equation)
+        operation = jaxprs.name_in(item.equation)
         if item.site.anchor is not None:
             operation = operation_of(item.site.frames[item.site.anchor]) or operation
         if item.site.backward:
             operation += " (backward)"
-        if item.kind == "call" and len(item.equations) > 1:
+        if item.kind == "equations" and len(item.equations) > 1:
             # The numbers inside a library's formula are not the user's.
             inputs = tuple(o for o in inputs if o.kind != "constant" or o.number >= 0)
         source = self._source(item)
-        if helper := helper_name(helper_in(item.equation)):
+        if helper := helper_name(jaxprs.helper_in(item.equation)):
             source = replace(source, via=(*source.via, helper))
         return Draft(item, operation, inputs, source, self.loop, self.part, self.branch)
 
 
-def _from_previous(origins: Origins) -> Origins:
+def _of_the_previous(origins: Origins) -> Origins:
     return tuple(o._replace(previous=True) for o in origins if o.kind == "step")
 
 
-def _joined(columns: Iterable[Origins]) -> Origins:
+def _joined(columns: Iterable[Iterable[Origin]]) -> Origins:
     return tuple(dict.fromkeys(itertools.chain.from_iterable(columns)))
 
 

@@ -1,70 +1,38 @@
-"""What the source calls an expression: its operation, and the variable it goes to.
+"""The operation of an expression in the source, and the variable that takes its value.
 
-An instruction's line and column lead to the expression in the syntax tree; from
-there the way up leads to the assignment that takes the value, if nothing on the
-way puts it into a container or a loop.
+An instruction's line and column identify the expression in the syntax tree. One of its
+parents is the assignment, unless a container or a comprehension comes first.
 """
 
 import ast
 import functools
 import linecache
+import re
 from typing import NamedTuple
 
-from jaxgrad.inspection.program.frames import Frame, position
+from jaxgrad.inspection.program.frames import Frame, Span, position
 
-Span = tuple[int | None, int | None, int | None, int | None]
-
-OPERATORS = {
-    ast.Add: "add",
-    ast.Sub: "subtract",
-    ast.Mult: "multiply",
-    ast.Div: "divide",
-    ast.FloorDiv: "floor_divide",
-    ast.Mod: "remainder",
-    ast.Pow: "power",
-    ast.MatMult: "matmul",
-    ast.USub: "negative",
-    ast.UAdd: "positive",
-    ast.Invert: "invert",
-    ast.BitAnd: "bitwise_and",
-    ast.BitOr: "bitwise_or",
-    ast.BitXor: "bitwise_xor",
-    ast.LShift: "left_shift",
-    ast.RShift: "right_shift",
-    ast.Lt: "less",
-    ast.LtE: "less_equal",
-    ast.Gt: "greater",
-    ast.GtE: "greater_equal",
-    ast.Eq: "equal",
-    ast.NotEq: "not_equal",
-}
-# An expression inside one of these is not the value that is assigned.
-BOUNDARIES = (
-    ast.Lambda,
-    ast.ListComp,
-    ast.SetComp,
-    ast.GeneratorExp,
-    ast.DictComp,
-    ast.Dict,
-    ast.List,
-    ast.Set,
-    ast.Tuple,
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
+# The words for the operators, by the names of their classes in `ast`.
+OPERATORS: dict[str, str] = dict(
+    re.findall(
+        r"(\w+) (\w+)",
+        "Add add, Sub subtract, Mult multiply, Div divide, FloorDiv floor_divide, "
+        "Mod remainder, Pow power, MatMult matmul, USub negative, UAdd positive, "
+        "Invert invert, BitAnd bitwise_and, BitOr bitwise_or, BitXor bitwise_xor, "
+        "LShift left_shift, RShift right_shift, Lt less, LtE less_equal, Gt greater, "
+        "GtE greater_equal, Eq equal, NotEq not_equal",
+    )
 )
+# An expression inside one of these, or a comprehension, is not the assigned value.
+BOUNDARIES = (ast.Lambda, ast.List, ast.Set, ast.Dict, ast.stmt)
 
 
 class Assignment(NamedTuple):
-    """An expression that is assigned, and the variables it is assigned to.
+    """An expression that is assigned, and the variables it is assigned to."""
 
-    `node` identifies the whole right side: whatever is computed inside it belongs
-    to the value. Several variables take the parts of the value in their order.
-    """
-
-    node: ast.AST
+    node: ast.AST  # The whole right side: what is computed inside belongs to the value
     names: tuple[str, ...]
-    unpacks: bool
+    unpacks: bool  # Whether the variables take the parts of the value in their order
 
 
 def operation_of(frame: Frame) -> str:
@@ -73,9 +41,9 @@ def operation_of(frame: Frame) -> str:
     if isinstance(node, ast.Call):
         return _called(node.func)
     if isinstance(node, ast.BinOp | ast.UnaryOp | ast.AugAssign):
-        return OPERATORS.get(type(node.op), "")
+        return OPERATORS.get(type(node.op).__name__, "")
     if isinstance(node, ast.Compare):
-        return OPERATORS.get(type(node.ops[0]), "")
+        return OPERATORS.get(type(node.ops[0]).__name__, "")
     if isinstance(node, ast.Subscript):
         return "index"
     if isinstance(node, ast.Attribute):
@@ -110,7 +78,7 @@ def assignment_of(frame: Frame) -> Assignment | None:
             return _assigned(node, parent.target)
         if isinstance(parent, ast.Tuple):
             return _unpacked(node, parent, tree.parents.get(parent))
-        if isinstance(parent, (*BOUNDARIES, ast.stmt)):
+        if isinstance(parent, BOUNDARIES) or hasattr(parent, "generators"):
             return None
         node = parent
 
@@ -197,12 +165,8 @@ def _parse(text: str) -> _Tree | None:
         for node in ast.iter_child_nodes(parent):
             parents[node] = parent
             if isinstance(node, ast.expr | ast.AugAssign):
-                span = (
-                    node.lineno,
-                    node.end_lineno,
-                    node.col_offset,
-                    node.end_col_offset,
-                )
+                columns = node.col_offset, node.end_col_offset
+                span = (node.lineno, node.end_lineno, *columns)
                 expressions.setdefault(span, node)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 calls[node.end_lineno, node.end_col_offset] = node

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, Depth
-from jaxgrad.inspection.program.call import Call, Leaf, Traced, refusal
+from jaxgrad.inspection.program.call import Call, Leaf, Traced
 from jaxgrad.inspection.program.differentiable import mark_differentiable
 from jaxgrad.inspection.program.frames import closed_over_name, home_of
-from jaxgrad.inspection.program.jaxprs import constants_of
 from jaxgrad.inspection.program.labels import (
     Draft,
     Origin,
@@ -21,80 +20,39 @@ from jaxgrad.inspection.program.labels import (
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What `explain` and the faults work on.
-
-    Attributes:
-        call: The function and its arguments.
-        traced: Its trace.
-        builder: What grouped the equations.
-        block: The equations, grouped into what the user wrote. Its inputs are the
-            leaves, then the constants.
-        active: For each input of the block, whether it is differentiated.
-    """
+    """What `explain` and the faults work on."""
 
     call: Call
     traced: Traced
-    builder: Builder
-    block: Block
-    active: tuple[bool, ...]
+    builder: Builder  # What grouped the equations
+    block: Block  # Its inputs are the leaves, then the constants
+    leaves: list[Leaf]
+    constants: list[tuple[str, Any]]  # Label and value of the closed-over arrays
+    active: tuple[bool, ...]  # For each input of the block whether it has a gradient
+    drafts: list[Draft]  # The steps in the order of execution, without their numbers
+    result: Origins  # Where the first output comes from
 
-    @classmethod
-    def of(
-        cls,
-        call: Call,
-        traced: Traced,
-        depth: Depth = "user",
-        differentiated: Callable[[Leaf], bool] = lambda leaf: leaf.differentiated,
-    ) -> "Program":
-        """Take a trace apart.
 
-        Args:
-            call: The function and its arguments.
-            traced: Its trace.
-            depth: What counts as a step.
-            differentiated: Which leaves have a gradient.
-        """
-        builder = Builder(depth, home_of(call.f))
-        block = builder.program(traced.jaxpr)
-        flags = [
-            differentiated(leaf) for leaf in (*call.differentiated, *traced.others)
-        ]
-        active = (*flags, *(False for _ in constants_of(traced.jaxpr)))
-        mark_differentiable(block, active)
-        return cls(call, traced, builder, block, active)
-
-    @property
-    def leaves(self) -> list[Leaf]:
-        """The arguments that are inputs of the block, in their order."""
-        return self.call.leaves_of(self.traced)
-
-    @cached_property
-    def constants(self) -> list[tuple[str, Any]]:
-        """The label and the value of each array that the function closes over."""
-        values = constants_of(self.traced.jaxpr)
-        return [
-            (closed_over_name(self.call.f, value) or constant_label(value), value)
-            for value in values
-        ]
-
-    @cached_property
-    def _labelled(self) -> tuple[list[Draft], list[Origins]]:
-        inputs = [
-            *(Origin("argument", i, label=x.path) for i, x in enumerate(self.leaves)),
-            *(Origin("constant", i, label=c[0]) for i, c in enumerate(self.constants)),
-        ]
-        return draft_steps(self.block, inputs)
-
-    @property
-    def drafts(self) -> list[Draft]:
-        """The steps in the order of execution, without their numbers."""
-        return self._labelled[0]
-
-    @property
-    def result(self) -> Origins:
-        """Where the first output comes from."""
-        return self._labelled[1][0]
-
-    def refusal(self) -> Exception | None:
-        """The error with which JAX refuses to differentiate the program, or None."""
-        return refusal(self.traced, self.leaves, self.active[: len(self.leaves)])
+def take_apart(
+    call: Call,
+    traced: Traced,
+    depth: Depth = "user",
+    differentiated: Callable[[Leaf], bool] = lambda leaf: leaf.differentiated,
+) -> Program:
+    """The program of a trace; `depth` says what counts as a step."""
+    builder = Builder(depth, home_of(call.f))
+    block = builder.root_block(traced.jaxpr)
+    leaves = call.leaves_of(traced)
+    constants = [
+        (closed_over_name(call.f, value) or constant_label(value), value)
+        for value in jaxprs.constants_of(traced.jaxpr)
+    ]
+    active = (*map(differentiated, leaves), *(False for _ in constants))
+    mark_differentiable(block, active)
+    inputs = (
+        *(Origin("argument", i, label=leaf.path) for i, leaf in enumerate(leaves)),
+        *(Origin("constant", i, label=c[0]) for i, c in enumerate(constants)),
+    )
+    drafts, outputs = draft_steps(block, inputs)
+    parts = builder, block, leaves, constants, active, drafts
+    return Program(call, traced, *parts, outputs[0] if outputs else ())

@@ -4,25 +4,27 @@ An assignment's right side is a region of the source; the items that were called
 from inside it, in one pass of its function, together compute what is assigned.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.frames import takes_gradient
-from jaxgrad.inspection.program.jaxprs import is_literal
 from jaxgrad.inspection.program.names import Assignment, assignment_of, words_of
 
 
 def variables_of(block: Block) -> Iterable[tuple[Any, str]]:
     """Each (jaxpr variable, name in the source), inner assignments first."""
+    # By pass and assignment: the assignment, the depth of its frame, and its items.
     regions: dict[tuple[int, int], tuple[Assignment, int, list[Item]]] = {}
     for item in block.items:
         for depth, assignment in _assignments(item):
             key = (item.site.passes[depth], id(assignment.node))
             regions.setdefault(key, (assignment, depth, []))[2].append(item)
-    readers = _readers(block)
+    consumers = _consumers(block)
     for assignment, depth, items in sorted(regions.values(), key=lambda r: -r[1]):
-        live = _live(items, readers)
+        live = _live(items, consumers)
         last = items[-1].equation.outvars
         names = assignment.names
         if not assignment.unpacks and len(live) == 1:
@@ -33,38 +35,35 @@ def variables_of(block: Block) -> Iterable[tuple[Any, str]]:
         elif assignment.unpacks and len(last) == len(names):
             yield from zip(last, names, strict=True)
         else:
-            yield from _as_read(live, names, items, depth, readers)
+            yield from _named_by_consumers(live, names, items, depth, consumers)
 
 
-def _as_read(
+def _named_by_consumers(
     live: Sequence[Any],
     names: Sequence[str],
     items: list[Item],
     depth: int,
-    readers: Mapping[Any, set[Item | None]],
+    consumers: Mapping[Any, set[Item | None]],
 ) -> Iterable[tuple[Any, str]]:
-    """Which of several results has a name, where only one line tells: its reader's.
-
-    After `logits, state = model(x)` what `loss(logits, y)` reads is the logits.
-    """
+    """After `logits, state = model(x)` what `loss(logits, y)` reads is the logits."""
     home = items[0].site.frames[depth].code
-    claims: dict[str, list[Any]] = {}
+    candidates: dict[str, list[Any]] = defaultdict(list)
     for variable in live:
-        said: set[str] = set()
-        for reader in readers.get(variable, set()) - set(items):
-            frames = reader.site.frames if reader else ()
+        mentioned: set[str] = set()
+        for consumer in consumers[variable] - set(items):
+            frames = consumer.site.frames if consumer else ()
             if len(frames) > depth and frames[depth].code is home:
                 words = words_of(frames[depth]) & set(names)
-                said |= words if len(words) == 1 else set()
-        if len(said) == 1:
-            claims.setdefault(said.pop(), []).append(variable)
-    for name, variables in claims.items():
+                mentioned |= words if len(words) == 1 else set()
+        if len(mentioned) == 1:
+            candidates[mentioned.pop()].append(variable)
+    for name, variables in candidates.items():
         if len(variables) == 1:
             yield variables[0], name
 
 
 def _assignments(item: Item) -> Iterable[tuple[int, Assignment]]:
-    """The assignments that the item works for, with the depth of their frames."""
+    """The assignments that an item helps to compute, and the depth of their frames."""
     site = item.site
     if site.anchor is None:
         return
@@ -79,30 +78,24 @@ def _assignments(item: Item) -> Iterable[tuple[int, Assignment]]:
             yield depth, assignment
 
 
-def _live(items: list[Item], readers: Mapping[Any, set[Item | None]]) -> list[Any]:
+def _live(items: list[Item], consumers: Mapping[Any, set[Item | None]]) -> list[Any]:
     """What the items compute for others; if nothing, their last result."""
-    inside = set(items)
     made = [v for item in items for v in item.writes]
-    live = [v for v in made if readers.get(v, set()) - inside]
-    if len(live) > 1:
-        # A gradient taken around them also keeps what only its backward pass reads.
-        forward = [v for v in live if any(_forward(r) for r in readers[v] - inside)]
-        live = forward or live
-    return live or list(items[-1].writes)
+    outside = {v: consumers[v] - set(items) for v in made}
+    live = [v for v in made if outside[v]]
+    # The gradient of a call also keeps results that only its backward pass reads.
+    forward = [
+        v for v in live if any(c is None or not c.site.backward for c in outside[v])
+    ]
+    return forward or live or list(items[-1].writes)
 
 
-def _forward(reader: Item | None) -> bool:
-    return reader is None or not reader.site.backward
-
-
-def _readers(block: Block) -> dict[Any, set[Item | None]]:
-    """The items that read each variable; None stands for the block's result."""
-    readers: dict[Any, set[Item | None]] = {}
+def _consumers(block: Block) -> dict[Any, set[Item | None]]:
+    """The items that read each variable; None is the block's result."""
+    consumers: dict[Any, set[Item | None]] = defaultdict(set)
     for item in block.items:
-        for atom in item.operands:
-            if not is_literal(atom):
-                readers.setdefault(atom, set()).add(item)
-    for atom in block.outputs:
-        if not is_literal(atom):
-            readers.setdefault(atom, set()).add(None)
-    return readers
+        for variable in jaxprs.variables(item.operands):
+            consumers[variable].add(item)
+    for variable in jaxprs.variables(block.outputs):
+        consumers[variable].add(None)
+    return consumers

@@ -1,6 +1,6 @@
 """What `explain` and the other doors return, and how it is shown.
 
-`data` holds plain dataclasses that know nothing of their rendering. `text`, `html`,
+`data` holds plain dataclasses without any rendering. `text`, `html`,
 `svg` and `dot` render them; `rows`, `marks`, `drawing` and `layout` are what those
-share. `explanation` is on top: `Report` is a `Report` with its renderings.
+share. `explanation` is on top: `Explanation` is a `Report` with its renderings.
 """

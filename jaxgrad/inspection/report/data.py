@@ -15,6 +15,8 @@ import numpy as np
 from jaxgrad._types import PyTree
 from jaxgrad.inspection.report.summary import Summary, summarize
 
+Phase = Literal["input", "constant", "forward", "backward"]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -171,7 +173,7 @@ class Finding:
         became: The step that turned this infinity into the NaN of the result.
     """
 
-    phase: Literal["input", "constant", "forward", "backward"]
+    phase: Phase
     step: Step | None
     argument: str | None
     iteration: int | tuple[int, ...] | None
@@ -204,17 +206,12 @@ class Report:
     steps: tuple[Step, ...]
     result: int | None = None
     note: str = ""
-    _find: Callable[["Report"], Finding | None] = field(
-        default=lambda _: None, repr=False
-    )
-    _found: list[Finding | None] = field(default_factory=list, repr=False)
+    _find: Callable[["Report"], Any] = field(default=lambda _: None, repr=False)
 
-    @property
+    @cached_property
     def nonfinite(self) -> Finding | None:
         """What `find_nonfinite` finds; it runs at the first access."""
-        if not self._found:
-            self._found.append(self._find(self))
-        return self._found[0]
+        return self._find(self)
 
     def __getitem__(self, key: int | str) -> Step:
         """The step of that index, or the last step with the user's name `key`."""
@@ -226,16 +223,13 @@ class Report:
             if key in step.outputs:
                 return step.result(step.outputs.index(key))
         names = ", ".join(dict.fromkeys(step.name for step in self.steps))
-        raise KeyError(
+        paths = [argument.path for argument in self.arguments]
+        message = (
             f"explain: expected the name of a step ({names}), got {key!r} instead."
-            + self._argument_hint(key)
         )
-
-    def _argument_hint(self, key: str) -> str:
-        for i, argument in enumerate(self.arguments):
-            if argument.path == key:
-                return f" It is an argument: see arguments[{i}]."
-        return ""
+        if key in paths:
+            message += f" It is an argument: see arguments[{paths.index(key)}]."
+        raise KeyError(message)
 
     def __len__(self) -> int:
         return len(self.steps)

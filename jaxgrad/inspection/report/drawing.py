@@ -6,29 +6,19 @@ from typing import Any, NamedTuple
 from jaxgrad.inspection.report.data import Argument, Operand, Report, Step
 from jaxgrad.inspection.report.format import location, plain
 from jaxgrad.inspection.report.marks import MEANING, Mark, Marks, key_of, marks
-from jaxgrad.inspection.report.rows import numbers_of
+from jaxgrad.inspection.report.rows import texts_of
 
 
 class Node(NamedTuple):
-    """A box of the drawing.
+    """A box of the drawing."""
 
-    Attributes:
-        key: `argument-0`, `step-3`, `constant-1`: unique in the report.
-        kind: argument, step, result or constant.
-        title: The operation, and the variable that takes its value.
-        value: The value in short.
-        gradient: The gradient in short.
-        marks: Its marks.
-        details: Everything else, line by line, for hovering.
-    """
-
-    key: str
-    kind: str
-    title: str
+    key: str  # `argument-0`, `step-3`, `constant-1`: unique in the report
+    kind: str  # argument, step, result or constant
+    title: str  # The operation, and the variable that takes its value
     value: str
     gradient: str
     marks: tuple[Mark, ...]
-    details: tuple[str, ...]
+    details: tuple[str, ...]  # Everything else, line by line, for hovering
 
     @property
     def mark(self) -> str:
@@ -56,36 +46,29 @@ def drawing_of(report: Report) -> Drawing:
     """The nodes and edges of a report."""
     read = [(step, o) for step in report.steps for o in step.inputs]
     used = {o.index for _, o in read if o.kind == "argument"}
-    arguments = [
-        a for a in report.arguments if a.index in used or a.gradient is not None
-    ]
-    constants = list(dict.fromkeys(o.label for _, o in read if _is_array(o)))
+    given = report.arguments
+    arguments = [a for a in given if a.index in used or a.gradient is not None]
+    # A number in the source gets no node.
+    constants = dict.fromkeys(
+        o.label for _, o in read if o.kind == "constant" and not _is_number(o.label)
+    )
     keys: list[Any] = [("argument", a.index) for a in arguments]
     keys += [("constant", label) for label in constants]
     keys += [("step", step.index) for step in report.steps]
     position = {key: i for i, key in enumerate(keys)}
     edges = dict.fromkeys(
-        Edge(position[source], position["step", step.index], operand.previous)
-        for step, operand in read
-        if (source := _key(operand)) in position
+        Edge(position[source], position["step", step.index], o.previous)
+        for step, o in read
+        if (source := (o.kind, o.label if o.kind == "constant" else o.index))
+        in position
     )
     found = marks(report)
     nodes = [
-        *(_argument(argument, found) for argument in arguments),
-        *(_constant(i, label) for i, label in enumerate(constants)),
+        *(_node(a, "argument", a.path, found) for a in arguments),
+        *(_constant(i, plain(label)) for i, label in enumerate(constants)),
         *(_step(step, found, report.result) for step in report.steps),
     ]
     return Drawing(plain(report.name), nodes, list(edges))
-
-
-def _key(operand: Operand) -> tuple[str, int | str | None]:
-    name = operand.label if operand.kind == "constant" else operand.index
-    return operand.kind, name
-
-
-def _is_array(operand: Operand) -> bool:
-    """Whether it is a constant that gets a node: not a number in the source."""
-    return operand.kind == "constant" and not _is_number(operand.label)
 
 
 def _is_number(label: str) -> bool:
@@ -96,54 +79,45 @@ def _is_number(label: str) -> bool:
     return True
 
 
-def _argument(argument: Argument, found: Marks) -> Node:
-    (full,), (short,) = numbers_of(argument), numbers_of(argument, short=True)
-    given = found.get(key_of(argument), ())
-    details = (
-        f"{full.name}: {full.type}",
-        f"value {full.value}",
-        f"gradient {full.gradient}",
-        *_meanings(given),
-    )
-    gradient = short.gradient if short.differentiated else "none"
-    return Node(
-        key_of(argument), "argument", short.name, short.value, gradient, given, details
-    )
-
-
-def _constant(index: int, label: str) -> Node:
-    name = plain(label)
+def _constant(index: int, name: str) -> Node:
     details = (f"{name}: an array that the function closes over",)
     return Node(f"constant-{index}", "constant", name, "constant", "none", (), details)
 
 
 def _step(step: Step, found: Marks, result: int | None) -> Node:
-    short = numbers_of(step, short=True)
-    name = step.operation
-    if step.name != step.operation:
-        name = f"{step.operation}: {step.name}"
-    gradients = [n.gradient if n.differentiated else "none" for n in short]
-    if not any(n.differentiated for n in short):
+    kind = "result" if step.index == result else "step"
+    named = step.name != step.operation
+    title = f"{step.operation}: {step.name}" if named else step.operation
+    return _node(step, kind, title, found)
+
+
+def _node(thing: Step | Argument, kind: str, title: str, found: Marks) -> Node:
+    short = texts_of(thing, short=True)
+    given = found.get(key_of(thing), ())
+    gradients = [t.gradient if t.differentiated else "none" for t in short]
+    if not any(t.differentiated for t in short):
         gradients = ["none"]
-    given = found.get(key_of(step), ())
-    return Node(
-        key=key_of(step),
-        kind="result" if step.index == result else "step",
-        title=plain(name),
-        value="; ".join(n.value for n in short),
-        gradient="; ".join(gradients),
-        marks=given,
-        details=(*map(plain, _details(step)), *_meanings(given)),
-    )
+    meanings = (f"{mark}: {MEANING[mark]}" for mark in given)
+    details = (*map(plain, _details(thing)), *meanings)
+    texts = plain(title), "; ".join(t.value for t in short), "; ".join(gradients)
+    return Node(key_of(thing), kind, *texts, given, details)
 
 
-def _details(step: Step) -> Iterator[str]:
-    target = "" if step.name == step.operation else f"{step.name} = "
-    yield f"{target}{step.operation}, step {step.index}"
-    for n in numbers_of(step):
-        yield f"{n.name}: {n.type}" if step.outputs else n.type
-        yield f"value {n.value}"
-        yield f"gradient {n.gradient}"
+def _details(thing: Step | Argument) -> Iterator[str]:
+    is_step = isinstance(thing, Step)
+    if is_step:
+        target = "" if thing.name == thing.operation else f"{thing.name} = "
+        yield f"{target}{thing.operation}, step {thing.index}"
+    for t in texts_of(thing):
+        yield t.type if is_step and not thing.outputs else f"{t.name}: {t.type}"
+        yield f"value {t.value}"
+        yield f"gradient {t.gradient}"
+    if is_step:
+        yield from _context(thing)
+
+
+def _context(step: Step) -> Iterator[str]:
+    """What a step reads, where it is written, and what is around it."""
     if step.inputs:
         yield "reads " + ", ".join(map(_operand, step.inputs))
     if step.source.line:
@@ -152,16 +126,12 @@ def _details(step: Step) -> Iterator[str]:
     if step.scope:
         yield f"scope {step.scope}"
     if step.part:
-        turns = " x ".join(map(str, step.loop))
-        yield f"in {step.part}" + (f", {turns} iterations" if turns else "")
+        lengths = " x ".join(map(str, step.loop))
+        yield f"in {step.part}" + (f", {lengths} iterations" if lengths else "")
     if step.aliases:
         yield "also named " + ", ".join(dict.fromkeys(step.aliases))
     if step.source.via:
         yield f"via {step.source.via[0]}"
-
-
-def _meanings(given: tuple[Mark, ...]) -> tuple[str, ...]:
-    return tuple(f"{mark}: {MEANING[mark]}" for mark in given)
 
 
 def _operand(operand: Operand) -> str:

@@ -29,7 +29,7 @@ def light_colours() -> dict[str, str]:
 
 @cache
 def page_style() -> str:
-    """The CSS of a page or a notebook's cell: light, and dark if the reader likes."""
+    """The CSS of a page or a notebook's cell: light, or dark if the reader prefers."""
     # More specific than the same rules inside a standalone SVG on the same page.
     graph = read("graph.css").replace(".jaxgrad-graph", ".jaxgrad .jaxgrad-graph")
     return "\n".join((read("colours.css"), read("page.css"), graph))
@@ -37,9 +37,6 @@ def page_style() -> str:
 
 @cache
 def graph_style() -> str:
-    """The CSS of a standalone SVG: light colours, without variables.
-
-    Inkscape and librsvg do not know `var()`.
-    """
+    """The CSS of a standalone SVG, without `var()`, which Inkscape does not support."""
     colours = light_colours()
     return re.sub(r"var\(--([\w-]+)\)", lambda m: colours[m[1]], read("graph.css"))

@@ -20,16 +20,10 @@ DTYPES = {"bfloat": "bf", "float": "f", "uint": "u", "int": "i", "complex": "c"}
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
-    """Printable text in one line: any other character is escaped, as in `repr`.
-
-    Args:
-        text: Any text, from the user's program.
-        longest: How many characters to keep.
-    """
+    """Printable text in one line: any other character is escaped, as in `repr`."""
     spaced = cut(text, longest).replace("\t", " ")
-    return cut(
-        "".join(c if c.isprintable() else ascii(c)[1:-1] for c in spaced), longest
-    )
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in spaced)
+    return cut(shown, longest)
 
 
 def prose(text: str) -> str:
@@ -60,14 +54,7 @@ def number(value: int | float | complex, digits: int = 4) -> str:
 def summary_text(
     summary: Summary | None, why: str, short: bool = False, boolean: bool = False
 ) -> str:
-    """A scalar in full, an array as `min .. mean .. max |norm|`.
-
-    Args:
-        summary: The summary of the array.
-        why: What to say if there is none.
-        short: Whether to write `mean |norm|` instead.
-        boolean: Whether the elements are booleans.
-    """
+    """A scalar in full, an array as `min .. mean .. max |norm|`; `why` without one."""
     if summary is None:
         return plain(why)
     if summary.size == 0:
@@ -75,7 +62,9 @@ def summary_text(
     if np.isnan(summary.norm) and not summary.nonfinite:
         return "-"  # random keys have no numbers to show
     if boolean:
-        return _boolean_text(summary)
+        true = summary.size - summary.zeros
+        several = summary.size > 1
+        return f"{true} of {summary.size} true" if several else str(bool(true))
     if summary.size == 1:
         return number(summary.mean, 6)
     if summary.nonfinite:
@@ -85,16 +74,9 @@ def summary_text(
     return _range_text(summary, short)
 
 
-def _boolean_text(summary: Summary) -> str:
-    true = summary.size - summary.zeros
-    return str(bool(true)) if summary.size == 1 else f"{true} of {summary.size} true"
-
-
 def _range_text(summary: Summary, short: bool) -> str:
-    low, mean, high, norm = (
-        number(x, 3)
-        for x in (summary.minimum, summary.mean, summary.maximum, summary.norm)
-    )
+    numbers = summary.minimum, summary.mean, summary.maximum, summary.norm
+    low, mean, high, norm = (number(x, 3) for x in numbers)
     if low == high:
         equal = summary.minimum == summary.maximum
         return f"{'all' if equal else 'about'} {mean} |{norm}|"

@@ -8,10 +8,10 @@ from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.drawing import drawing_of
 from jaxgrad.inspection.report.files import page_style, read, template
 from jaxgrad.inspection.report.format import MEAN, RANGE, plain, prose
-from jaxgrad.inspection.report.marks import Marks, has_nonfinite, marks, meanings
-from jaxgrad.inspection.report.rows import Row, headline, rows
+from jaxgrad.inspection.report.marks import Marks, finding_in, marks, meanings
+from jaxgrad.inspection.report.rows import COLUMNS, Row, headline, rows
 from jaxgrad.inspection.report.svg import picture
-from jaxgrad.inspection.report.text import HEADER, blame_text, text
+from jaxgrad.inspection.report.text import blame_text, text
 
 LEGEND = f"Arrays are shown as {RANGE}, in the graph as {MEAN}."
 
@@ -26,7 +26,7 @@ def page(report: Report) -> str:
 
 
 def fragment(report: Report) -> str:
-    """The same for a notebook's cell, without the script, which many do not run."""
+    """The same for a notebook's cell, without the script: many notebooks block it."""
     checksum = zlib.crc32(text(report).encode())
     return _body(report, f"r{checksum:x}-")
 
@@ -34,7 +34,7 @@ def fragment(report: Report) -> str:
 def _body(report: Report, prefix: str) -> str:
     """The report; `prefix` keeps the ids of several reports on a page apart."""
     found, drawing = marks(report), drawing_of(report)
-    titles = [title for title in HEADER if found or title != "mark"]
+    titles = [title for title in COLUMNS if found or title != "mark"]
     linked = {node.key for node in drawing.nodes}
     return template("report.html").substitute(
         prefix=prefix,
@@ -51,8 +51,8 @@ def _body(report: Report, prefix: str) -> str:
 def _remarks(report: Report, found: Marks) -> Iterator[str]:
     if report.note:
         yield f"<p>{escape(prose(report.note))}</p>"
-    if has_nonfinite(report) and report.nonfinite is not None:
-        yield f"<pre>{escape(blame_text(report.nonfinite))}</pre>"
+    if (finding := finding_in(report)) is not None:
+        yield f"<pre>{escape(blame_text(finding))}</pre>"
     if found:
         items = (
             f'<dt class="{mark}">{mark}</dt><dd>{escape(meaning)}</dd>'
@@ -67,8 +67,10 @@ def _rows(
     """The rows as HTML; a line of source is not repeated in the row below."""
     above = ""
     for row in table:
-        repeated = row.location == above
-        cells = _cells(row, "" if repeated else row.code)
+        # Long names break after an underscore.
+        cells = {t: escape(c).replace("_", "_<wbr>") for t, c in row.cells.items()}
+        if row.location == above:
+            cells["source"] = escape(above).replace("_", "_<wbr>")
         if row.key in linked:
             cells["name"] = f'<a href="#{prefix}{row.key}">{cells["name"]}</a>'
         data = "".join(f'<td class="{_class(t, row)}">{cells[t]}</td>' for t in titles)
@@ -77,22 +79,7 @@ def _rows(
         above = row.location or above
 
 
-def _cells(row: Row, code: str) -> dict[str, str]:
-    cells = {
-        "#": row.step,
-        "name": row.numbers.name,
-        "operation": row.operation,
-        "type": row.numbers.type,
-        "value": row.numbers.value,
-        "gradient": row.numbers.gradient,
-        "mark": " ".join(row.marks) if row.key else "",
-        "source": f"{row.location}  {code}".strip(),
-    }
-    # Long names break after an underscore.
-    return {t: escape(cell).replace("_", "_<wbr>") for t, cell in cells.items()}
-
-
 def _class(title: str, row: Row) -> str:
-    if title == "gradient" and not row.numbers.differentiated:
+    if title == "gradient" and not row.differentiated:
         return "none"
     return "index" if title == "#" else title

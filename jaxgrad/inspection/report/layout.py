@@ -7,6 +7,7 @@ that bring neighbours level without overlaps.
 """
 
 import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ WAYPOINT, END = 0.1, 0.01
 
 Point = tuple[float, float]
 Chain = Sequence[int]
+Floats = Sequence[float]
 Neighbours = Mapping[int, Sequence[int]]
 
 
@@ -29,17 +31,11 @@ class Size(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where everything is drawn.
+    """Where everything is drawn."""
 
-    Attributes:
-        corners: The upper left corner of each node.
-        courses: The points that each edge passes through.
-        size: Width and height of the whole.
-    """
-
-    corners: list[Point]
-    courses: list[list[Point]]
-    size: Size
+    corners: list[Point]  # The upper left corner of each node
+    courses: list[list[Point]]  # The points that each edge passes through
+    size: Size  # Width and height of the whole
 
 
 def lay_out(
@@ -59,34 +55,27 @@ def lay_out(
             hundreds of parallel edges cannot be told apart; None for no limit.
     """
     columns = _columns(len(sizes), edges, leftmost)
-    stubs = [
-        farthest is not None and columns[end] - columns[start] > farthest
-        for start, end in edges
-    ]
-    drawn = [edge for edge, stub in zip(edges, stubs, strict=True) if not stub]
+    limit = len(sizes) if farthest is None else farthest
+    drawn = [(a, b) for a, b in edges if columns[b] - columns[a] <= limit]
     chains, heights, columns = _waypoints(columns, drawn, [s.height for s in sizes])
     order = _ordered(columns, chains)
     tops = _levelled(order, chains, heights, len(sizes))
     lefts, total = _lefts(order, sizes)
     corners = [(lefts[columns[i]], tops[i]) for i in range(len(sizes))]
-    remaining = iter(chains)
-    courses = [
-        _stub(corners[edge[1]], sizes[edge[1]])
-        if stub
-        else _course(next(remaining), lefts, columns, tops, heights, sizes)
-        for edge, stub in zip(edges, stubs, strict=True)
-    ]
-    height = max((tops[i] + heights[i] for i in range(len(heights))), default=0.0)
+    middles = [top + height / 2 for top, height in zip(tops, heights, strict=True)]
+    stubs = {(a, b): _stub(corners[b], sizes[b].height) for a, b in edges}
+    complete = {
+        edge: _course(chain, lefts, columns, middles, sizes)
+        for edge, chain in zip(drawn, chains, strict=True)
+    }
+    courses = [complete.get(edge) or stubs[edge] for edge in edges]
+    height = max(map(sum, zip(tops, heights, strict=True)), default=0.0)
     return Layout(corners, courses, Size(total, height))
 
 
 def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> list[int]:
     """The length of the longest path from the left to each node."""
-    before: dict[int, list[int]] = {}
-    after: dict[int, list[int]] = {}
-    for start, end in edges:
-        before.setdefault(end, []).append(start)
-        after.setdefault(start, []).append(end)
+    before, after = _neighbours(edges)
     columns = [0] * count
     for node in range(count):
         columns[node] = max((columns[b] + 1 for b in before.get(node, ())), default=0)
@@ -97,9 +86,7 @@ def _columns(count: int, edges: Sequence[tuple[int, int]], leftmost: int) -> lis
 
 
 def _waypoints(
-    columns: Sequence[int],
-    edges: Sequence[tuple[int, int]],
-    heights: Sequence[float],
+    columns: Sequence[int], edges: Sequence[tuple[int, int]], heights: Sequence[float]
 ) -> tuple[list[Chain], list[float], list[int]]:
     """Each edge as a chain of nodes in adjacent columns; heights and columns of all."""
     columns, heights = list(columns), list(heights)
@@ -127,19 +114,15 @@ def _ordered(columns: Sequence[int], chains: Sequence[Chain]) -> list[list[int]]
         near = left if sweep % 2 == 0 else right
         rank = {n: i for nodes in order for i, n in enumerate(nodes)}
         for nodes in order if sweep % 2 == 0 else reversed(order):
-            mean = {
-                n: _mean([rank[m] for m in near.get(n, ())], rank[n]) for n in nodes
-            }
+            ranks = {n: [rank[m] for m in near.get(n, ())] for n in nodes}
+            mean = {n: _mean(ranks[n], rank[n]) for n in nodes}
             nodes.sort(key=lambda n: (mean[n], rank[n]))
             rank.update((n, i) for i, n in enumerate(nodes))
     return order
 
 
 def _levelled(
-    order: Sequence[Sequence[int]],
-    chains: Sequence[Chain],
-    heights: Sequence[float],
-    count: int,
+    order: Sequence[Chain], chains: Sequence[Chain], heights: Floats, count: int
 ) -> list[float]:
     """The top of each node: level with its neighbours, without overlap."""
     left, right = _neighbours(chains)
@@ -165,11 +148,10 @@ def _levelled(
 
 
 def _preferred(near: Neighbours, count: int) -> Neighbours:
-    """The neighbours to be level with, which keep a long chain of steps straight.
+    """The neighbours to be level with, so that a long chain of steps stays straight.
 
     A node prefers nodes (numbers below `count`) and a waypoint prefers waypoints; both
-    avoid the ends of the graph. Otherwise each argument beside a chain, and each long
-    edge, would pull the chain aslant.
+    avoid the ends of the graph.
     """
 
     def best(node: int, each: Sequence[int]) -> Sequence[int]:
@@ -181,17 +163,9 @@ def _preferred(near: Neighbours, count: int) -> Neighbours:
 
 
 def _stack(
-    nodes: Sequence[int],
-    wanted: Sequence[float],
-    weights: Sequence[float],
-    heights: Sequence[float],
-    tops: list[float],
+    nodes: Chain, wanted: Floats, weights: Floats, heights: Floats, tops: list[float]
 ) -> None:
-    """Set the tops as near to `wanted` as possible without overlap.
-
-    Neighbours that would overlap form a stack, which moves to the weighted mean of what
-    its members want (the pool-adjacent-violators algorithm).
-    """
+    """Set the tops near `wanted` without overlap, by pooling adjacent violators."""
     stacks: list[_Stack] = []
     for node, want in zip(nodes, wanted, strict=True):
         weight, extent = weights[node], heights[node] + GAP_Y
@@ -208,19 +182,12 @@ def _stack(
 
 
 class _Stack(NamedTuple):
-    """Nodes on top of each other without a gap.
+    """Nodes on top of each other without a gap."""
 
-    Attributes:
-        total: Weighted sum of where the members want the stack to start.
-        weight: Sum of the members' weights.
-        extent: Its height.
-        members: How many nodes it has.
-    """
-
-    total: float
-    weight: float
-    extent: float
-    members: int
+    total: float  # Weighted sum of where the members want the stack to start
+    weight: float  # Sum of the members' weights
+    extent: float  # Its height
+    members: int  # How many nodes it has
 
     @property
     def start(self) -> float:
@@ -252,41 +219,30 @@ def _lefts(
 
 
 def _course(
-    chain: Chain,
-    lefts: Sequence[float],
-    columns: Sequence[int],
-    tops: Sequence[float],
-    heights: Sequence[float],
-    sizes: Sequence[Size],
+    chain: Chain, lefts: Floats, columns: Chain, middles: Floats, sizes: Sequence[Size]
 ) -> list[Point]:
-    """From the right side of the first node to the left side of the last.
-
-    It bends only in the gaps between columns, where there are no nodes.
-    """
-    first, *between, last = chain
-    y = tops[first] + heights[first] / 2
-    points = [(lefts[columns[first]] + sizes[first].width, y)]
-    points.append((lefts[columns[first] + 1] - GAP_X, y))
-    for way in between:
-        x, y = lefts[columns[way]], tops[way] + heights[way] / 2
-        points += [(x, y), (lefts[columns[way] + 1] - GAP_X, y)]
-    return [*points, (lefts[columns[last]], tops[last] + heights[last] / 2)]
+    """The points from one node to another; it bends in the gaps between columns."""
+    start = chain[0]
+    points = [(lefts[columns[start]] + sizes[start].width, middles[start])]
+    for node, following in itertools.pairwise(chain):
+        points.append((lefts[columns[following]] - GAP_X, middles[node]))
+        points.append((lefts[columns[following]], middles[following]))
+    return points
 
 
-def _stub(corner: Point, size: Size) -> list[Point]:
-    x, y = corner[0], corner[1] + 0.8 * size.height
+def _stub(corner: Point, height: float) -> list[Point]:
+    x, y = corner[0], corner[1] + 0.8 * height
     return [(x - 0.7 * GAP_X, y), (x, y)]
 
 
 def _neighbours(chains: Sequence[Chain]) -> tuple[Neighbours, Neighbours]:
     """The neighbours of each node at the left, and those at the right."""
-    left: dict[int, list[int]] = {}
-    right: dict[int, list[int]] = {}
     links = [link for chain in chains for link in itertools.pairwise(chain)]
+    left, right = defaultdict(list), defaultdict(list)
     for a, b in dict.fromkeys(links):
-        right.setdefault(a, []).append(b)
-        left.setdefault(b, []).append(a)
-    return left, right
+        right[a].append(b)
+        left[b].append(a)
+    return dict(left), dict(right)
 
 
 def _mean(values: Sequence[int | float], default: int | float) -> int | float:

@@ -1,11 +1,12 @@
 """Marks on the steps and arguments of a report that deserve a second look."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
 
-from jaxgrad.inspection.report.data import Argument, Report, Step
+from jaxgrad.inspection.report.data import Argument, Finding, Report, Step
 from jaxgrad.inspection.report.summary import Summary
 
 Mark = Literal["blamed", "non-finite", "exploding", "dead", "zero"]
@@ -54,29 +55,27 @@ def meanings(found: Marks) -> list[tuple[Mark, str]]:
     return [(mark, text) for mark, text in MEANING.items() if mark in present]
 
 
-def has_nonfinite(report: Report) -> bool:
-    """Whether a step, an argument or a gradient contains NaN or infinity."""
+def finding_in(report: Report) -> Finding | None:
+    """What made the first NaN or infinity; None if the report contains none."""
     summaries = [s for step in report.steps for pair in step.summaries for s in pair]
     summaries += [s for argument in report.arguments for s in argument.summaries]
-    return any(s.nonfinite for s in summaries if s)
+    return report.nonfinite if any(s.nonfinite for s in summaries if s) else None
 
 
 def _blamed(report: Report) -> str:
     """The key of the step or argument that is blamed for a NaN, or an empty string."""
-    if not has_nonfinite(report) or (finding := report.nonfinite) is None:
+    finding = finding_in(report)
+    if finding is None:
         return ""
     for argument in report.arguments:
         if finding.phase == "input" and argument.path == finding.argument:
             return key_of(argument)
+    # The finding may hold another copy of the step.
+    identity = attrgetter("index", "name", "source")
     for step in report.steps:
-        if finding.step is not None and _same(step, finding.step):
+        if finding.step is not None and identity(step) == identity(finding.step):
             return key_of(step)
     return ""
-
-
-def _same(one: Step, other: Step) -> bool:
-    """Whether the report's step and the finding's are the same step of the program."""
-    return (one.index, one.name, one.source) == (other.index, other.name, other.source)
 
 
 def _marks(

@@ -15,53 +15,32 @@ from jaxgrad.inspection.report.format import (
 )
 from jaxgrad.inspection.report.marks import Mark, Marks, key_of
 
+COLUMNS = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
 
-class Numbers(NamedTuple):
-    """One array of a report in short texts.
 
-    Attributes:
-        name: The user's variable, the operation, or the path of an argument.
-        type: Type and shape: `f32[2,4]`.
-        value: The value in short.
-        gradient: The gradient in short, or why there is none.
-        differentiated: Whether there is a gradient.
-    """
+class Texts(NamedTuple):
+    """One array of a report in short texts."""
 
-    name: str
-    type: str
+    name: str  # The user's variable, the operation, or the path of an argument
+    type: str  # Type and shape: `f32[2,4]`
     value: str
-    gradient: str
+    gradient: str  # The gradient, or why there is none
     differentiated: bool
 
 
 class Row(NamedTuple):
-    """A row of the table: an argument, or one result of a step.
+    """An argument, or one result of a step: the first also describes the step."""
 
-    The further results of a step leave what the first one says empty.
-
-    Attributes:
-        key: The key of the step or argument.
-        kind: argument, step or result.
-        marks: Its marks.
-        step: Number of the step.
-        operation: What is computed, if `name` does not say so already.
-        location: File and line: `loss.py:12`.
-        code: The user's line.
-        numbers: The array.
-    """
-
-    key: str
-    kind: str
+    key: str  # The key of the step or argument
+    kind: str  # argument, step or result
     marks: tuple[Mark, ...]
-    step: str
-    operation: str
-    location: str
-    code: str
-    numbers: Numbers
+    differentiated: bool
+    location: str  # File and line: `loss.py:12`
+    cells: dict[str, str]  # By column
 
 
 def rows(report: Report, found: Marks, short: bool = False) -> list[Row]:
-    """The arguments, then the steps; `short` for means in the place of ranges."""
+    """The arguments, then the steps; `short` for means instead of ranges."""
     things = (*report.arguments, *report.steps)
     return [row for t in things for row in _rows_of(t, report.result, found, short)]
 
@@ -69,25 +48,32 @@ def rows(report: Report, found: Marks, short: bool = False) -> list[Row]:
 def _rows_of(
     thing: Step | Argument, result: int | None, found: Marks, short: bool
 ) -> Iterator[Row]:
-    first, *others = numbers_of(thing, short)
-    key, marks = key_of(thing), found.get(key_of(thing), ())
-    kind = "argument"
-    if isinstance(thing, Argument):
-        yield Row(key, kind, marks, "", kind, "", "", first)
-    else:
+    key = key_of(thing)
+    marks = found.get(key, ())
+    kind, where, first = "argument", "", {"operation": "argument"}
+    if isinstance(thing, Step):
         kind = "result" if thing.index == result else "step"
-        operation = "" if thing.operation == thing.name else plain(thing.operation)
-        where, code = location(thing.source), plain(thing.source.text)
-        yield Row(key, kind, marks, str(thing.index), operation, where, code, first)
-    for other in others:
-        yield Row("", kind, marks, "", "", "", "", other)
+        where = location(thing.source)
+        named = thing.operation == thing.name
+        first = {
+            "#": str(thing.index),
+            "operation": "" if named else plain(thing.operation),
+            "source": f"{where}  {plain(thing.source.text)}".strip(),
+        }
+    first["mark"] = " ".join(marks)
+    for texts in texts_of(thing, short):
+        cells = dict.fromkeys(COLUMNS, "") | first
+        for column in ("name", "type", "value", "gradient"):
+            cells[column] = getattr(texts, column)
+        yield Row(key, kind, marks, texts.differentiated, where, cells)
+        key, where, first = "", "", {}
 
 
-def numbers_of(thing: Step | Argument, short: bool = False) -> list[Numbers]:
+def texts_of(thing: Step | Argument, short: bool = False) -> list[Texts]:
     """The array of an argument, or of each result of a step."""
     why = thing.why or "no gradient"
     return [
-        Numbers(
+        Texts(
             name=plain(name),
             type=plain(type_text(shape, dtype)),
             value=summary_text(value, "-", short, boolean=np.dtype(bool) == dtype),
@@ -103,9 +89,8 @@ def _arrays(thing: Step | Argument) -> Sequence[tuple[str, Any, Any, Any]]:
         return [(thing.path, thing.shape, thing.dtype, thing.summaries)]
     if not thing.outputs:
         return [(thing.name, thing.shape, thing.dtype, thing.summaries[0])]
-    return list(
-        zip(thing.outputs, thing.shape, thing.dtype, thing.summaries, strict=True)
-    )
+    columns = thing.outputs, thing.shape, thing.dtype, thing.summaries
+    return list(zip(*columns, strict=True))
 
 
 def headline(report: Report) -> str:

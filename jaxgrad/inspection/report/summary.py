@@ -1,23 +1,11 @@
-"""A few numbers that stand for an array in tables and pages.
-
-`summarize` computes them with NumPy from an array. `measure` computes them inside a
-compiled program, so that the array never leaves the device; in a loop it runs once per
-iteration, and `Summary.of` combines the iterations.
-"""
+"""A few numbers that summarize an array in tables and pages."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Shaped
-
-from jaxgrad._numerics import largest, smallest
-from jaxgrad._types import Array
-
-MEASURES = 8
-DIGIT = 4096  # a count is passed as two digits: float32 is exact up to 2**24
+from jaxtyping import ArrayLike, Shaped
 
 
 @dataclass(frozen=True)
@@ -42,49 +30,8 @@ class Summary:
     zeros: int
     nonfinite: int
 
-    @staticmethod
-    def of(measures: np.ndarray, size: int, taken: np.ndarray | None) -> "Summary":
-        """Combine the results of `measure`: one, or one per iteration.
-
-        Args:
-            measures: Array of shape `(*loops, 8)`.
-            size: Number of elements per iteration.
-            taken: Which iterations to count, shape `(*loops)`; None for all.
-        """
-        rows = np.asarray(measures, np.float64).reshape(-1, MEASURES)
-        if taken is not None:
-            rows = rows[np.asarray(taken).reshape(-1)]
-        if not len(rows) or not size:
-            return EMPTY
-        low, mean, high, norm = rows.T[:4]
-        zeros, nonfinite = DIGIT * rows.T[4::2] + rows.T[5::2]
-        return Summary(
-            size=size * len(rows),
-            minimum=float(low.min()),
-            mean=float(mean.mean()),
-            maximum=float(high.max()),
-            norm=float(np.linalg.norm(norm)),
-            zeros=int(zeros.sum()),
-            nonfinite=int(nonfinite.sum()),
-        )
-
 
 EMPTY = Summary(0, np.nan, np.nan, np.nan, 0.0, 0, 0)
-
-
-def measure(x: Shaped[Array, "*shape"]) -> Float[Array, "measures"]:
-    """Minimum, mean, maximum, norm, zeros and non-finite elements of `x`, traced."""
-    x = jnp.asarray(_real(x, jnp))
-    if x.size == 0:
-        return jnp.zeros(MEASURES, x.dtype)
-    low, high = smallest(x), largest(x)
-    size = jnp.maximum(jnp.abs(low), jnp.abs(high))
-    # Scale first: the square of a large or small number overflows or underflows.
-    scale = jnp.where((size > 0) & jnp.isfinite(size), size, 1)
-    norm = scale * jnp.sqrt(jnp.square(x / scale).sum())
-    counts = (x == 0).sum(), (~jnp.isfinite(x)).sum()
-    digits = (d.astype(x.dtype) for n in counts for d in divmod(n, DIGIT))
-    return jnp.stack([low, x.mean(), high, norm, *digits])
 
 
 def summarize(
@@ -96,26 +43,13 @@ def summarize(
     kept = np.asarray(x) if taken is None else np.asarray(x)[taken]
     if kept.size == 0:
         return EMPTY
-    wide = np.complex128 if np.iscomplexobj(kept) else np.float64
-    x = np.asarray(_real(kept.astype(wide), np))
+    x = np.abs(kept.astype(np.complex128)) if np.iscomplexobj(kept) else kept
+    x = np.asarray(x, np.float64)
     with np.errstate(all="ignore"):
-        scale = np.abs(x).max()
-        scale = scale if np.isfinite(scale) and scale > 0 else 1.0
-        return Summary(
-            size=x.size,
-            minimum=float(x.min()),
-            mean=float(x.mean()),
-            maximum=float(x.max()),
-            norm=float(scale * np.sqrt(np.square(x / scale).sum())),
-            zeros=int((x == 0).sum()),
-            nonfinite=int((~np.isfinite(x)).sum()),
-        )
-
-
-def _real(x: Any, numpy: Any) -> Any:
-    """`x` as float32 or float64; complex numbers are replaced by their magnitude."""
-    if numpy.issubdtype(x.dtype, np.complexfloating):
-        return numpy.abs(x)
-    if x.dtype in (np.float32, np.float64):
-        return x
-    return x.astype(np.float32)
+        low, high = float(x.min()), float(x.max())
+        # Scale first: the square of a large or small number overflows or underflows.
+        scale = max(abs(low), abs(high))
+        scale = scale if 0 < scale < np.inf else 1.0
+        norm = scale * float(np.linalg.norm((x / scale).ravel()))
+        zeros, nonfinite = int((x == 0).sum()), int((~np.isfinite(x)).sum())
+        return Summary(x.size, low, float(x.mean()), high, norm, zeros, nonfinite)

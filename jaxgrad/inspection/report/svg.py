@@ -8,7 +8,7 @@ from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.drawing import Drawing, Edge, Node, drawing_of
 from jaxgrad.inspection.report.files import graph_style, template
 from jaxgrad.inspection.report.format import cut
-from jaxgrad.inspection.report.layout import Layout, Point, Size, lay_out
+from jaxgrad.inspection.report.layout import Point, Size, lay_out
 
 LETTER, LINE, PAD, MARGIN = 6.7, 17.0, 8.0, 16.0
 LONGEST = 34
@@ -34,20 +34,19 @@ def svg(report: Report) -> str:
 
 
 def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
-    """A drawing as SVG.
-
-    Args:
-        drawing: The drawing.
-        prefix: What the ids start with, so that several reports can share a page.
-        style: The style element, unless the page around the picture has one.
-    """
+    """A drawing as SVG; all ids start with `prefix`, so drawings can share a page."""
     boxes = [_box(node) for node in drawing.nodes]
     forward = [edge for edge in drawing.edges if edge.start < edge.end]
-    layout = _layout(boxes, forward)
-    boxes = [
-        box._replace(corner=corner)
-        for box, corner in zip(boxes, layout.corners, strict=True)
-    ]
+    inputs = sum(box.node.kind in ("argument", "constant") for box in boxes)
+    few = len(boxes) <= CROWD
+    layout = lay_out(
+        [box.size for box in boxes],
+        [(edge.start, edge.end) for edge in forward],
+        leftmost=inputs if few else 0,
+        farthest=None if few else FARTHEST,
+    )
+    pairs = zip(boxes, layout.corners, strict=True)
+    boxes = [box._replace(corner=corner) for box, corner in pairs]
     paths = [
         _path(_curve(course), edge, boxes, prefix)
         for edge, course in zip(forward, layout.courses, strict=True)
@@ -59,29 +58,17 @@ def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
             paths.append(_path(curve, edge, boxes, prefix))
             lowest = max(lowest, depth)
     steps = sum(node.kind in ("step", "result") for node in drawing.nodes)
-    width, height = layout.size.width + 2 * MARGIN, lowest + 2 * MARGIN
-    return (
-        template("graph.svg")
-        .substitute(
-            label=escape(f"The graph of {drawing.name}: {steps} steps"),
-            width=f"{width:.0f}",
-            height=f"{height:.0f}",
-            box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width:.0f} {height:.0f}",
-            prefix=prefix,
-            style=style,
-            content="\n".join([*paths, *(_node(box, prefix) for box in boxes)]),
-        )
-        .rstrip()
+    width, height = (f"{side + 2 * MARGIN:.0f}" for side in (layout.size.width, lowest))
+    text = template("graph.svg").substitute(
+        label=escape(f"The graph of {drawing.name}: {steps} steps"),
+        width=width,
+        height=height,
+        box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width} {height}",
+        prefix=prefix,
+        style=style,
+        content="\n".join([*paths, *(_node(box, prefix) for box in boxes)]),
     )
-
-
-def _layout(boxes: Sequence[_Box], edges: Sequence[Edge]) -> Layout:
-    inputs = sum(box.node.kind in ("argument", "constant") for box in boxes)
-    pairs = [(edge.start, edge.end) for edge in edges]
-    sizes = [box.size for box in boxes]
-    if len(boxes) <= CROWD:
-        return lay_out(sizes, pairs, leftmost=inputs)
-    return lay_out(sizes, pairs, farthest=FARTHEST)
+    return text.rstrip()
 
 
 def _box(node: Node) -> _Box:
@@ -99,22 +86,18 @@ def _node(box: _Box, prefix: str) -> str:
     classes = " ".join(("node", node.kind, *node.marks))
     title, value, gradient = map(escape, box.lines)
     kind = "none" if node.gradient == "none" else "grad"
+    right, top = f"{width - PAD:.1f}", f"{LINE - 2:g}"
+    mark = f'<text class="mark" x="{right}" y="{top}">{node.mark}</text>'
     return (
         f'<g class="{classes}" id="{prefix}{node.key}" tabindex="0" role="img" '
         f'transform="translate({x:.1f},{y:.1f})">'
         f"<title>{escape(chr(10).join(node.details))}</title>"
         f'<rect width="{width:.1f}" height="{height:.1f}" rx="4"/>'
         f'<text class="title" x="{PAD:g}" y="{LINE - 2:g}">{title}</text>'
-        f"{_mark(node.mark, width)}{_rule(1, width)}{_rule(2, width)}"
+        f"{mark if node.marks else ''}{_rule(1, width)}{_rule(2, width)}"
         f'<text x="{PAD:g}" y="{2 * LINE:g}">{value}</text>'
         f'<text class="{kind}" x="{PAD:g}" y="{3 * LINE + 1:g}">{gradient}</text></g>'
     )
-
-
-def _mark(mark: str, width: float) -> str:
-    if not mark:
-        return ""
-    return f'<text class="mark" x="{width - PAD:.1f}" y="{LINE - 2:g}">{mark}</text>'
 
 
 def _rule(row: int, width: float) -> str:
@@ -128,11 +111,9 @@ def _curve(course: Sequence[Point]) -> str:
     parts = [f"M{x:.1f},{y:.1f}"]
     for next_x, next_y in rest:
         middle = (x + next_x) / 2
-        if abs(next_y - y) < 0.05:
-            parts.append(f"H{next_x:.1f}")
-        else:
-            bend = f"{middle:.1f},{y:.1f} {middle:.1f},{next_y:.1f}"
-            parts.append(f"C{bend} {next_x:.1f},{next_y:.1f}")
+        bend = f"C{middle:.1f},{y:.1f} {middle:.1f},{next_y:.1f}"
+        level = abs(next_y - y) < 0.05
+        parts.append(f"H{next_x:.1f}" if level else f"{bend} {next_x:.1f},{next_y:.1f}")
         x, y = next_x, next_y
     return " ".join(parts)
 
@@ -157,7 +138,5 @@ def _loop(start: _Box, end: _Box, boxes: Sequence[_Box]) -> tuple[str, float]:
 def _path(path: str, edge: Edge, boxes: Sequence[_Box], prefix: str) -> str:
     ends = f"{prefix}{boxes[edge.start].node.key} {prefix}{boxes[edge.end].node.key}"
     kind = "edge previous" if edge.previous else "edge"
-    return (
-        f'<path class="{kind}" data-ends="{ends}" d="{path}" '
-        f'marker-end="url(#{prefix}tip)"/>'
-    )
+    shape = f'd="{path}" marker-end="url(#{prefix}tip)"'
+    return f'<path class="{kind}" data-ends="{ends}" {shape}/>'

@@ -3,7 +3,6 @@
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,12 +16,11 @@ from jaxgrad.inspection.report.format import (
     plain,
     prose,
 )
-from jaxgrad.inspection.report.marks import Marks, has_nonfinite, marks, meanings
-from jaxgrad.inspection.report.rows import Row, headline, rows
+from jaxgrad.inspection.report.marks import Marks, finding_in, marks, meanings
+from jaxgrad.inspection.report.rows import COLUMNS, Row, headline, rows
 
 Cells = tuple[str, ...]
-HEADER = ("#", "name", "operation", "type", "value", "gradient", "mark", "source")
-SOURCE = 7
+SOURCE = COLUMNS.index("source")
 # A form of the table fits if it does with these columns cut to these widths.
 MOST = {"operation": 24, "source": 24}
 # The columns to cut in a narrow terminal, in turn, and how narrow each may get.
@@ -32,38 +30,16 @@ SHRINK = (
     *{"name": 8, "gradient": 8, "mark": 4}.items(),
 )
 PROSE = 88
-
-
-class _Form(NamedTuple):
-    """A way to arrange the table.
-
-    Attributes:
-        headings: The source is a line above its steps, not a column.
-        short: Means in the place of ranges.
-        joined: Name and operation share a column: `h1 = add`.
-    """
-
-    headings: bool
-    short: bool
-    joined: bool
-
-
-FORMS = (
-    _Form(headings=False, short=False, joined=False),
-    _Form(headings=True, short=False, joined=False),
-    _Form(headings=True, short=True, joined=False),
-    _Form(headings=True, short=True, joined=True),
-)
+# The forms of the table from wide to narrow. Each also does what those before it do.
+WIDE, HEADINGS, MEANS, JOINED = FORMS = range(4)
 
 
 def text(report: Report, width: int | None = None) -> str:
     """The report as a table: the arguments, the steps, and what the marks mean.
 
-    Args:
-        report: The report.
-        width: Columns to fit into; by default those of the terminal. In a narrow
-            terminal the source is a line above its steps, arrays are shown by their
-            means, and the name and the operation share a column.
+    It fits into `width` characters, or into the terminal. In a narrow one the source is
+    a line above its steps, arrays are shown by their means, and the name and the
+    operation share a column.
     """
     width = width or shutil.get_terminal_size((100, 24)).columns
     found = marks(report)
@@ -71,56 +47,52 @@ def text(report: Report, width: int | None = None) -> str:
     for mark, meaning in meanings(found):
         lines += textwrap.wrap(f"{mark}: {meaning}", width, subsequent_indent="  ")
     lines += textwrap.wrap(prose(report.note), width)
-    if has_nonfinite(report) and report.nonfinite is not None:
-        lines += ["", blame_text(report.nonfinite, min(width, PROSE))]
+    if (finding := finding_in(report)) is not None:
+        lines += ["", blame_text(finding, min(width, PROSE))]
     return "\n".join(lines)
 
 
 def _table(report: Report, found: Marks, width: int) -> list[str]:
     """The table in the first form that fits, or in the last one with cells cut."""
-    form, cells, widths = FORMS[0], [], []
+    form, cells, widths = WIDE, [], []
     for form in FORMS:
-        cells = [_cells(row, form) for row in rows(report, found, form.short)]
+        short = form >= MEANS
+        cells = [_cells(row, form) for row in rows(report, found, short)]
         widths = _widths(cells, form)
-        least = (min(w, MOST.get(t, w)) for t, w in zip(HEADER, widths, strict=True))
+        least = (min(w, MOST.get(t, w)) for t, w in zip(COLUMNS, widths, strict=True))
         if _total([*least]) <= width:
             break
     widths = _shrunk(widths, width)
-    lines = [_line(HEADER, widths), _line(tuple("-" * w for w in widths), widths)]
+    lines = [_line(COLUMNS, widths), _line(tuple("-" * w for w in widths), widths)]
     above = ""
     for row in cells:
-        if form.headings and row[SOURCE] and row[SOURCE] != above:
+        if form >= HEADINGS and row[SOURCE] and row[SOURCE] != above:
             above = row[SOURCE]
             lines.append(cut(above, width))
         lines.append(_line(row, widths))
-    if _any_arrays(report):
-        lines += textwrap.wrap(f"arrays: {MEAN if form.short else RANGE}", width)
+    summaries = [value for step in report.steps for value, _ in step.summaries]
+    summaries += [argument.summaries[0] for argument in report.arguments]
+    if any(s.size > 1 for s in summaries if s):
+        lines += textwrap.wrap(f"arrays: {MEAN if form >= MEANS else RANGE}", width)
     return lines
 
 
-def _cells(row: Row, form: _Form) -> Cells:
-    numbers, name, operation = row.numbers, row.numbers.name, row.operation
-    if form.joined:
-        is_step = operation and row.kind != "argument"
-        name, operation = f"{name} = {operation}" if is_step else name, ""
-    mark = " ".join(row.marks) if row.key else ""
-    source = f"{row.location}  {row.code}".strip()
-    shown = (numbers.type, numbers.value, numbers.gradient)
-    return (row.step, name, operation, *shown, mark, source)
+def _cells(row: Row, form: int) -> Cells:
+    cells = dict(row.cells)
+    operation = cells["operation"]
+    if form >= JOINED:
+        if operation and row.kind != "argument":
+            cells["name"] += f" = {operation}"
+        cells["operation"] = ""
+    return tuple(cells.values())
 
 
-def _any_arrays(report: Report) -> bool:
-    summaries = [value for step in report.steps for value, _ in step.summaries]
-    summaries += [argument.summaries[0] for argument in report.arguments]
-    return any(s.size > 1 for s in summaries if s)
-
-
-def _widths(table: Sequence[Cells], form: _Form) -> list[int]:
+def _widths(table: Sequence[Cells], form: int) -> list[int]:
     """The width of each column, 0 if there is nothing in it."""
     widths = []
-    for title, *column in zip(HEADER, *table, strict=True):
+    for title, *column in zip(COLUMNS, *table, strict=True):
         longest = max(map(len, column), default=0)
-        shown = longest and not (form.headings and title == "source")
+        shown = longest and not (form >= HEADINGS and title == "source")
         widths.append(max(longest, len(title)) if shown else 0)
     return widths
 
@@ -128,7 +100,7 @@ def _widths(table: Sequence[Cells], form: _Form) -> list[int]:
 def _shrunk(widths: Sequence[int], width: int) -> list[int]:
     widths = list(widths)
     for title, least in SHRINK:
-        column, excess = HEADER.index(title), _total(widths) - width
+        column, excess = COLUMNS.index(title), _total(widths) - width
         if excess > 0 and widths[column] > least:
             widths[column] = max(widths[column] - excess, least)
     return widths
@@ -150,13 +122,8 @@ def _line(row: Cells, widths: Sequence[int]) -> str:
 
 def blame_text(finding: Finding, width: int = PROSE) -> str:
     """A finding in a few lines: what, where, which values, and what to do."""
-    hint = textwrap.wrap(
-        prose(finding.hint),
-        width,
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_on_hyphens=False,
-    )
+    hint = textwrap.wrap(prose(finding.hint), width - 2, break_on_hyphens=False)
+    hint = [f"  {line}" for line in hint]
     return "\n".join([*(plain(line, 1000) for line in _facts(finding)), *hint])
 
 

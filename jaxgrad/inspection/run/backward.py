@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,11 +15,7 @@ from jaxgrad.inspection.run.tape import Entry, Value
 
 @dataclass(frozen=True)
 class Backward:
-    """Sends cotangents back over a tape, and keeps what every reader sent.
-
-    Attributes:
-        tape: The operations, in the order in which they ran.
-    """
+    """Sends cotangents back over a tape, and keeps what every reader sent."""
 
     tape: Sequence[Entry]
     _pulls: dict[Any, Callable[..., Any]] = field(default_factory=dict)
@@ -42,15 +39,11 @@ class Backward:
             return _moved_back(entry, cotangents)
         active = tuple(i for i, value in enumerate(entry.inputs) if value.active)
         sent = tuple(i for i, c in enumerate(cotangents) if c is not None)
-        if not entry.compiled:
-            parts = _pull(entry.function, active, sent, arrays, cotangents)
-            return dict(zip(active, parts, strict=True))
-        key = (id(entry.function), active, sent)
-        if key not in self._pulls:
-            self._pulls[key] = jax.jit(
-                lambda xs, cs: _pull(entry.function, active, sent, xs, cs)
-            )
-        parts = self._pulls[key](list(arrays), list(cotangents))
+        run = partial(_pull, entry.function, active, sent)
+        if entry.compiled:
+            key = (id(entry.function), active, sent)
+            run = self._pulls.setdefault(key, jax.jit(run))
+        parts = run(list(arrays), list(cotangents))
         return dict(zip(active, parts, strict=True))
 
 
@@ -65,18 +58,15 @@ def total(value: Value) -> Array | None:
 
 
 def replaced(arrays: Sequence[Any], new: dict[int, Any]) -> list[Any]:
-    """The arrays, with those of `new` in the place of the old ones."""
+    """The arrays, with those of `new` instead of the old ones."""
     return [new.get(i, array) for i, array in enumerate(arrays)]
 
 
 def _moved_back(entry: Entry, cotangents: Sequence[Any]) -> dict[int, Array]:
     if entry.primitive == "stack":
         rows = np.asarray(cotangents[0])
-        return {
-            i: jnp.asarray(row)
-            for i, (row, value) in enumerate(zip(rows, entry.inputs, strict=True))
-            if value.active
-        }
+        active = [i for i, value in enumerate(entry.inputs) if value.active]
+        return {i: jnp.asarray(rows[i]) for i in active}
     (whole,) = entry.inputs
     sent = np.zeros(whole.array.shape, whole.array.dtype)
     for i, cotangent in enumerate(cotangents):

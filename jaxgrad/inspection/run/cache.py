@@ -1,8 +1,8 @@
 """Compiled programs, kept by the text of what was compiled.
 
-A function is traced and lowered anew on every call, for it may read anything: a
-global, an attribute, a file. Only XLA's compilation is saved, and only where the
-lowered program is the same to the letter, numbers and custom derivatives included.
+A function is traced and lowered again on every call, because it may read anything: a
+global, an attribute, a file. Only XLA's compilation is saved, and only if the text of
+the lowered program is the same, numbers and custom derivatives included.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from jaxgrad.inspection.program.jaxprs import constants_of
+from jaxgrad.inspection.program import jaxprs
 
 LIMIT = 32
 # Programs with more bytes of constants are not kept: they would stay in memory.
@@ -30,22 +30,22 @@ def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..
     if key is None:
         return lowered.compile()
     with _lock:
-        program = _kept.get(key)
-        if program is not None:
+        executable = _kept.get(key)
+        if executable is not None:
             _kept.move_to_end(key)
-            return program
-    program = lowered.compile()
+            return executable
+    executable = lowered.compile()
     with _lock:
-        _kept[key] = program
+        _kept[key] = executable
         while len(_kept) > LIMIT:
             _kept.popitem(last=False)
-    return program
+    return executable
 
 
 def _key(traced: Any, lowered: Any, arguments: tuple[Any, ...]) -> Any:
     """What makes two programs the same; None if that is not certain."""
     closed = traced.jaxpr
-    constants = sum(getattr(c, "nbytes", 8) for c in constants_of(closed))
+    constants = sum(getattr(c, "nbytes", 8) for c in jaxprs.constants_of(closed))
     if closed.effects or constants > MOST_CONSTANTS:
         return None
     text = lowered.as_text()

@@ -1,66 +1,53 @@
 """Run a program, and collect every step's value and total cotangent on the way.
 
-A step's result passes through `tap`, which changes nothing on the way forward and
-on the way back hands a copy of the cotangent to a second, otherwise unused input:
-the gradient with respect to that input *is* the step's gradient, with all its
-consumers added up by JAX itself. Inside `scan` the taps are sliced inputs, so every
-iteration has its own.
+A step's result passes through `tap`, which returns it unchanged and, in the backward
+pass, copies the cotangent to a second, otherwise unused input. The gradient with
+respect to that input *is* the step's gradient: JAX itself has added up the parts from
+all consumers. Inside `scan` the taps are sliced inputs, so every iteration has its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgrad._types import Array, ArrayLike
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import ScanOperands, WhileOperands, run_jaxpr
-from jaxgrad.inspection.report.summary import measure
 
 Records = dict[int, Any]
 Taps = dict[int, tuple[Array | None, ...]]
 
 
-@dataclass(frozen=True)
-class Mode:
-    """How to run: keep summaries instead of arrays; each operation by itself."""
-
-    summary: bool = False
-    op_by_op: bool = False
-
-
 def value_and_cotangents(
     block: Block,
-    mode: Mode,
     differentiated: Sequence[Array],
     rest: Sequence[ArrayLike],
+    op_by_op: bool = False,
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
-    Args:
-        block: Its inputs are `differentiated` and `rest`, in this order; its first
-            output is the scalar to differentiate.
-        mode: What to keep and how to run.
-        differentiated: The inputs with gradients.
-        rest: All other inputs.
+    The inputs of the block are `differentiated` and `rest`; its first output is the
+    scalar to differentiate.
     """
 
-    def total(inputs: list[Array], taps: Taps) -> tuple[Array, tuple[Any, Records]]:
-        runner = _Runner(mode, taps)
+    def total(inputs: list[Array], taps: Taps) -> tuple[Any, tuple[Any, Records]]:
+        runner = _Runner(op_by_op, taps)
         value, *others = interpret(block, [*inputs, *rest], runner)
         return value, (others, runner.records)
 
-    (value, (others, records)), (gradients, cotangents) = jax.value_and_grad(
-        total, argnums=(0, 1), has_aux=True
-    )(list(differentiated), _taps(block, mode))
+    run = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
+    results, (gradients, cotangents) = run(list(differentiated), _taps(block))
+    value, (others, records) = results
     return jnp.asarray(value), others, gradients, records, cotangents
 
 
 def branch_key(slot: int) -> int:
-    """The key of the records under which the index of a branching's branch stands."""
+    """The key in the records of the index of the branch that a `cond` took."""
     return ~slot
 
 
@@ -74,23 +61,11 @@ def tap(x: Array, dummy: Array) -> Array:
 tap.defvjp(lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, cotangent))
 
 
-@jax.custom_vjp
-def tap_measured(x: Array, dummy: Array) -> Array:
-    """`x`; the gradient of `dummy` is `measure` of the cotangent of `x`."""
-    del dummy
-    return x
-
-
-tap_measured.defvjp(
-    lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, measure(cotangent))
-)
-
-
 @dataclass(frozen=True)
 class _Runner(Reader):
     """A value is what JAX computes with; without taps nothing is recorded."""
 
-    mode: Mode
+    op_by_op: bool
     taps: Taps | None
     records: Records = field(default_factory=dict)
 
@@ -100,24 +75,21 @@ class _Runner(Reader):
     def constant(self, value: Any) -> Any:
         return value
 
-    def call(self, item: Item, operands: list[Any]) -> Sequence[Any]:
-        if item.is_primitive or not self.mode.op_by_op:
-            return run_jaxpr(item.jaxpr, operands)
+    def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        if item.is_primitive or not self.op_by_op:
+            return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
-        return interpret(item.opened, operands, replace(self, taps=None))
+        return interpret(item.opened, operands, _Runner(self.op_by_op, None))
 
     def remat(self, item: Item, operands: list[Any]) -> Sequence[Any]:
-        params = item.equation.params
-        again = jax.checkpoint(
-            lambda values, taps: self._inside(item.bodies[0], values, taps),
-            prevent_cse=params["prevent_cse"],
-            policy=params["policy"],
-        )
-        results, records = again(operands, self._taps_of(item.bodies[0]))
+        body, params = item.bodies[0], item.equation.params
+        options = {name: params[name] for name in ("prevent_cse", "policy")}
+        again = jax.checkpoint(partial(self._inside, body), **options)
+        results, records = again(operands, self._taps_of(body))
         self.records.update(records)
         return results
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Any]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Any]:
         constants, carry, sliced = operands
         body, params = item.bodies[0], item.equation.params
 
@@ -126,14 +98,9 @@ class _Runner(Reader):
             results, records = self._inside(body, [*constants, *carry, *xs], taps)
             return results[: len(carry)], (results[len(carry) :], records)
 
-        carry, (stacked, records) = jax.lax.scan(
-            once,
-            carry,
-            (sliced, self._taps_of(body)),
-            length=params["length"],
-            reverse=params["reverse"],
-            unroll=params["unroll"],
-        )
+        inputs = sliced, self._taps_of(body)
+        options = {name: params[name] for name in ("length", "reverse", "unroll")}
+        carry, (stacked, records) = jax.lax.scan(once, carry, inputs, **options)
         self.records.update(records)
         return [*carry, *stacked]
 
@@ -141,7 +108,7 @@ class _Runner(Reader):
         blanks: Records = {}
         if self.taps is not None:
             for body in item.bodies:
-                blanks.update(_blank_records(body, self.mode))
+                blanks.update(_blank_records(body))
 
         def branch(body: Block) -> Callable[..., Any]:
             def taken(values: list[Any], taps: Taps | None) -> Any:
@@ -151,37 +118,31 @@ class _Runner(Reader):
 
             return taken
 
-        results, records = jax.lax.switch(
-            index,
-            [branch(body) for body in item.bodies],
-            operands,
-            self._taps_of(*item.bodies),
-        )
+        branches, taps = [*map(branch, item.bodies)], self._taps_of(*item.bodies)
+        results, records = jax.lax.switch(index, branches, operands, taps)
         self.records.update(records | {branch_key(item.slot): index})
         return results
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Any]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Any]:
         of_test, of_body, start = operands
         test, body = item.bodies
         if test.outputs[0].aval.shape:  # under vmap each element has its own test
-            return item.equation.primitive.bind(
-                *of_test, *of_body, *start, **item.equation.params
-            )
-        inside = replace(self, taps=None)
+            primitive, params = item.equation.primitive, item.equation.params
+            return primitive.bind(*of_test, *of_body, *start, **params)
+        inside = _Runner(self.op_by_op, None)
         return jax.lax.while_loop(
             lambda carry: interpret(test, [*of_test, *carry], inside)[0],
             lambda carry: interpret(body, [*of_body, *carry], inside),
             start,
         )
 
-    def record(self, item: Item, operands: list[Any], results: list[Any]) -> list[Any]:
+    def after_item(self, item: Item, operands: Any, results: list[Any]) -> list[Any]:
         if not item.visible or self.taps is None:
             return results
-        put = tap_measured if self.mode.summary else tap
         for i, dummy in zip(item.shown, self.taps[item.slot], strict=True):
-            results[i] = results[i] if dummy is None else put(results[i], dummy)
+            results[i] = results[i] if dummy is None else tap(results[i], dummy)
         self.records[item.slot] = tuple(
-            _look(results[i], self.mode) for i in item.shown
+            None if _is_key(results[i]) else results[i] for i in item.shown
         )
         return results
 
@@ -189,7 +150,7 @@ class _Runner(Reader):
         self, body: Block, values: list[Any], taps: Taps | None
     ) -> tuple[list[Any], Records]:
         """The results and the records of a body that JAX runs by itself."""
-        runner = _Runner(self.mode, taps)
+        runner = _Runner(self.op_by_op, taps)
         return interpret(body, values, runner), runner.records
 
     def _taps_of(self, *bodies: Block) -> Taps | None:
@@ -202,28 +163,27 @@ def _slots(body: Block) -> list[int]:
     return [item.slot for item in body.all_items() if item.visible]
 
 
-def _taps(block: Block, mode: Mode) -> Taps:
+def _taps(block: Block) -> Taps:
+    """A zero for each result of a step whose cotangent JAX computes."""
     return {
         item.slot: tuple(
-            _blank(item.writes[i].aval, mode, loop) if item.active[i] else None
-            for i in item.shown
+            blank if item.active[i] else None
+            for i, blank in zip(item.shown, _blanks(item, loop), strict=True)
         )
         for item, loop in _items_and_loops(block)
         if item.visible
     }
 
 
-def _blank_records(block: Block, mode: Mode) -> Records:
+def _blank_records(block: Block) -> Records:
     """Zeros for what the items of a branch that is not taken would give."""
-    blanks: Records = {}
+    records: Records = {}
     for item, loop in _items_and_loops(block):
         if item.visible:
-            blanks[item.slot] = tuple(
-                _blank(item.writes[i].aval, mode, loop) for i in item.shown
-            )
+            records[item.slot] = _blanks(item, loop)
         if item.kind == "cond":
-            blanks[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
-    return blanks
+            records[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
+    return records
 
 
 def _items_and_loops(
@@ -237,15 +197,14 @@ def _items_and_loops(
         yield item, loop
 
 
-def _blank(aval: Any, mode: Mode, loop: tuple[int, ...]) -> Any:
-    if jnp.issubdtype(aval.dtype, jax.dtypes.extended):
-        return None
-    like = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
-    like = jax.eval_shape(measure, like) if mode.summary else like
-    return jnp.zeros(loop + like.shape, like.dtype)
+def _blanks(item: Item, loop: tuple[int, ...]) -> tuple[Any, ...]:
+    """Zeros like what is recorded of each result, in all iterations."""
+    avals = (item.writes[i].aval for i in item.shown)
+    return tuple(
+        None if _is_key(a) else jnp.zeros(loop + a.shape, a.dtype) for a in avals
+    )
 
 
-def _look(result: Any, mode: Mode) -> Any:
-    if jnp.issubdtype(result.dtype, jax.dtypes.extended):
-        return None
-    return measure(jax.lax.stop_gradient(result)) if mode.summary else result
+def _is_key(value: Any) -> bool:
+    """Whether it is a random key, which has no value to show."""
+    return jnp.issubdtype(value.dtype, jax.dtypes.extended)

@@ -1,39 +1,32 @@
 """From drafts and recorded numbers to the steps and arguments of a report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import zip_longest
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.call import Call, Leaf
 from jaxgrad.inspection.program.frames import name_of
-from jaxgrad.inspection.program.jaxprs import NOT_REVERSIBLE, is_floating
 from jaxgrad.inspection.program.labels import Draft, Origins
 from jaxgrad.inspection.report.data import Argument, Operand, Source, Step
-from jaxgrad.inspection.report.summary import Summary
-from jaxgrad.inspection.run.gradients import Mode, branch_key
+from jaxgrad.inspection.report.summary import summarize
+from jaxgrad.inspection.run.gradients import branch_key
+
+# The index of each step and the names of its results, by slot.
+Numbering = Mapping[int, tuple[int, tuple[str, ...]]]
 
 
-def arguments_of(
-    leaves: Sequence[Leaf], gradients: Sequence[Any]
-) -> tuple[Argument, ...]:
+def arguments_of(leaves: Sequence[Leaf], gradients: Any) -> tuple[Argument, ...]:
     """The arguments; the first of them have the gradients."""
     arguments = []
-    for i, leaf in enumerate(leaves):
-        gradient = gradients[i] if i < len(gradients) else None
-        arguments.append(
-            Argument(
-                index=i,
-                path=leaf.path,
-                shape=np.shape(leaf.value),
-                dtype=jnp.result_type(leaf.value),
-                value=leaf.value,
-                gradient=gradient,
-                why="not differentiated" if gradient is None else "",
-            )
-        )
+    for i, (leaf, gradient) in enumerate(zip_longest(leaves, gradients)):
+        why = "not differentiated" if gradient is None else ""
+        value, dtype = leaf.value, jnp.result_type(leaf.value)
+        shape = np.shape(value)
+        arguments.append(Argument(i, leaf.path, shape, dtype, value, gradient, why))
     return tuple(arguments)
 
 
@@ -42,11 +35,9 @@ def build_steps(
     result: Origins,
     records: Mapping[int, Any],
     cotangents: Mapping[int, Any],
-    mode: Mode,
+    summary: bool,
 ) -> tuple[tuple[Step, ...], int | None]:
     """The steps that were run, and the index of the one that gives the result."""
-    if mode.summary:
-        records, cotangents = jax.device_get((records, cotangents))
     masks = {draft.item.slot: _taken(draft, records) for draft in drafts}
     ran = [draft for draft in drafts if masks[draft.item.slot].any()]
     index = numbered(ran)
@@ -54,11 +45,12 @@ def build_steps(
     for draft in ran:
         slot = draft.item.slot
         mask = None if masks[slot].all() else masks[slot]
-        values = _read(draft, records[slot], mask, mode)
-        gradients = _read(draft, cotangents[slot], mask, mode)
+        values = _kept(records[slot], mask, summary)
+        gradients = _kept(cotangents[slot], mask, summary)
         steps.append(build_step(draft, index, values, gradients, draft.loop, mask))
-    final = [o.number for o in result if o.kind == "step" and o.number in index.steps]
-    return tuple(steps), index.steps[final[0]] if final else None
+    origins = (o for o in result if o.kind == "step" and o.number in index)
+    final = next((index[origin.number][0] for origin in origins), None)
+    return tuple(steps), final
 
 
 def whole_step(call: Call, result: Any, line: Source) -> Step:
@@ -78,19 +70,9 @@ def whole_step(call: Call, result: Any, line: Source) -> Step:
     )
 
 
-class Numbering(NamedTuple):
-    """The index of each step and the names of its results, by slot."""
-
-    steps: dict[int, int]
-    names: dict[int, tuple[str, ...]]
-
-
 def numbered(drafts: Sequence[Draft]) -> Numbering:
-    """Number the drafts of the steps that were run."""
-    return Numbering(
-        {draft.item.slot: i for i, draft in enumerate(drafts)},
-        {draft.item.slot: names_of(draft) for draft in drafts},
-    )
+    """The numbers and names of the steps that were run."""
+    return {draft.item.slot: (i, names_of(draft)) for i, draft in enumerate(drafts)}
 
 
 def build_step(
@@ -103,13 +85,13 @@ def build_step(
 ) -> Step:
     """A step from its draft and its numbers; of several results each is a tuple."""
     item = draft.item
-    names = index.names[item.slot]
+    number, names = index[item.slot]
 
     def whole(column: Sequence[Any]) -> Any:
         return tuple(column) if len(names) > 1 else column[0]
 
     return Step(
-        index=index.steps[item.slot],
+        index=number,
         name=_joint_name(draft, names),
         operation=draft.operation,
         inputs=_operands(draft.inputs, index),
@@ -129,24 +111,16 @@ def build_step(
 
 
 def names_of(draft: Draft) -> tuple[str, ...]:
-    """The name of each result."""
-    if len(draft.avals) == 1:
-        return (draft.name(0),)
-    return tuple(
-        draft.names[i][-1] if i in draft.names else f"{draft.operation}[{i}]"
-        for i in range(len(draft.avals))
-    )
+    """For each result the outermost variable that holds it, else the operation."""
+    results, operation = range(len(draft.avals)), draft.operation
+    plain = [f"{operation}[{i}]" for i in results] if len(results) > 1 else [operation]
+    return tuple(draft.names.get(i, plain[i : i + 1])[-1] for i in results)
 
 
-def _read(
-    draft: Draft, recorded: Sequence[Any], mask: np.ndarray | None, mode: Mode
-) -> list[Any]:
-    if not mode.summary:
-        return list(recorded)
-    return [
-        None if row is None else Summary.of(row, int(np.prod(aval.shape)), mask)
-        for row, aval in zip(recorded, draft.avals, strict=True)
-    ]
+def _kept(arrays: Sequence[Any], mask: np.ndarray | None, summary: bool) -> list[Any]:
+    if not summary:
+        return list(arrays)
+    return [None if x is None else summarize(x, mask) for x in arrays]
 
 
 def _why(draft: Draft) -> str:
@@ -154,9 +128,9 @@ def _why(draft: Draft) -> str:
     item = draft.item
     if any(item.active[i] for i in item.shown):
         return ""
-    if not any(map(is_floating, draft.avals)):
+    if not any(map(jaxprs.is_floating, draft.avals)):
         return f"{draft.avals[0].dtype}: no gradient"
-    if any(equation.primitive.name in NOT_REVERSIBLE for equation in item.equations):
+    if any(e.primitive.name in jaxprs.NOT_REVERSIBLE for e in item.equations):
         return "forward only"
     return "cuts the gradient" if item.cuts else "not differentiated"
 
@@ -164,7 +138,7 @@ def _why(draft: Draft) -> str:
 def _joint_name(draft: Draft, names: tuple[str, ...]) -> str:
     """`q, k` for unpacked results, `grads` for `grads[0]`, `grads[1]`, ..."""
     if len(names) == 1 or not draft.names:
-        return draft.name(0)
+        return draft.names[0][-1] if 0 in draft.names else draft.operation
     roots = {name.rpartition("[")[0] for name in names}
     return roots.pop() if len(roots) == 1 and "" not in roots else ", ".join(names)
 
@@ -175,9 +149,9 @@ def _operands(origins: Origins, index: Numbering) -> tuple[Operand, ...]:
         if origin.kind != "step":
             number = origin.number if origin.kind == "argument" else None
             operands.append(Operand(origin.kind, origin.label, number))
-        elif origin.number in index.steps:
-            label = index.names[origin.number][origin.position]
-            number = index.steps[origin.number]
+        elif origin.number in index:
+            number, names = index[origin.number]
+            label = names[origin.position]
             operands.append(Operand("step", label, number, origin.previous))
     return tuple(operands)
 

@@ -1,10 +1,10 @@
-"""A concrete run, operation by operation, that remembers who made what.
+"""A concrete run, operation by operation, that records what made each value.
 
 The program is run on the actual arrays: jitted helpers are opened, loops are unrolled,
 the branch taken is entered; a function with a custom derivative stays one entry.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,48 +13,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
-from jaxgrad.inspection.program.jaxprs import (
-    FLAT,
-    NOT_REVERSIBLE,
-    PRINTING,
-    ScanOperands,
-    WhileOperands,
-    bind_rule,
-    is_floating,
-    is_literal,
-    run_jaxpr,
-)
 
-# From so many iterations on it pays to compile the operations of a loop's body.
+# From this many iterations on, the operations of a loop's body are compiled.
 LONG = 16
 
 
 @dataclass(eq=False)
 class Value:
-    """An array of the run.
-
-    Attributes:
-        array: The array.
-        maker: The entry that made it; None for an input or a constant.
-        label: Path of an input, or the constant's text.
-        kind: Where it comes from.
-        active: Whether a derivative passes through it.
-        parts: The cotangents that its readers sent back.
-    """
+    """An array of the run."""
 
     array: Any
-    maker: "Entry | None" = None
-    label: str = ""
-    kind: str = "made"
-    active: bool = False
+    maker: "Entry | None" = None  # None for an input or a constant
+    label: str = ""  # Path of an input, or the constant's text
+    kind: str = "made"  # Where it comes from
+    active: bool = False  # Whether a derivative passes through it
+    # The entries that read it, each with the cotangent that it sent back
     parts: list[tuple["Entry | None", Array]] = field(default_factory=list)
-
-    @property
-    def floating(self) -> bool:
-        """Whether it can be NaN or infinite."""
-        return is_floating(self.array)
 
     def bad(self) -> np.ndarray:
         """Which elements are NaN or infinite."""
@@ -63,37 +40,19 @@ class Value:
 
 @dataclass(eq=False)
 class Entry:
-    """One operation that was run.
+    """One operation that was run."""
 
-    Attributes:
-        number: Position on the tape.
-        primitive: Name of the operation.
-        function: From the inputs' arrays to a list of results.
-        inputs: What it read.
-        outputs: What it made.
-        slot: The step that it belongs to.
-        site: Where it comes from, as precisely as is known.
-        iteration: The iterations of the loops around it, outermost first.
-        operands: Its operands in their order, numbers in the operation included;
-            empty where it is none of JAX's.
-        compiled: Whether the function is compiled, and worth compiling backward.
-    """
-
-    number: int
-    primitive: str
-    function: Callable[..., list[Any]]
+    number: int  # Position on the tape
+    primitive: str  # Name of the operation
+    function: Callable[..., list[Any]]  # From the inputs' arrays to a list of results
     inputs: list[Value]
     outputs: list[Value]
-    slot: int
-    site: CallSite | None
-    iteration: tuple[int, ...]
+    slot: int  # The step that it belongs to
+    site: CallSite | None  # Where it comes from, as precisely as is known
+    iteration: tuple[int, ...]  # The iterations of the loops around it, outermost first
+    # In JAX's order, the numbers in the equation included; empty for stack and unstack
     operands: list[Value] = field(default_factory=list)
-    compiled: bool = False
-
-    @property
-    def literals(self) -> list[Value]:
-        """The numbers that stand in the operation itself."""
-        return [value for value in self.operands if value.kind == "literal"]
+    compiled: bool = False  # Whether the function is compiled, also for the way back
 
     @property
     def moves(self) -> bool:
@@ -109,31 +68,24 @@ class Entry:
 
 def nonfinite(array: Any) -> np.ndarray:
     """Which elements are NaN or infinite; none of an integer array."""
-    if not is_floating(array):
+    if not jaxprs.is_floating(array):
         return np.zeros(np.shape(array), bool)
     return np.asarray(~jnp.isfinite(array))
 
 
 @dataclass(frozen=True)
 class Tape:
-    """What a run left.
+    """The operations and results of a run."""
 
-    Attributes:
-        builder: Knows which loops are the user's.
-        entries: The operations, in the order in which they ran.
-        results: What the user sees of each step, by its slot and iteration.
-        taken: The branches taken, by the slot of the branching.
-    """
-
-    builder: Builder
+    builder: Builder  # Knows which loops are the user's
     entries: list[Entry] = field(default_factory=list)
-    results: dict[tuple[int, tuple[int, ...]], list[Value]] = field(
-        default_factory=dict
-    )
+    # What the user sees of each step, by slot and iteration
+    results: dict[tuple[int, tuple[int, ...]], Any] = field(default_factory=dict)
+    # The branches taken, by the slot of the branching
     taken: dict[int, set[int]] = field(default_factory=dict)
 
 
-def record(
+def run_on_tape(
     block: Block, inputs: Sequence[Value], builder: Builder
 ) -> tuple[list[Value], Tape]:
     """Run a program on concrete inputs: its outputs, and the tape."""
@@ -143,21 +95,13 @@ def record(
 
 @dataclass(frozen=True)
 class _Recorder(Reader):
-    """Runs a program and keeps the tape; a value is a `Value`.
-
-    Attributes:
-        tape: What it writes to.
-        slot: The step that is being opened; None where every item is a step.
-        site: The call site of that step.
-        iteration: The iterations of the loops around the block, outermost first.
-        long: Whether one of these loops is long.
-    """
+    """Runs a program and keeps the tape; a value is a `Value`."""
 
     tape: Tape
-    slot: int | None = None
-    site: CallSite | None = None
-    iteration: tuple[int, ...] = ()
-    long: bool = False
+    slot: int | None = None  # The step being opened; None where every item is a step
+    site: CallSite | None = None  # The call site of that step
+    iteration: tuple[int, ...] = ()  # Of the loops around the block, outermost first
+    long: bool = False  # Whether one of these loops is long
     _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Value:
@@ -167,17 +111,17 @@ class _Recorder(Reader):
     def constant(self, value: Any) -> Value:
         return Value(value, label="a closed-over array", kind="constant")
 
-    def call(self, item: Item, operands: list[Value]) -> Sequence[Value]:
+    def equations(self, item: Item, operands: list[Value]) -> Sequence[Value]:
         if not item.is_primitive:
             return interpret(item.opened, operands, self._opening(item))
         name = item.equation.primitive.name
-        if name in PRINTING:
+        if name in jaxprs.PRINTING:
             return []
         outputs = self._run(item, name, self._function(item), operands)
         given = dict(zip(item.reads, operands, strict=True))
         self.tape.entries[-1].operands = [
             Value(jnp.asarray(a.val), label=str(a.val), kind="literal")
-            if is_literal(a)
+            if jaxprs.is_literal(a)
             else given[a]
             for a in item.equation.invars
         ]
@@ -194,15 +138,15 @@ class _Recorder(Reader):
             self.tape.taken.setdefault(item.slot, set()).add(chosen)
         return interpret(item.bodies[chosen], operands, self._entering(item))
 
-    def scan(self, item: Item, operands: ScanOperands) -> Sequence[Value]:
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Value]:
         constants, carry, sliced = operands
         params = item.equation.params
         columns = [self._run(item, "unstack", _unstacked, [xs]) for xs in sliced]
-        turns: Iterable[int] = range(params["length"])
+        numbers = range(params["length"])
         stacked: list[list[Value]] = []
-        for turn in reversed(range(params["length"])) if params["reverse"] else turns:
-            xs = [column[turn] for column in columns]
-            inside = self._entering(item, turn, params["length"])
+        for i in reversed(numbers) if params["reverse"] else numbers:
+            xs = [column[i] for column in columns]
+            inside = self._entering(item, i, params["length"])
             results = interpret(item.bodies[0], [*constants, *carry, *xs], inside)
             carry = results[: len(carry)]
             stacked.append(results[len(carry) :])
@@ -210,27 +154,27 @@ class _Recorder(Reader):
             stacked.reverse()
         return [*carry, *self._stack(item, stacked, len(carry))]
 
-    def while_loop(self, item: Item, operands: WhileOperands) -> Sequence[Value]:
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Value]:
         of_test, of_body, start = operands
         test, body = item.bodies
         # No reverse derivative passes a while loop.
         carry = [Value(v.array, v.maker, v.label, v.kind) for v in start]
-        turn = 0
+        i = 0
         while True:
-            aside = replace(self._entering(item), tape=Tape(self.tape.builder))
-            (going,) = interpret(test, [*of_test, *carry], aside)
-            if not going.array.any():
+            apart = replace(self._entering(item), tape=Tape(self.tape.builder))
+            (running,) = interpret(test, [*of_test, *carry], apart)
+            if not running.array.any():
                 return carry
-            inside = self._entering(item, turn, turn)
+            inside = self._entering(item, i, i)
             results = interpret(body, [*of_body, *carry], inside)
-            if going.array.shape:  # under vmap some elements have stopped before
+            if running.array.shape:  # under vmap some elements have stopped before
                 results = [
-                    inside._run(item, "where", _going_on, [going, new, old])[0]
+                    inside._run(item, "where", _where_running, [running, new, old])[0]
                     for new, old in zip(results, carry, strict=True)
                 ]
-            carry, turn = results, turn + 1
+            carry, i = results, i + 1
 
-    def record(
+    def after_item(
         self, item: Item, operands: list[Value], results: list[Value]
     ) -> list[Value]:
         if self.slot is None and item.visible:
@@ -238,31 +182,28 @@ class _Recorder(Reader):
             self.tape.results.setdefault((item.slot, self.iteration), shown)
         return results
 
-    def _site_of(self, item: Item) -> CallSite:
-        known = item.site.user is not None or self.site is None
-        return item.site if known else self.site
-
-    def _slot_of(self, item: Item) -> int:
-        return item.slot if self.slot is None else self.slot
+    def _step_of(self, item: Item) -> tuple[int, CallSite]:
+        """The step that an item belongs to, and its site as precisely as is known."""
+        slot = item.slot if self.slot is None else self.slot
+        known = item.site.user is not None
+        return slot, item.site if known or self.site is None else self.site
 
     def _opening(self, item: Item) -> "_Recorder":
         """For what the user sees as one step."""
-        return replace(self, slot=self._slot_of(item), site=self._site_of(item))
+        slot, site = self._step_of(item)
+        return replace(self, slot=slot, site=site)
 
     def _entering(
-        self, item: Item, turn: int | None = None, length: int = 0
+        self, item: Item, i: int | None = None, length: int = 0
     ) -> "_Recorder":
-        """For the body of an item, in one turn of a loop if it is one."""
+        """For the body of an item, in one iteration if it is a loop."""
         inside = self if self.slot is None else self._opening(item)
-        if turn is None:
+        if i is None:
             return inside
-        # Only the user's own loops have iterations that are worth a number.
-        counted = (turn,) if self.tape.builder.knows(item.equation) else ()
-        return replace(
-            inside,
-            iteration=(*self.iteration, *counted),
-            long=self.long or length >= LONG,
-        )
+        # Only the user's own loops have iterations with a number.
+        counted = (i,) if self.tape.builder.knows(item.equation) else ()
+        long = self.long or length >= LONG
+        return replace(inside, iteration=(*self.iteration, *counted), long=long)
 
     def _function(self, item: Item) -> Callable[..., list[Any]]:
         equation = item.equation
@@ -272,10 +213,10 @@ class _Recorder(Reader):
 
         def function(*arrays: Any) -> list[Any]:
             if rule:
-                results = bind_rule(equation, arrays)
+                results = jaxprs.bind_rule(equation, arrays)
                 made = dict(zip(equation.outvars, results, strict=True))
                 return [made[v] for v in item.writes]
-            return run_jaxpr(item.jaxpr, arrays)
+            return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
         if not self.long or item.jaxpr.effects:
             return function
@@ -290,21 +231,13 @@ class _Recorder(Reader):
     ) -> list[Value]:
         """Run one operation and put it on the tape."""
         arrays = function(*(value.array for value in operands))
-        entry = Entry(
-            number=len(self.tape.entries),
-            primitive=name,
-            function=function,
-            inputs=list(operands),
-            outputs=[],
-            slot=self._slot_of(item),
-            site=self._site_of(item),
-            iteration=self.iteration,
-            compiled=self._compiled.get(id(item)) is function,
-        )
-        passes = name not in NOT_REVERSIBLE and name not in FLAT
-        passes = passes and any(value.active for value in operands)
+        slot, site = self._step_of(item)
+        number, place = len(self.tape.entries), (slot, site, self.iteration)
+        entry = Entry(number, name, function, list(operands), [], *place)
+        entry.compiled = self._compiled.get(id(item)) is function
+        passes = jaxprs.has_derivative(name) and any(v.active for v in operands)
         entry.outputs = [
-            Value(array, entry, active=passes and is_floating(array))
+            Value(array, entry, active=passes and jaxprs.is_floating(array))
             for array in arrays
         ]
         self.tape.entries.append(entry)
@@ -321,9 +254,9 @@ class _Recorder(Reader):
         ]
 
 
-def _going_on(going: Array, new: Array, old: Array) -> list[Array]:
-    going = going.reshape(going.shape + (1,) * (new.ndim - going.ndim))
-    return [jnp.where(going, new, old)]
+def _where_running(running: Array, new: Array, old: Array) -> list[Array]:
+    running = running.reshape(running.shape + (1,) * (new.ndim - running.ndim))
+    return [jnp.where(running, new, old)]
 
 
 def _unstacked(xs: Any) -> list[Any]:
