@@ -27,14 +27,11 @@ Sections: TypeAlias = dict[str, Section]  # in the order in which they are print
 
 @dataclass(frozen=True)
 class Options:
-    """The options that every experiment has."""
-
     output_dir: Path = Path("results")
     """Folder for the figures."""
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The file formats of the figures."""
         return ("png",)
 
 
@@ -62,7 +59,6 @@ def experiment(
 
 
 def report(result: Sections) -> None:
-    """Print the sections."""
     for part in result.values():
         section(part.title, part.text())
 
@@ -77,13 +73,11 @@ def reproduced(result: Sections) -> dict[str, Any]:
 
 
 def at_least(config: Any, **least: int) -> None:
-    """Raise ValueError if an option is below its smallest allowed value."""
     for name, smallest in least.items():
         value, option = getattr(config, name), "--" + name.replace("_", "-")
         require(value >= smallest, option, f"at least {smallest}", value)
 
 
 def require(holds: bool, option: str, expected: str, got: Any) -> None:
-    """Raise ValueError unless the condition on an option holds."""
     if not holds:
         raise ValueError(f"{option}: expected {expected}, got {got} instead.")

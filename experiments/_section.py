@@ -35,7 +35,6 @@ class Section(NamedTuple):
     """Measurements that the table omits; figures and tests use them."""
 
     def column(self, name: str) -> list[Any]:
-        """The entries of one column."""
         index = self.header.index(name)
         return [entry[index] for entry in self.entries]
 

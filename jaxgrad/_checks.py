@@ -102,7 +102,6 @@ def check_broadcast(
 
 
 def check_ndim(function: str, argument: str, array: Array, least: int) -> None:
-    """ValueError unless `array` has at least `least` axes."""
     if array.ndim < least:
         axes = "axis" if least == 1 else "axes"
         what = f"{argument} with at least {least} {axes}"
@@ -135,7 +134,6 @@ def check_callable(function: str, argument: str, value: Callable[..., Any]) -> N
 
 
 def check_not_traced(function: str, leaves: Iterable[Any], hint: str = "") -> None:
-    """TypeError if a leaf is traced."""
     if any(isinstance(leaf, Tracer) for leaf in leaves):
         call = "a call under a transformation (jit, grad, vmap)"
         raise wrong_type(function, "to be called from Python", call, hint)
@@ -156,7 +154,6 @@ def check_range(
     least: int | float = -float("inf"),
     most: int | float = float("inf"),
 ) -> None:
-    """ValueError unless `least <= value <= most`."""
     check_number(function, argument, value)
     if not least <= value <= most:
         if most == float("inf"):
@@ -177,6 +174,6 @@ def check_positive(function: str, argument: str, value: int | float) -> None:
 def check_entries(
     function: str, argument: str, array: Any, least: int, most: int
 ) -> None:
-    """ValueError unless all entries of an array lie in [least, most]; NaN does not."""
+    """ValueError unless all entries of an array lie in [least, most]; NaN raises."""
     for extreme in (array.min(initial=least), array.max(initial=least)):
         check_range(function, argument, extreme, least, most)

@@ -42,8 +42,6 @@ class Points(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """The history of a training loop."""
-
     losses: list[float]
     """Before each successful step."""
     last: Params

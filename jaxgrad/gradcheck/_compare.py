@@ -31,8 +31,6 @@ class _Entries(NamedTuple):
 
 
 class _Agreement(NamedTuple):
-    """The outcome for each entry."""
-
     kink: np.ndarray  # whether it is at a kink
     excess: np.ndarray  # its error over the tolerance
     numeric: np.ndarray  # the quotient that agrees best

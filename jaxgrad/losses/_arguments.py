@@ -57,7 +57,6 @@ def check_expands(
 
 
 def check_same_ndim(function: str, **arrays: Array) -> None:
-    """ValueError unless all `arrays` have the same number of axes."""
     (first, leader), *others = arrays.items()
     for argument, array in others:
         if array.ndim != leader.ndim:

@@ -134,7 +134,6 @@ def _read(
 
 
 def _lengths(argument: str, lengths: Any, batch: int) -> Array:
-    """One integer for each sequence of the batch."""
     if isinstance(lengths, (list, tuple)):
         lengths = jnp.stack([jnp.asarray(length) for length in lengths])
     lengths = signed(check_integer("ctc_loss", argument, lengths))

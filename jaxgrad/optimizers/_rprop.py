@@ -45,7 +45,7 @@ def rprop(
         maximize: Whether to maximize, by flipping the gradient's sign first.
 
     Returns: An `optax.GradientTransformation`.
-    Raises: ValueError if `lr` is negative, or unless 0 < $\eta_-$ < 1 < $\eta_+$.
+    Raises: ValueError if `lr` is negative or `etas` is outside the range above.
     Torch: `torch.optim.Rprop`. In both, a parameter with a NaN gradient does not move.
         `optax.rprop` applies every step one update late.
 
