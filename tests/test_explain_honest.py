@@ -408,6 +408,34 @@ def test_two_functions_never_share_a_program(make):
         np.testing.assert_array_equal(explain(f)(x).gradients, jax.grad(f)(x))
 
 
+def reads_x(w, x, y):
+    return jnp.sum(w * x)
+
+
+def reads_y(w, x, y):
+    return jnp.sum(w * y)
+
+
+@pytest.mark.parametrize("keep", ["arrays", "summary"])
+def test_an_argument_that_nothing_reads_keeps_programs_apart(keep):
+    args = jnp.ones(2), jnp.array([1.0, 2.0]), jnp.array([30.0, 40.0])
+    for f in (reads_x, reads_y, reads_x):
+        report = explain(f, keep=keep)(*args)
+        np.testing.assert_array_equal(report.gradients, jax.grad(f)(*args))
+        assert report.value == f(*args)
+
+
+def test_a_key_that_changes_between_calls_chooses_another_argument():
+    batch = {"x": jnp.ones(2), "y": jnp.zeros(2)}
+    for key in ("x", "y", "x"):
+
+        def f(w, batch, key=key):
+            return jnp.sum(jnp.tanh(w * batch[key]))
+
+        got = explain(f)(jnp.ones(2), batch).gradients
+        np.testing.assert_allclose(got, jax.grad(f)(jnp.ones(2), batch))
+
+
 @pytest.mark.parametrize("callback", [np.sin, np.cos])
 def test_callbacks_are_never_confused(callback):
     def f(x):
@@ -546,3 +574,44 @@ def test_what_is_not_a_number_in_aux_is_not_looked_at():
     report = explain(f, has_aux=True)(jnp.zeros(2))
     assert report.value[1]["f"] is print
     assert report.nonfinite is not None
+
+
+def test_a_constant_nan_in_aux_is_not_looked_at():
+    report = explain(lambda x: (x**2, float("nan")), has_aux=True)(2.0)
+    assert report.nonfinite is None
+
+
+def test_a_gradient_by_a_number_that_python_reads_is_looked_at():
+    def f(x, w):
+        return x if x > 5 else jnp.sqrt(x) + (w**2).sum()
+
+    report = explain(f, (0, 1))(0.0, jnp.ones(2))
+    found = report.nonfinite
+    assert np.isinf(report.gradients[0])
+    assert found is not None and found.phase == "backward"
+    for argnums in (None, 0, (0, 1)):
+        blame = find_nonfinite(f, argnums=argnums)(0.0, jnp.ones(2))
+        assert blame is not None and blame.phase == "backward"
+
+
+def test_a_loop_of_no_iterations_does_not_move_the_blame():
+    def f(x, ts):
+        def body(c, t):
+            d = c * t
+            return d, d
+
+        c, _ = lax.scan(body, x, ts)
+        e = c - x
+        g = jnp.sqrt(e)
+        return g + 1.0
+
+    report = explain(f)(2.0, jnp.zeros(0))
+    assert report.nonfinite is not None and report.nonfinite.step is report["g"]
+    blame = find_nonfinite(f)(2.0, jnp.zeros(0))
+    assert blame is not None and blame.step is not None
+    assert (blame.step.name, blame.step.index) == ("g", report["g"].index)
+
+
+def test_argnums_must_be_distinct_as_in_jax():
+    with pytest.raises(TypeError, match="distinct"):
+        explain(lambda p, q: p * q, (0, 0))(2.0, 3.0)

@@ -61,9 +61,10 @@ class BlameWriter:
         )
 
     def _ran(self) -> list[Draft]:
-        """The drafts without those of branches that were not taken."""
+        """The drafts without those of branches not taken and of empty loops."""
         taken = {(s, i) for s, chosen in self.tape.taken.items() for i in chosen}
-        return [draft for draft in self.drafts if taken.issuperset(draft.branch)]
+        ran = (draft for draft in self.drafts if taken.issuperset(draft.branch))
+        return [draft for draft in ran if all(draft.loop)]
 
     def _step(self, entry: Entry | None) -> Step | None:
         """The step of an operation, with its values in the same iteration."""

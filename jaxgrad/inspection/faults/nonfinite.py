@@ -95,6 +95,7 @@ def find_nonfinite(
 
 def in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
     """The blame of a call, or None if all its results are finite."""
+    whole = call
     try:
         call, traced = _traced(call)
     except NotEntered as reason:
@@ -108,7 +109,11 @@ def in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
 
     try:
         program = take_apart(call, traced, differentiated=differentiated)
-        return _blame(program, has_aux, must_reverse=chosen is not None)
+        blame = _blame(program, has_aux, must_reverse=chosen is not None)
+        if blame is not None or call is whole:
+            return blame
+        # The gradients by the numbers that had to stay Python's were not looked at.
+        return _as_one_step(whole, has_aux, chosen)
     except Exception as fault:
         # What JAX refuses or the function raises is raised here again.
         blame = _as_one_step(call, has_aux, chosen)
@@ -120,7 +125,9 @@ def in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
 
 def in_report(program: Program, report: Report, has_aux: bool) -> Any:
     """The blame of a report, in terms of its own steps; None if it is finite."""
-    if not count([report.value, report.gradients]):
+    results = zip(jax.tree.leaves(report.value), program.traced.outputs, strict=True)
+    computed = [leaf for leaf, constant in results if constant is None]
+    if not count([computed, report.gradients]):
         return None
     if has_references(program.traced.jaxpr):
         return _from_numbers(report, "The function changes arrays in place.")

@@ -146,7 +146,10 @@ def positions_of(
         if not -len(args) <= position < len(args):
             expected = f"argnums within the {len(args)} positional arguments"
             raise wrong_value(function, expected, position)
-    return [position % len(args) for position in given]
+    positions = [position % len(args) for position in given]
+    if len(set(positions)) < len(positions):
+        raise wrong_type(function, "argnums to be distinct", repr(argnums))
+    return positions
 
 
 def trace(call: Call, concrete: bool = False) -> Traced:

@@ -24,7 +24,8 @@ _lock = threading.Lock()
 
 def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """`run`, compiled for arguments of these shapes, dtypes and devices."""
-    traced = jax.jit(run).trace(*arguments)
+    # An argument that jit leaves out would not be in the text.
+    traced = jax.jit(run, keep_unused=True).trace(*arguments)
     lowered = traced.lower()
     key = _key(traced, lowered, arguments)
     if key is None:
