@@ -41,8 +41,8 @@ def explain(
     arguments. What the user wrote becomes a step; a library's function stays one
     step, and a function with a custom derivative keeps its rule. The function is
     traced again on every call; it runs compiled, or op by op under `jax.disable_jit`.
-    Floats and NumPy arrays enter the trace as arrays, as under `jax.jit`: a function that
-    asks for their type, or computes with NumPy, gets what it gets there.
+    Floats and NumPy arrays enter the trace as arrays, as under `jax.jit`: a function
+    that asks for their type, or computes with NumPy, gets what it gets there.
 
     Args:
         f: A function that returns a floating scalar (and more, with `has_aux`).
