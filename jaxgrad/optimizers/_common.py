@@ -136,8 +136,8 @@ def check_known_range(
     function: str,
     argument: str,
     value: ScalarOrSchedule,
-    least: float = -math.inf,
-    most: float = math.inf,
+    least: int | float = -math.inf,
+    most: int | float = math.inf,
 ) -> None:
     """ValueError if a known value is outside [least, most], or not a single number."""
     known = known_number(function, argument, value)
