@@ -71,7 +71,7 @@ def _golden_float32_error(case: Case, scheduled: bool) -> float:
     for original in CASES:
         if for_float32(original) == case:
             return ENTRIES[str(original), scheduled]["float32_error"]
-    raise AssertionError(f"{case} is no case")
+    raise AssertionError(f"unknown case: {case}")
 
 
 def params_for(name, dtype=jnp.float32):
