@@ -10,6 +10,7 @@ import numpy as np
 from jaxgrad._checks import check_callable
 from jaxgrad.inspection.faults.blame import BlameWriter
 from jaxgrad.inspection.faults.culprit import blame_backward, blame_forward
+from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.program.call import (
     Call,
     Leaf,
@@ -28,9 +29,9 @@ from jaxgrad.inspection.program.jaxprs import has_references
 from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.data import Phase, Report, Step
 from jaxgrad.inspection.report.explanation import Blame
-from jaxgrad.inspection.run.backward import Backward, total
+from jaxgrad.inspection.run.replay import replay
 from jaxgrad.inspection.run.steps import whole_step
-from jaxgrad.inspection.run.tape import Value, nonfinite, run_on_tape
+from jaxgrad.inspection.run.tape import nonfinite
 
 NUMBERS = (jax.Array, np.ndarray, np.generic, float, complex)
 ONLY_COMPILED = (
@@ -168,17 +169,9 @@ def _blame(
     Where JAX has no derivative its error is raised, or, without `must_reverse`, only
     the values are looked at. The blame names the steps of `report`, if there is one.
     """
-    given = [
-        *(("input", leaf.path, leaf.value) for leaf in program.leaves),
-        *(("constant", label, value) for label, value in program.constants),
-    ]
-    inputs = [
-        Value(jnp.asarray(value), label=label, kind=kind, active=active)
-        for (kind, label, value), active in zip(given, program.active, strict=True)
-    ]
-    outputs, tape = run_on_tape(program.block, inputs, program.builder)
-    writer = BlameWriter(program.drafts, tape, report)
-    for output in outputs:
+    run = replay(program)
+    writer = BlameWriter(Describer(program.drafts, run.tape, report))
+    for output in run.outputs:
         if output.bad().any():
             return writer.write(blame_forward(output))
     scalar = program.traced.scalar
@@ -190,12 +183,10 @@ def _blame(
             raise refused
         if refused is not None:
             return None
-    backward = Backward(tape.entries)
-    backward.run(outputs[0])
-    for value in inputs:
-        gradient = total(value) if value.active else None
-        if gradient is not None and nonfinite(gradient).any():
-            return writer.write(blame_backward(backward, value, nonfinite(gradient)))
+    for value, gradient in run.gradients():
+        if nonfinite(gradient).any():
+            mask = nonfinite(gradient)
+            return writer.write(blame_backward(run.backward, value, mask))
     return None
 
 

@@ -16,6 +16,7 @@ from jaxgrad._types import PyTree
 from jaxgrad.inspection.report.summary import Summary, summarize
 
 Phase = Literal["input", "constant", "forward", "backward"]
+Kind = Literal["nonfinite", "zero", "vanishing", "exploding", "inaccurate"]
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ class Finding:
         primitive: The primitive operation inside the step.
         source: The user's line: that of the step, or of the user's derivative rule.
         became: The step that turned this infinity into the NaN of the result.
+        kind: What is wrong.
+        reason: Why, in one word, where the kind has several causes.
     """
 
     phase: Phase
@@ -183,6 +186,8 @@ class Finding:
     primitive: str = ""
     source: Source | None = None
     became: Step | None = None
+    kind: Kind = "nonfinite"
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,54 @@
+"""A concrete run of a program, forward and backward, for the faults to read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax.numpy as jnp
+
+from jaxgrad._types import Array
+from jaxgrad.inspection.program.program import Program
+from jaxgrad.inspection.run.backward import Backward, total
+from jaxgrad.inspection.run.tape import Tape, Value, run_on_tape
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A run operation by operation, on the actual arguments."""
+
+    program: Program
+    inputs: Sequence[Value]  # The leaves of the arguments, then the constants
+    outputs: Sequence[Value]
+    tape: Tape
+
+    @cached_property
+    def backward(self) -> Backward:
+        """The backward pass from the first output; it runs at the first access."""
+        backward = Backward(self.tape.entries)
+        backward.run(self.outputs[0])
+        return backward
+
+    def gradients(self) -> list[tuple[Value, Array]]:
+        """The differentiated inputs, each with its gradient."""
+        assert self.backward
+        chosen = [value for value in self.inputs if value.active]
+        return [(value, _or_zero(value)) for value in chosen]
+
+
+def replay(program: Program) -> Replay:
+    """Run a program on a tape."""
+    given = [
+        *(("input", leaf.path, leaf.value) for leaf in program.leaves),
+        *(("constant", label, value) for label, value in program.constants),
+    ]
+    inputs = [
+        Value(jnp.asarray(value), label=label, kind=kind, active=active)
+        for (kind, label, value), active in zip(given, program.active, strict=True)
+    ]
+    outputs, tape = run_on_tape(program.block, inputs, program.builder)
+    return Replay(program, inputs, outputs, tape)
+
+
+def _or_zero(value: Value) -> Array:
+    gradient = total(value)
+    return jnp.zeros_like(value.array) if gradient is None else gradient
