@@ -1,4 +1,4 @@
-"""What `explain` and `find_nonfinite` return: frozen dataclasses, no formatting.
+"""What the entry points return: frozen dataclasses, no formatting.
 
 A step is what the user wrote: one call or operator in one source line, however many
 primitive equations it takes. The renderers read only these classes, so the tests of
@@ -157,7 +157,7 @@ class Argument:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """Which step made the first NaN or Inf that reaches a result, and why.
+    """What is wrong with a gradient, which step is the cause, and what to do.
 
     Attributes:
         phase: Where it came from: an argument, a constant, the forward computation,
@@ -174,6 +174,8 @@ class Finding:
         became: The step that turned this infinity into the NaN of the result.
         kind: What is wrong.
         reason: Why, in one word, where the kind has several causes.
+        summary: What is wrong and where, in one sentence; empty for a NaN, whose
+            sentence follows from the rest.
     """
 
     phase: Phase
@@ -188,6 +190,7 @@ class Finding:
     became: Step | None = None
     kind: Kind = "nonfinite"
     reason: str = ""
+    summary: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +241,25 @@ class Report:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What is wrong with the gradients of one call.
+
+    Attributes:
+        report: The explanation of the call.
+        findings: The faults, the gravest first.
+        remarks: Sentences about what looks like a fault and is none.
+        looked_for: What was looked for.
+        skipped: What could not be looked for, and why.
+    """
+
+    report: Report
+    findings: tuple[Finding, ...]
+    remarks: tuple[str, ...] = ()
+    looked_for: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def _summary(value: Any, taken: np.ndarray | None = None) -> Summary | None:

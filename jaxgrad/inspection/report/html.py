@@ -1,17 +1,24 @@
 """A report as HTML: for a notebook's cell, or as one page that needs no other file."""
 
+import itertools
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.report.data import Diagnosis, Finding, Report
 from jaxgrad.inspection.report.drawing import drawing_of
 from jaxgrad.inspection.report.files import page_style, read, template
 from jaxgrad.inspection.report.format import MEAN, RANGE, plain, prose
-from jaxgrad.inspection.report.marks import Marks, finding_in, marks, meanings
+from jaxgrad.inspection.report.marks import (
+    Marks,
+    finding_in,
+    key_in,
+    marks,
+    meanings,
+)
 from jaxgrad.inspection.report.rows import COLUMNS, Row, headline, rows
 from jaxgrad.inspection.report.svg import picture
-from jaxgrad.inspection.report.text import blame_text, text
+from jaxgrad.inspection.report.text import blame_text, diagnosis_text, text
 
 LEGEND = f"Arrays are shown as {RANGE}, in the graph as {MEAN}."
 
@@ -31,27 +38,73 @@ def fragment(report: Report) -> str:
     return _body(report, f"r{checksum:x}-")
 
 
-def _body(report: Report, prefix: str) -> str:
+def diagnosis_page(diagnosis: Diagnosis) -> str:
+    """A page with the faults, each linked to its step in the explanation below."""
+    report = diagnosis.report
+    return template("page.html").substitute(
+        title=escape(plain(f"{report.name} diagnosed")),
+        report=_body(report, "", diagnosis),
+        script=read("page.js"),
+    )
+
+
+def diagnosis_fragment(diagnosis: Diagnosis) -> str:
+    """The same for a notebook's cell."""
+    checksum = zlib.crc32(diagnosis_text(diagnosis).encode())
+    return _body(diagnosis.report, f"d{checksum:x}-", diagnosis)
+
+
+def _body(report: Report, prefix: str, diagnosis: Diagnosis | None = None) -> str:
     """The report; `prefix` keeps the ids of several reports on a page apart."""
     found, drawing = marks(report), drawing_of(report)
-    titles = [title for title in COLUMNS if found or title != "mark"]
+    findings = diagnosis.findings if diagnosis else ()
+    numbers = _numbers(report, findings)
+    titles = [title for title in COLUMNS if found or numbers or title != "mark"]
     linked = {node.key for node in drawing.nodes}
+    remarks = _remarks(report, found, blame=diagnosis is None)
+    if diagnosis is not None:
+        remarks = itertools.chain(_verdict(diagnosis, numbers, prefix), remarks)
     return template("report.html").substitute(
         prefix=prefix,
         style=page_style(),
         headline=escape(headline(report)),
-        remarks="\n".join(_remarks(report, found)),
+        remarks="\n".join(remarks),
         graph=picture(drawing, prefix),
         legend=escape(LEGEND),
         head="".join(f'<th scope="col">{title}</th>' for title in titles),
-        rows="\n".join(_rows(rows(report, found), titles, linked, prefix)),
+        rows="\n".join(_rows(rows(report, found), titles, linked, numbers, prefix)),
     )
 
 
-def _remarks(report: Report, found: Marks) -> Iterator[str]:
+def _numbers(report: Report, findings: Sequence[Finding]) -> dict[str, list[int]]:
+    """The numbers of the findings by the key of the step or argument they are about."""
+    numbers: dict[str, list[int]] = {}
+    for i, finding in enumerate(findings, 1):
+        if key := key_in(report, finding):
+            numbers.setdefault(key, []).append(i)
+    return numbers
+
+
+def _verdict(
+    diagnosis: Diagnosis, numbers: Mapping[str, list[int]], prefix: str
+) -> Iterator[str]:
+    """The text of a diagnosis, a paragraph each, with anchors and links."""
+    first, *paragraphs = diagnosis_text(diagnosis).split("\n\n")
+    yield f"<p>{escape(first)}</p>"
+    keys = {i: key for key, each in numbers.items() for i in each}
+    for i, paragraph in enumerate(paragraphs, 1):
+        if i > len(diagnosis.findings):
+            yield f"<p>{escape(paragraph)}</p>"
+            continue
+        where = keys.get(i)
+        link = f'<a href="#row-{prefix}{where}">to its step</a>' if where else ""
+        yield f'<pre id="{prefix}finding-{i}">{escape(paragraph)}\n   {link}</pre>'
+
+
+def _remarks(report: Report, found: Marks, blame: bool) -> Iterator[str]:
     if report.note:
         yield f"<p>{escape(prose(report.note))}</p>"
-    if (finding := finding_in(report)) is not None:
+    if blame and (finding := finding_in(report)) is not None:
         yield f"<pre>{escape(blame_text(finding))}</pre>"
     if found:
         items = (
@@ -62,7 +115,11 @@ def _remarks(report: Report, found: Marks) -> Iterator[str]:
 
 
 def _rows(
-    table: Sequence[Row], titles: Sequence[str], linked: set[str], prefix: str
+    table: Sequence[Row],
+    titles: Sequence[str],
+    linked: set[str],
+    numbers: Mapping[str, list[int]],
+    prefix: str,
 ) -> Iterator[str]:
     """The rows as HTML; a line of source is not repeated in the row below."""
     above = ""
@@ -73,6 +130,8 @@ def _rows(
             cells["source"] = escape(above).replace("_", "_<wbr>")
         if row.key in linked:
             cells["name"] = f'<a href="#{prefix}{row.key}">{cells["name"]}</a>'
+        for i in numbers.get(row.key, ()):
+            cells["mark"] += f' <a href="#{prefix}finding-{i}">finding {i}</a>'
         data = "".join(f'<td class="{_class(t, row)}">{cells[t]}</td>' for t in titles)
         anchor = f' id="row-{prefix}{row.key}"' if row.key else ""
         yield f'<tr{anchor} class="{" ".join((row.kind, *row.marks))}">{data}</tr>'

@@ -43,7 +43,8 @@ def marks(report: Report) -> Marks:
         of_argument = _marks([argument.summaries], limit)
         # Biases that start at zero are normal.
         found[key_of(argument)] = tuple(m for m in of_argument if m != "zero")
-    blamed = _blamed(report)
+    finding = finding_in(report)
+    blamed = key_in(report, finding) if finding else ""
     if blamed in found:
         found[blamed] = ("blamed", *(m for m in found[blamed] if m != "non-finite"))
     return {key: each for key, each in found.items() if each}
@@ -62,19 +63,16 @@ def finding_in(report: Report) -> Finding | None:
     return report.nonfinite if any(s.nonfinite for s in summaries if s) else None
 
 
-def _blamed(report: Report) -> str:
-    """The key of the step or argument that is blamed for a NaN, or an empty string."""
-    finding = finding_in(report)
-    if finding is None:
-        return ""
-    for argument in report.arguments:
-        if finding.phase == "input" and argument.path == finding.argument:
-            return key_of(argument)
+def key_in(report: Report, finding: Finding) -> str:
+    """The key of the step, or else the argument, of a finding; empty without one."""
     # The finding may hold another copy of the step.
     identity = attrgetter("index", "name", "source")
     for step in report.steps:
         if finding.step is not None and identity(step) == identity(finding.step):
             return key_of(step)
+    for argument in report.arguments:
+        if finding.step is None and argument.path == finding.argument:
+            return key_of(argument)
     return ""
 
 

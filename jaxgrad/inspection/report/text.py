@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxgrad.inspection.report.data import Finding, Report
+from jaxgrad.inspection.report.data import Diagnosis, Finding, Report
 from jaxgrad.inspection.report.format import (
     MEAN,
     RANGE,
@@ -127,8 +127,22 @@ def blame_text(finding: Finding, width: int = PROSE) -> str:
     return "\n".join([*(plain(line, 1000) for line in _facts(finding)), *hint])
 
 
+def diagnosis_text(diagnosis: Diagnosis, width: int = PROSE) -> str:
+    """The faults, numbered, and what was looked for."""
+    report, found = diagnosis.report, diagnosis.findings
+    count = f"{len(found) or 'no'} fault{'' if len(found) == 1 else 's'} found"
+    lines = [f"{headline(report)}: {count}"]
+    for i, finding in enumerate(found, 1):
+        first, *more = blame_text(finding, width - 3).split("\n")
+        lines += ["", f"{i}. {finding.kind}: {first}", *(f"   {line}" for line in more)]
+    looked_for = f"Looked for: {', '.join(diagnosis.looked_for)}."
+    for text_ in (*diagnosis.remarks, looked_for, *diagnosis.skipped):
+        lines += ["", *textwrap.wrap(prose(text_), width, break_on_hyphens=False)]
+    return "\n".join(lines)
+
+
 def _facts(finding: Finding) -> Iterator[str]:
-    yield _what(finding)
+    yield finding.summary or _what(finding)
     source = finding.source or (finding.step and finding.step.source)
     if source is not None and source.line:
         yield f"  {source.file}:{source.line} in {source.function}"
