@@ -78,8 +78,8 @@ def names() -> Section:
         "AttributeError in torch. JAX has NumPy's name. Its arrays also have a clone, "
         "which is not documented and copies nothing: do not port torch's clone to it. "
         "The notebook's long line, .clone().numpy().copy(), copies twice for the same "
-        "result. No line can write into a JAX array, so a copy is only needed before its "
-        "memory is donated.",
+        "result. No line can write into a JAX array, so a copy is only needed before "
+        "its memory is donated.",
         [
             ("a.copy()  (AttributeError)", "a.copy()", _new(a, a.copy())),
             ("a.clone()", "a.clone()  (undocumented)", _new(a, a.clone())),
