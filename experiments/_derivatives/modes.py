@@ -92,11 +92,11 @@ def modes(key: jax.Array) -> Section:
         "off. no_grad() turns the recording off and changes no value. "
         "set_grad_enabled(False) does the same, until it is set again instead of "
         "until the end of a block. Neither frees what was recorded before; the "
-        "notebook says that no_grad() does. In `with torch.no_grad(): model.eval()` the block ends "
-        "after one line: the mode stays, and recording resumes. JAX has no such "
-        "switch: the mode is an argument of the layer, and f(x) keeps nothing for a "
-        "backward pass; only jax.grad and jax.vjp do. Inside a differentiated function "
-        "stop_gradient replaces no_grad.",
+        "notebook says that no_grad() does. In `with torch.no_grad(): model.eval()` "
+        "the block ends after one line: the mode stays, and recording resumes. JAX has "
+        "no such switch: the mode is an argument of the layer, and f(x) keeps nothing "
+        "for a backward pass; only jax.grad and jax.vjp do. Inside a differentiated "
+        "function stop_gradient replaces no_grad.",
         [
             (
                 torch,
