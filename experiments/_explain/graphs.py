@@ -72,7 +72,7 @@ def network_of_the_figure() -> Section:
 
 
 def _slopes_of_output(output: float, units: np.ndarray) -> dict[str, float]:
-    """The slopes of the output on paper, where a'(o) = a(o) (1 - a(o)) for a sigmoid."""
+    """The slopes of the output on paper; a sigmoid has a'(o) = a(o) (1 - a(o))."""
     d_o1 = output * (1 - output)
     d_sums = d_o1 * np.array(list(OUT_OF_UNITS.values())) * units * (1 - units)
     slopes: dict[str, float] = dict(zip(("w11", "w21"), d_o1 * units, strict=True))
