@@ -13,6 +13,7 @@ from jaxgrad import activations
 from jaxgrad._checks import check_choice
 from jaxgrad.differentiation import derivatives
 from jaxgrad.plots._colours import BLACK, BLUE, GREEN, PURPLE, VERMILION
+from jaxgrad.plots._curves import broken
 
 
 class Kink(NamedTuple):
@@ -100,7 +101,7 @@ def curve_card(title: str, curve: Curve) -> Figure:
     curve = _without_noise(curve)
     figure = Figure(figsize=(12, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(*_broken(curve.x, curve.value), color=BLUE)
+    left.plot(*broken(curve.x, curve.value), color=BLUE)
     left.set(title=title, xlabel="x", ylabel="f(x)")
     _draw_derivatives(right, curve)
     label = "derivative of f" if curve.second is None else "derivatives of f"
@@ -127,7 +128,7 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (title, curve) in zip(panels, cards.items(), strict=False):
         curve = _without_noise(curve)
-        axes.plot(*_broken(curve.x, curve.value), color=BLUE, label="function")
+        axes.plot(*broken(curve.x, curve.value), color=BLUE, label="function")
         axes.scatter(curve.x, curve.slope, s=1, color=VERMILION, label="gradient")
         axes.set_title(title, fontsize="medium")
         axes.tick_params(labelsize="x-small")
@@ -147,7 +148,7 @@ def _draw_derivatives(axes: Axes, curve: Curve) -> None:
     """
     if curve.second is not None:
         axes.plot(
-            *_broken(curve.x, curve.second),
+            *broken(curve.x, curve.second),
             color=GREEN,
             alpha=0.35,
             linewidth=5,
@@ -173,18 +174,6 @@ def _legend(figure: Figure, axes: Axes) -> None:
     )
     dot: Any = legend.legend_handles[labels.index("gradient")]
     dot.set_sizes([16])
-
-
-def _broken(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`x` and `y` with a NaN, a gap in the line, wherever `y` jumps.
-
-    A jump is a step ten times as high as both steps beside it, and higher than a
-    hundredth of the whole curve.
-    """
-    step = np.abs(np.diff(y))
-    beside = np.maximum(np.append(step[1:], 0), np.append(0, step[:-1]))
-    jumps = np.flatnonzero(step > np.maximum(10 * beside, np.ptp(y) / 100)) + 1
-    return np.insert(x, jumps, x[jumps]), np.insert(y, jumps, np.nan)
 
 
 def _without_noise(curve: Curve) -> Curve:
