@@ -99,3 +99,15 @@ def test_the_axes_of_a_card_are_labelled():
     for axes in plots.activation_card("gelu").axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
+
+
+def test_a_gap_keeps_every_point_and_meets_infinities():
+    x = np.arange(6.0)
+    y = np.array([0.0, 0.0, 5.0, 5.0, np.inf, np.nan])
+    broken_x, broken_y = plots.broken(x, y)
+    assert broken_x.tolist() == [0, 1, 2, 2, 3, 4, 5]
+    np.testing.assert_array_equal(broken_y, [0, 0, np.nan, 5, 5, np.inf, np.nan])
+    steep = np.where(x < 4, np.exp(2 * x), np.nan)  # steep up to its end
+    assert len(plots.broken(x, steep)[0]) == 6
+    for few in ([], [1.0], [1.0, 2.0], [np.nan, np.nan]):
+        assert len(plots.broken(np.arange(len(few)), np.array(few))[0]) == len(few)

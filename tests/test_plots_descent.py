@@ -45,7 +45,7 @@ def test_every_minimum_has_a_star_that_no_path_covers():
     stars = np.column_stack(
         [lines["minimum"].get_xdata(), lines["minimum"].get_ydata()]
     )
-    np.testing.assert_allclose(stars, HIMMELBLAU.minimum)
+    np.testing.assert_allclose(stars, np.array(HIMMELBLAU.minimum))
     assert lines["minimum"].get_zorder() > lines["one"].get_zorder()
     assert lines["one"].get_color() != lines["other"].get_color()
 

@@ -68,7 +68,7 @@ def broken(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The points of a curve with a gap where it jumps, so that no line joins them.
 
     A jump is a step ten times as high as both steps beside it, and higher than a
-    hundredth of the whole curve.
+    hundredth of the whole curve. A single step has none beside it and is no jump.
 
     Args:
         x: The axis, shape `(points,)`.
@@ -77,13 +77,13 @@ def broken(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Returns: Both, with NaN between the points on the two sides of each jump.
 
     Examples:
-        >>> broken([0, 1, 2, 3], [0, 0, 5, 5])[1].tolist()
+        >>> broken(np.arange(4), np.array([0.0, 0.0, 5.0, 5.0]))[1].tolist()
         [0.0, 0.0, nan, 5.0, 5.0]
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     finite = np.isfinite(y)
     step = np.abs(np.diff(np.where(finite, y, np.nan)))
-    beside = np.fmax(np.append(step[1:], 0), np.append(0, step[:-1]))
+    beside = np.fmax(np.append(step[1:], np.nan), np.append(np.nan, step[:-1]))
     height = np.ptp(y[finite]) if finite.any() else 0.0
     jumps = np.flatnonzero(step > np.maximum(10 * beside, height / 100)) + 1
     return np.insert(x, jumps, x[jumps]), np.insert(y, jumps, np.nan)
