@@ -182,9 +182,9 @@ def _without_noise(curve: Curve) -> Curve:
     A derivative is compared with its own largest value and with the average slope that
     the function, or its gradient, has across the figure.
     """
-    width = np.ptp(curve.x) or 1.0  # of a single point
+    width = float(np.ptp(curve.x)) or 1.0  # of a single point
     value = _rounded(curve.value, _size(curve.value))
-    slope_size = max(_size(curve.slope), np.ptp(value) / width)
+    slope_size = max(_size(curve.slope), float(np.ptp(value)) / width)
     slope = _rounded(curve.slope, slope_size)
     if curve.second is None:
         return curve._replace(value=value, slope=slope)

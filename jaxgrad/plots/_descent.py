@@ -11,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from jaxgrad.descent import Point, Race, Surface
+from jaxgrad.descent import Race, Surface
 from jaxgrad.plots._colours import BLUE, OKABE_ITO
 from jaxgrad.plots._curves import STYLES
+
+Pair = tuple[int | float, int | float]
 
 
 def surface(of: Surface, *, points: int = 50) -> Figure:
@@ -35,9 +37,9 @@ def surface(of: Surface, *, points: int = 50) -> Figure:
 def paths(
     points: Mapping[str, ArrayLike],
     *,
-    start: tuple[float, float],
-    xlim: tuple[float, float],
-    ylim: tuple[float, float],
+    start: Pair,
+    xlim: Pair,
+    ylim: Pair,
     of: Surface | None = None,
 ) -> Figure:
     """Paths in the plane, each in its own panel, with the same axes.
@@ -133,7 +135,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
 
 
-def _draw_surface(axes: Axes, of: Surface, low: Point, high: Point) -> None:
+def _draw_surface(axes: Axes, of: Surface, low: Pair, high: Pair) -> None:
     """Contour lines at even steps of the logarithm of the height, and the minima."""
     x, y, height = _grid(of, 200, low, high)
     above = height - height.min() + 1e-4 * np.ptp(height)
@@ -145,7 +147,7 @@ def _draw_surface(axes: Axes, of: Surface, low: Point, high: Point) -> None:
     axes.plot(*minima, "k*", markersize=12, linestyle="none", label="minimum", zorder=3)
 
 
-def _limits(of: Surface, paths: Mapping[str, np.ndarray]) -> tuple[Point, Point]:
+def _limits(of: Surface, paths: Mapping[str, np.ndarray]) -> tuple[Pair, Pair]:
     """The corners of a box around the surface and every path that stays near it."""
     low, high = np.asarray(of.bounds)
     size = high - low
@@ -156,13 +158,13 @@ def _limits(of: Surface, paths: Mapping[str, np.ndarray]) -> tuple[Point, Point]
     ]
     margin = 0.02 * size  # a path must not touch the edge
     points = np.concatenate([[low + margin, high - margin], *near])
-    left, bottom = points.min(axis=0) - margin
-    right, top = points.max(axis=0) + margin
+    left, bottom = (points.min(axis=0) - margin).tolist()
+    right, top = (points.max(axis=0) + margin).tolist()
     return (left, bottom), (right, top)
 
 
 def _grid(
-    of: Surface, points: int, low: Point, high: Point
+    of: Surface, points: int, low: Pair, high: Pair
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     (left, bottom), (right, top) = low, high
     x, y = np.meshgrid(
