@@ -88,13 +88,15 @@ def section(title: str, body: str) -> None:
 def save_figures(
     pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
 ) -> None:
-    """Save figures in every format and explanations as pages; print their paths."""
+    """Save figures in every format, explanations as page and SVG; print the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if isinstance(picture, Explanation):
             path = folder / f"{name}.html"
             picture.save(path)
-            print(f"page: {path}")
+            graph = path.with_suffix(".svg")
+            graph.write_text(picture.to_svg(), encoding="utf-8")
+            print(f"page: {path}\ngraph: {graph}")
             continue
         for suffix in formats:
             path = folder / f"{name}.{suffix}"

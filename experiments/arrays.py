@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments._arrays import devices, exercises, memory, reading, values
+from experiments._arrays import copying, devices, exercises, memory, reading, values
 from experiments._command import run_as_script
 from experiments._frame import Options, Sections, at_least, experiment, report
 from experiments._frame import reproduced as reproduced
@@ -59,6 +59,8 @@ def run(config: Config) -> Sections:
             "sharing": memory.sharing(),
             "late_writes": memory.late_writes(),
             "story": memory.story(),
+            "plus_equals": copying.plus_equals(),
+            "copy_names": copying.names(),
             "timings": devices.timings(config.repeats),
         }
     with jax.enable_x64(False), jax.default_device(device):

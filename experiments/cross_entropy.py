@@ -24,6 +24,7 @@ from experiments._command import run_as_script
 from experiments._frame import Options, Sections, experiment, report, require
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
+from jaxgrad import plots
 from jaxgrad.activations import log_softmax, softmax
 from jaxgrad.losses import cross_entropy, nll_loss
 
@@ -327,9 +328,11 @@ def figures(result: Sections) -> dict[str, Figure]:
     labels = ("loss of class 0", "d loss / dx = softmax of x")
     for i, (axes, ylabel) in enumerate(zip(figure.subplots(1, 2), labels, strict=True)):
         # The curves coincide: draw the longest one widest.
-        for width, name in zip((8, 4, 1.5), reversed(LOSSES), strict=True):
+        looks = zip((8, 4, 1.5), plots.OKABE_ITO, reversed(LOSSES), strict=False)
+        for width, colour, name in looks:
             y = np.where(np.isfinite(curves[name][i]), curves[name][i], np.nan)
-            axes.plot(x, y, linewidth=width, label=name)
+            line = plots.broken(x, y)
+            axes.plot(*line, linewidth=width, color=colour, label=name)
         axes.set(xlabel="x of the logits [0, x], float32", ylabel=ylabel)
         axes.grid(alpha=0.3)
     figure.axes[0].legend()

@@ -6,7 +6,8 @@ Every derivative of the notebooks: functions of one variable up to the third ord
 partial derivatives, a chain that ends in a mean. Each is compared with its closed form
 and with differences of two function values, with the noise that float32 adds to them.
 At the end: what replaces PyTorch's `requires_grad`, `retain_graph`, `create_graph`,
-`grad_fn` and `detach` when a derivative is a function.
+`grad_fn` and `detach` when a derivative is a function, and what `eval`, `no_grad` and
+`set_grad_enabled` change.
 """
 
 import math
@@ -27,6 +28,7 @@ from experiments._derivatives.calculus import (
     calc,
     calc_gradient,
 )
+from experiments._derivatives.modes import modes
 from experiments._derivatives.torch_switches import mean_chain, switches
 from experiments._frame import Options, Sections, experiment, report, require
 from experiments._frame import reproduced as reproduced
@@ -59,6 +61,7 @@ def run(config: Config) -> Sections:
             "calc": calc_section(delta),
             "chain": mean_chain(),
             "switches": switches(),
+            "modes": modes(jax.random.key(config.seed)),
         }
 
 

@@ -1,11 +1,12 @@
-"""Every gradient explained: five reports, as tables here and as pages with the graph.
+"""Every gradient explained: seven reports, as tables here and as pages with the graph.
 
     python -m experiments.explain [--data-dir FOLDER]
 
-The backprop notebook's two lines (gradients 12, 4, -4, 1), its two-layer network, the
-first batch of the MNIST perceptron, and two NaNs: a training loop that stops at the
-faulty step and reports the cause, and a finite loss whose gradient is NaN. Each report
-is also saved as a self-contained HTML page.
+The backprop notebook's two lines (gradients 12, 4, -4, 1) and its closing exercise, the
+network of notebook 000's figure, the two-layer network, the first batch of the MNIST
+perceptron, and two NaNs: a training loop that stops at the faulty step and reports the
+cause, and a finite loss whose gradient is NaN. Each report is also saved as a
+self-contained HTML page, and its graph as SVG.
 
 In PyTorch, `retain_grad()` on each intermediate tensor before `backward()` gives these
 gradients one by one. Here the function is unchanged, and every step has a source line.
@@ -22,6 +23,7 @@ import jaxgrad
 from experiments import two_layer_net as network
 from experiments._command import run_as_script, table
 from experiments._explain.functions import backprop, first_batch, two_layer_net
+from experiments._explain.graphs import exercise, network_of_the_figure
 from experiments._explain.nan_examples import STEPS, nan_in_gradient, nan_in_training
 from experiments._frame import Options, Sections, at_least, experiment, report
 from experiments._frame import reproduced as reproduced
@@ -33,7 +35,7 @@ from jaxgrad.inspection import Explanation
 
 @dataclass(frozen=True)
 class Config(Options):
-    """Every gradient explained: five reports, as tables and as pages with the graph."""
+    """Every gradient explained: seven reports, as tables and pages with the graph."""
 
     dataset: Literal["auto", "mnist", "digits"] = "auto"
     """The perceptron's images. auto: MNIST if a folder, the cache or the network
@@ -62,6 +64,8 @@ def run(config: Config) -> Sections:
             "h1 = w1 x + b1, y = w2 h1 + b2", note=str(chain), data=chain
         ),
         "torch": torch_comparison(chain),
+        "closing_exercise": exercise(),
+        "figure_network": network_of_the_figure(),
         "two_layer_net": explain_network(keys[1]),
         "mnist_mlp": perceptron,
         "nan_in_training": nan_in_training(keys[2], config.steps),

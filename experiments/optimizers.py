@@ -3,10 +3,11 @@
     python -m experiments.optimizers
 
 First the notebook's comparison: SGD, Adagrad, RMSprop, Adadelta, Adam and AdamW from
-(-75, -10) down x^2 + y^2, 5000 steps, in float64. PyTorch's loop of `zero_grad`,
-`backward` and `step` is one `lax.scan` here, and the numbers are the same. One start on
-one surface with one learning rate says little about an optimizer, so the six then race
-from many starts, with many learning rates, over surfaces of other shapes.
+(-75, -10) down x^2 + y^2, 5000 steps, in its float32 and in float64. PyTorch's loop of
+`zero_grad`, `backward` and `step` is one `lax.scan` here, and the numbers are the same.
+One start on one surface with one learning rate says little about an optimizer, so the
+six then race from many starts, with many learning rates, over surfaces of other shapes,
+and what each is good and bad at is measured.
 """
 
 import inspect
@@ -23,6 +24,7 @@ from matplotlib.figure import Figure
 from experiments._command import run_as_script
 from experiments._frame import Options, Sections, at_least, experiment, report
 from experiments._frame import reproduced as reproduced
+from experiments._optimizers.strengths import strengths
 from experiments._section import Section
 from jaxgrad import plots
 from jaxgrad.descent import SURFACES, Race, Surface, descend, race
@@ -63,13 +65,24 @@ def run(config: Config) -> Sections:
     """Descend as the notebook does, then race."""
     at_least(config, lrs=1, starts=1, race_steps=1)
     with jax.enable_x64(True):
-        paths = {name: notebook_path(FACTORIES[name](LRS[name])) for name in FACTORIES}
+        paths = notebook_paths()
         with_l2 = notebook_path(adam(1.0), with_l2_term)
     races = {
         f"race_{name}": race_section(name, surface, config)
         for name, surface in SURFACES.items()
     }
-    return {"descents": descents(paths), "decay": decay(paths, with_l2), **races}
+    return {
+        "descents": descents(paths),
+        "single": single(notebook_paths()),
+        "decay": decay(paths, with_l2),
+        "strengths": strengths(FACTORIES, paths, with_l2, START),
+        **races,
+    }
+
+
+def notebook_paths() -> dict[str, Descent]:
+    """All six, in the current default dtype."""
+    return {name: notebook_path(FACTORIES[name](LRS[name])) for name in FACTORIES}
 
 
 def notebook_path(
@@ -81,38 +94,65 @@ def notebook_path(
 
 
 def descents(paths: dict[str, Descent]) -> Section:
-    """The notebook's six descents in float64, and RMSprop in its own float32."""
-    in_float32 = notebook_path(rmsprop(1.0))
-    points = {name: list(path.points[CHECKPOINTS - 1]) for name, path in paths.items()}
+    """The notebook's six descents in float64."""
+    points = checkpoints(paths)
     # x^2 + y^2 on a grid of 50 x 50 points, none of which is the minimum.
     with jax.enable_x64(True):
         grid = np.meshgrid(np.linspace(-10, 10), np.linspace(-10, 10))
         heights = np.asarray(SPHERE.function(jnp.stack(grid, -1)))
     defaults = inspect.signature(sgd).parameters
     options = ("momentum", "dampening", "weight_decay", "nesterov")
-    rmsprop_ends = {"float64": points["RMSprop"], "float32_end": in_float32.points[-1]}
     return Section(
-        "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10)",
+        "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10), in float64",
         header=("optimizer", "lr", *map(str, CHECKPOINTS)),
-        entries=[
-            (name, LRS[name], *map(_text, reached)) for name, reached in points.items()
-        ],
+        entries=_lines(points),
         rows={
             "3.41": [heights.max(), heights.min(), paths["SGD"].values[0]],
             "3.42": [defaults[name].default for name in options],
             "3.64": points["SGD"],
             "3.65": points["Adagrad"],
-            "3.66": rmsprop_ends,
+            "3.66": {"float64": points["RMSprop"]},
             "3.67": points["Adadelta"],
             "3.68": points["Adam"],
             "3.69": points["AdamW"],
         },
-        note="RMSprop does not stay at the minimum: as its mean of squares decays, its"
-        "\nsteps grow to the learning rate and jump across the minimum. In the"
-        f"\nnotebook's float32 it ends at {_text(in_float32.points[-1])}, because x"
-        "\nand y become exactly 0 before that.",
         data=paths,
     )
+
+
+def single(paths: dict[str, Descent]) -> Section:
+    """The six descents in the notebook's float32, as its figure shows them."""
+    points, path = checkpoints(paths), paths["RMSprop"].points
+    moving = np.flatnonzero(path.any(axis=1))
+    arrival, first = int(moving[-1]) + 2, float(path[0, 1])
+    return Section(
+        "The same in the notebook's float32",
+        header=("optimizer", "lr", *map(str, CHECKPOINTS)),
+        entries=_lines(points),
+        rows={
+            "3.66": {"float32_end": path[-1]},
+            "3.70": {
+                "points": points,
+                "RMSprop": {"y after step 1": first, "at (0, 0) from step": arrival},
+            },
+        },
+        note="RMSprop in float32: its first step takes y to the minimum, up to one"
+        f"\nrounding error of 10 (y = {first:g}), and x follows: figure `paths` shows a"
+        f"\nstraight line. From step {arrival} on both are exactly 0, with gradient 0."
+        "\nIn float64 they never become 0: as the mean of squares decays, the steps"
+        "\ngrow to the learning rate and jump across the minimum. Figure"
+        "\n`paths_rmsprop` shows the cross that they draw.",
+        data=paths,
+    )
+
+
+def checkpoints(paths: dict[str, Descent]) -> dict[str, list[np.ndarray]]:
+    """The points after 1, 10, 100, 1000 and 5000 steps."""
+    return {name: list(path.points[CHECKPOINTS - 1]) for name, path in paths.items()}
+
+
+def _lines(points: dict[str, list[np.ndarray]]) -> list[tuple[Any, ...]]:
+    return [(name, LRS[name], *map(_text, reached)) for name, reached in points.items()]
 
 
 def with_l2_term(point: Float[Array, "2"]) -> Float[Array, ""]:
@@ -153,33 +193,41 @@ def race_section(name: str, surface: Surface, config: Config) -> Section:
 
 
 def best_paths(of: Race) -> dict[str, np.ndarray]:
-    """Paths from a start off the axes of symmetry, at the best rate of the race."""
+    """Paths from a start off the axes of symmetry, at the best rate of the race.
+
+    By the optimizer's name and rate.
+    """
     low, high = jnp.asarray(of.surface.bounds)
     start = low + jnp.array([0.15, 0.3]) * (high - low)
     paths = {}
     for row in of.standings:
         optimizer = FACTORIES[row.optimizer](row.best_lr)
         path = descend(optimizer, of.surface.function, start, of.num_steps)
-        paths[row.optimizer] = np.vstack([start, path.points])
+        label = f"{row.optimizer}, lr {row.best_lr:.3g}"
+        paths[label] = np.vstack([start, path.points])
     return paths
 
 
 def figures(result: Sections) -> dict[str, Figure]:
     """The notebook's surface and six paths, contours, and sensitivity to the rate."""
     races = {name: result[f"race_{name}"].data for name in SURFACES}
+    six, doubles = result["single"].data, result["descents"].data
+    both = {"RMSprop, float32": six["RMSprop"], "RMSprop, float64": doubles["RMSprop"]}
     pictures = {
         "surface": plots.surface(SPHERE),
-        "paths": plots.paths(
-            {name: path.points for name, path in result["descents"].data.items()},
-            start=START,
-            xlim=(-80, 80),
-            ylim=(-15, 15),
-        ),
+        "paths": _drawn({f"{name}, lr {LRS[name]:g}": six[name] for name in six}),
+        "paths_rmsprop": _drawn(both),
         "sensitivity": plots.sensitivity([found for found, _ in races.values()]),
     }
     for name, (_, paths) in races.items():
         pictures[f"contours_{name}"] = plots.contours(SURFACES[name], paths)
     return pictures
+
+
+def _drawn(paths: dict[str, Descent]) -> Figure:
+    """The notebook's figure: its start, its axes."""
+    points = {label: path.points for label, path in paths.items()}
+    return plots.paths(points, start=START, xlim=(-80, 80), ylim=(-15, 15), of=SPHERE)
 
 
 main = experiment("optimizers", Config, run, report, figures)

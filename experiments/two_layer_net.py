@@ -24,6 +24,7 @@ from experiments._command import run_as_script
 from experiments._frame import Options, Sections, at_least, experiment, report, require
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
+from jaxgrad import plots
 from jaxgrad.activations import relu
 
 N, D_IN, H, D_OUT = 64, 1000, 100, 10
@@ -272,10 +273,13 @@ def figures(result: Sections) -> dict[str, Figure]:
     starts, steps = losses.shape
     t = range(steps)
     low, median, high = np.quantile(losses, [0.05, 0.5, 0.95], axis=0)
-    axes.fill_between(t, low, high, alpha=0.25, label=f"5 to 95 % of {starts} starts")
-    axes.plot(t, median, label="median")
+    blue, vermilion = plots.OKABE_ITO[:2]
+    spread = f"5 to 95 % of {starts} starts"
+    axes.fill_between(t, low, high, color=blue, alpha=0.25, linewidth=0, label=spread)
+    axes.plot(t, median, color=blue, label="median")
     ways, _ = result["one_run"].data
-    axes.plot(t, ways["jax.grad, float64"], "--", label="median start in float64")
+    double = ways["jax.grad, float64"]
+    axes.plot(t, double, "--", color=vermilion, label="median start in float64")
     axes.plot(TIMES, list(PRINTED.values()), "kx", label="printed in the notebook")
     axes.set(
         xlabel="step",

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from experiments import _section, arrays
-from experiments._arrays import devices, exercises, memory, values
+from experiments._arrays import copying, devices, exercises, memory, values
 from experiments._command import run_as_script
 from experiments._reproduction import plain
 from jaxgrad.differentiation import derivative
@@ -208,6 +209,38 @@ def test_story_of_a_and_b(result):
     assert alone == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
 
 
+def test_both_columns_of_the_story_are_judged(result, computed):
+    for column in ("one memory", "JAX alone"):
+        judged = [
+            state for row in range(12, 16) for state in computed[f"3.{row}"][column]
+        ]
+        assert judged == plain(result["story"].column(column))
+
+
+def test_plus_equals_writes_in_numpy_and_rebinds_in_jax(result, computed):
+    numpy, jax_array, view, written, added = result["plus_equals"].entries
+    assert numpy[1:] == (9, 9, 9, True)
+    assert jax_array[1:] == (4, 9, 4, False)
+    assert view[1:3] == (4, "ValueError: output array is read-only")
+    assert written[1] == 4 and written[2].startswith("TypeError: JAX arrays are immut")
+    assert added[1:] == (4, 9, 4, False)
+    as_written = computed["3.15"]["b += 5 as written"]
+    assert as_written == {
+        "NumPy": [[9.0] * 5, [9.0] * 5],
+        "JAX": [[4.0] * 5, [9.0] * 5],
+    }
+
+
+def test_jax_copies_with_copy_and_not_with_clone(result):
+    names = result["copy_names"]
+    own = "jax.Array, its own memory, equal"
+    for line in ("a.copy()", "jnp.array(a)", "copy.deepcopy(a)"):
+        assert names.shows(line) == own
+    assert names.shows("np.array(a)") == "ndarray, its own memory, equal"
+    assert "shared memory" in names.shows("a.clone()  (undocumented)")
+    assert names.shows("a.copy() after a was donated") == [1.0, "RuntimeError"]
+
+
 def test_a_pair_must_hold_one_value_each():
     with pytest.raises(ValueError, match="size 1"):
         memory.pair(np.ones(5), np.arange(5))
@@ -273,6 +306,26 @@ def test_exercises(computed):
         "t[0:-1:1]": t[:3].tolist(),
     }
     assert computed["3.45"] == {"slope": -12.0, "by hand": -12.0, "value": -12.0}
+
+
+def test_answers_are_printed_in_full_with_their_reasons(result):
+    section = result["exercises"]
+    text = " ".join(section.text().split())
+    answers = section.rows["3.43"]["t"], *section.rows["3.44"].values()
+    for answer in answers:
+        assert " ".join(str(np.asarray(answer)).split()) in text
+    assert "..." not in section.note
+    assert section.shows("t[:, -1, :].shape") == (4, 2)
+    assert section.shows("t[:, -1:, :].shape") == (4, 1, 2)
+    assert section.shows("equal to t[:, 2, :]") is True
+    assert section.shows("equal to t[0], t[1], t[2], stacked") is True
+    assert section.shows("slice(None, -1, None).indices(4)") == (0, 3, 1)
+    for why in (exercises.WHY_3, exercises.WHY_4):
+        assert why in text
+
+
+def test_a_transpose_has_the_bytes_and_the_memory_of_its_array(computed):
+    assert computed["3.C15"] == {"bytes": [24, 24], "one memory": True}
 
 
 def test_slope_by_hand_is_the_derivative_everywhere(x64):
@@ -410,6 +463,24 @@ def test_errors_of_torch():
         assert _section.error_of(lambda: x.to("cuda:0")) != "no error"
     assert _section.error_of(lambda: x[7]).startswith("IndexError")
     assert _section.error_of(lambda: x.__setitem__(7, 1)).startswith("IndexError")
+
+
+@pytest.mark.parity
+def test_torch_has_clone_but_no_copy_and_transposes_in_place():
+    import torch
+
+    a: Any = torch.ones(5)
+    with pytest.raises(AttributeError, match="has no attribute 'copy'"):
+        a.copy()
+    assert a.clone().data_ptr() != a.data_ptr()
+    row = torch.tensor([[0, 1, 2]])
+    assert row.nbytes == row.T.nbytes == 24
+    assert row.T.tolist() == [[0], [1], [2]]
+    assert row.data_ptr() == row.T.data_ptr()
+    a = np.full(5, 4, np.float32)
+    assert [t.tolist() for t in copying.add_five(torch.from_numpy, a)] == [
+        [9.0] * 5
+    ] * 3
 
 
 @pytest.mark.parity

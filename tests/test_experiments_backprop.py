@@ -30,6 +30,12 @@ def test_the_chain(result):
     assert accumulated == (24.0, 8.0, -8.0, 2.0)
 
 
+def test_a_sum_of_squared_errors_is_not_divided(result):
+    ratio = plain(experiment.reproduced(result))["4.C2"]
+    assert ratio == pytest.approx(10, rel=1e-6)
+    assert f"is {ratio:.7g} times as" in " ".join(result["random_step"].text().split())
+
+
 def test_the_chain_rule_by_hand_at_other_points():
     for params in (experiment.Chain(0.5, 1.5, -2.0, 3.0), experiment.Chain(1, 0, 0, 5)):
         params = experiment.Chain(*map(float, params))
@@ -136,7 +142,7 @@ def test_a_wrong_delta_is_detected(monkeypatch):
 
 def test_rows_are_the_computed_numbers(result):
     rows = plain(experiment.reproduced(result))
-    assert len(rows) == 18
+    assert len(rows) == 19
     assert rows["1.7"] == [-4.0, -9.0]
     assert rows["1.12"] == [13.84000015258789, 14.745600700378418]
     assert rows["1.13"][1][2:] == [14.800000190734863, 23.040000915527344]

@@ -27,6 +27,16 @@ def test_definition_and_closed_form(result):
     assert abs(closed_form - 0.5514447139320511) < 1e-15
 
 
+def test_the_lost_gradient_is_a_jump_that_no_line_joins(result):
+    """Softmax is 0 in float32 where its logarithm is still finite."""
+    _, slopes = experiment.figures(result)["growing_logits"].axes
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in slopes.lines}
+    naive = lines["naive softmax, log, NLL"]
+    (lost,) = np.nonzero(naive[1:] == 0)
+    assert np.isnan(naive[lost[0]])
+    assert naive[lost[0] - 1] == 1
+
+
 def test_definition_takes_any_two_distributions():
     p, q = jnp.array([0.5, 0.5, 0.0]), jnp.array([0.25, 0.75, 0.0])
     expected = -0.5 * math.log(0.25 * 0.75)

@@ -1,6 +1,7 @@
 """The experiment on derivatives: numbers, pictures, command line."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import derivatives as experiment
+from experiments._derivatives import modes
 from experiments._derivatives.calculus import EXAMPLES, PARTIALS, calc, calc_gradient
 from experiments._reproduction import plain
 
@@ -207,3 +209,72 @@ def test_calc_in_torch_has_the_same_gradient(result):
         assert x.grad is not None
         gradient = result["calc"].rows["3.26"]["gradient"][dtype]
         np.testing.assert_allclose(gradient, x.grad, rtol=rtol)
+
+
+# eval, no_grad, set_grad_enabled
+
+
+def test_eval_changes_the_layers_and_no_grad_the_recording(result):
+    measured, same_values = result["modes"].data
+    train, evaluating, train_silent, eval_silent = measured
+    assert same_values
+    for mode in (train, train_silent):
+        assert 0.4 < mode.zeros < 0.6
+        assert abs(mode.mean) < 1e-5
+    for mode in (evaluating, eval_silent):
+        assert mode.zeros == 0
+        assert 2.5 < mode.mean < 3.5
+    assert train.gradient > 0.1
+    assert evaluating.gradient > 0.1
+    assert train.kept > evaluating.kept > 0
+    assert train_silent[3:] == eval_silent[3:] == (0.0, 0)
+    assert train.value == train_silent.value != evaluating.value == eval_silent.value
+
+
+def test_training_dropout_keeps_the_mean_and_has_its_own_slope():
+    key, x = jax.random.key(1), jnp.ones((1000,))
+    out = modes.dropout(key, x, train=True)
+    assert set(np.unique(out)) == {0.0, 2.0}
+    np.testing.assert_allclose(out.mean(), 1, atol=0.1)
+    slope = jax.grad(lambda x: modes.dropout(key, x, train=True).sum())(x)
+    np.testing.assert_array_equal(slope, out)
+    np.testing.assert_array_equal(modes.dropout(key, x, train=False), x)
+
+
+@pytest.mark.parity
+def test_torchs_modes_are_these():
+    import torch
+
+    x = np.random.default_rng(0).normal(3, 2, (256, 4)).astype(np.float32)
+    layer: Any = torch.nn.BatchNorm1d(4)
+    layer.eval()
+    expected = modes.batch_norm(jnp.asarray(x), modes.Running(), train=False)
+    np.testing.assert_allclose(layer(torch.tensor(x)).detach(), expected, rtol=1e-6)
+    layer.train()
+    expected = modes.batch_norm(jnp.asarray(x), modes.Running(), train=True)
+    out = layer(torch.tensor(x)).detach()
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parity
+def test_neither_of_torchs_switches_frees_what_was_recorded():
+    import torch
+
+    w: Any = torch.ones(3, requires_grad=True)
+    dropout = torch.nn.Dropout(0.5)
+    before, also_before = (w * w).sum(), (w * w).sum()
+    with torch.no_grad():
+        dropout.eval()
+        assert not (w * 2).requires_grad
+        before.backward()  # still recorded
+    assert (w * 2).requires_grad  # the block has ended
+    assert not dropout.training  # the mode has not
+    assert w.grad.tolist() == [2.0, 2.0, 2.0]
+    torch.set_grad_enabled(False)
+    try:
+        also_before.backward()
+        assert not (w * 2).requires_grad
+        assert torch.equal(dropout(w), w)
+    finally:
+        torch.set_grad_enabled(True)
+    assert w.grad.tolist() == [4.0, 4.0, 4.0]

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from xml.etree import ElementTree
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ from jaxgrad.losses import cross_entropy
 
 PAGES = {
     "backprop",
+    "closing_exercise",
+    "figure_network",
     "two_layer_net",
     "mnist_mlp",
     "nan_in_training",
@@ -56,6 +59,45 @@ def test_the_numbers_of_the_notebook(ran):
     assert [step.gradient.item() for step in report.steps] == [4, 4, 1, 1]
     assert [step.operation for step in report.steps] == ["multiply", "add"] * 2
     assert report["h1"].source.text == "h1 = w1 * x + b1"
+
+
+def test_the_closing_exercise_shows_the_loss_and_every_derivative(ran, folder):
+    section = ran[0]["closing_exercise"]
+    report = section.data
+    assert report.value.item() == (-9 - 10) ** 2
+    assert [g.item() for g in report.gradients] == [-456, -152, 152, -38]
+    assert section.column("on paper") == section.column("explain")
+    assert section.column("explain") == [-38, 152, -38, -152, -456, -152]
+    drawn = words(folder / "closing_exercise.svg")
+    for name, value, gradient in (
+        ("w1", "2", "-456"),
+        ("b1", "-10", "-152"),
+        ("w2", "4", "152"),
+        ("b2", "7", "-38"),
+        ("power: loss", "361", "1"),
+    ):
+        assert f"{name} value {value} grad {gradient} " in drawn
+
+
+def test_the_network_of_the_figure_has_the_notebooks_gradient(ran, folder):
+    section = ran[0]["figure_network"]
+    assert len(section.entries) == 4 + 4 + 2
+    np.testing.assert_allclose(
+        section.column("explain"), section.column(section.header[1]), rtol=2e-5
+    )
+    drawn = words(folder / "figure_network.svg")
+    for node in ("x value", "sigmoid: u1", "sigmoid: u2", "add: o1", "divide: loss"):
+        assert node in drawn
+    report = section.data
+    assert report["o1"].value.item() == pytest.approx(
+        0.7 * report["u1"].value.item() - 0.9 * report["u2"].value.item()
+    )
+
+
+def words(path):
+    """The text of an SVG, in the order of its elements."""
+    texts = ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    return " ".join(" ".join(text.itertext()) for text in texts) + " "
 
 
 def test_the_two_layer_network_is_that_of_its_experiment(ran):
@@ -150,8 +192,9 @@ def test_what_is_printed(ran):
 
 
 def test_the_pages_are_written(ran, folder):
-    assert {path.stem for path in folder.iterdir()} == PAGES
-    for path in folder.iterdir():
+    for suffix in ("html", "svg"):
+        assert {path.stem for path in folder.glob(f"*.{suffix}")} == PAGES
+    for path in folder.glob("*.html"):
         page = path.read_text(encoding="utf-8")
         assert page.startswith("<!DOCTYPE html>") and "</html>" in page
     assert "params[&#x27;fc3&#x27;][&#x27;kernel&#x27;]" in (

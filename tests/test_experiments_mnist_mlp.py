@@ -357,3 +357,23 @@ def test_a_missing_folder_is_named(capsys, tmp_path):
 def test_help(capsys):
     assert fails("--help") == 0
     assert "--target-accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ({}, "There is no error."),
+        ({(1, 2): 3, (0, 2): 1}, "error, 3 times: a 1 was predicted to be a 2."),
+        (
+            {(1, 2): 3, (2, 0): 3},
+            "errors, 3 times each: a 1 was predicted to be a 2, "
+            "a 2 was predicted to be a 0.",
+        ),
+        (dict.fromkeys(((i, 3) for i in range(8) if i != 3), 1), "and 2 more."),
+    ],
+)
+def test_the_most_frequent_errors_name_ties(errors, said):
+    matrix = 100 * np.eye(9, dtype=int)
+    for place, count in errors.items():
+        matrix[place] = count
+    assert report.most_frequent(matrix).endswith(said)

@@ -54,6 +54,76 @@ def test_adamw_is_not_an_l2_term_in_the_loss(ran):
     np.testing.assert_allclose(result["decay"].data.points[0], [-74.0, -9.0])
 
 
+def test_rmsprop_is_a_straight_line_in_float32(ran):
+    """PyTorch 2.13: y is 9.5e-7 after one step, and both are 0 from step 456 on."""
+    points = ran[0]["single"].data["RMSprop"].points
+    assert points.dtype == np.float32
+    assert np.abs(points[:, 1]).max() <= 1e-6
+    assert (points[:, 0] <= 0).all()
+    arrival = np.flatnonzero(points.any(axis=1))[-1] + 2
+    assert 400 <= arrival <= 500
+    row = plain(experiment.reproduced(ran[0]))["3.70"]
+    assert row["RMSprop"]["at (0, 0) from step"] == arrival
+
+
+def test_rmsprop_is_a_cross_in_float64(ran):
+    points = ran[0]["descents"].data["RMSprop"].points
+    assert points.dtype == np.float64
+    assert np.abs(points[100:, 1]).max() > 2
+    assert points[100:, 0].max() > 2
+
+
+def test_the_six_paths_are_drawn_in_float32(ran):
+    drawn = experiment.figures(ran[0])["paths"]
+    titles = [axes.get_title() for axes in drawn.axes]
+    assert titles[:3] == ["SGD, lr 0.1", "Adagrad, lr 1", "RMSprop, lr 1"]
+    dots = np.asarray(drawn.axes[2].collections[-1].get_offsets())
+    np.testing.assert_array_equal(dots, ran[0]["single"].data["RMSprop"].points)
+
+
+def test_the_measured_strengths_and_faults(ran):
+    found = ran[0]["strengths"].data
+    sgd, adagrad, rmsprop, adadelta, adam, adamw = (
+        found[name] for name in experiment.FACTORIES
+    )
+
+    def on(surface, what):
+        return {name: getattr(m.races[surface], what) for name, m in found.items()}
+
+    steps = on("sphere", "steps")
+    assert min(steps, key=steps.__getitem__) == "SGD"
+    assert sgd.working_rates("bowl") < 0.1 < 0.5 < adam.working_rates("bowl")
+    assert sgd.races["bowl"].steps > 50 * sgd.races["sphere"].steps
+    assert adagrad.races["bowl"].steps < 10
+    assert adagrad.races["sphere"].steps < 10
+    assert adagrad.last_step < 1e-2 < 1 < adagrad.first_step
+    assert 1.4 < adagrad.end < 1.6
+    assert rmsprop.after_100 < 0.1 < 50 < adagrad.after_100
+    assert 0.5 < rmsprop.farthest < 1
+    assert rmsprop.arrival == -1
+    assert adadelta.spread < 3 < 100 < sgd.spread
+    assert adadelta.first_step < 0.01
+    assert 17 < adadelta.end < 19
+    arrived = on("rosenbrock", "arrived")
+    assert arrived.pop("Adam") > 0.5
+    assert max(arrived.values()) < 0.2
+    assert adam.turns >= 3
+    assert sgd.turns == 0
+    assert adam.arrival > 5 * sgd.arrival
+    assert adamw.after_100 < adam.after_100 / 10
+    distance = on("himmelblau", "distance")
+    assert distance["Adam"] < 1e-6 < 1e-3 < distance["AdamW"]
+
+
+def test_each_optimizer_has_one_strength_and_one_fault_with_its_numbers(ran):
+    text = ran[0]["strengths"].text()
+    for name in experiment.FACTORIES:
+        assert text.count(f"\n{name} + ") == text.count(f"\n{name} - ") == 1
+    end = ran[0]["strengths"].data["Adadelta"].end
+    assert f"{end:.3g}" in text.replace("\n    ", " ")
+    assert "inf" not in text
+
+
 def test_races_cover_every_surface(ran):
     result = ran[0]
     names = {name.removeprefix("race_") for name in result if name.startswith("race_")}
@@ -68,10 +138,10 @@ def test_races_cover_every_surface(ran):
 def test_pictures_are_written(ran):
     names = {path.stem for path in ran[1].glob("*.png")}
     assert {"surface", "paths", "sensitivity", "contours_rastrigin"} <= names
-    assert len(names) == 3 + len(experiment.SURFACES)
+    assert len(names) == 4 + len(experiment.SURFACES)
     for path in ran[1].glob("*.png"):
         with Image.open(path) as image:
-            assert image.size >= (900, 700)
+            assert image.size >= (900, 600)
             assert len(set(image.convert("L").tobytes())) > 20  # not blank
 
 

@@ -71,3 +71,10 @@ def test_a_narrow_logarithmic_axis_has_plain_labels():
     figure.draw_without_rendering()
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels(minor=True)]
     assert {"0.3", "0.5", "0.9"} <= set(labels)
+
+
+def test_a_wide_logarithmic_axis_has_powers_of_ten():
+    figure = plots.curves({"a": np.array([1e-12, 1.0])}, log=True)
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert any("10^{-" in label for label in labels)

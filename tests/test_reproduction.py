@@ -7,7 +7,7 @@ import pytest
 from experiments import _reproduction as reproduction
 from experiments._reproduction import Row, agree, closing_line, compare, plain
 
-ROWS_OF_SEED = {"000": 10, "001": 16, "002": 5, "003": 69, "004": 7}
+ROWS_OF_SEED = {"000": 10, "001": 16, "002": 5, "003": 70, "004": 7}
 
 
 def test_the_data_file_has_every_row_of_every_notebook_once():

@@ -171,23 +171,28 @@ def late_writes(tries: int = 50, size: int = 1_000_000) -> Section:
 def story() -> Section:
     """Notebook 003's a and b: shared, cloned and rebound, line by line."""
     entries = list(_story())
-    shared = [state for _, state, _ in entries]
+    lines = [{"one memory": shared, "JAX alone": alone} for _, shared, alone in entries]
     return Section(
         "a and b, line by line",
         "One memory: NumPy owns it, JAX and the other name share it, and every line "
-        "that writes in place writes through the owner (b += 5 too, since JAX cannot). "
+        "that writes in place writes through the owner (b += 5 too; the next section "
+        "executes it as written). "
         "JAX alone: each line creates a new array and rebinds the name. The table "
         "shows (a, b). A write in place shows in every array that shares the memory; "
         "binding a name to another array ends the sharing, in every library.",
         entries,
         {
-            "3.12": shared[:2],
-            "3.13": shared[2:4],
-            "3.14": shared[4:7],
-            "3.15": shared[7:],
+            "3.12": _columns(lines[:2]),
+            "3.13": _columns(lines[2:4]),
+            "3.14": _columns(lines[4:7]),
+            "3.15": _columns(lines[7:]),
         },
         ("PyTorch", "one memory", "JAX alone"),
     )
+
+
+def _columns(lines: list[dict[str, tuple]]) -> dict[str, list[tuple]]:
+    return {name: [line[name] for line in lines] for name in lines[0]}
 
 
 def pair(a: Any, b: Any) -> tuple[float, float]:

@@ -132,7 +132,14 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
             "by hand - by optimizer": [gap, random.data[-1]],
         },
     }
-    return random._replace(rows={"4.3": {"start": layer}}), printed._replace(rows=rows)
+    ratio = losses["sum"] / losses["mean"]
+    random = random._replace(
+        claim='The notebook says that the sum "divides by n". It does not: only the '
+        f"mean is divided, by all {y.size} errors, and the sum is {ratio:.7g} times as "
+        "large. The gradient has the same factor.",
+        rows={"4.3": {"start": layer}, "4.C2": ratio},
+    )
+    return random, printed._replace(rows=rows)
 
 
 def _step(

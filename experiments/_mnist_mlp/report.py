@@ -20,6 +20,7 @@ from jaxgrad.datasets import Dataset
 from jaxgrad.training.assessment import Assessment, Mistakes, learning_curves
 
 MISTAKES_IN_TABLE = 10
+TIES_IN_TEXT = 5
 
 
 class Result(NamedTuple):
@@ -117,11 +118,12 @@ def _classes(assessment: Assessment) -> str:
         for digit, (n, _, correct, recall, precision) in classes
     ]
     header = ("class", "images", "errors", "accuracy", "precision")
-    best, worst = np.nanargmax(scores.recall), np.nanargmin(scores.recall)
+    best = _where(scores.recall == np.nanmax(scores.recall))
+    worst = _where(scores.recall == np.nanmin(scores.recall))
     return (
         f"{table(header, rows)}\n"
-        f"Overall {assessment.accuracy:.2%}; the network knows the {best} best and the "
-        f"{worst} worst.\n"
+        f"Overall {assessment.accuracy:.2%}; "
+        f"the network knows best: {best}; worst: {worst}.\n"
         "accuracy: of the images of the class, the share predicted to be;\n"
         "precision: of the images predicted to be of the class, the share that are."
     )
@@ -132,13 +134,26 @@ def _confusion(matrix: np.ndarray) -> str:
     rows = [["", *range(len(matrix))], *counts]
     width = max(3, len(str(matrix.max())))
     lines = ["  ".join(str(entry).rjust(width) for entry in row) for row in rows]
+    return "\n".join([*lines, most_frequent(matrix)])
+
+
+def most_frequent(matrix: np.ndarray) -> str:
+    """The most frequent error of a confusion matrix; every one if several tie."""
     errors = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    label, prediction = np.unravel_index(errors.argmax(), errors.shape)
-    error = f"a {label} was predicted to be a {prediction} {errors.max()} times"
-    most = (
-        f"The most frequent error: {error}." if errors.any() else "There is no error."
-    )
-    return "\n".join([*lines, most])
+    most = errors.max(initial=0)
+    if not most:
+        return "There is no error."
+    pairs = np.argwhere(errors == most).tolist()
+    named = [f"a {label} was predicted to be a {other}" for label, other in pairs]
+    if len(named) == 1:
+        return f"The most frequent error, {most} times: {named[0]}."
+    if len(named) > TIES_IN_TEXT:
+        named[TIES_IN_TEXT:] = [f"and {len(named) - TIES_IN_TEXT} more"]
+    return f"The most frequent errors, {most} times each: {', '.join(named)}."
+
+
+def _where(mask: np.ndarray) -> str:
+    return ", ".join(map(str, np.flatnonzero(mask)))
 
 
 def _mistakes(mistakes: Mistakes) -> str:

@@ -13,6 +13,8 @@ from jaxgrad.plots._activations import overview as overview
 from jaxgrad.plots._classification import class_accuracy as class_accuracy
 from jaxgrad.plots._classification import confusion as confusion
 from jaxgrad.plots._classification import gallery as gallery
+from jaxgrad.plots._colours import OKABE_ITO as OKABE_ITO
+from jaxgrad.plots._curves import broken as broken
 from jaxgrad.plots._curves import curves as curves
 from jaxgrad.plots._descent import contours as contours
 from jaxgrad.plots._descent import paths as paths

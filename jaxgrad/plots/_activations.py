@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from jaxgrad import activations
 from jaxgrad._checks import check_choice
 from jaxgrad.differentiation import derivatives
+from jaxgrad.plots._colours import BLACK, BLUE, GREEN, PURPLE, VERMILION
+from jaxgrad.plots._curves import broken
 
 
 class Kink(NamedTuple):
@@ -87,21 +89,27 @@ def activation_curve(
 def curve_card(title: str, curve: Curve) -> Figure:
     """A function on the left, its derivatives and their kinks on the right.
 
+    The function is not joined across a jump. Differences that are rounding errors are
+    drawn as 0.
+
     Args:
         title: The title of the card.
         curve: The curve to draw.
 
     Returns: The figure, 12 x 4 inches.
     """
+    curve = _without_noise(curve)
     figure = Figure(figsize=(12, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(curve.x, curve.value)
-    left.set(title=title, xlabel="x")
+    left.plot(*broken(curve.x, curve.value), color=BLUE)
+    left.set(title=title, xlabel="x", ylabel="f(x)")
     _draw_derivatives(right, curve)
-    right.set(title=f"{title}: gradient", xlabel="x")
+    label = "derivative of f" if curve.second is None else "derivatives of f"
+    right.set(title=f"{title}: gradient", xlabel="x", ylabel=label)
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    right.legend(fontsize="small")
+    if curve.second is not None:
+        _legend(figure, right)
     return figure
 
 
@@ -112,35 +120,84 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
         cards: Curves by title.
         columns: The number of panels in a row.
 
-    Returns: The figure, 2.6 x 2.2 inches for each panel.
+    Returns: The figure, 2.6 x 2.2 inches for each panel, and a legend below.
     """
     rows = -(-len(cards) // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.2 * rows), layout="constrained")
+    size = 2.6 * columns, 2.2 * rows + 0.4
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (title, curve) in zip(panels, cards.items(), strict=False):
-        axes.plot(curve.x, curve.value, label="function")
-        axes.scatter(curve.x, curve.slope, s=1, color="tab:orange", label="gradient")
+        curve = _without_noise(curve)
+        axes.plot(*broken(curve.x, curve.value), color=BLUE, label="function")
+        axes.scatter(curve.x, curve.slope, s=1, color=VERMILION, label="gradient")
         axes.set_title(title, fontsize="medium")
         axes.tick_params(labelsize="x-small")
         axes.grid(alpha=0.3)
     for axes in panels[len(cards) :]:
         axes.set_axis_off()
-    panels[0].legend(fontsize="x-small", markerscale=4)
+    figure.supxlabel("x", fontsize="medium")
+    _legend(figure, panels[0])
     return figure
 
 
 def _draw_derivatives(axes: Axes, curve: Curve) -> None:
-    """Draw dots: a line would join the two sides of a kink."""
-    axes.scatter(curve.x, curve.slope, s=2, color="tab:orange", label="gradient")
+    """The gradient in dots, as a line would join the two sides of a kink.
+
+    The second derivative is a wide, pale line below them: where both are equal, as in
+    elu for x < 0, both are visible.
+    """
     if curve.second is not None:
-        axes.scatter(
-            curve.x, curve.second, s=1, color="tab:green", label="second derivative"
+        axes.plot(
+            *broken(curve.x, curve.second),
+            color=GREEN,
+            alpha=0.35,
+            linewidth=5,
+            solid_capstyle="butt",
+            label="second derivative",
         )
+    axes.scatter(curve.x, curve.slope, s=2, color=VERMILION, label="gradient", zorder=2)
     dot: dict[str, Any] = {"marker": "o", "linestyle": "none", "zorder": 3}
-    ring = dot | {"markersize": 11, "fillstyle": "none", "color": "tab:blue"}
+    ring = dot | {"markersize": 11, "fillstyle": "none", "color": PURPLE}
     for i, kink in enumerate(curve.kinks):
         label = "PyTorch and jaxgrad at a kink" if i == 0 else None
-        axes.plot(kink.x, kink.torch, color="tab:red", label=label, **dot)
+        axes.plot(kink.x, kink.torch, color=BLACK, label=label, **dot)
         if kink.jax_nn is not None:
             label = "jax.nn at a kink" if i == 0 else None
             axes.plot(kink.x, kink.jax_nn, label=label, **ring)
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """The legend of one panel, below the figure, with a dot that is large enough."""
+    handles, labels = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        handles, labels, loc="outside lower right", ncols=len(labels), fontsize="small"
+    )
+    dot: Any = legend.legend_handles[labels.index("gradient")]
+    dot.set_sizes([16])
+
+
+def _without_noise(curve: Curve) -> Curve:
+    """The curve with numbers that only rounding tells from 0 or each other equal.
+
+    A derivative is compared with its own largest value and with the average slope that
+    the function, or its gradient, has across the figure.
+    """
+    width = float(np.ptp(curve.x)) or 1.0  # of a single point
+    value = _rounded(curve.value, _size(curve.value))
+    slope_size = max(_size(curve.slope), float(np.ptp(value)) / width)
+    slope = _rounded(curve.slope, slope_size)
+    if curve.second is None:
+        return curve._replace(value=value, slope=slope)
+    second_size = max(_size(curve.second), slope_size / width)
+    second = _rounded(curve.second, second_size)
+    return curve._replace(value=value, slope=slope, second=second)
+
+
+def _size(values: np.ndarray) -> float:
+    return float(np.max(np.abs(values), initial=0, where=np.isfinite(values)))
+
+
+def _rounded(values: np.ndarray, size: float) -> np.ndarray:
+    """`values` in multiples of 100 rounding errors of a number of this size."""
+    unit = 100 * np.finfo(values.dtype).eps * size
+    return np.round(values / unit) * unit if unit > 0 else values

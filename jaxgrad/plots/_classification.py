@@ -85,7 +85,7 @@ def class_accuracy(
     axes.set(xlabel="class", ylabel="%", title=title)
     axes.set_xticks(places, _names(names, len(recall)))
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
+    figure.legend(loc="outside lower center")
     return figure
 
 

@@ -9,6 +9,7 @@ from itertools import cycle
 
 import numpy as np
 from jax.typing import ArrayLike
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
@@ -54,15 +55,47 @@ def curves(
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
         axes.set_yscale("log")
-        # Within one decade all minor ticks are labelled, within two some.
-        axes.yaxis.set_major_formatter(_Plain())
-        axes.yaxis.set_minor_formatter(_Plain(minor_thresholds=(2, 1)))
+        _write_plainly(axes)
     if x is None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if len(series) > 1:
         axes.legend()
     return figure
+
+
+def broken(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The points of a curve with a gap where it jumps, so that no line joins them.
+
+    A jump is a step ten times as high as both steps beside it, and higher than a
+    hundredth of the whole curve. A single step has none beside it and is no jump.
+
+    Args:
+        x: The axis, shape `(points,)`.
+        y: The curve, shape `(points,)`.
+
+    Returns: Both, with NaN between the points on the two sides of each jump.
+
+    Examples:
+        >>> broken(np.arange(4), np.array([0.0, 0.0, 5.0, 5.0]))[1].tolist()
+        [0.0, 0.0, nan, 5.0, 5.0]
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    finite = np.isfinite(y)
+    step = np.abs(np.diff(np.where(finite, y, np.nan)))
+    beside = np.fmax(np.append(step[1:], np.nan), np.append(np.nan, step[:-1]))
+    height = np.ptp(y[finite]) if finite.any() else 0.0
+    jumps = np.flatnonzero(step > np.maximum(10 * beside, height / 100)) + 1
+    return np.insert(x, jumps, x[jumps]), np.insert(y, jumps, np.nan)
+
+
+def _write_plainly(axes: Axes) -> None:
+    """Write 0.02 instead of 2 x 10^-2, unless the axis has many decades."""
+    bottom, top = axes.get_ylim()
+    if bottom >= 1e-3 and top <= 1e5:
+        # Within one decade all minor ticks are labelled, within two some.
+        axes.yaxis.set_major_formatter(_Plain())
+        axes.yaxis.set_minor_formatter(_Plain(minor_thresholds=(2, 1)))
 
 
 class _Plain(LogFormatter):

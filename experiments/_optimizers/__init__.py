@@ -1,0 +1,1 @@
+"""The parts of `experiments.optimizers`: what each optimizer is good and bad at."""
