@@ -3,6 +3,8 @@
 from jaxgrad.inspection.checked import NonFiniteError as NonFiniteError
 from jaxgrad.inspection.checked import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection.explain import explain as explain
+from jaxgrad.inspection.faults.flow import Flow as Flow
+from jaxgrad.inspection.faults.flow import gradient_flow as gradient_flow
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite
 from jaxgrad.inspection.program.failures import InspectionWarning as InspectionWarning
 from jaxgrad.inspection.report.data import Argument as Argument

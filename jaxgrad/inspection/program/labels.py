@@ -46,6 +46,7 @@ class Draft:
     loop: tuple[int, ...]
     part: str
     branch: tuple[tuple[int, int], ...]
+    reverse: bool  # Whether the innermost loop runs from its last index to its first
     names: dict[int, list[str]] = field(default_factory=dict)
 
     @property
@@ -71,6 +72,7 @@ class _Labeller(Reader):
     loop: tuple[int, ...] = ()  # The lengths of the loops around it, outermost first
     part: str = ""  # Name of the branch or loop around it
     branch: tuple[tuple[int, int], ...] = ()  # Slot and index of the branches around
+    reverse: bool = False  # Whether the innermost loop starts at its last index
 
     def literal(self, atom: Any) -> Origins:
         return self.constant(atom.val)
@@ -92,6 +94,7 @@ class _Labeller(Reader):
         length = item.equation.params["length"]
         body, source, loop = item.bodies[0], self._source(item), (*self.loop, length)
         inside = replace(self, source=source, loop=loop, part="loop")
+        inside = replace(inside, reverse=item.equation.params["reverse"])
         # Once to learn what an iteration hands to the next, once more knowing it.
         first = replace(inside, drafts={})
         handed = interpret(body, [*constants, *carry, *sliced], first)
@@ -150,7 +153,8 @@ class _Labeller(Reader):
         source = self._source(item)
         if helper := helper_name(jaxprs.helper_in(item.equation)):
             source = replace(source, via=(*source.via, helper))
-        return Draft(item, operation, inputs, source, self.loop, self.part, self.branch)
+        place = self.loop, self.part, self.branch, self.reverse
+        return Draft(item, operation, inputs, source, *place)
 
 
 def _of_the_previous(origins: Origins) -> Origins:

@@ -80,6 +80,7 @@ class Step:
         why: Why there is no gradient; empty if there is one.
         taken: For a branch inside a loop: which iterations took the branch.
         part: Name of the branch (`branch 1 of 2`) or loop that contains the step.
+        reverse: Whether the innermost loop runs from its last index to its first.
     """
 
     index: int
@@ -98,6 +99,7 @@ class Step:
     why: str = ""
     taken: np.ndarray | None = None
     part: str = ""
+    reverse: bool = False
 
     @property
     def results(self) -> tuple[tuple[Any, Any], ...]:

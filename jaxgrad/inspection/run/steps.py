@@ -107,6 +107,7 @@ def build_step(
         why=_why(draft),
         taken=taken,
         part=draft.part,
+        reverse=draft.reverse,
     )
 
 
