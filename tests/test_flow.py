@@ -84,7 +84,7 @@ def test_the_factor_of_a_repetition_is_measured(form, factor, times, kinds):
     assert sorted({finding.kind for finding in found}) == kinds
     for finding in found:
         assert f"by a factor of {factor:g} each" in finding.summary
-        assert finding.source.text
+        assert finding.source and finding.source.text
 
 
 def test_the_values_of_a_flow_are_in_the_order_of_execution():
