@@ -174,6 +174,9 @@ class Finding:
         primitive: The primitive operation inside the step.
         source: The user's line: that of the step, or of the user's derivative rule.
         became: The step that turned this infinity into the NaN of the result.
+        in_derivative: Whether the derivative of that step did so, not the step itself.
+        library: The line of the library that holds the operation; None if it is the
+            user's own.
         kind: What is wrong.
         reason: Why, in one word, where the kind has several causes.
         summary: What is wrong and where, in one sentence; empty for a NaN, whose
@@ -190,6 +193,8 @@ class Finding:
     primitive: str = ""
     source: Source | None = None
     became: Step | None = None
+    in_derivative: bool = False
+    library: Source | None = None
     kind: Kind = "nonfinite"
     reason: str = ""
     summary: str = ""
