@@ -13,12 +13,12 @@ import optax
 
 from jaxgrad._checks import check_floating, wrong_value
 from jaxgrad._numerics import largest, smallest, widened
-from jaxgrad._types import Array, PyTree, Scalar
+from jaxgrad._types import Array, Number, PyTree, Scalar
 from jaxgrad.optimizers._common import transformation
 
 
 def clip_grad_norm(
-    max_norm: Scalar, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    max_norm: Scalar, norm_type: Number = 2.0, error_if_nonfinite: bool = False
 ) -> optax.GradientTransformation:
     r"""Scale all gradients together so that their norm is at most `max_norm`.
 
@@ -75,7 +75,7 @@ def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
     return optax.clip(clip_value)
 
 
-def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
+def get_total_norm(gradients: PyTree, norm_type: Number = 2.0) -> Array:
     """The p-norm of all entries of a pytree of gradients, in float32 or wider.
 
     Args:

@@ -1,17 +1,20 @@
 """PyTorch's learning-rate schedulers that rise and fall, once or repeatedly."""
 
 import math
+from typing import SupportsIndex
 
 import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_choice, check_int, check_range, wrong_value
-from jaxgrad._types import Array, ArrayLike, Scalar
+from jaxgrad._types import Array, ArrayLike, Number, Scalar
 from jaxgrad.optimizers._common import as_float
 from jaxgrad.optimizers._schedules import line, passed, power_of
 
 
-def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.Schedule:
+def cosine_annealing_lr(
+    lr: Scalar, T_max: SupportsIndex, eta_min: Number = 0.0
+) -> optax.Schedule:
     """Half a cosine from `lr` to `eta_min` in `T_max` steps, and back again.
 
     Args:
@@ -27,7 +30,7 @@ def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.S
         >>> [float(cosine_annealing_lr(1.0, 10)(count)) for count in (0, 5, 10, 15)]
         [1.0, 0.5, 0.0, 0.5]
     """
-    check_int("cosine_annealing_lr", "T_max", T_max, least=1)
+    T_max = check_int("cosine_annealing_lr", "T_max", T_max, least=1)
 
     def schedule(count: ArrayLike) -> Array:
         within = as_float(jnp.asarray(count) % (2 * T_max))
@@ -37,7 +40,7 @@ def cosine_annealing_lr(lr: Scalar, T_max: int, eta_min: float = 0.0) -> optax.S
 
 
 def cosine_annealing_warm_restarts(
-    lr: Scalar, T_0: int, T_mult: int = 1, eta_min: float = 0.0
+    lr: Scalar, T_0: SupportsIndex, T_mult: SupportsIndex = 1, eta_min: Number = 0.0
 ) -> optax.Schedule:
     """Half a cosine from `lr` towards `eta_min`, restarted at every cycle.
 
@@ -55,8 +58,8 @@ def cosine_annealing_warm_restarts(
         >>> [float(schedule(count)) for count in (0, 1, 2, 4, 6)]
         [1.0, 0.5, 1.0, 0.5, 1.0]
     """
-    check_int("cosine_annealing_warm_restarts", "T_0", T_0, least=1)
-    check_int("cosine_annealing_warm_restarts", "T_mult", T_mult, least=1)
+    T_0 = check_int("cosine_annealing_warm_restarts", "T_0", T_0, least=1)
+    T_mult = check_int("cosine_annealing_warm_restarts", "T_mult", T_mult, least=1)
     starts, lengths = _cycles(T_0, T_mult)
 
     def schedule(count: ArrayLike) -> Array:
@@ -71,14 +74,14 @@ def cosine_annealing_warm_restarts(
 
 def one_cycle_lr(
     max_lr: Scalar,
-    total_steps: int | None = None,
-    epochs: int | None = None,
-    steps_per_epoch: int | None = None,
-    pct_start: float = 0.3,
+    total_steps: SupportsIndex | None = None,
+    epochs: SupportsIndex | None = None,
+    steps_per_epoch: SupportsIndex | None = None,
+    pct_start: Number = 0.3,
     anneal_strategy: str = "cos",
     *,
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
+    div_factor: Number = 25.0,
+    final_div_factor: Number = 1e4,
     three_phase: bool = False,
 ) -> optax.Schedule:
     """One rise to `max_lr` and one fall to almost 0.
@@ -144,10 +147,10 @@ def one_cycle_lr(
 def cyclic_lr(
     base_lr: Scalar,
     max_lr: Scalar,
-    step_size_up: int = 2000,
-    step_size_down: int | None = None,
+    step_size_up: SupportsIndex = 2000,
+    step_size_down: SupportsIndex | None = None,
     mode: str = "triangular",
-    gamma: float = 1.0,
+    gamma: Number = 1.0,
 ) -> optax.Schedule:
     """Repeated rises and falls between two rates.
 
@@ -173,8 +176,8 @@ def cyclic_lr(
     modes = ("triangular", "triangular2", "exp_range")
     check_choice("cyclic_lr", "mode", mode, modes)
     down = step_size_up if step_size_down is None else step_size_down
-    check_int("cyclic_lr", "step_size_up", step_size_up, least=1)
-    check_int("cyclic_lr", "step_size_down", down, least=1)
+    step_size_up = check_int("cyclic_lr", "step_size_up", step_size_up, least=1)
+    down = check_int("cyclic_lr", "step_size_down", down, least=1)
 
     def schedule(count: ArrayLike) -> Array:
         cycle, place = jnp.divmod(jnp.asarray(count), step_size_up + down)
@@ -205,14 +208,17 @@ def _cycles(first: int, factor: int) -> tuple[list[int], list[int]]:
 
 
 def _total_steps(
-    total_steps: int | None, epochs: int | None, steps_per_epoch: int | None
+    total_steps: SupportsIndex | None,
+    epochs: SupportsIndex | None,
+    steps_per_epoch: SupportsIndex | None,
 ) -> int:
     if total_steps is not None:
-        check_int("one_cycle_lr", "total_steps", total_steps, least=1)
-        return total_steps
+        return check_int("one_cycle_lr", "total_steps", total_steps, least=1)
     if epochs is None or steps_per_epoch is None:
         what = "total_steps, or epochs and steps_per_epoch"
         raise wrong_value("one_cycle_lr", what, "neither")
-    check_int("one_cycle_lr", "epochs", epochs, least=1)
-    check_int("one_cycle_lr", "steps_per_epoch", steps_per_epoch, least=1)
+    epochs = check_int("one_cycle_lr", "epochs", epochs, least=1)
+    steps_per_epoch = check_int(
+        "one_cycle_lr", "steps_per_epoch", steps_per_epoch, least=1
+    )
     return epochs * steps_per_epoch

@@ -7,12 +7,13 @@ floating dtype first, because JAX divides int32 in float32 even with x64.
 """
 
 from collections.abc import Callable, Sequence
+from typing import SupportsIndex
 
 import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_int, check_range, wrong_value
-from jaxgrad._types import Array, ArrayLike, Scalar
+from jaxgrad._types import Array, ArrayLike, Number, Scalar
 from jaxgrad.optimizers._common import as_float, log
 
 
@@ -36,7 +37,9 @@ def lambda_lr(
     return lambda count: lr * lr_lambda(as_float(count))
 
 
-def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
+def step_lr(
+    lr: Scalar, step_size: SupportsIndex, gamma: Number = 0.1
+) -> optax.Schedule:
     """`lr` times `gamma` every `step_size` steps.
 
     Args:
@@ -51,12 +54,12 @@ def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
         >>> [float(step_lr(1.0, 30)(count)) for count in (0, 29, 30)]
         [1.0, 1.0, 0.1]
     """
-    check_int("step_lr", "step_size", step_size, least=1)
+    step_size = check_int("step_lr", "step_size", step_size, least=1)
     return lambda count: lr * power_of(gamma, jnp.asarray(count) // step_size)
 
 
 def multi_step_lr(
-    lr: Scalar, milestones: Sequence[int], gamma: float = 0.1
+    lr: Scalar, milestones: Sequence[int], gamma: Number = 0.1
 ) -> optax.Schedule:
     """`lr` times `gamma` from each milestone on; a repeated one counts twice.
 
@@ -76,7 +79,7 @@ def multi_step_lr(
 
 
 def constant_lr(
-    lr: Scalar, factor: float = 1 / 3, total_iters: int = 5
+    lr: Scalar, factor: Number = 1 / 3, total_iters: SupportsIndex = 5
 ) -> optax.Schedule:
     """`lr` times `factor` for `total_iters` steps, `lr` from then on.
 
@@ -94,7 +97,7 @@ def constant_lr(
         [0.5, 0.5, 1.0]
     """
     check_range("constant_lr", "factor", factor, 0.0, 1.0)
-    check_int("constant_lr", "total_iters", total_iters, least=0)
+    total_iters = check_int("constant_lr", "total_iters", total_iters, least=0)
 
     def schedule(count: ArrayLike) -> Array:
         # PyTorch switches at the last of these steps, so never if there are none.
@@ -106,9 +109,9 @@ def constant_lr(
 
 def linear_lr(
     lr: Scalar,
-    start_factor: float = 1 / 3,
-    end_factor: float = 1.0,
-    total_iters: int = 5,
+    start_factor: Number = 1 / 3,
+    end_factor: Number = 1.0,
+    total_iters: SupportsIndex = 5,
 ) -> optax.Schedule:
     """`lr` times a factor that goes linearly from one value to another (a warm-up).
 
@@ -129,7 +132,7 @@ def linear_lr(
     if not 0.0 < start_factor <= 1.0:
         raise wrong_value("linear_lr", "start_factor in (0, 1]", start_factor)
     check_range("linear_lr", "end_factor", end_factor, 0.0, 1.0)
-    check_int("linear_lr", "total_iters", total_iters, least=1)
+    total_iters = check_int("linear_lr", "total_iters", total_iters, least=1)
 
     def schedule(count: ArrayLike) -> Array:
         share = jnp.minimum(as_float(count), total_iters) / total_iters
@@ -138,7 +141,7 @@ def linear_lr(
     return schedule
 
 
-def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
+def exponential_lr(lr: Scalar, gamma: Number) -> optax.Schedule:
     """`lr` times `gamma` at every step.
 
     Args:
@@ -155,7 +158,7 @@ def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
 
 
 def polynomial_lr(
-    lr: Scalar, total_iters: int = 5, power: float = 1.0
+    lr: Scalar, total_iters: SupportsIndex = 5, power: Number = 1.0
 ) -> optax.Schedule:
     """`lr` times (1 - count / total_iters)**power, 0 after `total_iters` steps.
 
@@ -172,7 +175,7 @@ def polynomial_lr(
         >>> float(polynomial_lr(1.0, 10, 2.0)(5))
         0.25
     """
-    check_int("polynomial_lr", "total_iters", total_iters, least=1)
+    total_iters = check_int("polynomial_lr", "total_iters", total_iters, least=1)
 
     def schedule(count: ArrayLike) -> Array:
         # Compiled, 1 - count / total_iters can end below 0, where the power is NaN.
@@ -213,7 +216,7 @@ def passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
     return jnp.searchsorted(steps, jnp.asarray(count, jnp.int32), side="right")
 
 
-def power_of(base: float, exponent: ArrayLike) -> Array:
+def power_of(base: Number, exponent: ArrayLike) -> Array:
     """base**exponent via the logarithm: rounding the base to float32 loses digits."""
     exponent = as_float(exponent)
     if base > 0:
