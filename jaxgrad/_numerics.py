@@ -42,7 +42,7 @@ def _one_or_nan(x: Array, axis: int | None) -> Array:
 
 def sign(x: Array) -> Array:
     """-1, 0 or 1; 0 at NaN as in PyTorch (`jnp.sign` returns NaN)."""
-    return jnp.where(jnp.isnan(x), 0, jnp.sign(x))
+    return above(x, 0).astype(x.dtype) - above(-x, 0).astype(x.dtype)
 
 
 def at_most(x: Array, bound: ArrayLike) -> Array:

@@ -6,15 +6,17 @@ PyTorch calls `scheduler.step()` once per epoch, pass
 floating dtype first, because JAX divides int32 in float32 even with x64.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import SupportsIndex
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_int, check_range, wrong_value
 from jaxgrad._types import Array, ArrayLike, Number, Scalar
-from jaxgrad.optimizers._common import as_float, log
+from jaxgrad.optimizers._common import as_float, float_dtype, log
 
 
 def lambda_lr(
@@ -35,6 +37,39 @@ def lambda_lr(
         0.025
     """
     return lambda count: lr * lr_lambda(as_float(count))
+
+
+def multiplicative_lr(
+    lr: Scalar, lr_lambda: Callable[[ArrayLike], ArrayLike]
+) -> optax.Schedule:
+    r"""`lr` times the product of a function of all steps so far.
+
+    $$ r_t = r_0 \, \lambda(1) \cdots \lambda(t) $$
+
+    Each call multiplies all factors again, `count` of them: for steps of epochs, not
+    for millions of updates. `exponential_lr` is faster for a constant factor.
+
+    Args:
+        lr: The rate at the start.
+        lr_lambda: A function from the step number, a floating array, to the factor of
+            that step; it is traced. Step 0 has none.
+
+    Torch: `torch.optim.lr_scheduler.MultiplicativeLR`.
+
+    Examples:
+        >>> schedule = multiplicative_lr(1.0, lambda count: 1 / (1 + count))
+        >>> [float(schedule(count)) for count in (0, 1, 2)]
+        [1.0, 0.5, 0.1666666716337204]
+    """
+
+    def schedule(count: ArrayLike) -> Array:
+        def multiply(step: Array, rate: Array) -> Array:
+            return rate * jnp.asarray(lr_lambda(as_float(step)), rate.dtype)
+
+        start = jnp.asarray(lr, float_dtype())
+        return jax.lax.fori_loop(1, jnp.asarray(count, jnp.int32) + 1, multiply, start)
+
+    return schedule
 
 
 def step_lr(
@@ -210,6 +245,35 @@ def sequential_lr(
     return optax.join_schedules(schedules, milestones)
 
 
+def chained_lr(schedules: Sequence[optax.Schedule]) -> optax.Schedule:
+    """The product of schedules: the first gives the rate, the others factors of it.
+
+    Make all but the first with the rate 1.0.
+
+    Args:
+        schedules: The schedules.
+
+    Raises: ValueError if there are none.
+    Torch: `torch.optim.lr_scheduler.ChainedScheduler`, for the schedulers that multiply
+        the rate they find: StepLR, MultiStepLR, ConstantLR, LinearLR, ExponentialLR,
+        PolynomialLR, MultiplicativeLR, and CosineAnnealingLR until `T_max` if `eta_min`
+        is 0. The others overwrite that rate.
+
+    Examples:
+        >>> schedule = chained_lr([constant_lr(0.5, 0.1, 20), exponential_lr(1.0, 0.5)])
+        >>> [float(schedule(count)) for count in (0, 1, 2)]
+        [0.05, 0.025, 0.0125]
+    """
+    if not schedules:
+        raise wrong_value("chained_lr", "at least one schedule", "none")
+
+    def schedule(count: ArrayLike) -> Array:
+        rates = [jnp.asarray(one(count), float_dtype()) for one in schedules]
+        return math.prod(rates[1:], start=rates[0])
+
+    return schedule
+
+
 def passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
     """How many of the sorted `boundaries` the step number has reached."""
     steps = jnp.asarray(boundaries, jnp.int32)
@@ -227,3 +291,8 @@ def power_of(base: Number, exponent: ArrayLike) -> Array:
 def line(start: Scalar, end: Scalar, share: Array) -> Array:
     """A straight line from `start` at share 0 to `end` at share 1."""
     return start + (end - start) * share
+
+
+def cosine(start: Scalar, end: Scalar, share: Array) -> Array:
+    """Half a cosine from `start` at share 0 to `end` at share 1."""
+    return end + (start - end) * (1 + jnp.cos(math.pi * share)) / 2

@@ -1,0 +1,77 @@
+"""Complex parameters, which torch and jaxgrad treat as pairs of real numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgrad import optimizers
+from tests.optimizer_cases import CASES
+
+REAL_ONLY = ("adafactor", "muon")
+START = np.array([[1 + 1j, -2j, 0.5], [3, -1 + 2j, 1j]])
+GRADIENTS = np.array([[1j, -2 + 1j, 3j], [-1 - 1j, 2 - 1j, 0]]) * np.ones((5, 1, 1))
+GRADIENTS[1::2] *= -0.5
+
+
+def path(case, real, dtype):
+    """The parameters after each step, as pairs."""
+
+    def pairs(z):
+        return np.stack([z.real, z.imag], -1) if real else z
+
+    optimizer = getattr(optimizers, case.optimizer)(**case.options)
+    params = jnp.asarray(pairs(START), dtype)
+
+    @jax.jit
+    def everything(params, gradients):
+        def step(carry, gradient):
+            params, state = carry
+            updates, state = optimizer.update(gradient, state, params)
+            params = optax.apply_updates(params, updates)
+            return (params, state), params
+
+        return jax.lax.scan(step, (params, optimizer.init(params)), gradients)[1]
+
+    points = np.asarray(everything(params, jnp.asarray(pairs(GRADIENTS), dtype)))
+    assert points.dtype == dtype
+    return points if real else np.stack([points.real, points.imag], -1)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.optimizer not in REAL_ONLY], ids=str
+)
+def test_a_complex_parameter_is_a_pair_of_reals(case):
+    np.testing.assert_array_equal(
+        path(case, False, "complex64"), path(case, True, "float32")
+    )
+
+
+def test_complex128_and_real_leaves_side_by_side(x64):
+    optimizer = optimizers.adamw(lr=0.1)
+    params = {"z": jnp.array([1 + 1j]), "x": jnp.array([2.0], jnp.float16)}
+    gradients = {"z": jnp.array([0.5j]), "x": jnp.array([1.0], jnp.float16)}
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    assert {k: u.dtype.name for k, u in updates.items()} == {
+        "z": "complex128",
+        "x": "float16",
+    }
+    np.testing.assert_allclose(updates["z"], [-1e-3 - 0.101j], rtol=1e-6)
+
+
+@pytest.mark.message
+@pytest.mark.parametrize("name", REAL_ONLY)
+def test_those_that_refuse_complex_parameters_in_torch(name):
+    optimizer = getattr(optimizers, name)()
+    with pytest.raises(TypeError, match=f"^{name}: expected real parameters, got comp"):
+        optimizer.init({"w": jnp.ones((2, 2), complex)})
+
+
+def test_the_norm_of_complex_gradients_is_that_of_their_absolute_values():
+    gradients = [jnp.array([3 + 4j, 0]), jnp.array(12.0)]
+    assert optimizers.get_total_norm(gradients).item() == 13.0
+    assert optimizers.get_total_norm(gradients, 1.0).item() == 17.0
+    clip = optimizers.clip_grad_norm(1.3)
+    clipped, _ = clip.update(gradients, clip.init(None))
+    np.testing.assert_allclose(clipped[0], [0.3 + 0.4j, 0], rtol=1e-6)
