@@ -281,7 +281,11 @@ def _entropy(*args, **options):
             ValueError,
             r"mse_loss: expected weight of shape \(4, 3\) \(the shape of input\)",
         ),
-        (lambda: mse_loss(LOGITS, LABELS), TypeError, "target of a floating dtype"),
+        (
+            lambda: mse_loss(LOGITS, LOGITS + 0j),
+            TypeError,
+            "target of a boolean, integer or floating dtype, got complex64",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(call, error, message):

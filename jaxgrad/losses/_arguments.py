@@ -42,7 +42,7 @@ def check_real(
 ) -> Array:
     """Return `value` as an array; TypeError unless it has integers or floats.
 
-    With `or_bool`, also booleans. PyTorch takes them in some of the losses only.
+    With `or_bool`, also booleans, as 0 and 1; PyTorch takes them in some losses only.
     """
     array = as_array(function, argument, value)
     kinds = {"boolean": jnp.bool_, "integer": jnp.integer, "floating": jnp.floating}
@@ -52,7 +52,7 @@ def check_real(
         *others, last = kinds
         what = f"{argument} of {'a' if or_bool else 'an'} {', '.join(others)} or {last}"
         raise wrong_type(function, f"{what} dtype", array.dtype)
-    return array
+    return array.astype(jnp.int32) if array.dtype == bool else array
 
 
 def check_expands(

@@ -225,11 +225,15 @@ def _slope(p: Array, y: Array) -> Array:
 
 # PyTorch's derivatives of its derivative, which clamp in another way.
 _slope.defjvps(
-    lambda tangent, slope, p, y: (
-        tangent * (p * p - 2 * p * y + y) / ((p + _EPS) ** 2 * (1 - p + _EPS) ** 2)
-    ),
+    lambda tangent, slope, p, y: tangent * _curvature(p, y),
     lambda tangent, slope, p, y: -tangent / jnp.maximum((1 - p) * p, _EPS),
 )
+
+
+def _curvature(p: Array, y: Array) -> Array:
+    # The absolute value keeps XLA from adding 1e-12 to 1, where it loses digits.
+    below_one = jnp.abs(1 - p) + _EPS
+    return (p * p - 2 * p * y + y) / ((p + _EPS) ** 2 * below_one**2)
 
 
 @jax.custom_jvp

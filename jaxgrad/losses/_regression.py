@@ -70,10 +70,10 @@ def mse_loss(
 
     Args:
         input: Predictions, any floating array.
-        target: The true values, of any real or boolean dtype and the shape of `input`.
-            Another shape is broadcast against it, with a UserWarning unless one of
-            them is a scalar: (batch,) against (batch, 1) would give batch x batch
-            differences.
+        target: The true values, integers or floats, or booleans without `weight`, of
+            the shape of `input`. Another shape is broadcast against it, with a
+            UserWarning unless one of them is a scalar: (batch,) against (batch, 1)
+            would give batch x batch differences.
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
@@ -86,7 +86,9 @@ def mse_loss(
         >>> mse_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         2.5
     """
-    input, target, weight, dtype = _arguments("mse_loss", input, target, weight)
+    input, target, weight, dtype = _arguments(
+        "mse_loss", input, target, weight, or_bool=weight is None
+    )
     losses = jnp.square(input - target)
     return _weighted("mse_loss", losses, weight, reduction).astype(dtype)
 
