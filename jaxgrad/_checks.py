@@ -179,8 +179,8 @@ def check_range(
     function: str,
     argument: str,
     value: Any,
-    least: int | float = -float("inf"),
-    most: int | float = float("inf"),
+    least: Any = -float("inf"),
+    most: Any = float("inf"),
 ) -> Any:
     """Return `value` as in `check_number`; ValueError outside [least, most]."""
     value = check_number(function, argument, value)

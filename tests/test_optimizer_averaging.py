@@ -1,5 +1,7 @@
 """Averages of parameters: arithmetic, dtypes and compilation."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,9 @@ PATH = (
 def averaged(avg_fn=None, dtype="float32"):
     path = [jax.tree.map(lambda x: jnp.asarray(x, dtype), p) for p in map(arrays, PATH)]
     state = averaged_model(jax.tree.map(jnp.zeros_like, path[0]))
-    update = jax.jit(lambda state, params: update_parameters(state, params, avg_fn))
+    update: Any = jax.jit(
+        lambda state, params: update_parameters(state, params, avg_fn)
+    )
     for params in path:
         state = update(state, params)
     assert update._cache_size() == 1

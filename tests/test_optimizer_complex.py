@@ -1,5 +1,7 @@
 """Complex parameters, which torch and jaxgrad treat as pairs of real numbers."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +20,10 @@ GRADIENTS[1::2] *= -0.5
 def path(case, real, dtype):
     """The parameters after each step, as pairs."""
 
-    def pairs(z):
+    def pairs(z: Any) -> Any:
         return np.stack([z.real, z.imag], -1) if real else z
 
-    optimizer = getattr(optimizers, case.optimizer)(**case.options)
+    optimizer: Any = getattr(optimizers, case.optimizer)(**case.options)
     params = jnp.asarray(pairs(START), dtype)
 
     @jax.jit
@@ -49,7 +51,7 @@ def test_a_complex_parameter_is_a_pair_of_reals(case):
 
 
 def test_complex128_and_real_leaves_side_by_side(x64):
-    optimizer = optimizers.adamw(lr=0.1)
+    optimizer: Any = optimizers.adamw(lr=0.1)
     params = {"z": jnp.array([1 + 1j]), "x": jnp.array([2.0], jnp.float16)}
     gradients = {"z": jnp.array([0.5j]), "x": jnp.array([1.0], jnp.float16)}
     updates, _ = optimizer.update(gradients, optimizer.init(params), params)
@@ -72,6 +74,6 @@ def test_the_norm_of_complex_gradients_is_that_of_their_absolute_values():
     gradients = [jnp.array([3 + 4j, 0]), jnp.array(12.0)]
     assert optimizers.get_total_norm(gradients).item() == 13.0
     assert optimizers.get_total_norm(gradients, 1.0).item() == 17.0
-    clip = optimizers.clip_grad_norm(1.3)
+    clip: Any = optimizers.clip_grad_norm(1.3)
     clipped, _ = clip.update(gradients, clip.init(None))
     np.testing.assert_allclose(clipped[0], [0.3 + 0.4j, 0], rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +60,8 @@ def test_the_metrics_of_the_cases_reduce_the_rate():
 
 
 def test_an_update_is_made_with_the_rate_before_its_metric():
-    optimizer = optax.chain(sgd(1.0), reduce_lr_on_plateau(0.5, patience=0, factor=0.5))
+    plateau = reduce_lr_on_plateau(0.5, patience=0, factor=0.5)
+    optimizer: Any = optax.chain(sgd(1.0), plateau)
     params = jnp.array([8.0])
     state = optimizer.init(params)
     seen = []
@@ -71,7 +73,7 @@ def test_an_update_is_made_with_the_rate_before_its_metric():
 
 
 def test_without_a_metric_the_rate_stays():
-    plateau = reduce_lr_on_plateau(0.5, patience=0)
+    plateau: Any = reduce_lr_on_plateau(0.5, patience=0)
     state = plateau.init(None)
     updates, same = plateau.update({"w": jnp.ones(2)}, state)
     assert same is state
@@ -80,7 +82,7 @@ def test_without_a_metric_the_rate_stays():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64"])
 def test_updates_keep_their_dtype(dtype):
-    plateau = reduce_lr_on_plateau(0.1)
+    plateau: Any = reduce_lr_on_plateau(0.1)
     state = plateau.init(None)
     updates, state = plateau.update(jnp.ones(2, dtype), state, value=jnp.float16(1))
     assert updates.dtype == dtype
@@ -90,9 +92,10 @@ def test_updates_keep_their_dtype(dtype):
 
 def test_a_rate_behind_adamw_also_scales_its_decay(x64):
     params, gradient = jnp.array([2.0, -3.0]), jnp.array([0.5, 0.25])
-    both = optax.chain(adamw(1.0), reduce_lr_on_plateau(0.1))
+    both: Any = optax.chain(adamw(1.0), reduce_lr_on_plateau(0.1))
     updates, _ = both.update(gradient, both.init(params), params, value=1.0)
-    expected, _ = adamw(0.1).update(gradient, adamw(0.1).init(params), params)
+    alone: Any = adamw(0.1)
+    expected, _ = alone.update(gradient, alone.init(params), params)
     np.testing.assert_allclose(updates, expected, rtol=1e-14)
 
 

@@ -100,7 +100,7 @@ def test_attention_with_a_mask_and_is_causal(mask, x64):
     generator = np.random.default_rng(0)
     arrays = [generator.normal(size=(1, 2, n, 5)) for n in (3, 4, 4)]
     tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
-    attend = torch.nn.functional.scaled_dot_product_attention
+    attend: Any = torch.nn.functional.scaled_dot_product_attention
     theirs = attend(*tensors, torch.tensor(MASKS[mask]), is_causal=True)
     weights = np.arange(30.0).reshape(1, 2, 3, 5)
     theirs.backward(torch.tensor(weights))
@@ -124,7 +124,7 @@ def test_multi_head_attention_with_is_causal(need_weights, padded, more, mask, x
     import torch
 
     generator = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, Any] = {
         "query": generator.normal(size=(3, 2, 4)),
         "key": generator.normal(size=(3, 2, 4)),
         "value": generator.normal(size=(3, 2, 4)),
@@ -228,7 +228,7 @@ def test_the_gradient_below_the_smallest_normal_number(dtype, x64):
         ]
 
     for (name, options), gradient in zip(AT_ZERO, jax.jit(ours)(x), strict=True):
-        leaf = tensor.clone().requires_grad_()
+        leaf: Any = tensor.clone().requires_grad_()
         getattr(torch.nn.functional, name)(leaf, **options).sum().backward()
         assert_close(gradient, leaf.grad.double(), dtype, f"{name} {options}")
 

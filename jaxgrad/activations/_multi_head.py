@@ -215,7 +215,7 @@ def _more_keys(
     v: Array,
     bias_k: ArrayLike | None,
     bias_v: ArrayLike | None,
-    zero: bool,
+    zero: Flag,
 ) -> tuple[Array, Array]:
     """Append the learned key and value, then the zero ones."""
     if (bias_k is None) != (bias_v is None):

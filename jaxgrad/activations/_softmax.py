@@ -172,7 +172,7 @@ def _along_axis(
     function: str,
     kernel: Callable[[Array, int], Array],
     x: ArrayLike,
-    axis: int,
+    axis: SupportsIndex,
     dtype: DTypeLike | None,
 ) -> Array:
     """Apply `kernel` to `x`, widened and with at least one axis, along `axis`."""

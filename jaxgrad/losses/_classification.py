@@ -62,7 +62,8 @@ def nll_loss(
     Raises: TypeError if `log_probs` or `weight` is not floating, or `target` not an
         integer array; ValueError if shapes do not fit, or a label is out of range.
         Inside `jax.jit`, where label values are unknown, such a label makes the loss
-        and its gradient NaN.
+        and its gradient NaN. (Without x64, JAX cuts 64-bit arguments of a jitted
+        function to 32 bits: there 2**32 arrives as label 0, which nobody can see.)
     Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels and
         has no derivative with respect to `weight`; jaxgrad computes it.
 
@@ -150,7 +151,7 @@ def _against_probabilities(
     weight: ArrayLike | None,
     ignore_index: int,
     reduction: Reduction,
-    label_smoothing: float,
+    label_smoothing: Number,
 ) -> Array:
     """cross_entropy of a floating target; checks its shape."""
     if ignore_index >= 0:

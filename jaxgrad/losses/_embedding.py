@@ -168,8 +168,8 @@ def _triplet_loss(
     function: str,
     triplet: Mapping[str, ArrayLike],
     distance: Distance,
-    margin: float,
-    swap: bool,
+    margin: Number,
+    swap: Flag,
     reduction: Reduction,
 ) -> Array:
     margin = check_positive(function, "margin", margin)
@@ -198,9 +198,7 @@ def _unit(x: Array) -> Array:
     return x / jnp.sqrt(square + _LEAST_SQUARE / scale**2)
 
 
-def _pairwise_distance(
-    u: Array, v: Array, p: int | float = 2, eps: float = 1e-6
-) -> Array:
+def _pairwise_distance(u: Array, v: Array, p: Number = 2, eps: Number = 1e-6) -> Array:
     gap = u - v + eps
     if math.isinf(p) and gap.shape[-1:] == (0,):
         what = "p to be finite for vectors without features"

@@ -123,7 +123,7 @@ def smooth_l1_loss(
     """
     beta = check_range("smooth_l1_loss", "beta", beta, least=0)
     input, target, _, dtype = _arguments(
-        "smooth_l1_loss", input, target, or_bool=beta > 0
+        "smooth_l1_loss", input, target, or_bool=bool(beta)
     )
     error = input - target
     losses = huber(error, beta) / beta if beta else absolute(error)

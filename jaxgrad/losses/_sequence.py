@@ -166,7 +166,7 @@ def _negative_log_likelihood(
     frames: Array,
     length: Array,
     blank: int,
-    zero_infinity: bool,
+    zero_infinity: Flag,
 ) -> Array:
     """The loss of one sequence, with log_probs of shape (frames, classes)."""
     positions = jnp.full(2 * labels.size + 1, blank, labels.dtype).at[1::2].set(labels)

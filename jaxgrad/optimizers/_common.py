@@ -32,7 +32,9 @@ def torch_chain(
 
     Decoupled weights are added after the core; `lr` is None if the core uses it itself.
     """
-    decay = None if is_zero(weight_decay) else optax.add_decayed_weights(weight_decay)
+    decay: Any = None
+    if not is_zero(weight_decay):
+        decay = optax.add_decayed_weights(weight_decay)  # pyright: ignore
     links = (
         optax.scale(-1.0) if maximize else None,
         None if decoupled else decay,
@@ -47,7 +49,7 @@ def scale_by_lr(lr: ScalarOrSchedule) -> optax.GradientTransformation:
     """Multiply by -lr; like a schedule's value, an array takes each leaf's dtype."""
     if is_array(lr):
         return optax.scale_by_learning_rate(lambda step: lr_at(lr, step))
-    return optax.scale_by_learning_rate(lr)
+    return optax.scale_by_learning_rate(lr)  # pyright: ignore
 
 
 def lr_at(lr: ScalarOrSchedule, step: ArrayLike) -> ArrayLike:

@@ -126,7 +126,8 @@ def reduce_lr_on_plateau(
         updates = jax.tree.map(lambda u: _scaled(u, state.lr), updates)
         return updates, state if value is None else after(value, state)
 
-    return optax.GradientTransformationExtraArgs(init_fn, update_fn)
+    update: Any = update_fn  # of any type of state
+    return optax.GradientTransformationExtraArgs(init_fn, update)
 
 
 def _scaled(update: ArrayLike, lr: Array) -> Array:
