@@ -63,7 +63,7 @@ def as_array(function: str, argument: str, value: ArrayLike) -> Array:
     ):
         kind = type(value).__name__
         raise wrong_type(function, f"{argument} to be an array or a number", kind)
-    if not isinstance(value, (jax.Array, bool, int, float, complex)):
+    if not isinstance(value, (jax.Array, bool, float, complex)):
         _check_not_cut(function, argument, np.asarray(value))
     return jnp.asarray(value)
 

@@ -62,6 +62,16 @@ def test_complex128_and_real_leaves_side_by_side(x64):
     np.testing.assert_allclose(updates["z"], [-1e-3 - 0.101j], rtol=1e-6)
 
 
+def test_the_conjugate_of_jaxs_gradient_descends():
+    def distance(z):
+        return jnp.abs(z - (3 - 4j)) ** 2
+
+    optimizer: Any = optimizers.sgd(lr=0.5)
+    z = jnp.asarray(1 + 1j)
+    updates, _ = optimizer.update(jnp.conj(jax.grad(distance)(z)), optimizer.init(z))
+    np.testing.assert_allclose(z + updates, 3 - 4j, rtol=1e-6)
+
+
 @pytest.mark.message
 @pytest.mark.parametrize("name", REAL_ONLY)
 def test_those_that_refuse_complex_parameters_in_torch(name):

@@ -3,8 +3,8 @@
 Each is an `optax.GradientTransformation`: it chains, schedules and checkpoints like any
 other, and agrees with `torch.optim` to rounding. A parameter that has no gradient in
 PyTorch has a zero gradient here. A complex parameter is a pair of real numbers, as in
-PyTorch; since `jax.grad` returns the conjugate of PyTorch's gradient, give the optimizer
-`jnp.conj` of it.
+PyTorch; since `jax.grad` returns the conjugate of PyTorch's gradient, give the
+optimizer `jnp.conj` of it.
 """
 
 from jaxgrad.optimizers._adadelta import adadelta as adadelta
