@@ -36,7 +36,7 @@ def path(case, real, dtype):
 
         return jax.lax.scan(step, (params, optimizer.init(params)), gradients)[1]
 
-    points = np.asarray(everything(params, jnp.asarray(pairs(GRADIENTS), dtype)))
+    points: Any = np.asarray(everything(params, jnp.asarray(pairs(GRADIENTS), dtype)))
     assert points.dtype == dtype
     return points if real else np.stack([points.real, points.imag], -1)
 
