@@ -1,10 +1,10 @@
 """PyTorch's gradients as pure JAX functions, and every gradient explained.
 
 The families that mirror PyTorch stay in their submodules
-(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), so that a PyTorch
-line and a jaxgrad line can be compared word for word. `jaxgrad.datasets`,
-`jaxgrad.training` and `jaxgrad.plots` are imported on demand; the plots and the
-downloaded data sets need the `experiments` extra.
+(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), where a PyTorch line
+finds its counterpart; docs/parity.md lists the arguments that have another name.
+`jaxgrad.datasets`, `jaxgrad.training` and `jaxgrad.plots` are imported on demand; the
+plots and the downloaded data sets need the `experiments` extra.
 """
 
 from jaxgrad import activations as activations
