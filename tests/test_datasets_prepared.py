@@ -191,7 +191,7 @@ def test_tensorflow_reads_tfrecord_files(small, tmp_path, shards):
 def test_a_missing_reader_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "array_record", None)
     with pytest.raises(
-        ImportError, match="expected array_record to be inst.*remove it"
+        ImportError, match=r"expected array_record to be inst.*remove it"
     ):
         load("mnist")
 
