@@ -79,7 +79,7 @@ def test_what_is_no_file_is_skipped_and_named(tmp_path, make, in_time):
 def test_a_folder_of_pipes_holds_no_checkpoint(tmp_path, in_time):
     for number in range(2):
         os.mkfifo(tmp_path / f"step-00000000{number}.npz")
-    with pytest.raises(checkpoints.Damaged, match=r"2 damaged ones.*not a regular file"):
+    with pytest.raises(checkpoints.Damaged, match=r"2 damaged ones.*not a regular"):
         checkpoints.restore(tmp_path, at(0), RUN)
 
 
@@ -298,6 +298,21 @@ def test_a_run_whose_folder_was_taken_stops_at_its_next_save(tmp_path):
     (tmp_path / _lock.NAME).unlink()  # by somebody who tidies up
     checkpoints.save(tmp_path, at(1), RUN)
     assert locked_by(tmp_path) == _owner.this_process()
+    checkpoints.release(tmp_path)
+
+
+@pytest.mark.message
+def test_a_run_that_removes_our_checkpoint_is_noticed(tmp_path, monkeypatch):
+    save = checkpoints.save
+
+    def removed(*args, **options):
+        path = save(*args, **options)
+        path.unlink()
+        return path
+
+    monkeypatch.setattr(checkpoints, "save", removed)
+    with pytest.raises(checkpoints.Locked, match=r"got step-.*removed by another one"):
+        checkpoints.prepare(tmp_path, at(0), RUN)
     checkpoints.release(tmp_path)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,21 @@ def _has_ended(path: Path, owner: dict[str, Any]) -> bool:
 
 
 def _remove(path: Path, owner: dict[str, Any]) -> None:
-    """Remove the lock that says `owner`, but not another that was put there since."""
-    aside = path.with_name(f"{NAME}.{os.getpid()}")
-    with contextlib.suppress(OSError):
-        path.rename(aside)
-        if _owner(aside) != owner:
-            os.link(aside, path)
-    aside.unlink(missing_ok=True)
+    """Remove the lock that says `owner`, but no other that was put there since.
+
+    Who wants to remove it creates a second file first, so only one looks and removes.
+    """
+    guard = path.with_name(f"{NAME}.removal")
+    try:
+        guard.open("x").close()
+    except FileExistsError:
+        if age(guard) > ABANDONED_SECONDS:
+            guard.unlink(missing_ok=True)
+        time.sleep(0.05)
+        return
+    if _owner(path) == owner:
+        path.unlink(missing_ok=True)
+    guard.unlink(missing_ok=True)
 
 
 def _start_beat(path: Path) -> None:

@@ -201,7 +201,12 @@ def prepare(
     _lock.acquire("prepare", folder)
     _archive.sweep(folder, ".step-*")
     path = save(folder, progress, run, keep=keep, environment=environment)
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as fault:
+        got = f"{path.name} removed by another one, which did not take the folder"
+        expected = f"no other run in {folder}"
+        raise Locked(str(wrong_value("prepare", expected, got))) from fault
     # One more than are kept: the oldest is removed after the newest is written.
     need = size * (keep + 1 - len(paths(folder)))
     free = shutil.disk_usage(folder).free
