@@ -88,6 +88,23 @@ def test_one_number_twice_is_refused_naming_both(meeting, numbers):
     assert named[0].count(f"process {double} (pid ") == 2
 
 
+def test_one_too_many_is_refused_and_harms_nobody(meeting):
+    ((first, hub), second), told = meeting(0, 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = socket.create_connection(server.getsockname()[:2])
+        there, _ = server.accept()
+    with here:
+        hello = {"number": 1, "count": 2, "pid": 1, "host": "elsewhere"}
+        threading.Thread(target=hub._serve, args=(there,), daemon=True).start()
+        here.sendall(json.dumps({"hello": hello}).encode() + b"\n")
+        assert b"have the same number" in here.recv(1000)
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda member: member.gather("x"), (first, second)))
+    assert said == [["x", "x"]] * 2
+    first.leaving = second.leaving = True
+    assert told.empty()
+
+
 def test_other_counts_are_refused_naming_both(meeting):
     answers, _ = meeting(0, 1, count=[2, 3])
     for answer in answers:
@@ -115,7 +132,7 @@ def test_another_program_at_the_address_is_no_process_0(meeting):
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=talk, daemon=True).start()
-        with pytest.raises(Refused, match="process 0 has ended"):
+        with pytest.raises(Refused, match="answers, but does not wait for processes"):
             Member(address, 1, 2, 1.0, lambda why, sudden: None)
 
 

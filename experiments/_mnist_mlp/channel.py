@@ -97,14 +97,16 @@ class Hub:
     def _welcome(self, connection: socket.socket, hello: dict[str, Any]) -> bool:
         number, count = hello["number"], hello["count"]
         name = f"process {number} (pid {hello['pid']} on {hello['host']})"
+        fault = ""
         with self.lock:
             if count != self.count:
-                expects = f"process 0 expects {self.count} processes"
-                self._refuse(f"{expects}, {name} {count}")
+                fault = f"process 0 expects {self.count} processes, {name} {count}"
             elif number in self.names:
-                self._refuse(f"{self.names[number]} and {name} have the same number")
-            if self.fault:
-                _send(connection, {"refused": self.fault})
+                fault = f"{self.names[number]} and {name} have the same number"
+            if fault and not self.complete.is_set():
+                self._refuse(fault)
+            if fault := self.fault or fault:
+                _send(connection, {"refused": fault})
                 return False
             self.members[number], self.names[number] = connection, name
             self.said[number] = []
@@ -150,11 +152,13 @@ class Member:
         _start(self._listen)
         who = {"pid": os.getpid(), "host": platform.node()}
         self._say({"hello": {"number": number, "count": count, **who}})
-        where = f"{address[0]}:{address[1]}"
         try:
             answer = self.inbox.get(timeout=seconds + 2)  # the hub refuses before
         except queue.Empty:
-            answer = f"{where} answers, but not as process 0"
+            answer = FIRST_ENDED
+        if answer == FIRST_ENDED:
+            where = f"{address[0]}:{address[1]}"
+            answer = f"{where} answers, but does not wait for processes (any more)"
         if answer is not None:
             raise Refused(answer)
         self.joined = True
