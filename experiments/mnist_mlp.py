@@ -43,9 +43,9 @@ def run(
 ) -> Result:
     """Train, by default without a bar, files or checkpoints, and measure."""
     check(config)
-    processes.join(config)
-    task = learning.prepare(config)
-    last, epochs = learn(task, config)
+    with processes.joined(config):
+        task = learning.prepare(config)
+        last, epochs = learn(task, config)
     dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
     runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
     assessment = assess(task.apply, last.params, dataset.test, white=dataset.white)
@@ -125,6 +125,8 @@ def main(argv: list[str] | None = None) -> Result:
         result = _train_and_report(argv)
     except processes.Stopped as stopped:
         sys.exit(stopped.code)
+    except training.NonFinite as fault:
+        sys.exit(f"error: {fault}; a smaller --lr may keep them finite.")
     print(f"parameters sha256: {training.sha256(result.params)}")
     if line := missed_target(result):
         sys.exit(line)
