@@ -24,4 +24,4 @@ from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
