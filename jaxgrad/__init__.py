@@ -1,10 +1,10 @@
 """PyTorch's gradients as pure JAX functions, and every gradient explained.
 
 The families that mirror PyTorch stay in their submodules
-(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), so that a PyTorch
-line and a jaxgrad line can be compared word for word. `jaxgrad.datasets`,
-`jaxgrad.training` and `jaxgrad.plots` are imported on demand; the plots and the
-downloaded data sets need the `experiments` extra.
+(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), where a PyTorch line
+finds its counterpart; docs/parity.md lists the arguments that have another name.
+`jaxgrad.datasets`, `jaxgrad.training` and `jaxgrad.plots` are imported on demand; the
+plots and the downloaded data sets need the `experiments` extra.
 """
 
 from jaxgrad import activations as activations
@@ -24,4 +24,4 @@ from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

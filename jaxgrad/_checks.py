@@ -5,11 +5,13 @@ while the function is traced: a wrong type or dtype raises TypeError, a wrong sh
 choice ValueError.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from jaxgrad._types import Array, ArrayLike, DTypeLike
@@ -61,20 +63,37 @@ def as_array(function: str, argument: str, value: ArrayLike) -> Array:
     ):
         kind = type(value).__name__
         raise wrong_type(function, f"{argument} to be an array or a number", kind)
+    if not isinstance(value, (jax.Array, bool, float, complex)):
+        _check_not_cut(function, argument, np.asarray(value))
     return jnp.asarray(value)
 
 
-def check_number(function: str, argument: str, value: object) -> None:
-    """TypeError unless `value` is a number, or an array of numbers."""
+def _check_not_cut(function: str, argument: str, value: np.ndarray) -> None:
+    """ValueError if JAX would cut the 64-bit integers of `value` to other numbers."""
+    narrow = jax.dtypes.canonicalize_dtype(value.dtype)
+    if value.dtype.kind in "iu" and narrow != value.dtype and value.size:
+        least, most = np.iinfo(narrow).min, np.iinfo(narrow).max
+        bad = value[(value < least) | (value > most)]
+        if bad.size:
+            what = f"{argument} in [{least}, {most}] (jax_enable_x64 is off)"
+            raise wrong_value(function, what, bad[0])
+
+
+def check_number(function: str, argument: str, value: Any) -> Any:
+    """Return `value`; TypeError unless it is a number, or an array of numbers.
+
+    A NumPy scalar becomes a Python number, which does not change an array's dtype.
+    """
     if not isinstance(value, (int, float, jax.Array)) and not hasattr(
         value, "__array__"
     ):
         kind = type(value).__name__
         raise wrong_type(function, f"{argument} to be a number", kind)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_flag(function: str, argument: str, value: object) -> None:
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise wrong_type(function, f"{argument} to be True or False", repr(value))
 
 
@@ -108,9 +127,9 @@ def check_ndim(function: str, argument: str, array: Array, least: int) -> None:
         raise wrong_value(function, what, f"shape {array.shape}")
 
 
-def check_axis(function: str, value: int, ndim: int) -> int:
+def check_axis(function: str, value: SupportsIndex, ndim: int) -> int:
     """Return `value` in [0, ndim). As in PyTorch, a 0-d array has axes -1 and 0."""
-    check_int(function, "axis", value)
+    value = check_int(function, "axis", value)
     axes = max(ndim, 1)
     if not -axes <= value < axes:
         raise wrong_value(function, f"axis in [{-axes}, {axes - 1}]", value)
@@ -118,13 +137,22 @@ def check_axis(function: str, value: int, ndim: int) -> int:
 
 
 def check_int(
-    function: str, argument: str, value: int, least: int | None = None
-) -> None:
-    """TypeError unless `value` is an int, ValueError if it is below `least`."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    function: str, argument: str, value: SupportsIndex, least: int | None = None
+) -> int:
+    """Return `value` as an int, ValueError if it is below `least`.
+
+    NumPy's integers and integer arrays of one number are ints; another type, also a
+    bool, is a TypeError.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
         raise wrong_type(function, f"{argument} to be an int", type(value).__name__)
-    if least is not None and value < least:
-        raise wrong_value(function, f"{argument} >= {least}", value)
+    if least is not None and number < least:
+        raise wrong_value(function, f"{argument} >= {least}", number)
+    return number
 
 
 def check_callable(function: str, argument: str, value: Callable[..., Any]) -> None:
@@ -151,10 +179,11 @@ def check_range(
     function: str,
     argument: str,
     value: Any,
-    least: int | float = -float("inf"),
-    most: int | float = float("inf"),
-) -> None:
-    check_number(function, argument, value)
+    least: Any = -float("inf"),
+    most: Any = float("inf"),
+) -> Any:
+    """Return `value` as in `check_number`; ValueError outside [least, most]."""
+    value = check_number(function, argument, value)
     if not least <= value <= most:
         if most == float("inf"):
             bounds = f">= {least}"
@@ -163,12 +192,15 @@ def check_range(
         else:
             bounds = f"in [{least}, {most}]"
         raise wrong_value(function, f"{argument} {bounds}", value)
+    return value
 
 
-def check_positive(function: str, argument: str, value: int | float) -> None:
-    check_number(function, argument, value)
+def check_positive(function: str, argument: str, value: Any) -> Any:
+    """Return `value` as in `check_number`; ValueError unless it is > 0."""
+    value = check_number(function, argument, value)
     if not value > 0:
         raise wrong_value(function, f"{argument} > 0", value)
+    return value
 
 
 def check_entries(

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from jaxgrad._types import Array, PyTree
+from jaxgrad._types import Array, ArrayLike, PyTree
 
 Result = TypeVar("Result")
 
@@ -42,7 +42,25 @@ def _one_or_nan(x: Array, axis: int | None) -> Array:
 
 def sign(x: Array) -> Array:
     """-1, 0 or 1; 0 at NaN as in PyTorch (`jnp.sign` returns NaN)."""
-    return jnp.where(jnp.isnan(x), 0, jnp.sign(x))
+    return above(x, 0).astype(x.dtype) - above(-x, 0).astype(x.dtype)
+
+
+def at_most(x: Array, bound: ArrayLike) -> Array:
+    """X <= bound, exact for subnormal numbers, which XLA takes for 0 on the CPU."""
+    bound = jnp.asarray(bound, x.dtype)
+    return (x <= bound) & (_rank(x) <= _rank(bound))
+
+
+def above(x: Array, bound: ArrayLike) -> Array:
+    """X > bound, exact for subnormal numbers."""
+    bound = jnp.asarray(bound, x.dtype)
+    return (x >= bound) & (_rank(x) > _rank(bound))
+
+
+def _rank(x: Array) -> Array:
+    """An integer that orders finite numbers; 0 and -0 have the same."""
+    bits = jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
+    return jnp.where(bits < 0, jnp.iinfo(bits.dtype).min - bits, bits)
 
 
 def default_step(x: Array, eps: float | None = None) -> Array:

@@ -184,6 +184,21 @@ def _soft(
     )
 
 
+def _linear(
+    note: str,
+    input: tuple[int, ...],
+    layer: tuple[int, ...],
+    target: Any,
+    bias: Any = None,
+    **options: Any,
+) -> Case:
+    """A row of linear_cross_entropy; its arrays are given by their shapes."""
+    arrays = {"input": numbers(*input), "linear_weight": numbers(*layer, start=3)}
+    arrays |= {} if bias is None else {"linear_bias": bias}
+    options = {"target": np.asarray(target)} | options
+    return Case("linear_cross_entropy", note, arrays, options)
+
+
 def _mse(note: str, input: Any, target: Any, **options: Any) -> Case:
     arrays = {"input": input, "target": target}
     for name in {"weight"} & set(options):
@@ -281,6 +296,41 @@ LOSSES = [
         "cross_entropy",
         reduction="none",
         second=False,
+    ),
+    *_labels(
+        "an infinite weight",
+        X43,
+        T4,
+        weight=np.array([0.5, INF, 1.25]),
+        reduction="sum",
+        second=False,
+    ),
+    *_labels(
+        "an ignored sample of an infinite weight",
+        X43,
+        [1, 2, 1, -100],
+        weight=np.array([-INF, 1.0, 0.5]),
+    ),
+    _linear("plain", (4, 3), (5, 3), [4, 0, -100, 2]),
+    _linear("a single sample", (3,), (5, 3), 1),
+    _linear(
+        "positions, bias",
+        (2, 3),
+        (4, 2, 3),
+        [[3, 0], [-100, 2]],
+        numbers(4, 2, start=2),
+        reduction="none",
+    ),
+    _linear(
+        "weight, smoothing",
+        (4, 3),
+        (3, 3),
+        T4,
+        numbers(3),
+        weight=W3,
+        ignore_index=1,
+        label_smoothing=0.25,
+        reduction="sum",
     ),
     _soft("single sample", 3),
     _soft("empty batch", 0, 3),

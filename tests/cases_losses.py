@@ -12,6 +12,7 @@ X, Y = numbers(2, 3), numbers(2, 3, start=8)
 P, Q = positive(2, 3) / 2, positive(2, 3, start=4) / 2  # probabilities in (0, 1)
 SIGNS = np.array([[1, -1, 1], [-1, -1, 1]])
 WEIGHT = positive(2, 3, start=5)
+COUNTS = np.array([[0, 1, 2], [3, 5, 8]])
 REDUCTIONS = ("none", "mean", "sum")
 WIDE = DTYPES[:3]  # float16 ends at 65504
 
@@ -88,6 +89,11 @@ REGRESSION = [
     _row("huber_loss", "delta, its kinks", [-0.5, 0, 0.5, 9], [0, 0, 0, 0], delta=0.5),
     _row("huber_loss", "weight", X, Y, WEIGHT, delta=1.5),
     _row("huber_loss", "a scalar target", X, 0.5),
+    _row("l1_loss", "integers", X, target=COUNTS, weight=COUNTS),
+    _row("mse_loss", "integers", X, target=COUNTS),
+    _row("mse_loss", "booleans", X, target=COUNTS > 2),
+    _row("mse_loss", "boolean weights", X, Y, weight=COUNTS > 0),
+    _row("smooth_l1_loss", "booleans", X, target=COUNTS > 2, second=False),
 ]
 LIKELIHOOD = [
     *_reductions("kl_div", X, P),
@@ -124,6 +130,9 @@ LIKELIHOOD = [
     _row("gaussian_nll_loss", "a variance per column", X, Y, P[:1]),
     _row("gaussian_nll_loss", "below eps", X, Y, 0 * P, eps=0.5, reduction="sum"),
     _row("gaussian_nll_loss", "one number", X, Y, var=0.5),
+    _row("gaussian_nll_loss", "integers", X, target=COUNTS, var=0.5),
+    _row("poisson_nll_loss", "integers", X, target=COUNTS),
+    _row("poisson_nll_loss", "booleans", X, target=COUNTS > 2),
 ]
 BINARY = [
     *_reductions("binary_cross_entropy", P, Q),
@@ -136,6 +145,14 @@ BINARY = [
         reduction="none",
         second=False,
         dtypes=WIDE,
+    ),
+    _row(
+        "binary_cross_entropy",
+        "certain, second derivative",
+        [0, 0, 0, 1, 1, 1, 2.0**-40],
+        target=np.array([0, 1, 0.5, 0, 1, 0.5, 1]),
+        reduction="none",
+        dtypes=("float64",),
     ),
     _row("binary_cross_entropy", "empty", np.zeros((0, 3)), np.zeros((0, 3))),
     *_reductions("binary_cross_entropy_with_logits", X, P),
@@ -177,6 +194,7 @@ MARGIN = [
         margin=0.5,
     ),
     _row("hinge_embedding_loss", "other labels", X, target=2 * SIGNS),
+    _row("hinge_embedding_loss", "booleans", X, target=SIGNS > 0),
     *_reductions("margin_ranking_loss", X, Y, SIGNS, margin=0.5),
     _row(
         "margin_ranking_loss", "at the margin", [1, 1], [1, 1], target=np.array([1, -1])

@@ -5,6 +5,7 @@ the same table. The gradient is elementary arithmetic on exact constants, so tha
 frameworks compute the same one.
 """
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -50,6 +51,10 @@ def _cases(optimizer: str, lr: float, *options: dict[str, Any]) -> list[Case]:
     return [Case(optimizer, {"lr": lr} | chosen) for chosen in ({}, *options)]
 
 
+SIGNATURES = {
+    name: inspect.signature(getattr(optimizers, name)).parameters
+    for name in TORCH_NAMES
+}
 DECAY, CLIMB = {"weight_decay": 0.1}, {"maximize": True}
 MOMENTUM = {"momentum": 0.9}
 CASES = (
@@ -143,6 +148,15 @@ CASES = (
 )
 
 
+# The optimizers whose momentum OneCycleLR and CyclicLR cycle.
+CYCLED = tuple(
+    case
+    for case in CASES
+    if "betas" in SIGNATURES[case.optimizer]
+    or ("momentum" in case.options and case.optimizer != "muon")
+)
+
+
 class Problem(NamedTuple):
     """For each leaf its start and target, and the noise and scale of its gradient."""
 
@@ -179,6 +193,19 @@ def problem(optimizer: str, size: int = 1) -> Problem:
 def gradient(param, target, noise, scale):
     """Arithmetic that torch and JAX share."""
     return (param - target + noise) * scale
+
+
+def make_cycled(case: Case) -> optax.GradientTransformation:
+    """The optimizer of a case under the one-cycle policy."""
+    options = dict(case.options)
+    options["lr"] = optimizers.one_cycle_lr(options["lr"], STEPS)
+    momentum = optimizers.one_cycle_momentum(STEPS)
+    if "betas" in SIGNATURES[case.optimizer]:
+        second = options.get("betas", SIGNATURES[case.optimizer]["betas"].default)[1]
+        options["betas"] = (momentum, second)
+    else:
+        options["momentum"] = momentum
+    return getattr(optimizers, case.optimizer)(**options)
 
 
 def halving(lr: float) -> optax.Schedule:

@@ -16,12 +16,30 @@ STEPS = 60
 
 
 class ScheduleCase(NamedTuple):
-    """A schedule in both libraries; torch allows `steps` steps."""
+    """A schedule in both libraries; torch allows `steps` steps.
+
+    It is that of the entry `reads` in a parameter group of torch's optimizer.
+    """
 
     name: str
     schedule: optax.Schedule
     scheduler: Callable[[Any, Any], Any]
     steps: int = STEPS
+    reads: str = "lr"
+
+
+def _cycled(name: str, torch_name: str, first: Any, *options: Any, **named: Any):
+    """A momentum; `first` are torch's first arguments, which only change the rate."""
+    steps = options[0] if name == "one_cycle_momentum" else STEPS
+    return ScheduleCase(
+        f"{name}{options}{named or ''}",
+        getattr(jg, name)(*options, **named),
+        lambda schedulers, optimizer: getattr(schedulers, torch_name)(
+            optimizer, *first, *options, **named
+        ),
+        steps,
+        "momentum",
+    )
 
 
 def _simple(name: str, torch_name: str, *options: Any, **named: Any) -> ScheduleCase:
@@ -47,6 +65,23 @@ def _warm_up_cosine(schedulers: Any, optimizer: Any) -> Any:
         ],
         [7],
     )
+
+
+def _chained(schedulers: Any, optimizer: Any) -> Any:
+    return schedulers.ChainedScheduler(
+        [
+            schedulers.ConstantLR(optimizer, 0.1, 20),
+            schedulers.ExponentialLR(optimizer, 0.9),
+            schedulers.MultiStepLR(optimizer, [3, 30], 0.5),
+            schedulers.CosineAnnealingLR(optimizer, 70),
+        ]
+    )
+
+
+def _swalr(optimizer: Any, *options: Any) -> Any:
+    from torch.optim.swa_utils import SWALR
+
+    return SWALR(optimizer, *options)
 
 
 def _three_in_a_row(schedulers: Any, optimizer: Any) -> Any:
@@ -102,6 +137,56 @@ SCHEDULES = (
         "lambda_lr",
         jg.lambda_lr(LR, lambda count: 1 / (1.0 + count)),
         lambda s, o: s.LambdaLR(o, lambda count: 1 / (1.0 + count)),
+    ),
+    ScheduleCase(
+        "multiplicative_lr",
+        jg.multiplicative_lr(LR, lambda count: 1 - 0.5 / (1.0 + count)),
+        lambda s, o: s.MultiplicativeLR(o, lambda count: 1 - 0.5 / (1.0 + count)),
+    ),
+    ScheduleCase(
+        "chained_lr",
+        jg.chained_lr(
+            [
+                jg.constant_lr(LR, 0.1, 20),
+                jg.exponential_lr(1.0, 0.9),
+                jg.multi_step_lr(1.0, [3, 30], 0.5),
+                jg.cosine_annealing_lr(1.0, 70),
+            ]
+        ),
+        _chained,
+    ),
+    ScheduleCase("swa_lr", jg.swa_lr(LR, 0.05, 12), lambda s, o: _swalr(o, 0.05, 12)),
+    ScheduleCase(
+        "swa_lr at once",
+        jg.swa_lr(LR, 0.5, 0, "linear"),
+        lambda s, o: _swalr(o, 0.5, 0, "linear"),
+    ),
+    ScheduleCase(
+        "swa_lr linear",
+        jg.swa_lr(LR, 0.5, 7, "linear"),
+        lambda s, o: _swalr(o, 0.5, 7, "linear"),
+    ),
+    _cycled("one_cycle_momentum", "OneCycleLR", (LR,), 50),
+    _cycled("one_cycle_momentum", "OneCycleLR", (LR,), 47, anneal_strategy="linear"),
+    _cycled(
+        "one_cycle_momentum",
+        "OneCycleLR",
+        (LR,),
+        60,
+        three_phase=True,
+        base_momentum=0.5,
+        max_momentum=0.75,
+    ),
+    _cycled("cyclic_momentum", "CyclicLR", (0.1, LR), 4, 9),
+    _cycled("cyclic_momentum", "CyclicLR", (0.1, LR), 5, mode="triangular2"),
+    _cycled(
+        "cyclic_momentum",
+        "CyclicLR",
+        (0.1, LR),
+        5,
+        mode="exp_range",
+        gamma=0.95,
+        base_momentum=0.5,
     ),
     ScheduleCase(
         "warm-up, then cosine",

@@ -126,14 +126,35 @@ def test_padding_and_masks_hide_keys_where_true():
     )
     assert weights is not None
     assert weights[0, :, 1].tolist() == [0, 0]
-    _, causal = multi_head_attention(x, x, x, 2, W_IN, B_IN, W_OUT, is_causal=True)
     mask = jnp.array([[False, True], [False, False]])
     _, masked = multi_head_attention(x, x, x, 2, W_IN, B_IN, W_OUT, attn_mask=mask)
     assert masked is not None
-    assert_close(causal, masked, "float32")
+    assert masked[0, 0].tolist() == [1, 0]
     per_head = jnp.stack([mask, mask])
     _, heads = multi_head_attention(x, x, x, 2, W_IN, B_IN, W_OUT, attn_mask=per_head)
     assert_close(heads, masked, "float32")
+
+
+def test_the_causal_hint_replaces_the_mask_where_pytorch_s_kernel_takes_it():
+    def attention(mask, **options):
+        arrays = (Q, Q, Q, 2, W_IN, B_IN, W_OUT)
+        return multi_head_attention(*arrays, attn_mask=mask, **options)
+
+    nothing, later = jnp.zeros((2, 2), bool), jnp.triu(jnp.ones((2, 2), bool), 1)
+    hinted, _ = attention(nothing, is_causal=True, need_weights=False)
+    assert_close(hinted, attention(later)[0], "float32")
+    not_hinted, _ = attention(nothing, is_causal=True)
+    assert_close(not_hinted, attention(nothing)[0], "float32")
+
+
+@pytest.mark.parametrize("is_float", [False, True])
+def test_a_mask_and_a_causal_one_hide_together(is_float):
+    seen = jnp.array([[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1], [1, 0, 1, 1]], bool)
+    mask = jnp.where(seen, 0.5, -jnp.inf) if is_float else seen
+    both = scaled_dot_product_attention(Q, K, V, mask, is_causal=True)
+    merged = scaled_dot_product_attention(Q, K, V, seen & jnp.tri(4, dtype=bool))
+    assert_close(both, merged, "float32")
+    assert not both[:, 2].any()  # each key of this query is hidden by one of them
 
 
 def test_an_additional_key_gets_weight():
@@ -166,9 +187,9 @@ def heads(*arrays, **options):
         (attend(Q, K, V, dropout_p=1.5), ValueError, r"dropout_p in \[0, 1\]"),
         (attend(Q, K, V, dropout_p=0.5), ValueError, "dropout_key with dropout_p > 0"),
         (
-            attend(Q, K, V, jnp.ones((4, 4), bool), is_causal=True),
+            heads(Q, Q, Q, 2, W_IN, B_IN, W_OUT, is_causal=True),
             ValueError,
-            "attn_mask or is_causal",
+            "attn_mask with is_causal=True, got None",
         ),
         (
             attend(Q, K, V, jnp.ones((4, 4), int)),

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgrad import losses
 from jaxgrad.losses import cross_entropy, mse_loss, nll_loss
 from tests.cases import numbers
 from tests.tolerances import DTYPES, assert_close
@@ -58,6 +59,36 @@ def test_unsigned_labels_do_not_wrap_to_ignore_index(loss):
     void = jnp.array([255, 1], jnp.uint8)
     ignoring = jax.jit(lambda labels: loss(LOGITS[:2], labels, ignore_index=255))
     assert_close(ignoring(void), loss(LOGITS[1:2], void[1:]), "float32")
+
+
+FAR = np.array([1, 2**32 + 1])  # label 1 if only 32 bits are left
+TWO = LOGITS[:2]
+TAIL = [(jnp.zeros((2, 3)), jnp.zeros((5, 2)))]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda labels: nll_loss(TWO, labels),
+        lambda labels: cross_entropy(TWO, labels),
+        lambda labels: cross_entropy(TWO[0], int(labels[1])),
+        lambda labels: losses.linear_cross_entropy(TWO, LOGITS, labels),
+        lambda labels: losses.multi_margin_loss(TWO, labels),
+        lambda labels: losses.multilabel_margin_loss(
+            TWO[:, :2], labels[None] + [[0]] * 2
+        ),
+        lambda labels: (
+            losses.adaptive_log_softmax_with_loss(TWO, labels, LOGITS[:3], TAIL).loss
+        ),
+        lambda labels: losses.ctc_loss(TWO[:, None], labels[None, 1:], (2,), (1,)),
+        lambda labels: losses.poisson_nll_loss(TWO[:, 0], labels),
+    ],
+)
+def test_labels_are_checked_before_they_are_cut_to_32_bits(loss):
+    loss(FAR % 2**32)
+    for call in (loss, lambda labels: jax.jit(lambda: loss(labels))()):
+        with pytest.raises(ValueError, match=r"target.* in .* got 4294967297 instead"):
+            call(FAR)
 
 
 @CLASSIFIERS
@@ -281,7 +312,11 @@ def _entropy(*args, **options):
             ValueError,
             r"mse_loss: expected weight of shape \(4, 3\) \(the shape of input\)",
         ),
-        (lambda: mse_loss(LOGITS, LABELS), TypeError, "target of a floating dtype"),
+        (
+            lambda: mse_loss(LOGITS, LOGITS.astype("complex64")),
+            TypeError,
+            "target of a boolean, integer or floating dtype, got complex64",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(call, error, message):

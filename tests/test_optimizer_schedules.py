@@ -95,6 +95,18 @@ def test_one_cycle_keeps_its_last_rate():
             "expected anneal_strategy to be one of",
         ),
         (
+            lambda: optimizers.one_cycle_momentum(9, pct_start=-1.0),
+            "one_cycle_momentum: expected pct_start in",
+        ),
+        (
+            lambda: optimizers.cyclic_momentum(0),
+            "cyclic_momentum: expected step_size_up >= 1",
+        ),
+        (
+            lambda: optimizers.chained_lr([]),
+            "chained_lr: expected at least one schedule, got none",
+        ),
+        (
             lambda: optimizers.cyclic_lr(0.1, 1.0, mode="sine"),
             "expected mode to be one of",
         ),

@@ -13,17 +13,20 @@ import pytest
 from jaxgrad import optimizers
 from tests.optimizer_cases import (
     CASES,
+    CYCLED,
     FLOAT32_SIZE,
     TORCH_NAMES,
     Case,
     distance,
     follow,
+    follow_optimizers,
     for_float32,
+    make_cycled,
+    problem,
 )
 
-GOLDEN = json.loads(
-    (Path(__file__).parent / "golden" / "optimizers.json").read_text(encoding="utf-8")
-)
+GOLDEN_FOLDER = Path(__file__).parent / "golden"
+GOLDEN = json.loads((GOLDEN_FOLDER / "optimizers.json").read_text(encoding="utf-8"))
 ENTRIES = {(entry["case"], entry["scheduled"]): entry for entry in GOLDEN["entries"]}
 REGENERATE = "run `python -m tests.golden.generate_optimizers` if the cases changed"
 NAMES = tuple(TORCH_NAMES)
@@ -72,6 +75,42 @@ def _golden_float32_error(case: Case, scheduled: bool) -> float:
         if for_float32(original) == case:
             return ENTRIES[str(original), scheduled]["float32_error"]
     raise AssertionError(f"unknown case: {case}")
+
+
+@pytest.mark.parametrize("case", CYCLED, ids=str)
+def test_the_path_under_a_cycled_momentum_equals_torchs(case, x64):
+    golden = json.loads((GOLDEN_FOLDER / "cycled.json").read_text(encoding="utf-8"))
+    expected = {entry["case"]: entry["path"] for entry in golden["entries"]}[str(case)]
+    path = follow_optimizers(
+        {"cycled": make_cycled(case)}, problem(case.optimizer), "float64"
+    )["cycled"]
+    for name, values in expected.items():
+        at_checkpoints = path[name][np.array(golden["checkpoints"]) - 1]
+        np.testing.assert_allclose(
+            at_checkpoints,
+            np.reshape(values, at_checkpoints.shape),
+            rtol=0,
+            atol=1e-9,
+            err_msg=REGENERATE,
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rprops_product_of_gradients_is_as_small_as_in_ieee_arithmetic(dtype, x64):
+    """The step grows while the product is at least a subnormal number."""
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    optimizer = optimizers.rprop(lr=0.25, etas=(0.5, 2.0))
+    update = jax.jit(optimizer.update)
+    for product, sizes in (
+        (4 * smallest, [0.25, 0.5, 0.25]),
+        (smallest / 4, [0.25] * 3),
+    ):
+        gradient = jnp.full(1, np.sqrt(product), dtype)
+        state, seen = optimizer.init(gradient), []
+        for sign in (1, 1, -1):
+            _, state = update(sign * gradient, state)
+            seen.append(optax.tree.get(state, "step_size").item())
+        assert seen == sizes
 
 
 def params_for(name, dtype=jnp.float32):

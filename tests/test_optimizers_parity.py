@@ -1,4 +1,4 @@
-"""The optimizers, schedules and clipping, compared live with torch."""
+"""The optimizers and clipping, compared live with torch."""
 
 import inspect
 import math
@@ -20,7 +20,7 @@ from tests.optimizer_cases import (
     follow,
     for_float32,
 )
-from tests.schedule_cases import SCHEDULES
+from tests.test_optimizer_complex import GRADIENTS, REAL_ONLY, START
 
 pytestmark = pytest.mark.parity
 
@@ -219,12 +219,60 @@ def test_exactly_the_options_that_torch_refuses_are_refused(name):
         ), options
 
 
-@pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case.name)
-def test_rates_live(case, x64):
-    from tests.torch_optimizers import torch_rates
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.optimizer not in REAL_ONLY], ids=str
+)
+def test_complex_parameters_live(case, dtype, x64):
+    import torch
 
-    rates = jax.vmap(case.schedule)(jnp.arange(case.steps, dtype=jnp.int32))
-    np.testing.assert_allclose(rates, torch_rates(case), rtol=1e-12, atol=1e-15)
+    from tests.torch_optimizers import default_dtype
+
+    optimizer = getattr(optimizers, case.optimizer)(**case.options)
+    ours = jnp.asarray(START, dtype)
+    state, update = optimizer.init(ours), jax.jit(optimizer.update)
+    with default_dtype(torch.float64 if dtype == "complex128" else torch.float32):
+        point = torch.tensor(START, dtype=getattr(torch, dtype))
+        theirs = getattr(torch.optim, TORCH_NAMES[case.optimizer])(
+            [point], **case.options
+        )
+        for gradient in GRADIENTS:
+            point.grad = torch.tensor(gradient, dtype=point.dtype)
+            theirs.step()
+            updates, state = update(jnp.asarray(gradient, dtype), state, ours)
+            ours = ours + updates
+            atol = 1e-5 if dtype == "complex64" else 1e-12
+            np.testing.assert_allclose(ours, point.numpy(), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("name", REAL_ONLY)
+def test_torch_refuses_complex_parameters_too(name):
+    import torch
+
+    point = torch.ones(2, 2, dtype=torch.complex64)
+    point.grad = point.clone()
+    with pytest.raises(RuntimeError, match="does not support complex"):
+        getattr(torch.optim, TORCH_NAMES[name])([point]).step()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rprop_at_small_gradients_live(dtype, x64):
+    """Sizes from huge down to those whose product, or which themselves, underflow."""
+    import torch
+
+    least = math.log10(float(np.finfo(dtype).smallest_subnormal))
+    sizes = 10.0 ** np.linspace(least / 2 - 3, 3, 40)
+    signs = np.random.default_rng(0).choice([-1, 1], (12, sizes.size))
+    point = torch.ones(sizes.size, dtype=getattr(torch, dtype))
+    theirs, ours = torch.optim.Rprop([point], 0.1), jnp.ones(sizes.size, dtype)
+    optimizer = optimizers.rprop(0.1)
+    state, update = optimizer.init(ours), jax.jit(optimizer.update)
+    for sign in signs:
+        point.grad = torch.tensor(sign * sizes, dtype=point.dtype)
+        theirs.step()
+        updates, state = update(jnp.asarray(sign * sizes, dtype), state)
+        ours = ours + updates
+        np.testing.assert_allclose(ours, point.numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("norm_type", [2.0, 1.0, math.inf, 3.0, 0.5, 0.0, -1.0])

@@ -16,7 +16,7 @@ import pytest
 
 from jaxgrad import training
 from jaxgrad.optimizers import adam
-from jaxgrad.training import _archive, checkpoints
+from jaxgrad.training import _archive, _lock, checkpoints
 from tests.tiny_run import (
     BATCH,
     DATASET,
@@ -274,6 +274,9 @@ def test_prepare_creates_the_folder_and_removes_drafts(tmp_path, halfway):
     other = folder / "notes.txt"
     other.write_text("mine")
     path = checkpoints.prepare(folder, halfway, RUN)
+    lock = folder / _lock.NAME
+    assert sorted(folder.iterdir()) == sorted([lock, other, path])
+    checkpoints.release(folder)
     assert sorted(folder.iterdir()) == sorted([other, path])
     assert checkpoints.prepare(tmp_path / "c" / "d", halfway, RUN).exists()
 

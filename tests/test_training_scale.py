@@ -17,6 +17,7 @@ import optax
 import pytest
 
 from jaxgrad import training
+from jaxgrad.training import _archive, checkpoints
 from tests.tiny_run import BATCH, DATASET, LOSS, PARAMS, TEST, TRAIN, WHITE, N, apply
 from tests.tolerances import assert_close
 
@@ -163,13 +164,52 @@ def test_two_processes_learn_the_same_and_resume(tmp_path, alone):
 def test_processes_with_different_options_do_not_train(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     named = ("--coordinator", address, "--num-processes", "2", "--process-id")
+    saved = ("--checkpoint-dir", str(tmp_path / "c"), "--epochs", "3")
     processes = [
-        start_script(tmp_path, *named, "0", "--seed", "0"),
-        start_script(tmp_path, *named, "1", "--seed", "1"),
+        start_script(tmp_path, *named, "0", *saved),
+        start_script(tmp_path, *named, "1", "--side-runs"),
     ]
-    for _, error, code in ended(*processes):
-        assert code == 2
-        assert "expected all processes to have the same options" in error
+    for _, error, code in ended(*processes, seconds=60):
+        assert code == 2, error
+        assert "expected all processes to have the same options, got" in error
+        assert "checkpoint_dir a folder in process 0 and none in process 1" in error
+        assert "epochs 3 in process 0 and 5 in process 1" in error
+        assert "side_runs False in process 0 and True in process 1" in error
+        assert "stack trace" not in error
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_with_one_number_end_in_time(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    named = ("--coordinator", address, "--num-processes", "2", "--process-id", "0")
+    start = time.monotonic()
+    twins = ended(*(start_script(tmp_path, *named) for _ in range(2)), seconds=60)
+    assert time.monotonic() - start < 30
+    for _, error, code in twins:
+        (line,) = error.splitlines()
+        assert code == 2 and line.startswith("error: the processes could not connect")
+        assert line.count("process 0 (pid ") == 2 and "have the same number" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_dead_process_ends_the_other_with_one_line(tmp_path, victim):
+    folder = tmp_path / "c"
+    saved = ("--checkpoint-dir", str(folder), "--save-every", "5", "--epochs", "5000")
+    processes = start_two((tmp_path / "first", tmp_path / "second"), *saved)
+    wait_until(lambda: len(list(folder.glob("step-*.npz"))) == 3)
+    processes[victim].send_signal(signal.SIGKILL)
+    start = time.monotonic()
+    _, error, code = ended(*processes, seconds=60)[1 - victim]
+    assert time.monotonic() - start < 10  # at once; the promise is 30 s
+    assert code not in (0, -signal.SIGKILL)
+    lines = [line for line in error.splitlines() if "Gloo" not in line]
+    assert len(lines) == 1, error
+    assert lines[0].startswith(f"error: process {victim} ")
+    assert f"The checkpoints in {folder} are intact: start all with --resume" in error
+    for path in checkpoints.paths(folder):
+        assert "header" in _archive.read(path)  # its digest is right
 
 
 def wait_until(condition, seconds=120):

@@ -88,6 +88,7 @@ ENTRIES = {
         "no weight, ignore_index, smoothing; label -100: NaN with a finite gradient",
         _cross_entropy,
     ),
+    "linear_cross_entropy": Entry("-", "not in Optax"),
     "kl_div": Entry(
         "kl_divergence",
         "sums over the last axis",

@@ -53,13 +53,21 @@ class Config(Options):
     """Number of processes."""
     process_id: int | None = None
     """Number of this process, counted from 0."""
+    join_seconds: int = 15
+    """How long to wait for all of them to start."""
     distributed: bool = False
-    """Read the three options above from the cluster (Slurm, GKE, TPU)."""
+    """Read the coordinator and both numbers from the cluster (Slurm, GKE, TPU)."""
+
+
+def checkpoint_folder(config: Config) -> Path | None:
+    """The absolute path, because the working directory may change during the run."""
+    folder = config.checkpoint_dir
+    return None if folder is None else folder.expanduser().absolute()
 
 
 def check(config: Config) -> None:
     """Raise a ValueError that names the first invalid option."""
-    at_least(config, epochs=1, batch_size=1, keep=1)
+    at_least(config, epochs=1, batch_size=1, keep=1, join_seconds=1)
     if config.save_every is not None:
         at_least(config, save_every=1)
     alone = config.checkpoint_dir is None and (config.resume or config.save_every)

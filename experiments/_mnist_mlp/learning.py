@@ -9,7 +9,7 @@ import jax
 import optax
 
 from experiments._mnist_mlp import metrics, processes
-from experiments._mnist_mlp.config import Config, expect
+from experiments._mnist_mlp.config import Config, checkpoint_folder, expect
 from experiments._mnist_mlp.network import Apply, mlp
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
@@ -80,12 +80,9 @@ def learn(
 def train_and_record(task: Task, config: Config) -> Learned:
     """`learn` with a bar, metrics.jsonl and checkpoints; a signal raises Stopped."""
     run_identity = identity(task, config)
-    options = {"epochs": config.epochs, "save_every": config.save_every}
-    processes.check_same("options", str(run_identity | options))
+    processes.check_same("the same run", run_identity)
     start, saver = training.Progress(task.start), None
-    if config.checkpoint_dir is not None:
-        # Absolute, because the working directory may change during the run.
-        folder = config.checkpoint_dir.expanduser().absolute()
+    if folder := checkpoint_folder(config):
         saver = Saver(folder, run_identity, config.keep)
         start = saver.begin(start, resume=config.resume)
     done = int(start.state.epoch)

@@ -70,7 +70,7 @@ class Saver:
 
     def saved(self, run: Iterator[Progress]) -> Iterator[Progress]:
         """The same run, each result saved first; Stopped or OSError end it."""
-        with noted_signals() as noted:
+        with self._released_after(), noted_signals() as noted:
             for progress in run:
                 fault = self._save(progress)
                 yield progress
@@ -85,6 +85,13 @@ class Saver:
                     reached = f"stopped by {name} after step {step}"
                     notify(f"{reached}, saved in {self.folder}; continue with --resume")
                     raise processes.Stopped(128 + number)
+
+    @contextmanager
+    def _released_after(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            checkpoints.release(self.folder)
 
     def _save(self, progress: Progress) -> OSError | None:
         """Save in the first process; return the fault if it fails."""

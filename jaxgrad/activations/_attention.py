@@ -19,13 +19,14 @@ from jaxgrad._checks import (
     check_flag,
     check_floating,
     check_ndim,
+    check_number,
     check_range,
     check_shape,
     wrong_type,
     wrong_value,
 )
 from jaxgrad._numerics import widened
-from jaxgrad._types import Array, ArrayLike, PRNGKey
+from jaxgrad._types import Array, ArrayLike, Flag, Number, PRNGKey
 from jaxgrad.activations._softmax import softmax
 
 
@@ -34,10 +35,10 @@ def scaled_dot_product_attention(
     key: Float[ArrayLike, "*batch_k keys depth"],
     value: Float[ArrayLike, "*batch_v keys width"],
     attn_mask: Bool[ArrayLike, "..."] | Float[ArrayLike, "..."] | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
+    dropout_p: Number = 0.0,
+    is_causal: Flag = False,
+    scale: Number | None = None,
+    enable_gqa: Flag = False,
     *,
     dropout_key: PRNGKey | None = None,
 ) -> Float[Array, "*batch queries width"]:
@@ -53,7 +54,8 @@ def scaled_dot_product_attention(
             query attends to a key. Floating: M itself, added to the scores.
         dropout_p: The probability p of setting a weight to 0; the others are divided
             by 1 - p.
-        is_causal: Whether query i attends to keys 0 ... i only.
+        is_causal: Whether query i attends to keys 0 ... i only, of those that
+            `attn_mask` shows.
         scale: The factor $s$, by default $1 / \sqrt{\text{depth}}$.
         enable_gqa: Whether axis -3 of `key` and `value` may have fewer heads than
             that of `query`, so that consecutive query heads share one.
@@ -62,10 +64,10 @@ def scaled_dot_product_attention(
     Returns: Array of the dtype of `query`, shape `(*batch, queries, width)`. A query
         that attends to no key gets zeros, and its gradient is 0.
     Raises: TypeError if an array is not floating, dtypes differ, or the mask is neither
-        boolean nor floating; ValueError if shapes do not fit, `dropout_p` is not a
-        probability or comes without a key, or both `attn_mask` and `is_causal` are
-        given.
-    Torch: `torch.nn.functional.scaled_dot_product_attention`, without `dropout_key`.
+        boolean nor floating; ValueError if shapes do not fit, or `dropout_p` is not a
+        probability or comes without a key.
+    Torch: `torch.nn.functional.scaled_dot_product_attention`, without `dropout_key`. Of
+        PyTorch's kernels, only the CPU's default takes `attn_mask` with `is_causal`.
 
     Examples:
         >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0]])
@@ -81,18 +83,18 @@ def scaled_dot_product_attention(
         k, v = (_shared_heads(name, q, array) for array in (k, v))
     _check_fit(name, q, k, v)
     check_flag(name, "is_causal", is_causal)
-    if is_causal and attn_mask is not None:
-        raise wrong_value(name, "attn_mask or is_causal", "both of them")
     bias = mask_bias(name, "attn_mask", attn_mask, q.dtype, hidden=False)
     _check_mask(name, bias, q, k)
     if is_causal:
-        bias = causal_bias(q.shape[-2], k.shape[-2], q.dtype)
+        bias = bias + causal_bias(q.shape[-2], k.shape[-2], q.dtype)
+    if scale is not None:
+        scale = check_number(name, "scale", scale)
     weights = safe_softmax(scores(q, k, bias, scale))
     weights = dropout(name, weights, dropout_p, dropout_key)
     return (weights @ v).astype(arrays[0].dtype)
 
 
-def scores(q: Array, k: Array, bias: Array, scale: float | None = None) -> Array:
+def scores(q: Array, k: Array, bias: Array, scale: Number | None = None) -> Array:
     scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     return (scale * q) @ jnp.swapaxes(k, -1, -2) + bias
 
@@ -103,8 +105,8 @@ def safe_softmax(scores: Array) -> Array:
     return jnp.where(blind, 0, softmax(jnp.where(blind, 0, scores), -1))
 
 
-def dropout(name: str, weights: Array, rate: float, key: PRNGKey | None) -> Array:
-    check_range(name, "dropout_p", rate, least=0, most=1)
+def dropout(name: str, weights: Array, rate: Number, key: PRNGKey | None) -> Array:
+    rate = check_range(name, "dropout_p", rate, least=0, most=1)
     if rate == 0:
         return weights
     if key is None:

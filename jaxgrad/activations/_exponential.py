@@ -14,7 +14,8 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from jaxgrad._checks import wrong_value
-from jaxgrad._types import Array, ArrayLike
+from jaxgrad._numerics import at_most
+from jaxgrad._types import Array, ArrayLike, Number
 from jaxgrad.activations._elementwise import elementwise, with_slope
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -22,7 +23,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 
 def elu(
-    x: Float[ArrayLike, "*shape"], alpha: float | Array = 1.0
+    x: Float[ArrayLike, "*shape"], alpha: Number | Array = 1.0
 ) -> Float[Array, "*shape"]:
     r"""Exponential linear unit.
 
@@ -46,7 +47,7 @@ def elu(
 
 
 def celu(
-    x: Float[ArrayLike, "*shape"], alpha: float | Array = 1.0
+    x: Float[ArrayLike, "*shape"], alpha: Number | Array = 1.0
 ) -> Float[Array, "*shape"]:
     r"""ELU with a continuous slope for every alpha.
 
@@ -94,7 +95,7 @@ def selu(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def softplus(
-    x: Float[ArrayLike, "*shape"], beta: float = 1.0, threshold: float = 20.0
+    x: Float[ArrayLike, "*shape"], beta: Number = 1.0, threshold: Number = 20.0
 ) -> Float[Array, "*shape"]:
     r"""A smooth ReLU.
 
@@ -146,7 +147,7 @@ def _elu(
     below = jnp.where(x < 0, x, 0)
     bend = depth * _expm1(below / width, below / seen)
     # At 0 PyTorch takes the slope of the bend, but a second derivative of 0.
-    line = x * jnp.where(x == 0, depth / seen, 1)
+    line = x * jnp.where(at_most(x, 0), depth / seen, 1)
     return jnp.where(x < 0, bend, line)
 
 

@@ -6,7 +6,7 @@ derivative share one error function.
 """
 
 import math
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,9 @@ from jaxgrad.activations._elementwise import (
 )
 
 
-def glu(x: Float[ArrayLike, "*shape"], axis: int = -1) -> Float[Array, "*halved"]:
+def glu(
+    x: Float[ArrayLike, "*shape"], axis: SupportsIndex = -1
+) -> Float[Array, "*halved"]:
     r"""Gated linear unit: the first half of an axis times the sigmoid of the second.
 
     $$ f(a, b) = a \, \sigma(b) $$

@@ -14,13 +14,13 @@ from jaxgrad._checks import (
     wrong_type,
     wrong_value,
 )
-from jaxgrad._numerics import promoted, widened
-from jaxgrad._types import Array, ArrayLike, PRNGKey
+from jaxgrad._numerics import above, promoted, widened
+from jaxgrad._types import Array, ArrayLike, Number, PRNGKey
 from jaxgrad.activations._elementwise import LARGEST, elementwise
 
 
 def leaky_relu(
-    x: Float[ArrayLike, "*shape"], negative_slope: float | Array = 0.01
+    x: Float[ArrayLike, "*shape"], negative_slope: Number | Array = 0.01
 ) -> Float[Array, "*shape"]:
     r"""Rectified linear unit that leaks below zero.
 
@@ -81,8 +81,8 @@ def prelu(
 
 def rrelu(
     x: Float[ArrayLike, "*shape"],
-    lower: float = 1 / 8,
-    upper: float = 1 / 3,
+    lower: Number = 1 / 8,
+    upper: Number = 1 / 3,
     *,
     key: PRNGKey | None = None,
 ) -> Float[Array, "*shape"]:
@@ -118,7 +118,7 @@ def rrelu(
 
 def _leaky_relu(x: Array, slope: Array) -> Array:
     # In where(x > 0, x, slope * x) an infinite slope would make the gradient NaN.
-    return jnp.where(x > 0, 1, slope) * x
+    return jnp.where(above(x, 0), 1, slope) * x
 
 
 def _by_channel(x: Array, weight: Array) -> Array:

@@ -1,11 +1,13 @@
 """Multi-head attention: attention in several heads, between learned projections."""
 
+from typing import SupportsIndex
+
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from jaxgrad._checks import check_floating, check_int, check_shape, wrong_value
 from jaxgrad._numerics import widened
-from jaxgrad._types import Array, ArrayLike, PRNGKey
+from jaxgrad._types import Array, ArrayLike, Flag, Number, PRNGKey
 from jaxgrad.activations._attention import (
     causal_bias,
     dropout,
@@ -21,7 +23,7 @@ def multi_head_attention(
     query: Float[ArrayLike, "queries *batch embedding"],
     key: Float[ArrayLike, "keys *batch key_features"],
     value: Float[ArrayLike, "keys *batch value_features"],
-    num_heads: int,
+    num_heads: SupportsIndex,
     in_proj_weight: Float[ArrayLike, "projected embedding"]
     | tuple[ArrayLike, ArrayLike, ArrayLike],
     in_proj_bias: Float[ArrayLike, "projected"] | None,
@@ -30,17 +32,17 @@ def multi_head_attention(
     *,
     bias_k: Float[ArrayLike, "*ones embedding"] | None = None,
     bias_v: Float[ArrayLike, "*ones embedding"] | None = None,
-    add_zero_attn: bool = False,
-    dropout_p: float = 0.0,
+    add_zero_attn: Flag = False,
+    dropout_p: Number = 0.0,
     key_padding_mask: Bool[ArrayLike, "*batch keys"]
     | Float[ArrayLike, "*batch keys"]
     | None = None,
-    need_weights: bool = True,
+    need_weights: Flag = True,
     attn_mask: Bool[ArrayLike, "*heads queries keys"]
     | Float[ArrayLike, "*heads queries keys"]
     | None = None,
-    average_attn_weights: bool = True,
-    is_causal: bool = False,
+    average_attn_weights: Flag = True,
+    is_causal: Flag = False,
     dropout_key: PRNGKey | None = None,
 ) -> tuple[Float[Array, "queries *batch out"], Array | None]:
     r"""Multi-head attention, between learned projections.
@@ -70,20 +72,20 @@ def multi_head_attention(
         attn_mask: Shape `(queries, keys)` or `(batch * heads, queries, keys)`.
             Boolean: True where a key is hidden. Floating: added to the scores.
         average_attn_weights: Whether the returned weights are the mean of the heads.
-        is_causal: Whether query i attends to keys 0 ... i only, in addition to the
-            masks.
+        is_causal: A hint that `attn_mask`, which it requires, is causal. As in PyTorch
+            it counts without `need_weights` and `key_padding_mask`: then query i
+            attends to keys 0 ... i, whatever `attn_mask` says.
         dropout_key: The PRNG key, needed if `dropout_p` > 0.
 
     Returns: The output, shape `(queries, batch, out)`, and the weights after dropout,
         shape `(batch, queries, keys)` or `(batch, heads, queries, keys)`, or None. A
         query that attends to no key is NaN with `need_weights`, else 0 before W_o.
     Raises: TypeError as in `scaled_dot_product_attention`; ValueError if shapes do not
-        fit, `num_heads` does not divide the embedding, or only one of `bias_k` and
-        `bias_v` is given.
+        fit, `num_heads` does not divide the embedding, only one of `bias_k` and
+        `bias_v` is given, or `is_causal` comes without `attn_mask`.
     Torch: `torch.nn.functional.multi_head_attention_forward` without its
         `embed_dim_to_check`, `training` (set dropout_p to 0 instead), `static_k` and
-        `static_v`; the tuple means `use_separate_proj_weight`. PyTorch's `is_causal`
-        requires `attn_mask` and hints that it is causal; here it adds its own mask.
+        `static_v`; the tuple means `use_separate_proj_weight`.
 
     Examples:
         >>> x, eye = jnp.eye(2)[:, None], jnp.eye(2)
@@ -92,6 +94,9 @@ def multi_head_attention(
         [[[0.66976, 0.33024], [0.33024, 0.66976]]]
     """
     name = "multi_head_attention"
+    if is_causal and attn_mask is None:
+        raise wrong_value(name, "attn_mask with is_causal=True", None)
+    num_heads = check_int(name, "num_heads", num_heads, least=1)
     x = same_dtype(name, query=query, key=key, value=value)
     _check_sequences(name, x, num_heads, separate=isinstance(in_proj_weight, tuple))
     dtype, batched = x[0].dtype, x[0].ndim == 3
@@ -100,10 +105,11 @@ def multi_head_attention(
     (queries, batch, _), keys = q.shape, k.shape[0]
     shape, padded = (batch, num_heads, queries, keys), (batch, keys)[not batched :]
     bias = _merged_bias(name, shape, padded, q.dtype, key_padding_mask, attn_mask)
-    if is_causal:
-        bias = bias + causal_bias(queries, keys, q.dtype)
     k, v = _more_keys(name, k, v, bias_k, bias_v, add_zero_attn)
     bias = jnp.pad(bias, [(0, 0)] * 3 + [(0, k.shape[0] - keys)])
+    if is_causal and not need_weights and key_padding_mask is None:
+        # PyTorch's fused kernel takes the hint, and nothing of attn_mask.
+        bias = causal_bias(queries, k.shape[0], q.dtype)
     q, k, v = (_heads(array, num_heads) for array in (q, k, v))
     logits = scores(q, k, bias)
     weights = softmax(logits, -1) if need_weights else safe_softmax(logits)
@@ -121,7 +127,6 @@ def _check_sequences(
     name: str, x: tuple[Array, ...], heads: int, separate: bool
 ) -> None:
     query, key, value = x
-    check_int(name, "num_heads", heads, least=1)
     if query.ndim not in (2, 3):
         raise wrong_value(name, "query with 2 or 3 axes", f"shape {query.shape}")
     if query.shape[-1] % heads:
@@ -210,7 +215,7 @@ def _more_keys(
     v: Array,
     bias_k: ArrayLike | None,
     bias_v: ArrayLike | None,
-    zero: bool,
+    zero: Flag,
 ) -> tuple[Array, Array]:
     """Append the learned key and value, then the zero ones."""
     if (bias_k is None) != (bias_v is None):

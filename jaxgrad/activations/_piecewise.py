@@ -11,12 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgrad._checks import check_number, check_range, wrong_value
-from jaxgrad._types import Array, ArrayLike
+from jaxgrad._numerics import at_most
+from jaxgrad._types import Array, ArrayLike, Number
 from jaxgrad.activations._elementwise import LARGEST, elementwise, with_slope
 
 
 def threshold(
-    x: Float[ArrayLike, "*shape"], threshold: float, value: float
+    x: Float[ArrayLike, "*shape"], threshold: Number, value: Number
 ) -> Float[Array, "*shape"]:
     r"""Keep the entries above a threshold, replace the others.
 
@@ -79,7 +80,7 @@ def relu6(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def hardtanh(
-    x: Float[ArrayLike, "*shape"], min_val: float = -1.0, max_val: float = 1.0
+    x: Float[ArrayLike, "*shape"], min_val: Number = -1.0, max_val: Number = 1.0
 ) -> Float[Array, "*shape"]:
     r"""The identity, clipped on both sides.
 
@@ -146,7 +147,7 @@ def hardswish(x: Float[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def hardshrink(
-    x: Float[ArrayLike, "*shape"], lambd: float = 0.5
+    x: Float[ArrayLike, "*shape"], lambd: Number = 0.5
 ) -> Float[Array, "*shape"]:
     r"""The identity, with a band around zero set to zero.
 
@@ -170,7 +171,7 @@ def hardshrink(
 
 
 def softshrink(
-    x: Float[ArrayLike, "*shape"], lambd: float = 0.5
+    x: Float[ArrayLike, "*shape"], lambd: Number = 0.5
 ) -> Float[Array, "*shape"]:
     r"""Move towards zero by $\lambda$, but not past it.
 
@@ -198,19 +199,24 @@ _SIXTH = float(np.float32(1 / 6))
 
 
 def _threshold(x: Array, threshold: Array, value: Array) -> Array:
-    return jnp.where(x <= threshold, value, x)
+    return jnp.where(at_most(x, threshold), value, x)
 
 
 def _hardtanh(x: Array, least: Array, most: Array) -> Array:
-    return jnp.where(x <= least, least, jnp.where(x >= most, most, x))
+    low, high = at_most(x, least), at_most(-x, -most)
+    return jnp.where(low, least, jnp.where(high, most, x))
 
 
 def _hardshrink(x: Array, lambd: Array) -> Array:
-    return jnp.where((x >= -lambd) & (x <= lambd), 0, x)
+    return jnp.where(_in_band(x, lambd), 0, x)
 
 
 def _softshrink(x: Array, lambd: Array) -> Array:
-    return jnp.where((x >= -lambd) & (x <= lambd), 0, x - jnp.sign(x) * lambd)
+    return jnp.where(_in_band(x, lambd), 0, x - jnp.sign(x) * lambd)
+
+
+def _in_band(x: Array, lambd: Array) -> Array:
+    return at_most(x, lambd) & at_most(-x, lambd)
 
 
 @with_slope(lambda x: jnp.where((x > -3) & (x < 3), jnp.full_like(x, _SIXTH), 0))

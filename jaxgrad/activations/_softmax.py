@@ -8,6 +8,7 @@ float16 and bfloat16 are computed in float32 and rounded once, as in PyTorch.
 
 from collections.abc import Callable
 from functools import partial
+from typing import SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +23,11 @@ from jaxgrad._checks import (
     wrong_value,
 )
 from jaxgrad._numerics import widened
-from jaxgrad._types import Array, ArrayLike, DTypeLike, PRNGKey
+from jaxgrad._types import Array, ArrayLike, DTypeLike, Flag, Number, PRNGKey
 
 
 def softmax(
-    x: Real[ArrayLike, "*shape"], axis: int, dtype: DTypeLike | None = None
+    x: Real[ArrayLike, "*shape"], axis: SupportsIndex, dtype: DTypeLike | None = None
 ) -> Float[Array, "*shape"]:
     r"""Exponentials along an axis, normalised to sum to one.
 
@@ -52,7 +53,7 @@ def softmax(
 
 
 def log_softmax(
-    x: Real[ArrayLike, "*shape"], axis: int, dtype: DTypeLike | None = None
+    x: Real[ArrayLike, "*shape"], axis: SupportsIndex, dtype: DTypeLike | None = None
 ) -> Float[Array, "*shape"]:
     r"""The logarithm of softmax, finite where the probability itself underflows.
 
@@ -72,7 +73,7 @@ def log_softmax(
 
 
 def softmin(
-    x: Real[ArrayLike, "*shape"], axis: int, dtype: DTypeLike | None = None
+    x: Real[ArrayLike, "*shape"], axis: SupportsIndex, dtype: DTypeLike | None = None
 ) -> Float[Array, "*shape"]:
     r"""Softmax of the negated input: the smallest entry gets the largest share.
 
@@ -116,9 +117,9 @@ def softmax2d(
 
 def gumbel_softmax(
     logits: Float[ArrayLike, "*shape"],
-    tau: float | Float[Array, ""] = 1.0,
-    hard: bool = False,
-    axis: int = -1,
+    tau: Number | Float[Array, ""] = 1.0,
+    hard: Flag = False,
+    axis: SupportsIndex = -1,
     *,
     key: PRNGKey,
 ) -> Float[Array, "*shape"]:
@@ -171,7 +172,7 @@ def _along_axis(
     function: str,
     kernel: Callable[[Array, int], Array],
     x: ArrayLike,
-    axis: int,
+    axis: SupportsIndex,
     dtype: DTypeLike | None,
 ) -> Array:
     """Apply `kernel` to `x`, widened and with at least one axis, along `axis`."""

@@ -11,6 +11,7 @@ from jaxgrad.datasets import _tfds
 from jaxgrad.datasets._dataset import Dataset, Split
 from jaxgrad.datasets._extras import require
 from jaxgrad.datasets._mnist import CLASSES, files_in, read_mnist
+from jaxgrad.datasets._prepared import prepared_mnist, read_prepared
 
 NAMES = ("mnist", "digits", "auto")
 DATA_DIR_VARIABLE = "JAXGRAD_DATA_DIR"
@@ -25,14 +26,17 @@ def load(
     - "mnist": 60,000 + 10,000 handwritten digits of 28 x 28 pixels, read from the
       folder `data_dir` or, without it, from the folder in the environment variable
       JAXGRAD_DATA_DIR: the four MNIST files, gzipped or not, with verified checksums
-      (torchvision stores them in `MNIST/raw`). Without a folder they come from the
-      download cache of tensorflow-datasets, which downloads them once (11 MB);
-      TensorFlow is not needed.
+      (torchvision stores them in `MNIST/raw`). Without a folder they come from what
+      tensorflow-datasets keeps below TFDS_DATA_DIR or the home directory: the folder
+      `mnist/3.0.1` that it has prepared, or its download cache, into which they are
+      downloaded once (11 MB). TensorFlow is needed only to read a prepared folder of
+      tfrecord files when the cache is empty; array_record files need none. All ways
+      give the same arrays, bit for bit.
     - "digits": 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn.
       Of every 50 images the last 10 are for testing (1,440 training and 357 test
       images, by the same writers).
-    - "auto": MNIST, or the digits if there is no folder, no cache and no network;
-      `source` then gives the reason.
+    - "auto": MNIST, or the digits if there is no folder, no cache and no network, or a
+      package is missing; `source` then gives the reason.
 
     A folder that is named but missing, incomplete or damaged is an error, for "auto"
     too.
@@ -49,7 +53,8 @@ def load(
             given for the digits.
         OSError: If a folder or file is missing or unreadable (FileNotFoundError,
             NotADirectoryError ...), or MNIST cannot be downloaded (ConnectionError).
-        ImportError: If the package that provides the data set is not installed.
+        ImportError: If the package that provides the data set is not installed, or
+            TensorFlow where only it can read the prepared folder.
 
     Examples:
         >>> load("digits").train.images.shape
@@ -77,6 +82,10 @@ def _mnist_from_folder(folder: str | os.PathLike[str], origin: str) -> Dataset:
 
 
 def _mnist_from_tfds() -> Dataset:
+    prepared = prepared_mnist()
+    if prepared and not (prepared.needs_tensorflow and _tfds.is_cached()):
+        source = f"tensorflow-datasets, prepared in {prepared.folder}"
+        return _as_mnist(*read_prepared(prepared), source)
     try:
         files = _tfds.cached_files()
     except _tfds.Unavailable as fault:
@@ -103,6 +112,10 @@ def _mnist(files: dict[str, Path], source: str, remedy: str) -> Dataset:
         train, test = read_mnist(files)
     except ValueError as fault:
         raise ValueError(f"{fault} {remedy}") from fault
+    return _as_mnist(train, test, source)
+
+
+def _as_mnist(train: Split, test: Split, source: str) -> Dataset:
     return Dataset("mnist", train, test, num_classes=CLASSES, white=255, source=source)
 
 

@@ -60,25 +60,38 @@ def read_mnist(files: Mapping[str, Path]) -> tuple[Split, Split]:
     train, labels, test, test_labels = (
         _read(files[name], known) for name, known in FILES.items()
     )
-    return Split(train, labels.astype("i4")), Split(test, test_labels.astype("i4"))
+    return as_split(train, labels), as_split(test, test_labels)
+
+
+def as_split(images: np.ndarray, labels: np.ndarray) -> Split:
+    """A split of images and labels that are both stored as bytes."""
+    return Split(images, labels.astype(np.int32))
 
 
 def _read(path: Path, known: Canonical) -> np.ndarray:
     array = read_idx(path, max_bytes=_MOST_BYTES)
+    check_array(path, array, known)
+    return array
+
+
+def check_array(
+    path: Path, array: np.ndarray, known: Canonical, remedy: str = ""
+) -> None:
+    """ValueError that names `path` unless the array is the known one."""
     if array.dtype != np.uint8 or array.shape != known.shape:
         expected = f"of type uint8 and shape {known.shape}"
         got = f"{array.dtype} and {array.shape}"
     elif array.ndim == 1 and array.max() >= CLASSES:
         expected, got = f"in [0, {CLASSES - 1}]", f"a label {array.max()}"
-    elif (digest := _sha256(array)) != known.sha256:
+    elif (digest := sha256(array)) != known.sha256:
         expected = f"of SHA-256 {known.sha256[:16]}... when unpacked"
         got = f"{digest[:16]}..."
     else:
-        return array
-    raise wrong_value("load", f"{path} to hold MNIST's entries {expected}", got)
+        return
+    raise wrong_value("load", f"{path} to hold MNIST's entries {expected}", got, remedy)
 
 
-def _sha256(array: np.ndarray) -> str:
+def sha256(array: np.ndarray) -> str:
     """The checksum of the IDX file that holds this array of uint8."""
     header = struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape)
     digest = hashlib.sha256(header)

@@ -1,10 +1,10 @@
 """MNIST from tensorflow-datasets: its URLs, its checksums and its download cache.
 
-The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to read the images, but
-its registry and its cache do not: this module finds the four files in the cache, or
+The MNIST builder of tensorflow-datasets (TFDS) needs TensorFlow to prepare the images,
+but its registry and its cache do not: this module finds the four files in the cache, or
 downloads them into it as TFDS would. It fetches the bytes itself, because TFDS has no
 time limit: it retries silently for minutes without a network, and waits forever for a
-server that stops sending.
+server that stops sending. Images that TFDS has prepared are read by `_prepared`.
 """
 
 import hashlib
@@ -45,9 +45,7 @@ def cached_files() -> dict[str, Path]:
     """
     tfds = require("load", "tensorflow_datasets", "tensorflow-datasets")
     remotes = _remotes(tfds)
-    is_cached = tfds.download.resource.is_locally_cached
-    missing = [remote for remote in remotes.values() if not is_cached(remote.path)]
-    if missing:
+    if missing := _missing(tfds, remotes):
         _probe(missing[0].url)
         try:
             _download(tfds, missing)
@@ -57,11 +55,22 @@ def cached_files() -> dict[str, Path]:
     return {name: remote.path for name, remote in remotes.items()}
 
 
+def is_cached() -> bool:
+    """Whether `cached_files` would download nothing."""
+    tfds = require("load", "tensorflow_datasets", "tensorflow-datasets")
+    return not _missing(tfds, _remotes(tfds))
+
+
 def cache_folder() -> Path:
     """Where TFDS caches MNIST: below TFDS_DATA_DIR or the home directory."""
     tfds = require("load", "tensorflow_datasets", "tensorflow-datasets")
     root = Path(tfds.core.constants.get_default_data_dir()).expanduser()
     return root / "downloads" / "mnist"
+
+
+def _missing(tfds: ModuleType, remotes: dict[str, _Remote]) -> list[_Remote]:
+    has = tfds.download.resource.is_locally_cached
+    return [remote for remote in remotes.values() if not has(remote.path)]
 
 
 def _remotes(tfds: ModuleType) -> dict[str, _Remote]:

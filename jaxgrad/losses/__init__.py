@@ -23,6 +23,7 @@ from jaxgrad.losses._embedding import (
 from jaxgrad.losses._likelihood import gaussian_nll_loss as gaussian_nll_loss
 from jaxgrad.losses._likelihood import kl_div as kl_div
 from jaxgrad.losses._likelihood import poisson_nll_loss as poisson_nll_loss
+from jaxgrad.losses._linear import linear_cross_entropy as linear_cross_entropy
 from jaxgrad.losses._margin import hinge_embedding_loss as hinge_embedding_loss
 from jaxgrad.losses._margin import margin_ranking_loss as margin_ranking_loss
 from jaxgrad.losses._margin import multi_margin_loss as multi_margin_loss

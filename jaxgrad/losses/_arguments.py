@@ -37,14 +37,22 @@ def in_one_dtype(*arrays: Array) -> tuple[jnp.dtype, list[Array]]:
     return dtype, [widened(array.astype(dtype)) for array in arrays]
 
 
-def check_real(function: str, argument: str, value: ArrayLike) -> Array:
-    """Return `value` as an array; TypeError unless it has integers or floats."""
+def check_real(
+    function: str, argument: str, value: ArrayLike, or_bool: bool = False
+) -> Array:
+    """Return `value` as an array; TypeError unless it has integers or floats.
+
+    With `or_bool`, also booleans, as 0 and 1; PyTorch takes them in some losses only.
+    """
     array = as_array(function, argument, value)
-    kinds = (jnp.integer, jnp.floating)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in kinds):
-        what = f"{argument} of an integer or floating dtype"
-        raise wrong_type(function, what, array.dtype)
-    return array
+    kinds = {"boolean": jnp.bool_, "integer": jnp.integer, "floating": jnp.floating}
+    if not or_bool:
+        del kinds["boolean"]
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in kinds.values()):
+        *others, last = kinds
+        what = f"{argument} of {'a' if or_bool else 'an'} {', '.join(others)} or {last}"
+        raise wrong_type(function, f"{what} dtype", array.dtype)
+    return array.astype(jnp.int32) if array.dtype == bool else array
 
 
 def check_expands(

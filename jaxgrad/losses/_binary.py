@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.custom_derivatives import SymbolicZero
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 
 from jaxgrad._checks import check_broadcast, check_floating, check_ndim, check_shape
 from jaxgrad._types import Array, ArrayLike, Reduction
@@ -27,13 +27,14 @@ from jaxgrad.losses._arguments import (
 from jaxgrad.losses._reduction import reduce
 
 _LEAST_LOG = -100.0
-_LEAST_VARIANCE = float(np.float32(1e-12))  # PyTorch's constant is a float32
+_EPS = 1e-12
+_LEAST_VARIANCE = float(np.float32(_EPS))  # PyTorch's constant is a float32
 
 
 def binary_cross_entropy(
     input: Float[ArrayLike, "*shape"],
     target: Float[ArrayLike, "*shape"],
-    weight: Float[ArrayLike, "*weight"] | None = None,
+    weight: Real[ArrayLike, "*weight"] | Bool[ArrayLike, "*weight"] | None = None,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""Binary cross-entropy of probabilities.
@@ -43,15 +44,17 @@ def binary_cross_entropy(
     Args:
         input: Probabilities p in [0, 1], any floating array.
         target: Probabilities y in [0, 1], of the same shape.
-        weight: Of a shape that broadcasts to that of `input`; by default all 1.
+        weight: Of any real or boolean dtype and a shape that broadcasts to that of
+            `input`; by default all 1.
         reduction: "none", "mean" (over all elements, not over weights) or "sum".
 
     Returns: A scalar, or with "none" the shape of `input`; the promoted dtype of
         `input` and `target`. Logarithms below -100 count as -100.
     Derivative: With respect to `input`, (p - y) / max(p (1 - p), 1e-12), even at p = 0
         and 1, where the clamped loss is flat: +-1e12 for a wrong p. With respect to
-        `target`, log(1 - p) - log p, not clamped. The second derivative is that of
-        these formulas; PyTorch's differs within 1e-12 of p = 0 and 1.
+        `target`, log(1 - p) - log p, not clamped. The second derivative with respect
+        to `input` is PyTorch's, which does not differentiate that maximum but adds
+        1e-12 to p and to 1 - p: 1e24 at p = 0 and y = 1, not 1e12.
     Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
         `reduction` is unknown, or an entry of `input` or `target` is outside [0, 1].
         Inside `jax.jit`, where values are unknown, such an entry makes the loss and its
@@ -83,9 +86,9 @@ def binary_cross_entropy(
 def binary_cross_entropy_with_logits(
     input: Float[ArrayLike, "*shape"],
     target: Float[ArrayLike, "*shape"],
-    weight: Float[ArrayLike, "*weight"] | None = None,
+    weight: Real[ArrayLike, "*weight"] | Bool[ArrayLike, "*weight"] | None = None,
     reduction: Reduction = "mean",
-    pos_weight: Float[ArrayLike, "*positive"] | None = None,
+    pos_weight: Real[ArrayLike, "*positive"] | None = None,
 ) -> Float[Array, "*reduced"]:
     r"""Binary cross-entropy of scores, accurate for every score.
 
@@ -95,7 +98,8 @@ def binary_cross_entropy_with_logits(
     Args:
         input: Scores x, any floating array.
         target: Probabilities y, of the same shape.
-        weight: Of a shape that broadcasts to that of `input`; by default all 1.
+        weight: Of any real or boolean dtype and a shape that broadcasts to that of
+            `input`; by default all 1.
         reduction: "none", "mean" (over all elements, not over weights) or "sum".
         pos_weight: The weight q of positives, of a shape that broadcasts to that of
             `input`; by default 1.
@@ -116,7 +120,7 @@ def binary_cross_entropy_with_logits(
     check_shape(name, "target", y, x.shape, "the shape of input")
     losses = optax.sigmoid_binary_cross_entropy(x, y)
     if pos_weight is not None:
-        more = _weight(name, "pos_weight", pos_weight, losses) - 1
+        more = _weight(name, "pos_weight", pos_weight, losses, or_bool=False) - 1
         losses = losses - more * y * jax.nn.log_sigmoid(x)
     losses = losses * _weight(name, "weight", weight, losses)
     return reduce(name, losses, reduction).astype(dtype)
@@ -157,7 +161,7 @@ def soft_margin_loss(
 def multilabel_soft_margin_loss(
     input: Float[ArrayLike, "*input"],
     target: Real[ArrayLike, "*target"],
-    weight: Float[ArrayLike, "*weight"] | None = None,
+    weight: Real[ArrayLike, "*weight"] | Bool[ArrayLike, "*weight"] | None = None,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""Binary cross-entropy of scores, averaged over the classes of each sample.
@@ -185,7 +189,7 @@ def multilabel_soft_margin_loss(
     check_ndim(name, "input", input, least=1)
     target = check_real(name, "target", target)
     weight = jnp.ones((), input.dtype) if weight is None else weight
-    weight = check_floating(name, "weight", weight)
+    weight = check_real(name, "weight", weight, or_bool=True)
     shape = check_broadcast(name, "target", target, "input", input.shape)
     check_broadcast(name, "weight", weight, "input", shape)
     dtype, (x, y, w) = in_one_dtype(input, target, weight)
@@ -195,18 +199,41 @@ def multilabel_soft_margin_loss(
 
 
 def _weight(
-    function: str, argument: str, value: ArrayLike | None, losses: Array
+    function: str,
+    argument: str,
+    value: ArrayLike | None,
+    losses: Array,
+    or_bool: bool = True,
 ) -> Array:
     """`value`, checked, in the dtype of `losses`; 1 for None."""
     if value is None:
         return jnp.ones((), losses.dtype)
-    weight = check_floating(function, argument, value)
+    weight = check_real(function, argument, value, or_bool)
     check_expands(function, argument, weight, "input", losses.shape)
     return weight.astype(losses.dtype)
 
 
 def _is_probability(x: Any) -> Any:
     return (x >= 0) & (x <= 1)
+
+
+@jax.custom_jvp
+def _slope(p: Array, y: Array) -> Array:
+    """PyTorch's derivative of the clamped entropy in p."""
+    return (p - y) / jnp.maximum((1 - p) * p, _LEAST_VARIANCE)
+
+
+# PyTorch's derivatives of its derivative, which clamp in another way.
+_slope.defjvps(
+    lambda tangent, slope, p, y: tangent * _curvature(p, y),
+    lambda tangent, slope, p, y: -tangent / jnp.maximum((1 - p) * p, _EPS),
+)
+
+
+def _curvature(p: Array, y: Array) -> Array:
+    # The absolute value keeps XLA from adding 1e-12 to 1, where it loses digits.
+    below_one = jnp.abs(1 - p) + _EPS
+    return (p * p - 2 * p * y + y) / ((p + _EPS) ** 2 * below_one**2)
 
 
 @jax.custom_jvp
@@ -222,7 +249,7 @@ def _clamped_entropy_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
     (p, y), (p_tangent, y_tangent) = primals, tangents
     tangent = jnp.zeros_like(p)
     if not isinstance(p_tangent, SymbolicZero):
-        tangent += (p - y) / jnp.maximum((1 - p) * p, _LEAST_VARIANCE) * p_tangent
+        tangent += _slope(p, y) * p_tangent
     if not isinstance(y_tangent, SymbolicZero):
         tangent += (jnp.log1p(-p) - jnp.log(p)) * y_tangent
     return _clamped_entropy(p, y), tangent

@@ -6,7 +6,7 @@ softmax of logits, the derivative
 $p_n \sum_c a_{nc} - a_n$ is finite even where a probability underflows.
 """
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +15,14 @@ from jaxtyping import Float, Integer, Real
 from jaxgrad._checks import (
     as_array,
     check_floating,
+    check_int,
     check_ndim,
     check_range,
     check_shape,
     wrong_value,
 )
 from jaxgrad._numerics import promoted, widened
-from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad._types import Array, ArrayLike, Number, Reduction
 from jaxgrad.activations import log_softmax, softmax
 from jaxgrad.losses._labels import (
     Labels,
@@ -39,7 +40,7 @@ def nll_loss(
     log_probs: Float[ArrayLike, "*samples"],
     target: Integer[ArrayLike, "*labels"],
     weight: Float[ArrayLike, "classes"] | None = None,
-    ignore_index: int = -100,
+    ignore_index: SupportsIndex = -100,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""Negative log likelihood: minus the entry of the target class, weighted.
@@ -61,7 +62,8 @@ def nll_loss(
     Raises: TypeError if `log_probs` or `weight` is not floating, or `target` not an
         integer array; ValueError if shapes do not fit, or a label is out of range.
         Inside `jax.jit`, where label values are unknown, such a label makes the loss
-        and its gradient NaN.
+        and its gradient NaN. (Without x64, JAX cuts 64-bit arguments of a jitted
+        function to 32 bits: there 2**32 arrives as label 0, which nobody can see.)
     Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels and
         has no derivative with respect to `weight`; jaxgrad computes it.
 
@@ -83,9 +85,9 @@ def cross_entropy(
     logits: Float[ArrayLike, "*samples"],
     target: Real[ArrayLike, "*target"],
     weight: Float[ArrayLike, "classes"] | None = None,
-    ignore_index: int = -100,
+    ignore_index: SupportsIndex = -100,
     reduction: Reduction = "mean",
-    label_smoothing: float = 0.0,
+    label_smoothing: Number = 0.0,
 ) -> Float[Array, "*reduced"]:
     r"""Cross-entropy between a target and the softmax of the logits.
 
@@ -121,9 +123,12 @@ def cross_entropy(
         >>> jax.grad(cross_entropy)(logits, 2).round(5).tolist()  # softmax - one-hot
         [0.21194, 0.21194, -0.42388]
     """
+    ignore_index = check_int("cross_entropy", "ignore_index", ignore_index)
     logits = check_floating("cross_entropy", "logits", logits)
     check_ndim("cross_entropy", "logits", logits, least=1)
-    check_range("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
+    label_smoothing = check_range(
+        "cross_entropy", "label_smoothing", label_smoothing, 0, 1
+    )
     if jnp.issubdtype(as_array("cross_entropy", "target", target).dtype, jnp.floating):
         return _against_probabilities(
             logits, target, weight, ignore_index, reduction, label_smoothing
@@ -131,7 +136,7 @@ def cross_entropy(
     dtype, logits = logits.dtype, widened(logits)
     class_weight = class_weights("cross_entropy", weight, logits)
     labels = read_labels("cross_entropy", target, logits, class_weight, ignore_index)
-    losses = labels.weight * softmax_nll(logits, labels.label)
+    losses = weighted_softmax_nll(logits, labels.label, labels.weight)
     loss = _reduced("cross_entropy", losses, labels, reduction)
     if label_smoothing > 0:
         even = _evenly_spread(logits, class_weight)
@@ -146,7 +151,7 @@ def _against_probabilities(
     weight: ArrayLike | None,
     ignore_index: int,
     reduction: Reduction,
-    label_smoothing: float,
+    label_smoothing: Number,
 ) -> Array:
     """cross_entropy of a floating target; checks its shape."""
     if ignore_index >= 0:
@@ -196,6 +201,25 @@ def _softmax_nll_jvp(
     onehot = one_hot(index, logits).astype(logits.dtype)
     slopes = softmax(logits, axis) - onehot
     return softmax_nll(logits, index), jnp.sum(slopes * tangent, axis)
+
+
+@jax.custom_jvp
+def weighted_softmax_nll(logits: Array, index: Array, weight: Array) -> Array:
+    """`weight * softmax_nll(logits, index)`, with PyTorch's derivative."""
+    return weight * softmax_nll(logits, index)
+
+
+@weighted_softmax_nll.defjvp
+def _weighted_softmax_nll_jvp(
+    primals: tuple[Array, Array, Array], tangents: tuple[Array, Any, Array]
+) -> tuple[Array, Array]:
+    (logits, index, weight), (tangent, _, weight_tangent) = primals, tangents
+    axis = class_axis(logits)
+    own = jnp.expand_dims(weight, axis)
+    # Each part is weighted by itself: an infinite weight makes the difference NaN.
+    slopes = own * softmax(logits, axis) - jnp.where(one_hot(index, logits), own, 0)
+    nll = softmax_nll(logits, index)
+    return weight * nll, jnp.sum(slopes * tangent, axis) + nll * weight_tangent
 
 
 def _reduced(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 
 from jaxgrad._checks import (
     check_broadcast,
@@ -16,7 +16,7 @@ from jaxgrad._checks import (
     check_positive,
     wrong_value,
 )
-from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad._types import Array, ArrayLike, Flag, Number, Reduction
 from jaxgrad.losses._arguments import check_real, check_same_ndim, unified
 from jaxgrad.losses._kinks import clamp_negative, norm
 from jaxgrad.losses._reduction import reduce
@@ -29,8 +29,8 @@ Distance = Callable[[Array, Array], Array]
 def cosine_embedding_loss(
     input1: Float[ArrayLike, "*input1"],
     input2: Float[ArrayLike, "*input2"],
-    target: Real[ArrayLike, "*target"],
-    margin: float = 0,
+    target: Real[ArrayLike, "*target"] | Bool[ArrayLike, "*target"],
+    margin: Number = 0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""One minus the cosine of similar vectors; the excess cosine of dissimilar ones.
@@ -41,8 +41,8 @@ def cosine_embedding_loss(
     Args:
         input1: Vectors u, shape `(batch, features)` or `(features,)`.
         input2: Vectors v, of a shape that broadcasts against `input1`.
-        target: Labels y, -1 or 1, integers or floats, of shape `(batch,)`, or `()`
-            for single vectors. The loss of any other label is 0.
+        target: Labels y, -1 or 1, of any real or boolean dtype, shape `(batch,)`, or
+            `()` for single vectors. The loss of any other label is 0.
         margin: The cosine m up to which dissimilar vectors have the loss 0.
         reduction: "none", "mean" or "sum".
 
@@ -59,9 +59,9 @@ def cosine_embedding_loss(
         0.4
     """
     name = "cosine_embedding_loss"
-    check_number(name, "margin", margin)
+    margin = check_number(name, "margin", margin)
     dtype, (u, v) = unified(name, input1=input1, input2=input2)
-    y = check_real(name, "target", target)
+    y = check_real(name, "target", target, or_bool=True)
     if y.ndim > 1 or u.ndim != y.ndim + 1:
         why = "one label per vector of input1, one or two axes"
         what = f"target of shape {u.shape[:-1]} ({why})"
@@ -79,10 +79,10 @@ def triplet_margin_loss(
     anchor: Float[ArrayLike, "*anchor"],
     positive: Float[ArrayLike, "*positive"],
     negative: Float[ArrayLike, "*negative"],
-    margin: float = 1.0,
-    p: int | float = 2,
-    eps: float = 1e-6,
-    swap: bool = False,
+    margin: Number = 1.0,
+    p: Number = 2,
+    eps: Number = 1e-6,
+    swap: Flag = False,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""Hinge loss of the distance to a positive versus the distance to a negative.
@@ -114,8 +114,7 @@ def triplet_margin_loss(
         1.0
     """
     name = "triplet_margin_loss"
-    check_number(name, "p", p)
-    check_number(name, "eps", eps)
+    p, eps = check_number(name, "p", p), check_number(name, "eps", eps)
     check_flag(name, "swap", swap)
     triplet = {"anchor": anchor, "positive": positive, "negative": negative}
     distance = functools.partial(_pairwise_distance, p=p, eps=eps)
@@ -128,8 +127,8 @@ def triplet_margin_with_distance_loss(
     negative: Float[ArrayLike, "*negative"],
     *,
     distance_function: Distance | None = None,
-    margin: float = 1.0,
-    swap: bool = False,
+    margin: Number = 1.0,
+    swap: Flag = False,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""The triplet loss for any distance.
@@ -169,11 +168,11 @@ def _triplet_loss(
     function: str,
     triplet: Mapping[str, ArrayLike],
     distance: Distance,
-    margin: float,
-    swap: bool,
+    margin: Number,
+    swap: Flag,
     reduction: Reduction,
 ) -> Array:
-    check_positive(function, "margin", margin)
+    margin = check_positive(function, "margin", margin)
     dtype, (anchor, positive, negative) = unified(function, **triplet)
     check_same_ndim(function, anchor=anchor, positive=positive, negative=negative)
     shape = check_broadcast(function, "positive", positive, "anchor", anchor.shape)
@@ -199,9 +198,7 @@ def _unit(x: Array) -> Array:
     return x / jnp.sqrt(square + _LEAST_SQUARE / scale**2)
 
 
-def _pairwise_distance(
-    u: Array, v: Array, p: int | float = 2, eps: float = 1e-6
-) -> Array:
+def _pairwise_distance(u: Array, v: Array, p: Number = 2, eps: Number = 1e-6) -> Array:
     gap = u - v + eps
     if math.isinf(p) and gap.shape[-1:] == (0,):
         what = "p to be finite for vectors without features"

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._numerics import largest, sign, smallest
-from jaxgrad._types import Array, ArrayLike
+from jaxgrad._types import Array, ArrayLike, Number
 
 
 @jax.custom_jvp
@@ -26,7 +26,7 @@ def clamp_negative(x: Array) -> Array:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def huber(error: Array, delta: float) -> Array:
+def huber(error: Array, delta: Number) -> Array:
     """error^2 / 2, linear from `delta` on, where its second derivative is 0."""
     if math.isinf(delta):  # Optax's linear part would be inf * 0
         return jnp.square(error) / 2
@@ -51,7 +51,7 @@ def clamp_unseen(x: Array, least: ArrayLike) -> Array:
 clamp_unseen.defjvps(lambda tangent, clamped, x, least: tangent, None)
 
 
-def norm(x: Array, p: int | float) -> Array:
+def norm(x: Array, p: Number) -> Array:
     """The p-norm over the last axis; its derivative at 0 is 0."""
     x = jnp.atleast_1d(x)
     if p == 0:

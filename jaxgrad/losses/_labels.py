@@ -3,11 +3,12 @@
 The derivative of a gather is a scatter, which is slow. `pick` gathers, and its
 derivative compares the label with every class number, which XLA fuses into the loop
 around it. A label out of range raises if its value is known; inside `jax.jit` it makes
-the loss and the gradient NaN, as in `_arguments`.
+the loss and the gradient NaN, as in `_arguments`. NumPy's 64-bit labels are checked
+before JAX cuts them to 32 bits, except where `jax.jit` does so with its arguments.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ class Labels(NamedTuple):
 
     label: Array  # integer, (N, d1, ..., dK): the target class, always in range
     kept: Array  # bool, (N, d1, ..., dK): the label is not ignore_index
-    weight: Array  # (N, d1, ..., dK): of that class; NaN if the label is not a class
+    weight: Array  # (N, d1, ..., dK): of that class; 0 if ignored, NaN if no class
 
 
 def class_axis(scores: Array) -> int:
@@ -58,7 +59,11 @@ def class_weights(function: str, weight: ArrayLike | None, scores: Array) -> Arr
 
 
 def read_labels(
-    function: str, target: ArrayLike, scores: Array, weight: Array, ignore_index: int
+    function: str,
+    target: ArrayLike,
+    scores: Array,
+    weight: Array,
+    ignore_index: SupportsIndex,
 ) -> Labels:
     """Check `target` against `scores` of shape (N, C, d1, ..., dK) and convert it."""
     labels = check_integer(function, "target", target)
@@ -66,7 +71,7 @@ def read_labels(
     classes = scores.shape[axis]
     samples = scores.shape[:axis] + scores.shape[axis + 1 :]
     check_shape(function, "target", labels, samples, "one class index per sample")
-    check_int(function, "ignore_index", ignore_index)
+    ignore_index = check_int(function, "ignore_index", ignore_index)
     check_range(function, "ignore_index", ignore_index, _INT32.min, _INT32.max)
     _check_values(function, target, classes, ignore_index)
     return _read(labels, weight, ignore_index)
@@ -82,7 +87,8 @@ def _read(labels: Array, weight: Array, ignore_index: int) -> Labels:
     index = jnp.clip(labels, 0, max(classes - 1, 0))
     poison = jnp.where(invalid, jnp.nan, 1).astype(weight.dtype)
     own = weight[index] if classes else jnp.ones_like(poison)
-    return Labels(index, kept, poison * own)
+    # An ignored sample's class may have an infinite weight.
+    return Labels(index, kept, jnp.where(kept, poison * own, 0))
 
 
 @jax.custom_jvp

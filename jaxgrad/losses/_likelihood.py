@@ -5,7 +5,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
-from jaxtyping import Float, Real
+from jaxtyping import Bool, Float, Real
 
 from jaxgrad._checks import (
     check_broadcast,
@@ -15,7 +15,7 @@ from jaxgrad._checks import (
     check_number,
     wrong_value,
 )
-from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad._types import Array, ArrayLike, Flag, Number, Reduction
 from jaxgrad.losses._arguments import check_real, in_one_dtype, poison, unified
 from jaxgrad.losses._kinks import clamp_unseen
 from jaxgrad.losses._reduction import REDUCTIONS, reduce
@@ -25,7 +25,7 @@ def kl_div(
     input: Float[ArrayLike, "*input"],
     target: Float[ArrayLike, "*target"],
     reduction: Literal["none", "mean", "sum", "batchmean"] = "mean",
-    log_target: bool = False,
+    log_target: Flag = False,
 ) -> Float[Array, "*reduced"]:
     r"""Pointwise Kullback-Leibler divergence of the target from the prediction.
 
@@ -65,10 +65,10 @@ def kl_div(
 
 def poisson_nll_loss(
     input: Float[ArrayLike, "*input"],
-    target: Real[ArrayLike, "*target"],
-    log_input: bool = True,
-    full: bool = False,
-    eps: float = 1e-8,
+    target: Real[ArrayLike, "*target"] | Bool[ArrayLike, "*target"],
+    log_input: Flag = True,
+    full: Flag = False,
+    eps: Number = 1e-8,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""Negative log likelihood of counts under a Poisson distribution.
@@ -78,8 +78,8 @@ def poisson_nll_loss(
 
     Args:
         input: The expected count, or its logarithm if `log_input`; floating.
-        target: Counts y, integers or floats, of a shape that broadcasts against
-            `input`.
+        target: Counts y, integers or floats, or booleans unless `full`; of a shape
+            that broadcasts against `input`.
         log_input: Whether `input` is the logarithm of the expected count.
         full: Whether to add Stirling's approximation of log(y!) where y > 1.
         eps: Added to the expected count inside its logarithm.
@@ -97,9 +97,9 @@ def poisson_nll_loss(
     """
     check_flag("poisson_nll_loss", "log_input", log_input)
     check_flag("poisson_nll_loss", "full", full)
-    check_number("poisson_nll_loss", "eps", eps)
+    eps = check_number("poisson_nll_loss", "eps", eps)
     input = check_floating("poisson_nll_loss", "input", input)
-    target = check_real("poisson_nll_loss", "target", target)
+    target = check_real("poisson_nll_loss", "target", target, or_bool=not full)
     check_broadcast("poisson_nll_loss", "target", target, "input", input.shape)
     dtype, (x, y) = in_one_dtype(input, target)
     losses = jnp.exp(x) - y * x if log_input else x - y * jnp.log(x + eps)
@@ -110,10 +110,10 @@ def poisson_nll_loss(
 
 def gaussian_nll_loss(
     input: Float[ArrayLike, "*input"],
-    target: Float[ArrayLike, "*target"],
+    target: Real[ArrayLike, "*target"],
     var: Float[ArrayLike, "*var"],
-    full: bool = False,
-    eps: float = 1e-6,
+    full: Flag = False,
+    eps: Number = 1e-6,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""Negative log likelihood of measurements under a normal distribution.
@@ -123,7 +123,8 @@ def gaussian_nll_loss(
 
     Args:
         input: Expected values, any floating array.
-        target: Measurements, of a shape that broadcasts against `input`.
+        target: Measurements, integers or floats, of a shape that broadcasts against
+            `input`.
         var: Variances >= 0: a Python float, or an array of the shape of `input`, of
             that shape without its last axis, or with one axis of length 1.
         full: Whether to add the constant log(2 pi) / 2.
@@ -133,7 +134,7 @@ def gaussian_nll_loss(
     Returns: A scalar, or with "none" the broadcast shape; the promoted dtype.
     Derivative: As in PyTorch, it ignores the clamp: where `var` < eps it is that of the
         formula at v = eps, not 0.
-    Raises: TypeError if an argument is not floating; ValueError if shapes do not fit,
+    Raises: TypeError for another dtype; ValueError if shapes do not fit,
         `reduction` is unknown, or a variance is negative. Inside `jax.jit`, where
         values are unknown, a negative variance makes the loss and its gradient NaN.
     Torch: `torch.nn.functional.gaussian_nll_loss`.
@@ -142,10 +143,14 @@ def gaussian_nll_loss(
         >>> gaussian_nll_loss(jnp.array([1.0]), jnp.array([3.0]), 4.0).round(5).item()
         1.19315
     """
-    check_number("gaussian_nll_loss", "eps", eps)
+    eps = check_number("gaussian_nll_loss", "eps", eps)
     if isinstance(var, float):
         var = jnp.full(jnp.shape(input), var, jnp.result_type(input))
-    dtype, (x, y, v) = unified("gaussian_nll_loss", input=input, target=target, var=var)
+    dtype, (x, y, v) = in_one_dtype(
+        check_floating("gaussian_nll_loss", "input", input),
+        check_real("gaussian_nll_loss", "target", target),
+        check_floating("gaussian_nll_loss", "var", var),
+    )
     shape = check_broadcast("gaussian_nll_loss", "target", y, "input", x.shape)
     v = clamp_unseen(_variance(x.shape, v, var), eps)
     check_broadcast("gaussian_nll_loss", "var", v, "target", shape)

@@ -6,7 +6,7 @@ so their gradient is 0 there.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Float, Integer, Real
+from jaxtyping import Bool, Float, Integer, Real
 
 from jaxgrad._checks import (
     check_broadcast,
@@ -17,7 +17,7 @@ from jaxgrad._checks import (
     wrong_value,
 )
 from jaxgrad._numerics import widened
-from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad._types import Array, ArrayLike, Number, Reduction
 from jaxgrad.losses._arguments import check_real, check_same_ndim, in_one_dtype
 from jaxgrad.losses._kinks import clamp_negative
 from jaxgrad.losses._labels import class_weights, known_labels, one_hot, pick, signed
@@ -26,8 +26,8 @@ from jaxgrad.losses._reduction import reduce
 
 def hinge_embedding_loss(
     input: Float[ArrayLike, "*input"],
-    target: Real[ArrayLike, "*target"],
-    margin: float = 1.0,
+    target: Real[ArrayLike, "*target"] | Bool[ArrayLike, "*target"],
+    margin: Number = 1.0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""The distance of similar pairs; the shortfall of dissimilar ones from a margin.
@@ -37,8 +37,8 @@ def hinge_embedding_loss(
 
     Args:
         input: Distances x, any floating array.
-        target: Labels y, -1 or 1, integers or floats, of a shape that broadcasts
-            against `input`. As in PyTorch, any other label adds both terms.
+        target: Labels y, -1 or 1, of any real or boolean dtype and a shape that
+            broadcasts against `input`. As in PyTorch, any other label adds both terms.
         margin: The distance m that dissimilar pairs should keep.
         reduction: "none", "mean" or "sum".
 
@@ -51,9 +51,9 @@ def hinge_embedding_loss(
         >>> hinge_embedding_loss(jnp.array([0.5, 0.75]), jnp.array([1, -1])).item()
         0.375
     """
-    check_number("hinge_embedding_loss", "margin", margin)
+    margin = check_number("hinge_embedding_loss", "margin", margin)
     input = check_floating("hinge_embedding_loss", "input", input)
-    target = check_real("hinge_embedding_loss", "target", target)
+    target = check_real("hinge_embedding_loss", "target", target, or_bool=True)
     check_broadcast("hinge_embedding_loss", "target", target, "input", input.shape)
     x = widened(input)
     unlike = jnp.where(target != 1, clamp_negative(margin - x), 0)
@@ -65,7 +65,7 @@ def margin_ranking_loss(
     input1: Float[ArrayLike, "*input1"],
     input2: Float[ArrayLike, "*input2"],
     target: Real[ArrayLike, "*target"],
-    margin: float = 0,
+    margin: Number = 0,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
     r"""The shortfall of a score that should exceed another by a margin.
@@ -91,7 +91,7 @@ def margin_ranking_loss(
         1.5
     """
     name = "margin_ranking_loss"
-    check_number(name, "margin", margin)
+    margin = check_number(name, "margin", margin)
     input1 = check_floating(name, "input1", input1)
     input2 = check_floating(name, "input2", input2)
     target = check_real(name, "target", target)
@@ -106,8 +106,8 @@ def margin_ranking_loss(
 def multi_margin_loss(
     input: Float[ArrayLike, "*samples"],
     target: Integer[ArrayLike, "*labels"],
-    p: int = 1,
-    margin: float = 1.0,
+    p: Number = 1,
+    margin: Number = 1.0,
     weight: Float[ArrayLike, "classes"] | None = None,
     reduction: Reduction = "mean",
 ) -> Float[Array, "*reduced"]:
@@ -141,7 +141,8 @@ def multi_margin_loss(
         0.16667
     """
     name = "multi_margin_loss"
-    check_number(name, "margin", margin)
+    margin = check_number(name, "margin", margin)
+    p = check_number(name, "p", p)
     if p not in (1, 2):
         raise wrong_value(name, "p to be 1 or 2", repr(p))
     input, scores = _rows(name, input)

@@ -7,20 +7,26 @@ Absolute errors have a kink at zero, where PyTorch takes the derivative 0 and
 import warnings
 
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Real
 
-from jaxgrad._checks import check_broadcast, check_positive, check_range, check_shape
-from jaxgrad._types import Array, ArrayLike, Reduction
-from jaxgrad.losses._arguments import unified
+from jaxgrad._checks import (
+    check_broadcast,
+    check_floating,
+    check_positive,
+    check_range,
+    check_shape,
+)
+from jaxgrad._types import Array, ArrayLike, Number, Reduction
+from jaxgrad.losses._arguments import check_real, in_one_dtype
 from jaxgrad.losses._kinks import absolute, huber
 from jaxgrad.losses._reduction import reduce
 
 
 def l1_loss(
     input: Float[ArrayLike, "*input"],
-    target: Float[ArrayLike, "*target"],
+    target: Real[ArrayLike, "*target"],
     reduction: Reduction = "mean",
-    weight: Float[ArrayLike, "*input"] | None = None,
+    weight: Real[ArrayLike, "*input"] | Bool[ArrayLike, "*input"] | None = None,
 ) -> Float[Array, "*reduced"]:
     r"""Mean absolute error.
 
@@ -29,8 +35,8 @@ def l1_loss(
 
     Args:
         input: Predictions x, any floating array.
-        target: The true values y, of the shape of `input` or broadcast as in
-            `mse_loss`.
+        target: The true values y, integers or floats, of the shape of `input` or
+            broadcast as in `mse_loss`.
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
@@ -44,16 +50,18 @@ def l1_loss(
         >>> l1_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         1.5
     """
-    input, target, weight, dtype = _arguments("l1_loss", input, target, weight)
+    input, target, weight, dtype = _arguments(
+        "l1_loss", input, target, weight, or_bool=False
+    )
     losses = absolute(input - target)
     return _weighted("l1_loss", losses, weight, reduction).astype(dtype)
 
 
 def mse_loss(
     input: Float[ArrayLike, "*input"],
-    target: Float[ArrayLike, "*target"],
+    target: Real[ArrayLike, "*target"] | Bool[ArrayLike, "*target"],
     reduction: Reduction = "mean",
-    weight: Float[ArrayLike, "*input"] | None = None,
+    weight: Real[ArrayLike, "*input"] | Bool[ArrayLike, "*input"] | None = None,
 ) -> Float[Array, "*reduced"]:
     r"""Mean squared error.
 
@@ -62,9 +70,10 @@ def mse_loss(
 
     Args:
         input: Predictions, any floating array.
-        target: The true values, of the shape of `input`. Another shape is broadcast
-            against it, with a UserWarning unless one of them is a scalar: (batch,)
-            against (batch, 1) would give batch x batch differences.
+        target: The true values, integers or floats, or booleans without `weight`, of
+            the shape of `input`. Another shape is broadcast against it, with a
+            UserWarning unless one of them is a scalar: (batch,) against (batch, 1)
+            would give batch x batch differences.
         reduction: "none", "mean" (over all elements) or "sum".
         weight: One weight per element of `input`, of its shape; by default all 1.
 
@@ -77,16 +86,18 @@ def mse_loss(
         >>> mse_loss(jnp.array([1.0, 4.0]), jnp.array([0.0, 2.0])).item()
         2.5
     """
-    input, target, weight, dtype = _arguments("mse_loss", input, target, weight)
+    input, target, weight, dtype = _arguments(
+        "mse_loss", input, target, weight, or_bool=weight is None
+    )
     losses = jnp.square(input - target)
     return _weighted("mse_loss", losses, weight, reduction).astype(dtype)
 
 
 def smooth_l1_loss(
     input: Float[ArrayLike, "*input"],
-    target: Float[ArrayLike, "*target"],
+    target: Real[ArrayLike, "*target"] | Bool[ArrayLike, "*target"],
     reduction: Reduction = "mean",
-    beta: float = 1.0,
+    beta: Number = 1.0,
 ) -> Float[Array, "*reduced"]:
     r"""Absolute error, quadratic near zero; its slope is at most 1.
 
@@ -110,8 +121,10 @@ def smooth_l1_loss(
         >>> smooth_l1_loss(jnp.array([0.5, 4.0]), jnp.array([0.0, 2.0])).item()
         0.8125
     """
-    input, target, _, dtype = _arguments("smooth_l1_loss", input, target)
-    check_range("smooth_l1_loss", "beta", beta, least=0)
+    beta = check_range("smooth_l1_loss", "beta", beta, least=0)
+    input, target, _, dtype = _arguments(
+        "smooth_l1_loss", input, target, or_bool=bool(beta)
+    )
     error = input - target
     losses = huber(error, beta) / beta if beta else absolute(error)
     return reduce("smooth_l1_loss", losses, reduction).astype(dtype)
@@ -119,10 +132,10 @@ def smooth_l1_loss(
 
 def huber_loss(
     input: Float[ArrayLike, "*input"],
-    target: Float[ArrayLike, "*target"],
+    target: Real[ArrayLike, "*target"] | Bool[ArrayLike, "*target"],
     reduction: Reduction = "mean",
-    delta: float = 1.0,
-    weight: Float[ArrayLike, "*input"] | None = None,
+    delta: Number = 1.0,
+    weight: Real[ArrayLike, "*input"] | Bool[ArrayLike, "*input"] | None = None,
 ) -> Float[Array, "*reduced"]:
     r"""Squared error, linear beyond `delta`; its slope is at most `delta`.
 
@@ -149,7 +162,7 @@ def huber_loss(
         0.8125
     """
     input, target, weight, dtype = _arguments("huber_loss", input, target, weight)
-    check_positive("huber_loss", "delta", delta)
+    delta = check_positive("huber_loss", "delta", delta)
     losses = huber(input - target, delta)
     if weight is not None:
         losses = losses * weight
@@ -157,12 +170,18 @@ def huber_loss(
 
 
 def _arguments(
-    function: str, input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None
+    function: str,
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    or_bool: bool = True,
 ) -> tuple[Array, Array, Array | None, jnp.dtype]:
     """Return the checked and widened arguments, and the result's dtype."""
-    given = {} if weight is None else {"weight": weight}
-    dtype, (input, target, *weights) = unified(
-        function, input=input, target=target, **given
+    given = [] if weight is None else [weight]
+    dtype, (input, target, *weights) = in_one_dtype(
+        check_floating(function, "input", input),
+        check_real(function, "target", target, or_bool),
+        *(check_real(function, "weight", array, or_bool=True) for array in given),
     )
     check_broadcast(function, "target", target, "input", input.shape)
     for array in weights:

@@ -7,7 +7,7 @@ paths so far that end at position s of the labels with blanks between them.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from jaxgrad._checks import (
     wrong_value,
 )
 from jaxgrad._numerics import widened
-from jaxgrad._types import Array, ArrayLike, Reduction
+from jaxgrad._types import Array, ArrayLike, Flag, Reduction
 from jaxgrad.losses._arguments import poison, readable
 from jaxgrad.losses._labels import signed
 from jaxgrad.losses._reduction import reduce
@@ -33,9 +33,9 @@ def ctc_loss(
     targets: Integer[ArrayLike, "*targets"],
     input_lengths: Integer[ArrayLike, "*batch"] | Sequence[int],
     target_lengths: Integer[ArrayLike, "*batch"] | Sequence[int],
-    blank: int = 0,
+    blank: SupportsIndex = 0,
     reduction: Reduction = "mean",
-    zero_infinity: bool = False,
+    zero_infinity: Flag = False,
 ) -> Float[Array, "*reduced"]:
     r"""Negative log likelihood of label sequences, summed over all alignments.
 
@@ -72,6 +72,7 @@ def ctc_loss(
     """
     check_flag("ctc_loss", "zero_infinity", zero_infinity)
     log_probs = check_floating("ctc_loss", "log_probs", log_probs)
+    blank = check_int("ctc_loss", "blank", blank)
     frames = _batched(log_probs, blank)
     batch = _read(frames, targets, input_lengths, target_lengths, blank)
     losses = jax.vmap(_negative_log_likelihood, (1, 0, 0, 0, None, None))(
@@ -99,7 +100,6 @@ def _batched(log_probs: Array, blank: int) -> Array:
         shapes = "(frames, batch, classes) or (frames, classes)"
         what = f"log_probs of shape {shapes}, not empty"
         raise wrong_value("ctc_loss", what, f"shape {log_probs.shape}")
-    check_int("ctc_loss", "blank", blank)
     classes = log_probs.shape[-1]
     if not 0 <= blank < classes:
         raise wrong_value("ctc_loss", f"blank in [0, {classes})", blank)
@@ -166,7 +166,7 @@ def _negative_log_likelihood(
     frames: Array,
     length: Array,
     blank: int,
-    zero_infinity: bool,
+    zero_infinity: Flag,
 ) -> Array:
     """The loss of one sequence, with log_probs of shape (frames, classes)."""
     positions = jnp.full(2 * labels.size + 1, blank, labels.dtype).at[1::2].set(labels)

@@ -16,6 +16,7 @@ from jaxgrad.optimizers._common import (
     float_dtype,
     lr_at,
     next_step,
+    real_only,
     torch_chain,
     transformation,
     zero_step,
@@ -54,7 +55,8 @@ def adafactor(
 
     Returns: An `optax.GradientTransformation`; needs `params`.
     Raises: ValueError if `beta2_decay` is positive, `d` is below 1 or another
-        hyperparameter is negative or, on the update, if `params` is None.
+        hyperparameter is negative or, on the update, if `params` is None; TypeError,
+        on `init`, if a parameter is complex.
     Torch: `torch.optim.Adafactor`. `optax.adafactor` factors only matrices of 128 x 128
         and more, does not bound the rate by $1 / \sqrt t$, and decays without the
         learning rate.
@@ -79,7 +81,8 @@ def adafactor(
         # Before the chain widens half precision, as the default depends on the dtype.
         return with_eps1(_eps1(updates, eps1)).update(updates, state, params)
 
-    return transformation(with_eps1(None).init, update_fn)
+    init_fn = with_eps1(None).init
+    return real_only("adafactor", transformation(init_fn, update_fn))
 
 
 class FactoredMoment(NamedTuple):

@@ -42,7 +42,7 @@ def adam(
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
-        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        betas: $(\beta_1, \beta_2)$, both in [0, 1); $\beta_1$ may be a schedule.
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         amsgrad: Whether to divide by the largest $v$ so far. PyTorch takes the
@@ -61,10 +61,16 @@ def adam(
         >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
         Array([1., 1.], dtype=float32)
     """
-    core, decoupled = scale_by_adam(betas, eps, amsgrad), decoupled_weight_decay
     _check_kinds("adam", betas)
     return moment_chain(
-        "adam", core, lr, betas, weight_decay, maximize, decoupled, eps=eps
+        "adam",
+        lambda betas: scale_by_adam(betas, eps, amsgrad),
+        lr,
+        betas,
+        weight_decay,
+        maximize,
+        decoupled_weight_decay,
+        eps=eps,
     )
 
 
@@ -86,7 +92,7 @@ def adamw(
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
-        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        betas: $(\beta_1, \beta_2)$, both in [0, 1); $\beta_1$ may be a schedule.
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: $\lambda \ge 0$, the decay per step and learning rate.
         amsgrad: Whether to divide by the largest $v$ so far.
@@ -101,9 +107,17 @@ def adamw(
         >>> optimizer.update(2 * params, optimizer.init(params), params)[0].round(4)
         Array([1.75, 1.1 ], dtype=float32)
     """
-    core = scale_by_adam(betas, eps, amsgrad)
     _check_kinds("adamw", betas)
-    return moment_chain("adamw", core, lr, betas, weight_decay, maximize, True, eps=eps)
+    return moment_chain(
+        "adamw",
+        lambda betas: scale_by_adam(betas, eps, amsgrad),
+        lr,
+        betas,
+        weight_decay,
+        maximize,
+        True,
+        eps=eps,
+    )
 
 
 def adamax(
@@ -122,7 +136,7 @@ def adamax(
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
-        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        betas: $(\beta_1, \beta_2)$, both in [0, 1); $\beta_1$ may be a schedule.
         eps: $\epsilon \ge 0$, inside the maximum.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         maximize: Whether to maximize, by flipping the gradient's sign first.
@@ -137,8 +151,15 @@ def adamax(
         >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
         Array([1., 1.], dtype=float32)
     """
-    core = scale_by_adamax(betas, eps)
-    return moment_chain("adamax", core, lr, betas, weight_decay, maximize, eps=eps)
+    return moment_chain(
+        "adamax",
+        lambda betas: scale_by_adamax(betas, eps),
+        lr,
+        betas,
+        weight_decay,
+        maximize,
+        eps=eps,
+    )
 
 
 class ScaleByAdamState(NamedTuple):
@@ -151,7 +172,7 @@ class ScaleByAdamState(NamedTuple):
 
 
 def scale_by_adam(
-    betas: Betas, eps: Scalar, amsgrad: bool = False
+    betas: tuple[Scalar, Scalar], eps: Scalar, amsgrad: bool = False
 ) -> optax.GradientTransformation:
     """The ratio of the bias-corrected running means."""
 
@@ -186,7 +207,9 @@ class ScaleByAdamaxState(NamedTuple):
     exp_inf: PyTree  # like the parameters
 
 
-def scale_by_adamax(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
+def scale_by_adamax(
+    betas: tuple[Scalar, Scalar], eps: Scalar
+) -> optax.GradientTransformation:
     """The bias-corrected running mean over the decaying maximum."""
     beta1, beta2 = betas
 
@@ -209,5 +232,6 @@ def scale_by_adamax(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
 
 
 def _check_kinds(function: str, betas: Betas) -> None:
-    if not all(map(is_array, betas)) and not all(isinstance(b, float) for b in betas):
+    fixed = [beta for beta in betas if not callable(beta)]
+    if not all(map(is_array, fixed)) and not all(isinstance(b, float) for b in fixed):
         raise wrong_value(function, "betas to be two floats or two arrays", betas)

@@ -13,12 +13,12 @@ import optax
 
 from jaxgrad._checks import check_floating, wrong_value
 from jaxgrad._numerics import largest, smallest, widened
-from jaxgrad._types import Array, PyTree, Scalar
+from jaxgrad._types import Array, ArrayLike, Number, PyTree, Scalar
 from jaxgrad.optimizers._common import transformation
 
 
 def clip_grad_norm(
-    max_norm: Scalar, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    max_norm: Scalar, norm_type: Number = 2.0, error_if_nonfinite: bool = False
 ) -> optax.GradientTransformation:
     r"""Scale all gradients together so that their norm is at most `max_norm`.
 
@@ -59,7 +59,7 @@ def clip_grad_norm(
 
 
 def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
-    """Clip every entry of the gradients to [-clip_value, clip_value].
+    """Clip every entry of real gradients to [-clip_value, clip_value].
 
     Args:
         clip_value: The largest entry, in the gradient's unit.
@@ -75,25 +75,22 @@ def clip_grad_value(clip_value: Scalar) -> optax.GradientTransformation:
     return optax.clip(clip_value)
 
 
-def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
+def get_total_norm(gradients: PyTree, norm_type: Number = 2.0) -> Array:
     """The p-norm of all entries of a pytree of gradients, in float32 or wider.
 
     Args:
-        gradients: A pytree of floating arrays.
+        gradients: A pytree of floating or complex arrays.
         norm_type: The p of the norm: 2, 1, `math.inf` or another number.
 
     Returns: A scalar, in the widest dtype of the gradients; 0 if there are none.
-    Raises: TypeError if a gradient is not floating.
+    Raises: TypeError if a gradient is neither floating nor complex.
     Torch: `torch.nn.utils.get_total_norm`.
 
     Examples:
         >>> get_total_norm({"weight": jnp.array([[3.0]]), "bias": jnp.array([-4.0])})
         Array(5., dtype=float32)
     """
-    leaves = [
-        widened(check_floating("get_total_norm", "gradients", leaf))
-        for leaf in jax.tree.leaves(gradients)
-    ]
+    leaves = [_absolute(leaf) for leaf in jax.tree.leaves(gradients)]
     norms = [_norm(leaf.ravel(), norm_type) for leaf in leaves if leaf.size]
     if not norms:
         return jnp.zeros([])
@@ -101,9 +98,16 @@ def get_total_norm(gradients: PyTree, norm_type: float = 2.0) -> Array:
     return _norm(jnp.stack([norm.astype(dtype) for norm in norms]), norm_type)
 
 
-def _norm(vector: Array, norm_type: float) -> Array:
+def _absolute(gradient: ArrayLike) -> Array:
+    """The absolute values, of which a norm of complex numbers consists."""
+    if jnp.iscomplexobj(gradient):
+        return jnp.abs(gradient)
+    return jnp.abs(widened(check_floating("get_total_norm", "gradients", gradient)))
+
+
+def _norm(vector: Array, norm_type: Number) -> Array:
     if math.isinf(norm_type):
-        return (largest if norm_type > 0 else smallest)(jnp.abs(vector))
+        return (largest if norm_type > 0 else smallest)(vector)
     return jnp.linalg.norm(vector, ord=norm_type)
 
 

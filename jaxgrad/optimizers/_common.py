@@ -2,12 +2,12 @@
 
 Scalars that depend on the step are computed without cancellation, so float32 keeps the
 digits that torch gets from Python's doubles. Half precision is computed in float32 and
-stored in its own dtype.
+stored in its own dtype. A complex parameter is a pair of reals, as in torch.
 """
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgrad._checks import check_range, wrong_value
+from jaxgrad._checks import check_range, wrong_type, wrong_value
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PyTree, Scalar, ScalarOrSchedule
 
@@ -32,7 +32,9 @@ def torch_chain(
 
     Decoupled weights are added after the core; `lr` is None if the core uses it itself.
     """
-    decay = None if is_zero(weight_decay) else optax.add_decayed_weights(weight_decay)
+    decay: Any = None
+    if not is_zero(weight_decay):
+        decay = optax.add_decayed_weights(weight_decay)  # pyright: ignore
     links = (
         optax.scale(-1.0) if maximize else None,
         None if decoupled else decay,
@@ -47,7 +49,7 @@ def scale_by_lr(lr: ScalarOrSchedule) -> optax.GradientTransformation:
     """Multiply by -lr; like a schedule's value, an array takes each leaf's dtype."""
     if is_array(lr):
         return optax.scale_by_learning_rate(lambda step: lr_at(lr, step))
-    return optax.scale_by_learning_rate(lr)
+    return optax.scale_by_learning_rate(lr)  # pyright: ignore
 
 
 def lr_at(lr: ScalarOrSchedule, step: ArrayLike) -> ArrayLike:
@@ -60,13 +62,18 @@ def lr_at(lr: ScalarOrSchedule, step: ArrayLike) -> ArrayLike:
 def at_least_float32(
     inner: optax.GradientTransformation,
 ) -> optax.GradientTransformation:
-    """Run `inner` in float32 for half precision; results keep their dtypes."""
+    """Run `inner` on reals, in float32 for half precision; results keep their dtypes.
+
+    `inner` gets a complex leaf as a real one with an additional last axis of 2.
+    """
 
     def init_fn(params: PyTree) -> PyTree:
         # A Python number is weakly typed: the state would change its type, and the
         # second update would compile again.
         return inner.init(
-            jax.tree.map(lambda p: jnp.asarray(p, jnp.result_type(p)), params)
+            jax.tree.map(
+                lambda p: view_as_real(jnp.asarray(p, jnp.result_type(p))), params
+            )
         )
 
     def update_fn(updates: PyTree, state: PyTree, params: PyTree = None):
@@ -75,7 +82,52 @@ def at_least_float32(
             new_updates, new_state = inner.update(
                 _widened(updates), _widened(state), _widened(params)
             )
+        new_updates = jax.tree.map(_view_like, new_updates, updates)
         return _cast_to(new_updates, updates), _cast_to(new_state, state)
+
+    return transformation(init_fn, update_fn)
+
+
+def real_only(
+    function: str, inner: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    """`inner`, whose `init` raises TypeError if a parameter is complex, as in torch."""
+
+    def init_fn(params: PyTree) -> PyTree:
+        for leaf in jax.tree.leaves(params):
+            if jnp.iscomplexobj(leaf):
+                raise wrong_type(function, "real parameters", jnp.result_type(leaf))
+        return inner.init(params)
+
+    return transformation(init_fn, inner.update)
+
+
+class ScheduledState(NamedTuple):
+    """State of a core whose hyperparameters follow schedules."""
+
+    step: Array  # shape=(), dtype=int32
+    inner: PyTree  # the core's state
+
+
+def scheduled(
+    make_core: Callable[[Any], optax.GradientTransformation], hyperparameters: Any
+) -> optax.GradientTransformation:
+    """The core of `hyperparameters`, in which schedules are evaluated at every step."""
+    if not any(map(callable, jax.tree.leaves(hyperparameters))):
+        return make_core(hyperparameters)
+
+    def core_at(step: Array) -> optax.GradientTransformation:
+        return make_core(
+            jax.tree.map(lambda h: h(step) if callable(h) else h, hyperparameters)
+        )
+
+    def init_fn(params: PyTree) -> ScheduledState:
+        step = zero_step()
+        return ScheduledState(step, core_at(step).init(params))
+
+    def update_fn(updates: PyTree, state: ScheduledState, params: PyTree = None):
+        updates, inner = core_at(state.step).update(updates, state.inner, params)
+        return updates, ScheduledState(next_step(state.step), inner)
 
     return transformation(init_fn, update_fn)
 
@@ -167,8 +219,18 @@ def is_zero(x: Scalar) -> bool:
     return not is_array(x) and bool(x == 0)
 
 
+def view_as_real(x: Array) -> Array:
+    """A complex array as pairs of real and imaginary parts; a real one unchanged."""
+    return jnp.stack([x.real, x.imag], -1) if jnp.iscomplexobj(x) else x
+
+
+def _view_like(x: Array, reference: ArrayLike) -> Array:
+    """Pairs as complex numbers if `reference` is complex."""
+    return jax.lax.complex(x[..., 0], x[..., 1]) if jnp.iscomplexobj(reference) else x
+
+
 def _widened(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda x: widened(jnp.asarray(x)), tree)
+    return jax.tree.map(lambda x: view_as_real(widened(jnp.asarray(x))), tree)
 
 
 def _cast_to(tree: PyTree, reference: PyTree) -> PyTree:

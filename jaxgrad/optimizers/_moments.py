@@ -1,5 +1,6 @@
 """Shared by adam, adamax, nadam and radam: two betas and two running means."""
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
@@ -13,15 +14,16 @@ from jaxgrad.optimizers._common import (
     known_number,
     log,
     next_step,
+    scheduled,
     torch_chain,
 )
 
-Betas: TypeAlias = tuple[Scalar, Scalar]
+Betas: TypeAlias = tuple[ScalarOrSchedule, Scalar]
 
 
 def moment_chain(
     function: str,
-    core: optax.GradientTransformation,
+    make_core: Callable[[Any], optax.GradientTransformation],
     lr: ScalarOrSchedule,
     betas: Betas,
     weight_decay: Scalar,
@@ -29,16 +31,17 @@ def moment_chain(
     decoupled: bool = False,
     **not_negative: Scalar,
 ) -> optax.GradientTransformation:
-    """Check the hyperparameters, and build torch's chain around `core`."""
+    """Check the hyperparameters, and build torch's chain around the core of `betas`."""
     check_not_negative(function, lr=lr, weight_decay=weight_decay, **not_negative)
     check_betas(function, betas)
+    core = scheduled(make_core, betas)
     return torch_chain(
         core, lr, weight_decay=weight_decay, decoupled=decoupled, maximize=maximize
     )
 
 
 def next_moments(
-    updates: PyTree, state: Any, betas: Betas
+    updates: PyTree, state: Any, betas: tuple[Scalar, Scalar]
 ) -> tuple[Array, PyTree, PyTree]:
     """The `step`, `exp_avg` and `exp_avg_sq` of `state` after one more gradient."""
     return (

@@ -13,6 +13,7 @@ from jaxgrad.optimizers._common import (
     cast_like,
     check_not_negative,
     known_number,
+    real_only,
     torch_chain,
     transformation,
 )
@@ -54,7 +55,7 @@ def muon(
         optimizer.
     Raises: ValueError if `lr`, `momentum` or `weight_decay` is negative, `ns_steps` is
         100 or more, `ns_coefficients` are not three numbers, `adjust_lr_fn` is unknown
-        or, on `init`, if a parameter is not a matrix.
+        or, on `init`, if a parameter is not a matrix; TypeError if it is complex.
     Torch: `torch.optim.Muon`. `optax.contrib.muon` iterates in the dtype of the
         parameters, does not decay and updates vectors with AdamW.
 
@@ -74,17 +75,14 @@ def muon(
     steps = known_number("muon", "ns_steps", ns_steps)
     if steps is not None and steps >= 100:
         raise wrong_value("muon", "ns_steps < 100", ns_steps)
-    return torch_chain(
-        _orthogonal_momentum(
-            momentum,
-            nesterov,
-            lambda x: newton_schulz(x, ns_coefficients, ns_steps, eps),
-            _RATIOS[adjust_lr_fn or "original"],
-        ),
-        lr,
-        weight_decay=weight_decay,
-        decoupled=True,
+    core = _orthogonal_momentum(
+        momentum,
+        nesterov,
+        lambda x: newton_schulz(x, ns_coefficients, ns_steps, eps),
+        _RATIOS[adjust_lr_fn or "original"],
     )
+    chain = torch_chain(core, lr, weight_decay=weight_decay, decoupled=True)
+    return real_only("muon", chain)
 
 
 _RATIOS = {

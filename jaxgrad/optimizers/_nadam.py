@@ -45,7 +45,7 @@ def nadam(
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
-        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        betas: $(\beta_1, \beta_2)$, both in [0, 1); $\beta_1$ may be a schedule.
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         momentum_decay: $\psi \ge 0$.
@@ -61,10 +61,16 @@ def nadam(
         >>> optimizer.update(2 * params, optimizer.init(params))[0]
         Array([1.0565, 1.0565], dtype=float32)
     """
-    core, decoupled = scale_by_nadam(betas, eps, momentum_decay), decoupled_weight_decay
-    known = {"eps": eps, "momentum_decay": momentum_decay}
     return moment_chain(
-        "nadam", core, lr, betas, weight_decay, maximize, decoupled, **known
+        "nadam",
+        lambda betas: scale_by_nadam(betas, eps, momentum_decay),
+        lr,
+        betas,
+        weight_decay,
+        maximize,
+        decoupled_weight_decay,
+        eps=eps,
+        momentum_decay=momentum_decay,
     )
 
 
@@ -78,7 +84,7 @@ class ScaleByNadamState(NamedTuple):
 
 
 def scale_by_nadam(
-    betas: Betas, eps: Scalar, momentum_decay: Scalar
+    betas: tuple[Scalar, Scalar], eps: Scalar, momentum_decay: Scalar
 ) -> optax.GradientTransformation:
     """Adam's ratio with the next step's momentum."""
     beta1, beta2 = betas

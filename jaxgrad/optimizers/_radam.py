@@ -46,7 +46,7 @@ def radam(
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
-        betas: $(\beta_1, \beta_2)$, both in [0, 1).
+        betas: $(\beta_1, \beta_2)$, both in [0, 1); $\beta_1$ may be a schedule.
         eps: $\epsilon \ge 0$, added to the uncorrected root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         decoupled_weight_decay: Whether the weights decay as in `adamw`.
@@ -62,9 +62,15 @@ def radam(
         >>> optimizer.update(2 * params, optimizer.init(params))[0].round(4)
         Array([15.,  2.], dtype=float32)
     """
-    core, decoupled = scale_by_radam(betas, eps), decoupled_weight_decay
     return moment_chain(
-        "radam", core, lr, betas, weight_decay, maximize, decoupled, eps=eps
+        "radam",
+        lambda betas: scale_by_radam(betas, eps),
+        lr,
+        betas,
+        weight_decay,
+        maximize,
+        decoupled_weight_decay,
+        eps=eps,
     )
 
 
@@ -76,7 +82,9 @@ class ScaleByRadamState(NamedTuple):
     exp_avg_sq: PyTree  # like the parameters
 
 
-def scale_by_radam(betas: Betas, eps: Scalar) -> optax.GradientTransformation:
+def scale_by_radam(
+    betas: tuple[Scalar, Scalar], eps: Scalar
+) -> optax.GradientTransformation:
     """Adam's ratio times the rectification; the mean alone while rho <= 5."""
     beta1, beta2 = betas
 

@@ -3,7 +3,12 @@
 import optax
 
 from jaxgrad._types import Scalar, ScalarOrSchedule
-from jaxgrad.optimizers._common import check_not_negative, is_zero, torch_chain
+from jaxgrad.optimizers._common import (
+    check_not_negative,
+    is_zero,
+    scheduled,
+    torch_chain,
+)
 
 
 def rmsprop(
@@ -11,7 +16,7 @@ def rmsprop(
     alpha: Scalar = 0.99,
     eps: Scalar = 1e-8,
     weight_decay: Scalar = 0.0,
-    momentum: Scalar = 0.0,
+    momentum: ScalarOrSchedule = 0.0,
     centered: bool = False,
     *,
     maximize: bool = False,
@@ -30,7 +35,7 @@ def rmsprop(
         alpha: $\alpha \ge 0$, the decay of the running means.
         eps: $\epsilon \ge 0$, outside the root.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
-        momentum: $\mu \ge 0$.
+        momentum: $\mu \ge 0$: a number or a schedule, such as `one_cycle_momentum`.
         centered: Whether to divide by the standard deviation. As in PyTorch, the
             update is NaN where rounding makes the variance negative.
         maximize: Whether to maximize, by flipping the gradient's sign first.
@@ -57,6 +62,6 @@ def rmsprop(
     )
     scale = optax.scale_by_stddev if centered else optax.scale_by_rms
     core = scale(alpha, eps, eps_in_sqrt=False)  # pyright: ignore
-    if not is_zero(momentum):
-        core = optax.chain(core, optax.trace(momentum))  # pyright: ignore
+    if callable(momentum) or not is_zero(momentum):
+        core = optax.chain(core, scheduled(optax.trace, momentum))
     return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)

@@ -82,7 +82,7 @@ def _resilient(
 
     def update_fn(updates: PyTree, state: ResilientState, params: PyTree = None):
         del params
-        agreement = jax.tree.map(jnp.multiply, updates, state.prev)
+        agreement = jax.tree.map(_agreement, updates, state.prev)
         sizes = jax.tree.map(
             lambda a, size: _resized(a, size, etas, step_sizes),
             agreement,
@@ -93,6 +93,17 @@ def _resilient(
         return updates, ResilientState(kept, sizes)
 
     return transformation(init_fn, update_fn)
+
+
+def _agreement(g: Array, prev: Array) -> Array:
+    """The sign of g * prev; 0 where the product is too small for a subnormal number.
+
+    In torch too it is then 0. XLA's product is 0 earlier, below the normal numbers.
+    """
+    info = jnp.finfo(g.dtype)
+    tiny, half_ulp = float(info.tiny), float(info.eps) / 2
+    is_seen = jnp.abs(g) / tiny > half_ulp / jnp.abs(prev)
+    return jnp.where(is_seen, sign(g) * sign(prev), 0)
 
 
 def _resized(agreement: Array, size: Array, etas: Pair, step_sizes: Pair) -> Array:

@@ -6,14 +6,17 @@ PyTorch calls `scheduler.step()` once per epoch, pass
 floating dtype first, because JAX divides int32 in float32 even with x64.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from typing import SupportsIndex
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_int, check_range, wrong_value
-from jaxgrad._types import Array, ArrayLike, Scalar
-from jaxgrad.optimizers._common import as_float, log
+from jaxgrad._types import Array, ArrayLike, Number, Scalar
+from jaxgrad.optimizers._common import as_float, float_dtype, log
 
 
 def lambda_lr(
@@ -36,7 +39,42 @@ def lambda_lr(
     return lambda count: lr * lr_lambda(as_float(count))
 
 
-def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
+def multiplicative_lr(
+    lr: Scalar, lr_lambda: Callable[[ArrayLike], ArrayLike]
+) -> optax.Schedule:
+    r"""`lr` times the product of a function of all steps so far.
+
+    $$ r_t = r_0 \, \lambda(1) \cdots \lambda(t) $$
+
+    Each call multiplies all factors again, `count` of them: for steps of epochs, not
+    for millions of updates. `exponential_lr` is faster for a constant factor.
+
+    Args:
+        lr: The rate at the start.
+        lr_lambda: A function from the step number, a floating array, to the factor of
+            that step; it is traced. Step 0 has none.
+
+    Torch: `torch.optim.lr_scheduler.MultiplicativeLR`.
+
+    Examples:
+        >>> schedule = multiplicative_lr(1.0, lambda count: 1 / (1 + count))
+        >>> [float(schedule(count)) for count in (0, 1, 2)]
+        [1.0, 0.5, 0.1666666716337204]
+    """
+
+    def schedule(count: ArrayLike) -> Array:
+        def multiply(step: Array, rate: Array) -> Array:
+            return rate * jnp.asarray(lr_lambda(as_float(step)), rate.dtype)
+
+        start = jnp.asarray(lr, float_dtype())
+        return jax.lax.fori_loop(1, jnp.asarray(count, jnp.int32) + 1, multiply, start)
+
+    return schedule
+
+
+def step_lr(
+    lr: Scalar, step_size: SupportsIndex, gamma: Number = 0.1
+) -> optax.Schedule:
     """`lr` times `gamma` every `step_size` steps.
 
     Args:
@@ -51,12 +89,12 @@ def step_lr(lr: Scalar, step_size: int, gamma: float = 0.1) -> optax.Schedule:
         >>> [float(step_lr(1.0, 30)(count)) for count in (0, 29, 30)]
         [1.0, 1.0, 0.1]
     """
-    check_int("step_lr", "step_size", step_size, least=1)
+    step_size = check_int("step_lr", "step_size", step_size, least=1)
     return lambda count: lr * power_of(gamma, jnp.asarray(count) // step_size)
 
 
 def multi_step_lr(
-    lr: Scalar, milestones: Sequence[int], gamma: float = 0.1
+    lr: Scalar, milestones: Sequence[int], gamma: Number = 0.1
 ) -> optax.Schedule:
     """`lr` times `gamma` from each milestone on; a repeated one counts twice.
 
@@ -76,7 +114,7 @@ def multi_step_lr(
 
 
 def constant_lr(
-    lr: Scalar, factor: float = 1 / 3, total_iters: int = 5
+    lr: Scalar, factor: Number = 1 / 3, total_iters: SupportsIndex = 5
 ) -> optax.Schedule:
     """`lr` times `factor` for `total_iters` steps, `lr` from then on.
 
@@ -94,7 +132,7 @@ def constant_lr(
         [0.5, 0.5, 1.0]
     """
     check_range("constant_lr", "factor", factor, 0.0, 1.0)
-    check_int("constant_lr", "total_iters", total_iters, least=0)
+    total_iters = check_int("constant_lr", "total_iters", total_iters, least=0)
 
     def schedule(count: ArrayLike) -> Array:
         # PyTorch switches at the last of these steps, so never if there are none.
@@ -106,9 +144,9 @@ def constant_lr(
 
 def linear_lr(
     lr: Scalar,
-    start_factor: float = 1 / 3,
-    end_factor: float = 1.0,
-    total_iters: int = 5,
+    start_factor: Number = 1 / 3,
+    end_factor: Number = 1.0,
+    total_iters: SupportsIndex = 5,
 ) -> optax.Schedule:
     """`lr` times a factor that goes linearly from one value to another (a warm-up).
 
@@ -129,7 +167,7 @@ def linear_lr(
     if not 0.0 < start_factor <= 1.0:
         raise wrong_value("linear_lr", "start_factor in (0, 1]", start_factor)
     check_range("linear_lr", "end_factor", end_factor, 0.0, 1.0)
-    check_int("linear_lr", "total_iters", total_iters, least=1)
+    total_iters = check_int("linear_lr", "total_iters", total_iters, least=1)
 
     def schedule(count: ArrayLike) -> Array:
         share = jnp.minimum(as_float(count), total_iters) / total_iters
@@ -138,7 +176,7 @@ def linear_lr(
     return schedule
 
 
-def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
+def exponential_lr(lr: Scalar, gamma: Number) -> optax.Schedule:
     """`lr` times `gamma` at every step.
 
     Args:
@@ -155,7 +193,7 @@ def exponential_lr(lr: Scalar, gamma: float) -> optax.Schedule:
 
 
 def polynomial_lr(
-    lr: Scalar, total_iters: int = 5, power: float = 1.0
+    lr: Scalar, total_iters: SupportsIndex = 5, power: Number = 1.0
 ) -> optax.Schedule:
     """`lr` times (1 - count / total_iters)**power, 0 after `total_iters` steps.
 
@@ -172,7 +210,7 @@ def polynomial_lr(
         >>> float(polynomial_lr(1.0, 10, 2.0)(5))
         0.25
     """
-    check_int("polynomial_lr", "total_iters", total_iters, least=1)
+    total_iters = check_int("polynomial_lr", "total_iters", total_iters, least=1)
 
     def schedule(count: ArrayLike) -> Array:
         # Compiled, 1 - count / total_iters can end below 0, where the power is NaN.
@@ -207,13 +245,42 @@ def sequential_lr(
     return optax.join_schedules(schedules, milestones)
 
 
+def chained_lr(schedules: Sequence[optax.Schedule]) -> optax.Schedule:
+    """The product of schedules: the first gives the rate, the others factors of it.
+
+    Make all but the first with the rate 1.0.
+
+    Args:
+        schedules: The schedules.
+
+    Raises: ValueError if there are none.
+    Torch: `torch.optim.lr_scheduler.ChainedScheduler`, for the schedulers that multiply
+        the rate they find: StepLR, MultiStepLR, ConstantLR, LinearLR, ExponentialLR,
+        PolynomialLR, MultiplicativeLR, and CosineAnnealingLR until `T_max` if `eta_min`
+        is 0. The others overwrite that rate.
+
+    Examples:
+        >>> schedule = chained_lr([constant_lr(0.5, 0.1, 20), exponential_lr(1.0, 0.5)])
+        >>> [float(schedule(count)) for count in (0, 1, 2)]
+        [0.05, 0.025, 0.0125]
+    """
+    if not schedules:
+        raise wrong_value("chained_lr", "at least one schedule", "none")
+
+    def schedule(count: ArrayLike) -> Array:
+        rates = [jnp.asarray(one(count), float_dtype()) for one in schedules]
+        return math.prod(rates[1:], start=rates[0])
+
+    return schedule
+
+
 def passed(boundaries: Sequence[int], count: ArrayLike) -> Array:
     """How many of the sorted `boundaries` the step number has reached."""
     steps = jnp.asarray(boundaries, jnp.int32)
     return jnp.searchsorted(steps, jnp.asarray(count, jnp.int32), side="right")
 
 
-def power_of(base: float, exponent: ArrayLike) -> Array:
+def power_of(base: Number, exponent: ArrayLike) -> Array:
     """base**exponent via the logarithm: rounding the base to float32 loses digits."""
     exponent = as_float(exponent)
     if base > 0:
@@ -224,3 +291,8 @@ def power_of(base: float, exponent: ArrayLike) -> Array:
 def line(start: Scalar, end: Scalar, share: Array) -> Array:
     """A straight line from `start` at share 0 to `end` at share 1."""
     return start + (end - start) * share
+
+
+def cosine(start: Scalar, end: Scalar, share: Array) -> Array:
+    """Half a cosine from `start` at share 0 to `end` at share 1."""
+    return end + (start - end) * (1 + jnp.cos(math.pi * share)) / 2

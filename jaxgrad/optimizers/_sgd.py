@@ -5,12 +5,18 @@ import optax
 
 from jaxgrad._checks import wrong_value
 from jaxgrad._types import Array, ArrayLike, Scalar, ScalarOrSchedule
-from jaxgrad.optimizers._common import is_array, is_zero, known_number, torch_chain
+from jaxgrad.optimizers._common import (
+    is_array,
+    is_zero,
+    known_number,
+    scheduled,
+    torch_chain,
+)
 
 
 def sgd(
     lr: ScalarOrSchedule = 1e-3,
-    momentum: Scalar = 0.0,
+    momentum: ScalarOrSchedule = 0.0,
     dampening: Scalar = 0.0,
     weight_decay: Scalar = 0.0,
     nesterov: bool = False,
@@ -26,7 +32,7 @@ def sgd(
 
     Args:
         lr: The learning rate $\gamma \ge 0$: a number or an Optax schedule.
-        momentum: $\mu \ge 0$.
+        momentum: $\mu \ge 0$: a number or a schedule, such as `one_cycle_momentum`.
         dampening: $\tau$; the first gradient is not dampened.
         weight_decay: The factor $\lambda \ge 0$ of the L2 term: $g + \lambda \theta$.
         nesterov: Whether to use Nesterov momentum.
@@ -45,7 +51,9 @@ def sgd(
     _check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
     if nesterov:
         _check_nesterov(momentum, dampening)
-    core = None if is_zero(momentum) else _momentum(momentum, dampening, nesterov)
+    core = None
+    if callable(momentum) or not is_zero(momentum):
+        core = scheduled(lambda mu: _momentum(mu, dampening, nesterov), momentum)
     return torch_chain(core, lr, weight_decay=weight_decay, maximize=maximize)
 
 
@@ -71,8 +79,8 @@ def _check_not_negative(**values: ScalarOrSchedule) -> None:
             raise wrong_value("sgd", f"{argument} >= 0", known)
 
 
-def _check_nesterov(momentum: Scalar, dampening: Scalar) -> None:
-    if is_array(momentum) or is_array(dampening):
+def _check_nesterov(momentum: ScalarOrSchedule, dampening: Scalar) -> None:
+    if callable(momentum) or is_array(momentum) or is_array(dampening):
         return
     if momentum <= 0 or dampening != 0:
         raise wrong_value(

@@ -3,7 +3,8 @@
 An epoch is one compiled loop over images that stay on the device as bytes. All
 randomness follows from the state's key and its two counters, so a run is a function of
 its first state, and any later state or `Progress` can start the rest of the run.
-`checkpoints` saves a run, and `assessment` examines its result.
+`checkpoints` saves a run, and `assessment` examines its result. A run stops with
+`NonFinite` at the first loss or parameter that is NaN or infinite.
 
 `jax.jit` recognises the network, the loss and the optimizer by identity: create each
 once, not once per call. With `mesh=data_mesh()` the same functions spread each batch
@@ -18,6 +19,7 @@ from jaxgrad.training._epoch import train_step as train_step
 from jaxgrad.training._fit import Progress as Progress
 from jaxgrad.training._fit import advance as advance
 from jaxgrad.training._fit import fit as fit
+from jaxgrad.training._nonfinite import NonFinite as NonFinite
 from jaxgrad.training._sharding import data_mesh as data_mesh
 from jaxgrad.training._sharding import replicated as replicated
 from jaxgrad.training._state import Epoch as Epoch

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgrad.training._owner import file_tag, is_abandoned
+
 DRAFT = ".draft"  # suffix of an unfinished file
 _DIGITS = 64  # of a SHA-256
 
@@ -29,7 +31,7 @@ class Damaged(ValueError):
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write the arrays; an OSError, as of a full disk, leaves the file at `path`."""
     body = _packed(arrays)
-    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
+    draft = path.with_name(f".{path.name}.{file_tag()}{DRAFT}")
     try:
         with draft.open("wb") as file:
             file.write(body)
@@ -51,6 +53,8 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """The arrays that `write` has written; Damaged if a bit of the file has changed."""
+    if not path.is_file():  # reading a pipe would wait forever
+        raise Damaged(f"{path} is not a regular file.")
     data = path.read_bytes()
     body, digest = data[:-_DIGITS], data[-_DIGITS:]
     if _digest(body) != digest:
@@ -58,6 +62,24 @@ def read(path: Path) -> dict[str, np.ndarray]:
         raise Damaged(f"{path} is damaged: it does not end with {ending}.")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return dict(archive)
+
+
+def peek(path: Path, name: str) -> np.ndarray | None:
+    """One array of a file, without comparing the digest; None if it cannot be read."""
+    try:
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as archive:
+                return archive[name]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        pass
+    return None
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove the unfinished files of processes that have ended."""
+    for draft in folder.glob(f"{pattern}{DRAFT}"):
+        if is_abandoned(draft):
+            draft.unlink(missing_ok=True)
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> memoryview:

@@ -11,10 +11,17 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Float
 
-from jaxgrad._checks import check_int
+from jaxgrad._checks import check_int, wrong_value
 from jaxgrad.datasets import Dataset, Split
-from jaxgrad.training._batches import Batches, make_batches
+from jaxgrad.training._batches import Batches, count_batches, make_batches, shuffle
 from jaxgrad.training._epoch import Setup, evaluate_batches, shuffled, train_steps
+from jaxgrad.training._nonfinite import (
+    NonFinite,
+    all_finite,
+    copy_of,
+    first_fault,
+    is_finite,
+)
 from jaxgrad.training._sharding import replicated
 from jaxgrad.training._state import Epoch, Loss, Network, TrainState, copied
 
@@ -41,6 +48,7 @@ def fit(
     epochs: int,
     batch_size: int = 256,
     evaluate_training: bool = False,
+    stop_at_nonfinite: bool = True,
     mesh: Mesh | None = None,
 ) -> Iterator[tuple[TrainState, Epoch]]:
     """Train until `epochs` epochs are complete, measuring each.
@@ -60,6 +68,9 @@ def fit(
         batch_size: The number of examples per step, at least 1.
         evaluate_training: Whether to evaluate the training set after each epoch too,
             which adds about a third to the time of an epoch.
+        stop_at_nonfinite: Whether to raise `NonFinite` at the first loss, or the first
+            parameters after an update, that are not finite. Turn it off if that is part
+            of the training, as with `optax.apply_if_finite`.
         mesh: The devices to spread each batch over, such as `data_mesh()`; by default
             one device. With several processes, all of them make the same calls.
 
@@ -69,11 +80,14 @@ def fit(
 
     Raises:
         TypeError, ValueError: If `epochs` or `batch_size` is not an int of at least 1.
+        NonFinite: While iterating, before a state is returned that is not finite. It
+            has the epoch, the step, the images of the batch and the state before it.
     """
     check_int("fit", "epochs", epochs, least=1)
     check_int("fit", "batch_size", batch_size, least=1)
     options: Any = {"epochs": epochs, "batch_size": batch_size, "mesh": mesh}
     options["evaluate_training"] = evaluate_training
+    options["stop_at_nonfinite"] = stop_at_nonfinite
     run = advance(apply, loss, optimizer, Progress(state), dataset, **options)
     return ((progress.state, progress.completed[-1]) for progress in run)
 
@@ -89,6 +103,7 @@ def advance(
     batch_size: int = 256,
     save_every: int | None = None,
     evaluate_training: bool = False,
+    stop_at_nonfinite: bool = True,
     mesh: Mesh | None = None,
 ) -> Iterator[Progress]:
     """`fit` for runs that are saved: from one `Progress` to the next.
@@ -105,13 +120,16 @@ def advance(
         step takes the buffers of `state`.
 
     Raises:
-        TypeError, ValueError: If a number is not an int of at least 1.
+        TypeError, ValueError: If a number is not an int of at least 1, or the run would
+            take more than 2,147,483,647 steps, which its counter cannot hold.
+        NonFinite: As in `fit`.
     """
     check_int("advance", "epochs", epochs, least=1)
     check_int("advance", "batch_size", batch_size, least=1)
     if save_every is not None:
         check_int("advance", "save_every", save_every, least=1)
     train, test = dataset.train, dataset.test
+    _check_steps(progress, epochs, count_batches(len(train.labels), batch_size).steps)
     if mesh is None:  # with a mesh, the host gives the devices their parts each epoch
         train, test = jax.tree.map(jnp.asarray, (train, test))
     tested = []
@@ -119,7 +137,8 @@ def advance(
         n = len(split.labels)
         tested.append((make_batches(split, min(EVALUATION_BATCH, n), mesh), n))
     setup = Setup(apply, loss, dataset.white, mesh)
-    job = _Job(setup, optimizer, train, batch_size, save_every, tested)
+    stop = stop_at_nonfinite
+    job = _Job(setup, optimizer, train, batch_size, save_every, tested, stop)
     state = replicated(copied(progress.state), mesh)
     return _epochs(job, progress._replace(state=state), epochs)
 
@@ -133,6 +152,15 @@ class _Job(NamedTuple):
     batch_size: int
     save_every: int | None
     tested: list[tuple[Batches, int]]  # [training set,] test set, and their sizes
+    stop_at_nonfinite: bool
+
+
+def _check_steps(progress: Progress, epochs: int, steps: int) -> None:
+    """ValueError if the run would need more steps than its int32 counter can hold."""
+    done = len(progress.losses) + int(progress.state.epoch) * steps
+    last, most = int(progress.state.step) + epochs * steps - done, 2**31 - 1
+    if last > most:
+        raise wrong_value("advance", f"at most {most:,} steps in all", f"{last:,}")
 
 
 def _epochs(job: _Job, progress: Progress, epochs: int) -> Iterator[Progress]:
@@ -154,13 +182,35 @@ def _chunks(job: _Job, progress: Progress) -> Iterator[Progress]:
     size = job.save_every or total
     for first in range(len(progress.losses), total, size):
         steps, state = (first, min(first + size, total)), progress.state
+        start = copy_of(state) if job.stop_at_nonfinite else None
         state, losses = train_steps(job.setup, job.optimizer, state, batches, *steps)
         new = np.asarray(losses)[slice(*steps)]  # waits for the steps to end
+        if start is not None and not is_finite(new, state.params):
+            _raise_first_fault(job, batches, start, new, range(*steps))
         losses = np.concatenate([progress.losses, new]) if first else new
         seconds = progress.seconds + time.perf_counter() - clock
         progress = progress._replace(state=state, losses=losses, seconds=seconds)
         yield progress
         clock = time.perf_counter()
+
+
+def _raise_first_fault(
+    job: _Job, batches: Batches, start: TrainState, losses: np.ndarray, steps: range
+) -> None:
+    """NonFinite for the first fault of a chunk that began in the state `start`."""
+    if np.isfinite(losses).all() and not all_finite(start.params):
+        return  # they were not finite from the first, as those of a mask with -inf
+
+    def step_once(state: TrainState, step: int) -> tuple[TrainState, float]:
+        some = job.setup, job.optimizer, state, batches, step, step + 1
+        state, losses = train_steps(*some)
+        return state, float(losses[step])
+
+    epoch, n = int(start.epoch), len(job.train.labels)
+    order = np.asarray(shuffle(start.key, start.epoch, n=n))
+    step, before, loss, leaves = first_fault(step_once, start, steps)
+    indices = order[step * job.batch_size :][: job.batch_size]
+    raise NonFinite(epoch, step, loss, indices, before, leaves)
 
 
 def _measured(job: _Job, progress: Progress, epoch: int) -> Epoch:

@@ -2,12 +2,13 @@
 
     restored = restore(folder, Progress(first), run)      # None: no checkpoint yet
     progress = restored.progress if restored else Progress(first)
-    prepare(folder, progress, run)                        # disk faults surface here
+    prepare(folder, progress, run)    # faults of the disk and another live run: here
     for progress in advance(..., progress, dataset, epochs=20, save_every=100):
         save(folder, progress, run)
+    release(folder)                   # or the end of the process
 
-`run` identifies the run: a checkpoint of another run is refused. A damaged checkpoint
-is skipped in favour of an older one.
+`run` identifies the run: a checkpoint of another run is refused. A checkpoint that is
+damaged, or whose parameters are not finite, is skipped in favour of an older one.
 
 Why not Orbax: from 120 checkpoints of Orbax 0.12.8 with one flipped bit each, it
 silently restored 10 with wrong numbers; and where an epoch takes 1.6 s it takes more
@@ -16,6 +17,7 @@ is the tool for parameters that are sharded over hosts; here each host has them 
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,22 +29,26 @@ import numpy as np
 
 from jaxgrad._checks import check_int, wrong_type, wrong_value
 from jaxgrad._types import Array
-from jaxgrad.training import _archive
+from jaxgrad.training import _archive, _lock
 from jaxgrad.training._archive import Damaged as Damaged
 from jaxgrad.training._fit import Progress
+from jaxgrad.training._lock import Locked as Locked
+from jaxgrad.training._nonfinite import all_finite
 from jaxgrad.training._state import Epoch, TrainState
 
-Run = Mapping[str, str | int | float | bool | None]
+Run = Mapping[Any, Any]
+"""What JSON can hold, and tuples and NumPy's numbers: as its lists and numbers."""
 
 _FORMAT = 1
+_NAME = re.compile(r"step-(\d{9}|[1-9]\d{9,})\.npz")
 
 
 class Restored(NamedTuple):
-    """The newest undamaged checkpoint of a folder."""
+    """The newest usable checkpoint of a folder."""
 
     progress: Progress
     path: Path
-    environment: dict[str, Any]  # as passed to `save`
+    environment: dict[str, Any]  # as passed to `save`, as JSON keeps it
     damaged: tuple[str, ...]  # one line per newer checkpoint that was skipped
 
 
@@ -56,12 +62,14 @@ def save(
 ) -> Path:
     """Write a checkpoint, then remove all but the last `keep`.
 
-    A full disk or `kill -9` at any moment leaves the existing checkpoints intact.
+    A full disk or `kill -9` at any moment leaves the existing checkpoints intact. If
+    no parameters among the last `keep` are finite, the last finite ones are kept too.
 
     Args:
         folder: An existing folder.
         progress: What to save.
-        run: Identifies the run: everything that must be equal when it continues.
+        run: Identifies the run: everything that must be equal when it continues. Any
+            mapping of what JSON can hold; tuples count as lists, NaN equals NaN.
         keep: How many checkpoints to keep, at least 1.
         environment: What may differ when the run continues, but is worth recording.
 
@@ -69,24 +77,48 @@ def save(
         The path of the file, named after the number of steps.
 
     Raises:
-        OSError: If it cannot be written.
-        TypeError: If `progress` is not a `Progress`, or `keep` not an int.
+        OSError: If it cannot be written, or `Locked` if another process has taken the
+            folder since `prepare`.
+        TypeError: If `progress` is not a `Progress`, `keep` not an int, or JSON cannot
+            hold `run` or `environment`.
         ValueError: If `keep` is below 1.
     """
     check_int("save", "keep", keep, least=1)
     _check_progress("save", progress)
     folder = Path(folder)
-    path = folder / f"step-{int(progress.state.step):09d}.npz"
+    _lock.check("save", folder)
+    path = folder / _file_name(progress)
     _archive.write(path, _packed(progress, run, environment or {}))
     # Newer files are damaged ones that were skipped; the run will overwrite them.
-    written = [other for other in paths(folder) if other.name <= path.name]
-    for old in written[keep:]:
+    written = [other for other in paths(folder) if _step(other) <= _step(path)]
+    for old in _superfluous(written, keep):
         old.unlink(missing_ok=True)
     return path
 
 
+def _superfluous(written: list[Path], keep: int) -> list[Path]:
+    """All but the `keep` newest, and but the newest finite one if none of them is."""
+    kept, rest = written[:keep], written[keep:]
+    if not any(map(_is_finite, kept)):
+        finite = next(filter(_is_finite, rest), None)
+        rest = [path for path in rest if path != finite]
+    return [path for path in rest if not path.is_dir()]
+
+
+def _is_finite(path: Path) -> bool:
+    """Whether the parameters in a checkpoint are finite, as its header says."""
+    header = _archive.peek(path, "header")
+    return header is not None and _says_finite(json.loads(header.item()))
+
+
+def _says_finite(header: Mapping[str, Any]) -> bool:
+    return header.get("finite", True)  # absent in older files
+
+
 def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
     """Read the newest undamaged checkpoint; None if the folder has none at all.
+
+    One whose parameters are not finite is read only if there is no finite one.
 
     Args:
         folder: The folder, which need not exist.
@@ -95,19 +127,27 @@ def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
         run: Identifies the run, as passed to `save`.
 
     Raises:
-        TypeError: If `start` is not a `Progress`.
+        TypeError: If `start` is not a `Progress`, or JSON cannot hold `run`.
         Damaged: If all checkpoints are damaged; the message names each.
         ValueError: If the checkpoint belongs to another run; the message shows both.
         OSError: If a file cannot be read.
     """
     _check_progress("restore", start)
-    damaged = []
+    damaged: list[str] = []
+    newest = None
     for path in paths(folder):
         try:
-            progress, environment = _unpacked(path, start, run)
-            return Restored(progress, path, environment, tuple(damaged))
+            progress, header = _unpacked(path, start, run)
         except Damaged as fault:
             damaged.append(str(fault))
+            continue
+        restored = Restored(progress, path, header["environment"], tuple(damaged))
+        if _says_finite(header):
+            return restored
+        newest = newest or restored
+        damaged.append(f"{path} holds parameters that are not finite.")
+    if newest is not None:
+        return newest
     if damaged:
         expected = f"expected an undamaged checkpoint in {folder}"
         got = f"got {len(damaged)} damaged ones instead"
@@ -117,7 +157,17 @@ def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
 
 def paths(folder: Path | str) -> list[Path]:
     """The checkpoints in a folder, damaged ones included, the newest first."""
-    return sorted(Path(folder).glob("step-" + "[0-9]" * 9 + ".npz"), reverse=True)
+    found = Path(folder).glob("step-*.npz")
+    mine = (path for path in found if _NAME.fullmatch(path.name))
+    return sorted(mine, key=_step, reverse=True)
+
+
+def _file_name(progress: Progress) -> str:
+    return f"step-{int(progress.state.step):09d}.npz"
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
 
 
 def prepare(
@@ -130,12 +180,17 @@ def prepare(
 ) -> Path:
     """Save once before training, so that a fault of the disk surfaces now.
 
-    Creates the folder and its parents, removes the unfinished files of killed runs,
-    calls `save` with these arguments and checks that there is room for the checkpoints
-    to come. Returns the path of the checkpoint.
+    Creates the folder and its parents, takes it for this process, removes the
+    unfinished files of killed runs, calls `save` with these arguments and checks that
+    there is room for the checkpoints to come. Returns the path of the checkpoint.
+
+    The folder is this process's until `release` or the end of the process, however it
+    ends. After `kill -9` another process of the same machine may take it at once, one
+    of another machine after 5 minutes.
 
     Raises:
         OSError: If `folder` is a file, is not writable or lacks space.
+        Locked: If another live process has taken it (an OSError, which names it).
         TypeError, ValueError: As in `save`.
     """
     folder = Path(folder)
@@ -143,10 +198,15 @@ def prepare(
         got = f"got the file {folder} instead"
         raise NotADirectoryError(f"prepare: expected folder to be a folder, {got}.")
     folder.mkdir(parents=True, exist_ok=True)
-    for draft in folder.glob(f".step-*{_archive.DRAFT}"):
-        draft.unlink(missing_ok=True)
+    _lock.acquire("prepare", folder)
+    _archive.sweep(folder, ".step-*")
     path = save(folder, progress, run, keep=keep, environment=environment)
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as fault:
+        got = f"{path.name} removed by another one, which did not take the folder"
+        expected = f"no other run in {folder}"
+        raise Locked(str(wrong_value("prepare", expected, got))) from fault
     # One more than are kept: the oldest is removed after the newest is written.
     need = size * (keep + 1 - len(paths(folder)))
     free = shutil.disk_usage(folder).free
@@ -155,6 +215,11 @@ def prepare(
         room = f"room for {keep + 1} checkpoints of {each} in {folder} ({more} more)"
         raise OSError(f"prepare: expected {room}, got {left} free instead.")
     return path
+
+
+def release(folder: Path | str) -> None:
+    """Let other processes use the folder that `prepare` has taken."""
+    _lock.release(Path(folder))
 
 
 def _check_progress(function: str, progress: Progress) -> None:
@@ -166,8 +231,9 @@ def _check_progress(function: str, progress: Progress) -> None:
 def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndarray]:
     header = {
         "format": _FORMAT,
-        "run": dict(run),
-        "environment": dict(environment),
+        "run": _as_json("save", "run", run),
+        "environment": _as_json("save", "environment", environment),
+        "finite": bool(all_finite(progress.state.params)),
         "arrays": _described(progress.state),
         "seconds": progress.seconds,
         "completed": [epoch._asdict() for epoch in progress.completed],
@@ -183,15 +249,32 @@ def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndar
 def _unpacked(path: Path, start: Progress, run: Run) -> tuple[Progress, dict[str, Any]]:
     arrays = _archive.read(path)
     header = _header(path, arrays)
-    _compare(path, "a run with", header["run"], run)
+    wanted = _as_json("restore", "run", run)
+    _compare(path, "a run with", _as_json("restore", "run", header["run"]), wanted)
     _compare(path, "a state with", header["arrays"], _described(start.state))
     leaves = [_as(leaf, arrays[name]) for name, leaf in _named(start.state).items()]
     state: TrainState = jax.tree.unflatten(jax.tree.structure(start.state), leaves)
-    if path.stem != f"step-{int(state.step):09d}":
-        raise Damaged(f"{path} is damaged: it holds step {int(state.step)}.")
     completed = tuple(Epoch(**epoch) for epoch in header["completed"])
     progress = Progress(state, arrays["losses"], header["seconds"], completed)
-    return progress, header["environment"]
+    if path.name != _file_name(progress):
+        raise Damaged(f"{path} is damaged: it holds step {int(state.step)}.")
+    return progress, header
+
+
+def _as_json(function: str, argument: str, entries: Run) -> dict[str, Any]:
+    """The entries as JSON gives them back, with "NaN" for NaN, which equals itself."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (np.generic, np.ndarray, jax.Array)):
+            return value.tolist()
+        raise TypeError(f"{value!r} of type {type(value).__name__}")
+
+    try:
+        text = json.dumps(dict(entries), default=plain)
+    except (TypeError, ValueError) as fault:
+        expected = f"{argument} to hold numbers, strings, lists and mappings"
+        raise wrong_type(function, expected, fault) from fault
+    return json.loads(text, parse_constant=str)
 
 
 def _header(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -1,17 +1,22 @@
 """Write the golden values: `python -m tests.golden.generate` (needs torch)."""
 
+import inspect
+import json
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tests.cases import FAMILIES, Case
+from tests.cases import CASES, FAMILIES, Case
 from tests.composed import IN_TORCH
 from tests.golden import FOLDER, Golden, cotangent, direction, dump
 
 TORCH = "2.13.0"
 RENAMED = {"axis": "dim"}
+# The functions of the table whose counterparts are no modules.
+FUNCTIONS = sorted({case.function for case in CASES} - {"softmax2d", *IN_TORCH})
 
 
 def evaluate(case: Case) -> Golden:
@@ -89,6 +94,28 @@ def _numpy(tensor: Any) -> np.ndarray:
     return tensor.numpy(force=True) + 0.0  # -0.0 becomes 0.0
 
 
+def signature(function: str) -> dict[str, str | None]:
+    """The parameters of a function of torch.nn.functional with their defaults."""
+    import torch
+
+    theirs = getattr(torch.nn.functional, function)
+    try:
+        parameters = inspect.signature(theirs).parameters.values()
+    except ValueError:  # a builtin, whose docstring begins with its signature
+        text = theirs.__doc__.split(") ->")[0].split("(", 1)[1]
+        pairs = [
+            part.partition("=") for part in re.sub(r"[*]|:[^,=]*", "", text).split(",")
+        ]
+        return {
+            name.strip(): default.strip() or None
+            for name, _, default in pairs
+            if name.strip()
+        }
+    return {
+        p.name: None if p.default is p.empty else repr(p.default) for p in parameters
+    }
+
+
 def main() -> None:
     import torch
 
@@ -98,6 +125,10 @@ def main() -> None:
         path = FOLDER / f"{family}.json"
         path.write_text(text, encoding="utf-8")
         print(f"{path}: {len(cases)} cases")
+    path = FOLDER / "signatures.json"
+    lines = (f"{json.dumps(name)}: {json.dumps(signature(name))}" for name in FUNCTIONS)
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print(f"{path}: {len(FUNCTIONS)} functions")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Write optimizers.json and schedules.json: torch's float64 numbers, exactly.
+"""Write torch's float64 numbers of optimizers and schedules, exactly.
 
     python -m tests.golden.generate_optimizers
 
 The trajectories at a few steps for every case of `tests/optimizer_cases.py`, with a
 constant and a scheduled learning rate, and for each the largest distance of torch's
 float32 path from its float64 path. That is measured on a larger problem, where the
-maximum over many entries is stable.
+maximum over many entries is stable. `cycled.json` has trajectories under OneCycleLR,
+which cycles the momentum too.
 """
 
 import json
@@ -16,12 +17,19 @@ import torch
 from tests.optimizer_cases import (
     CASES,
     CHECKPOINTS,
+    CYCLED,
     FLOAT32_SIZE,
     distance,
     for_float32,
 )
+from tests.plateau_cases import CASES as PLATEAUS
 from tests.schedule_cases import SCHEDULES
-from tests.torch_optimizers import follow_torch, torch_rates
+from tests.torch_optimizers import (
+    follow_torch,
+    follow_torch_cycled,
+    torch_plateau,
+    torch_rates,
+)
 
 FOLDER = Path(__file__).parent
 
@@ -36,10 +44,14 @@ def entry(case, scheduled):
         "case": str(case),
         "scheduled": scheduled,
         "float32_error": distance(in_float32, truth),
-        "path": {
-            name: [leaf[step - 1].ravel().tolist() for step in CHECKPOINTS]
-            for name, leaf in path.items()
-        },
+        "path": at_checkpoints(path),
+    }
+
+
+def at_checkpoints(path):
+    return {
+        name: [leaf[step - 1].ravel().tolist() for step in CHECKPOINTS]
+        for name, leaf in path.items()
     }
 
 
@@ -62,6 +74,19 @@ def main():
         "schedules.json",
         {},
         [{"case": case.name, "rates": torch_rates(case)} for case in SCHEDULES],
+    )
+    write(
+        "plateaus.json",
+        {},
+        [{"case": str(case), "rates": torch_plateau(case)} for case in PLATEAUS],
+    )
+    write(
+        "cycled.json",
+        {"checkpoints": CHECKPOINTS},
+        [
+            {"case": str(case), "path": at_checkpoints(follow_torch_cycled(case))}
+            for case in CYCLED
+        ],
     )
 
 

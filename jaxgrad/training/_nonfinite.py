@@ -1,0 +1,109 @@
+"""Training stops at the first loss or parameter that is NaN or infinite.
+
+The loop of an epoch is one compiled program, and looking at every gradient in it would
+take a tenth of its time. So the losses are looked at after each chunk of steps, and the
+parameters once; if there is a fault, the chunk is repeated step by step from a copy of
+its first state, to the same bits, until the fault appears again.
+"""
+
+from collections.abc import Callable, Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+
+from jaxgrad._types import Array, PyTree
+from jaxgrad.training._state import TrainState
+
+_SHOWN = 8  # indices in a message
+
+
+class NonFinite(FloatingPointError):
+    """A loss, or the parameters after an update, are NaN or infinite.
+
+    Attributes:
+        epoch: The epoch, counted from 0.
+        step: The step of that epoch, counted from 0.
+        loss: The loss of that step.
+        indices: The training images of its batch, (batch,).
+        state: The state before the step, which is finite; yours, not donated.
+    """
+
+    def __init__(
+        self,
+        epoch: int,
+        step: int,
+        loss: float,
+        indices: np.ndarray,
+        state: TrainState,
+        leaves: tuple[str, ...] = (),
+    ):
+        self.epoch, self.step, self.loss = epoch, step, loss
+        self.indices, self.state = indices, state
+        got = f"a loss of {loss:.7g}"
+        if leaves:
+            got += f" and, after the update, {', '.join(leaves)} with NaN or Inf"
+        shown = ", ".join(map(str, indices[:_SHOWN]))
+        more = ", ..." if len(indices) > _SHOWN else ""
+        super().__init__(
+            f"training: expected finite numbers, got {got} instead, in step {step} of "
+            f"epoch {epoch} (counted from 0; batch of images {shown}{more})"
+        )
+
+
+def is_finite(losses: np.ndarray, params: PyTree) -> bool:
+    """Whether the losses and the parameters hold no NaN and no infinity."""
+    return bool(np.isfinite(losses).all()) and bool(all_finite(params))
+
+
+@jax.jit
+def all_finite(params: PyTree) -> Bool[Array, ""]:
+    """Whether no leaf holds a NaN or an infinity."""
+    finite = [jnp.isfinite(leaf).all() for leaf in _inexact(params)]
+    return jnp.stack(finite).all() if finite else jnp.array(True)
+
+
+def nonfinite_leaves(params: PyTree) -> tuple[str, ...]:
+    """The paths of the leaves that hold a NaN or an infinity."""
+    return tuple(
+        f"params{jax.tree_util.keystr(path)}"
+        for path, leaf in jax.tree.leaves_with_path(params)
+        if not all_finite(leaf)
+    )
+
+
+def first_fault(
+    step_once: Callable[[TrainState, int], tuple[TrainState, float]],
+    state: TrainState,
+    steps: Iterable[int],
+) -> tuple[int, TrainState, float, tuple[str, ...]]:
+    """Repeat the steps from `state` up to the first fault.
+
+    Returns:
+        The step, the state before it, its loss, and the leaves that it spoils if its
+        loss is finite. Without a fault, which happens only if the steps are not
+        reproducible, the last step.
+    """
+    step, before, loss = 0, state, float("nan")
+    masks = nonfinite_leaves(state.params)  # they may hold -inf from the first
+    for step in steps:
+        before = copy_of(state)
+        state, loss = step_once(state, step)
+        if not np.isfinite(loss):
+            return step, before, loss, ()
+        spoilt = tuple(x for x in nonfinite_leaves(state.params) if x not in masks)
+        if spoilt:
+            return step, before, loss, spoilt
+    return step, before, loss, ()
+
+
+@jax.jit
+def copy_of(state: TrainState) -> TrainState:
+    """A copy on the same devices."""
+    return jax.tree.map(jnp.copy, state)
+
+
+def _inexact(params: PyTree) -> list[Array]:
+    leaves = jax.tree.leaves(params)
+    return [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.inexact)]

@@ -1,0 +1,72 @@
+"""NumPy's scalars act like Python's numbers, wherever an argument takes a number."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgrad import optimizers
+from jaxgrad.activations import softmax
+from tests.cases import CASES, in_jaxgrad
+from tests.schedule_cases import LR
+
+AS_NUMPY = {bool: np.bool_, int: np.int64, float: np.float64}
+
+
+def as_numpy(options):
+    return {
+        name: AS_NUMPY[type(option)](option) if type(option) in AS_NUMPY else option
+        for name, option in options.items()
+    }
+
+
+def one_case_per_function():
+    """The case with the most scalar options."""
+    chosen = {}
+    for case in CASES:
+        count = sum(type(option) in AS_NUMPY for option in case.options.values())
+        if count > chosen.get(case.function, (0, None))[0] and "float32" in case.dtypes:
+            chosen[case.function] = count, case
+    return [case for _, case in chosen.values()]
+
+
+@pytest.mark.parametrize("case", one_case_per_function(), ids=lambda case: case.id)
+def test_options_of_activations_and_losses(case, x64):
+    """With x64, JAX would widen float32 arrays to a float64 scalar's dtype."""
+    arrays = {
+        name: jnp.asarray(array, "float32") for name, array in case.arrays.items()
+    }
+    other = dataclasses.replace(case, options=as_numpy(case.options))
+    expected, actual = in_jaxgrad(case)(**arrays), in_jaxgrad(other)(**arrays)
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("step_lr", {"step_size": 3, "gamma": 0.5}),
+        ("constant_lr", {"factor": 0.5, "total_iters": 2}),
+        ("one_cycle_lr", {"total_steps": 10, "pct_start": 0.4}),
+        ("cyclic_lr", {"max_lr": 0.5, "step_size_up": 2, "step_size_down": 3}),
+        ("cosine_annealing_warm_restarts", {"T_0": 2, "T_mult": 2}),
+        ("swa_lr", {"swa_lr": 0.1, "anneal_epochs": 3}),
+    ],
+)
+def test_options_of_schedules(name, options):
+    make = getattr(optimizers, name)
+    for step in (0, 1, 5):
+        expected = make(LR, **options)(step)
+        np.testing.assert_array_equal(make(LR, **as_numpy(options))(step), expected)
+
+
+@pytest.mark.message
+@pytest.mark.parametrize("axis", [True, np.True_, 1.0, "0", None, np.array([0])])
+def test_what_is_no_int_is_refused(axis):
+    with pytest.raises(TypeError, match="axis to be an int, got"):
+        softmax(jnp.ones(3), axis)
+
+
+def test_an_array_of_one_int_is_an_int():
+    assert softmax(jnp.ones(2), jnp.array(0)).tolist() == [0.5, 0.5]
