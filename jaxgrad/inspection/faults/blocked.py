@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-import jax.numpy as jnp
 from jaxgrad.inspection.faults.culprit import ELEMENTWISE
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.run.backward import replaced, total
@@ -81,7 +81,8 @@ def search_blocks(
         found = _blocks_at(entry, given, reached, needed, masks)
         for output, elements in zip(entry.outputs, reached, strict=True):
             if id(output) in needed and output.active:
-                masks[id(output)] = elements & ~nonzero(total(output), elements.shape)
+                passed = elements & _chosen(entry, given)
+                masks[id(output)] = passed & ~nonzero(total(output), elements.shape)
                 blocks += _cancelling(output, masks, entry)
         blocks += found
     return Walk(blocks, id(value) in needed, last)
@@ -95,7 +96,7 @@ def _blocks_at(
     masks: Masks,
 ) -> list[Block]:
     """A block for each operand that gets nothing back for a live result."""
-    live: list[np.ndarray | None] = []
+    live: list[Any] = []
     for output, elements in zip(entry.outputs, reached, strict=True):
         if not output.active:
             live.append(elements if id(output) in needed else None)
@@ -107,13 +108,28 @@ def _blocks_at(
     for position, mask in enumerate(given):
         if mask is None or not mask.any():
             continue
-        same = [x for x in live if x is not None and x.shape == mask.shape]
-        if entry.primitive not in SPREADING and len(same) == len(live) == 1:
-            mask = mask & same[0]
+        if entry.primitive in ELEMENTWISE and live[0].shape == mask.shape:
+            mask = mask & live[0]
         if mask.any():
             value = entry.inputs[position]
             blocks.append(Block(entry, value, mask, position, tuple(live), masks))
     return blocks
+
+
+def _chosen(entry: Entry, given: Sequence[np.ndarray | None]) -> Any:
+    """Where `select_n` takes the elements `given`; True for other operations."""
+    if entry.primitive != "select_n" or entry.inputs[0] is not entry.operands[0]:
+        return True
+    index, *cases = (np.asarray(v.array) for v in entry.operands)
+    depends = [
+        next((m for v, m in zip(entry.inputs, given, strict=True) if v is case), None)
+        for case in entry.operands[1:]
+    ]
+    masks = [
+        np.zeros(case.shape, bool) if m is None else m
+        for case, m in zip(cases, depends, strict=True)
+    ]
+    return np.choose(np.broadcast_to(index, masks[0].shape), masks)
 
 
 def _cancelling(value: Value, masks: Masks, entry: Entry | None) -> list[Block]:
@@ -162,7 +178,9 @@ def _tainted(
     new = {}
     for i, (value, mask) in enumerate(zip(entry.inputs, given, strict=True)):
         if mask is not None and jaxprs.is_floating(value.array):
-            new[i] = jnp.where(mask, jnp.asarray(jnp.nan, value.array.dtype), value.array)
+            new[i] = jnp.where(
+                mask, jnp.asarray(jnp.nan, value.array.dtype), value.array
+            )
     try:
         results = entry.function(*replaced([v.array for v in entry.inputs], new))
     except Exception:  # the user's function or rule does not take NaN

@@ -16,7 +16,7 @@ from jaxgrad.inspection.run.replay import Replay
 from jaxgrad.inspection.run.tape import Value
 
 NEAR = 1e-2
-FAR = (0.5, 0.0, -1.0)  # Times the argument
+FAR = (0.5, 0.1, 0.02, 0.0, -1.0)  # Times the argument
 
 
 class Elsewhere(NamedTuple):
@@ -27,7 +27,9 @@ class Elsewhere(NamedTuple):
     lower: bool  # Whether the result is smaller somewhere
 
 
-def elsewhere(replay: Replay, value: Value, mask: np.ndarray, least: float) -> Elsewhere:
+def elsewhere(
+    replay: Replay, value: Value, mask: np.ndarray, least: float
+) -> Elsewhere:
     """Move the elements `mask` of an input; gradients up to `least` count as zero."""
     run = _of_input(replay, value)
     array = np.asarray(value.array)
@@ -56,7 +58,9 @@ def _of_input(replay: Replay, value: Value) -> Callable[[Any], tuple[Any, Any]]:
     jaxpr = replay.program.traced.jaxpr
 
     def result(x: Any) -> Any:
-        return jaxprs.run_jaxpr(jaxpr, [*arrays[:position], x, *arrays[position + 1 :]])[0]
+        return jaxprs.run_jaxpr(
+            jaxpr, [*arrays[:position], x, *arrays[position + 1 :]]
+        )[0]
 
     return jax.value_and_grad(result)
 

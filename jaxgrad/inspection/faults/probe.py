@@ -93,28 +93,30 @@ class Probe:
     def _side(self, sign: int, here: float) -> Found | None:
         """What follows the flat part on one side; None if it never ends."""
         path = [self.at + sign * self._size * offset for offset in OFFSETS]
-        values = [self.value(x) for x in path]
-        changed = [i for i, v in enumerate(values) if v != here and np.isfinite(v)]
-        if not changed:
+        first = next((i for i, x in enumerate(path) if self._changed(x, here)), None)
+        if first is None:
             return None
-        first = changed[0]
         edge = self._edge(path[first - 1] if first else self.at, path[first], here)
         beyond = edge + sign * 0.01 * max(1.0, abs(edge))
         begins = abs(self.slope(beyond))
-        steepest = max(begins, *(abs(self.slope(x)) for x in path[first:]))
+        steepest = max(begins, *(abs(self.slope(x)) for x in path[first::2]))
         bounded = not self.slope(path[-1])
         if not steepest:
             return Found("jumps", edge, bounded)
         shape: Shape = "kink" if begins > SUDDEN * steepest else "smooth"
         return Found(shape, edge, bounded)
 
+    def _changed(self, x: float, here: float) -> bool:
+        value = self.value(x)
+        return np.isfinite(value) and (value != here or self.slope(x) != 0)
+
     def _edge(self, flat: float, changed: float, here: float) -> float:
         for _ in range(BISECTIONS):
             middle = (flat + changed) / 2
-            if self.value(middle) == here:
-                flat = middle
-            else:
+            if self._changed(middle, here):
                 changed = middle
+            else:
+                flat = middle
         return flat
 
 

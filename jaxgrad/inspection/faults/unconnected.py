@@ -25,7 +25,7 @@ NONE: Sources = frozenset()
 
 
 @dataclass(frozen=True)
-class Dependence(Reader):
+class _Dependence(Reader):
     """A value is the set of inputs that it depends on."""
 
     # By input the slots of the branches and loops where it matters
@@ -60,7 +60,9 @@ class Dependence(Reader):
         branches = [interpret(body, operands, self) for body in item.bodies]
         everywhere = [NONE.union(*results) for results in branches]
         self._meet(item, index)
-        self._meet(item, NONE.union(*everywhere) - everywhere[0].intersection(*everywhere))
+        self._meet(
+            item, NONE.union(*everywhere) - everywhere[0].intersection(*everywhere)
+        )
         columns = zip(*branches, strict=True)
         return [_deciding(index).union(*column) for column in columns]
 
@@ -86,6 +88,6 @@ def _deciding(sources: Sources) -> Sources:
 
 def dependence(block: Block) -> tuple[Sources, dict[int, int]]:
     """The inputs behind the first output, and by input the branch where it matters."""
-    reader = Dependence()
+    reader = _Dependence()
     inputs = [frozenset((Source(i),)) for i in range(len(block.inputs))]
     return interpret(block, inputs, reader)[0], reader.met

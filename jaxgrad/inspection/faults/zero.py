@@ -6,7 +6,7 @@ far from the kink, saturated, or cut by a custom rule. Rows that are not in the 
 features that are zero in the data, and units that are off in this batch are normal.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from jaxgrad.inspection.faults.describe import (
     line_of,
 )
 from jaxgrad.inspection.faults.moved import elsewhere
-from jaxgrad.inspection.faults.unconnected import Source, dependence
+from jaxgrad.inspection.faults.unconnected import dependence
 from jaxgrad.inspection.faults.zero_hints import hint
 from jaxgrad.inspection.faults.zero_reasons import (
     CUTS,
@@ -55,6 +55,9 @@ UNITS = 64
 FAR = 5.0
 # From this many samples on their spread tells how far is usual.
 SAMPLES = 8
+
+
+NOTHING: Mapping[Any, Any] = {}
 
 
 class Zeros(NamedTuple):
@@ -151,23 +154,28 @@ class _Finder:
     replay: Replay
     names: Describer
 
-    def cause(self, value: Value, mask: np.ndarray) -> Cause:
+    def cause(
+        self, value: Value, mask: np.ndarray, known: Mapping[Any, Cause] = NOTHING
+    ) -> Cause:
         """Why the elements `mask` of an argument have no gradient."""
-        causes, missing = self._causes(value, mask)
+        causes, missing = self._causes(value, mask, known)
         if not causes:
             return missing
         best = min(causes, key=lambda cause: ORDER.index(cause.reason))
         return self._confirmed(best, causes, value, mask)
 
-    def _causes(self, value: Value, mask: np.ndarray) -> tuple[list[Cause], Cause]:
-        """The causes, and the one if there are none."""
+    def _causes(
+        self, value: Value, mask: np.ndarray, known: Mapping[Any, Cause] = NOTHING
+    ) -> tuple[list[Cause], Cause]:
+        """The causes, and the one if there are none; `known` are those of a group."""
         walk = search_blocks(self.replay, value, mask)
         causes = []
         for alike in _grouped(walk.blocks):
-            cause = cause_of(alike[0])
+            block, *_ = alike
+            cause = known.get(_place(block)) or cause_of(block)
             if cause is not None:
-                entry = alike[0].entry
-                causes.append(replace(cause, entry=entry, alike=tuple(alike)))
+                place = {"block": block, "entry": block.entry, "alike": tuple(alike)}
+                causes.append(replace(cause, **place))
         if causes or walk.connected:
             return causes, Cause("unconnected", entry=walk.last)
         return [], self._static_cause(value, mask)
@@ -217,16 +225,21 @@ class _Finder:
                 continue
             causes, _ = self._causes(value, _slices(zero.shape, axis, indices))
             if any(cause.reason in CUTS for cause in causes):
-                yield from self._units_along(value, axis, indices[:UNITS])
+                known = {_place(cause.block): cause for cause in causes}
+                yield from self._units_along(value, axis, indices[:UNITS], known)
                 return
 
     def _units_along(
-        self, value: Value, axis: int, indices: Sequence[int]
+        self,
+        value: Value,
+        axis: int,
+        indices: Sequence[int],
+        known: Mapping[Any, Cause],
     ) -> Iterator[tuple[Blame, bool]]:
         shape = np.shape(value.array)
         groups: dict[Any, tuple[Cause, list[int]]] = {}
         for index in indices:
-            cause = self.cause(value, _slices(shape, axis, [index]))
+            cause = self.cause(value, _slices(shape, axis, [index]), known)
             if cause.reason in CUTS and not cause.normal and cause.entry:
                 key = cause.entry.slot, cause.reason, _hopeless(cause)
                 groups.setdefault(key, (cause, []))[1].append(int(index))
@@ -288,6 +301,10 @@ class _Finder:
         return known or f"operand {position} of {block.entry.primitive}"
 
 
+def _place(block: Block | None) -> tuple[Any, ...]:
+    return (block.entry.number, block.position, id(block.value)) if block else ()
+
+
 def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
     """The blocks, with those of the same operation in different iterations together."""
     seen: dict[Any, int] = {}
@@ -307,7 +324,9 @@ def _size(cause: Cause) -> float:
     sent = [part for _, part in block.value.parts]
     if block.position is not None:
         sent = [c for c in map(total, block.entry.outputs) if c is not None]
-    return max((float(np.abs(np.asarray(part)).max(initial=0)) for part in sent), default=0)
+    return max(
+        (float(np.abs(np.asarray(part)).max(initial=0)) for part in sent), default=0
+    )
 
 
 def _is_exponential(cause: Cause) -> bool:
@@ -385,9 +404,7 @@ def _in_call(call: Call, has_aux: bool) -> tuple[Blame, ...]:
     return search(run, Describer(program.drafts, run.tape)).findings
 
 
-def _as_one_step(
-    call: Call, has_aux: bool, reason: NotEntered
-) -> tuple[Blame, ...]:
+def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> tuple[Blame, ...]:
     """The arguments whose gradient is zero, of a function that JAX runs as a whole."""
     args, kwargs = call.arguments
     positions = sorted({leaf.argument for leaf in call.differentiated})

@@ -9,15 +9,15 @@ import numpy as np
 
 from jaxgrad.inspection.faults.blocked import Block, nonzero, reached_by
 from jaxgrad.inspection.faults.describe import SAME_ELEMENTS
-from jaxgrad.inspection.faults.probe import Probe, wide
+from jaxgrad.inspection.faults.probe import Found, Probe, wide
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.run.backward import Backward, replaced, total
 from jaxgrad.inspection.run.tape import Entry, Value
 
 Reason = Literal[
     "rule",
-    "dead",
     "saturated",
+    "dead",
     "underflow",
     "stationary",
     "multiplied",
@@ -148,20 +148,39 @@ def _of_structure(block: Block, cotangents: list[Any]) -> Cause | None:
 
 def _product(block: Block, cotangents: list[Any]) -> Cause | None:
     """Whether a factor is zero without which a gradient would pass."""
-    arrays = [v.array for v in block.entry.inputs]
     for i, other in enumerate(block.entry.inputs):
-        if i == block.position or not jaxprs.is_floating(other.array):
-            continue
-        filled = jnp.where(other.array == 0, jnp.ones_like(other.array), other.array)
-        if not _passes(block, cotangents, replaced(arrays, {i: filled})):
+        if i == block.position or not _passes_without_zeros(block, cotangents, i):
             continue
         if other.active and id(other) in block.masks and block.masks[id(other)].any():
             return Cause("stationary", block, zero=other)
-        return Cause("underflow" if _underflowed(other) else "multiplied", block, zero=other)
-    literal = [v for v in block.entry.operands if v.kind == "literal"]
-    if block.entry.primitive in PRODUCTS and literal:
-        return Cause("multiplied", block, zero=literal[0])
+        return _by_zero(block, other)
+    literals = [v for v in block.entry.operands if v.kind == "literal"]
+    if block.entry.primitive in PRODUCTS and literals:
+        return _by_zero(block, literals[0])
     return None
+
+
+def _by_zero(block: Block, zero: Value) -> Cause:
+    array = np.asarray(zero.array)
+    flushed = ((array != 0) & _is_zero(array)).any()
+    reason = "underflow" if flushed or _underflowed(zero) else "multiplied"
+    return Cause(reason, block, zero=zero)
+
+
+def _passes_without_zeros(block: Block, cotangents: list[Any], position: int) -> bool:
+    """Whether a gradient passes once the zeros of an operand are ones."""
+    array = block.entry.inputs[position].array
+    if not jaxprs.is_floating(array) or not _is_zero(array).any():
+        return False
+    filled = jnp.where(_is_zero(array), jnp.ones_like(array), array)
+    arrays = [v.array for v in block.entry.inputs]
+    return _passes(block, cotangents, replaced(arrays, {position: filled}))
+
+
+def _is_zero(array: Any) -> np.ndarray:
+    """Which elements are zero to the processor, which flushes subnormal numbers."""
+    array = np.asarray(array)
+    return np.abs(array) < jnp.finfo(array.dtype).tiny
 
 
 def _underflowed(value: Value) -> bool:
@@ -185,27 +204,35 @@ def _of_shape(block: Block, cotangents: list[Any]) -> Cause | None:
     """What the operation does around one of the elements."""
     entry = block.entry
     assert block.position is not None
+    if _too_small(block):
+        return Cause("underflow", block)
     arrays = [v.array for v in entry.inputs]
     index = _stopped_element(block)
     found = Probe(entry, block.position, index, cotangents, arrays).shape()
-    if _too_small(block):
-        return Cause("underflow", block)
-    custom = entry.primitive in jaxprs.CUSTOM_RULES
-    reason: Reason
-    if found.shape == "stationary":
-        reason = "stationary"
-    elif found.shape in ("moves", "jumps"):
-        reason = "rule" if custom else "branch"
-    elif found.shape == "constant":
-        if not custom and sum(v is block.value for v in entry.operands) < 2:
-            return None
-        reason = "saturated" if custom else "cancelled"  # as in x - x
-    elif found.shape == "smooth":
-        reason = "underflow" if _vanishes(block) else "saturated"
-    else:
-        reason = "saturated" if found.bounded and abs(found.edge) > NEAR_ZERO else "dead"
     edge = found.edge if found.shape == "kink" else None
-    return Cause(reason, block, edge=edge, unbounded=not found.bounded)
+    reason = _reason_of(found, block, cotangents)
+    return reason and Cause(reason, block, edge=edge, unbounded=not found.bounded)
+
+
+def _reason_of(found: Found, block: Block, cotangents: list[Any]) -> Reason | None:
+    entry = block.entry
+    custom = entry.primitive in jaxprs.CUSTOM_RULES
+    if found.shape == "stationary":
+        return "stationary"
+    if sum(v is block.value for v in entry.operands) > 1 and not custom:
+        return "cancelled"  # as in x - x
+    if found.shape in ("moves", "jumps"):
+        return "rule" if custom else "branch"
+    if found.shape == "smooth":
+        return "underflow" if _vanishes(block) else "saturated"
+    if found.shape == "kink":
+        above = found.bounded and abs(found.edge) > NEAR_ZERO
+        return "saturated" if above else "dead"
+    if custom:
+        return "saturated"
+    assert block.position is not None
+    saddle = _passes_without_zeros(block, cotangents, block.position)
+    return "stationary" if saddle else None
 
 
 def _too_small(block: Block) -> bool:
