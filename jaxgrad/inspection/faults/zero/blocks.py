@@ -31,6 +31,8 @@ SPREADING = MOVING | frozenset(
     "cumsum cumprod cummax cummin reduce_window_sum reduce_window_max scatter-add "
     "scatter_add scatter_mul scatter-mul".split()
 )
+# They move elements by their size, and NaN to the end.
+SORTING = ("sort", "top_k", "approx_top_k")
 Masks = dict[int, np.ndarray]
 
 
@@ -151,6 +153,8 @@ def reached_by(entry: Entry, given: Sequence[np.ndarray | None]) -> list[np.ndar
     alike = [m for m in given if m is not None and m.any()]
     if entry.primitive in ELEMENTWISE and all(m.shape == shapes[0] for m in alike):
         return [np.logical_or.reduce(alike)]
+    if entry.primitive in SORTING:
+        return [np.ones(shape, bool) for shape in shapes]
     tainted = _tainted(entry, given)
     results = []
     for i, shape in enumerate(shapes):

@@ -39,7 +39,7 @@ def elsewhere(
         moved = np.where(mask, moved, array).astype(array.dtype)
         result, gradient = run(jnp.asarray(moved))
         size = np.abs(np.asarray(gradient)[mask])
-        return float(result), bool((np.nan_to_num(size) > least).any())
+        return float(result), bool((np.isfinite(size) & (size > least)).any())
 
     steps = np.maximum(np.abs(array), 1) * _pattern(array.shape)
     near = [at(array + sign * NEAR * steps) for sign in (-1, 1)]

@@ -63,7 +63,7 @@ class Probe:
         return float(np.real(sum(sums)))
 
     def slope(self, x: float) -> float:
-        """Its derivative, as the operation's rule gives it; 0 where it is not finite."""
+        """Its derivative by the operation's rule; 0 where it is not finite."""
         parts = Backward([]).pull(self.entry, self._moved(x), self.cotangents)
         slope = float(np.real(np.asarray(parts[self.position])[self.index]))
         return slope if np.isfinite(slope) else 0.0

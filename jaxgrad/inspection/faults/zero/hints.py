@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from jaxgrad.inspection.faults.zero_reasons import Cause, Reason
+from jaxgrad.inspection.faults.zero.cause import Cause, Reason
 
 WHY: Mapping[Reason, str] = {
     "unconnected": "the result does not depend on it",
