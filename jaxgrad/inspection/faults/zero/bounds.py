@@ -1,8 +1,8 @@
 """Constants that an operation takes instead of its operand: a relu, a clip.
 
-`max(x, c)`, `min(x, c)` and `where(x > c, x, c)` are flat on one side. At zero that is a
-relu, whose negative side is dead; elsewhere, or if both sides are bounded in one step,
-it is a clip, which is saturated.
+`max(x, c)`, `min(x, c)` and `where(x > c, x, c)` are flat on one side. At c = 0 it is
+a relu, whose negative side is dead; elsewhere, or if both sides are bounded in one
+step, it is a clip, which is saturated.
 """
 
 import numpy as np

@@ -16,6 +16,8 @@ from jaxgrad.inspection.run.replay import Replay
 from jaxgrad.inspection.run.tape import Value
 
 NEAR = 1e-2
+# A relative difference of results that is rounding.
+SAME = 1e-6
 FAR = (0.5, 0.1, 0.02, 0.0, -1.0)  # Times the argument
 
 
@@ -23,7 +25,7 @@ class Elsewhere(NamedTuple):
     """What the gradient does where the argument is moved."""
 
     near: bool  # Whether it is not zero after a small move
-    far: bool  # Whether it is not zero somewhere further away
+    far: bool  # Whether it is not zero further away, where the result is another one
     lower: bool  # Whether the result is smaller somewhere
 
 
@@ -33,7 +35,7 @@ def elsewhere(
     """Move the elements `mask` of an input; gradients up to `least` count as zero."""
     run = _of_input(replay, value)
     array = np.asarray(value.array)
-    here, _ = run(value.array)
+    here = float(run(value.array)[0])
 
     def at(moved: Any) -> tuple[float, bool]:
         moved = np.where(mask, moved, array).astype(array.dtype)
@@ -45,9 +47,11 @@ def elsewhere(
     near = [at(array + sign * NEAR * steps) for sign in (-1, 1)]
     far = [at(factor * array) for factor in FAR]
     far += [at(array + sign * steps) for sign in (-1, 1)]
-    results = [result for result, _ in (*near, *far)]
-    lower = any(result < float(here) for result in results)
-    return Elsewhere(any(g for _, g in near), any(g for _, g in far), lower)
+    return Elsewhere(
+        near=any(gradient for _, gradient in near),
+        far=any(g and abs(y - here) > SAME * abs(here) for y, g in far),
+        lower=any(y < here for y, _ in (*near, *far)),
+    )
 
 
 def _of_input(replay: Replay, value: Value) -> Callable[[Any], tuple[Any, Any]]:
