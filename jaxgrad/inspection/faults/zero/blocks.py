@@ -84,7 +84,8 @@ def search_blocks(
         for output, elements in zip(entry.outputs, reached, strict=True):
             if id(output) in needed and output.active:
                 passed = elements & _chosen(entry, given)
-                masks[id(output)] = passed & ~nonzero(total(output), elements.shape)
+                zero = ~nonzero(total(output), elements.shape)
+                masks[id(output)] = np.asarray(passed & zero)
                 blocks += _cancelling(output, masks, entry)
         blocks += found
     return Walk(blocks, id(value) in needed, last)
@@ -103,7 +104,8 @@ def _blocks_at(
         if not output.active:
             live.append(elements if id(output) in needed else None)
         else:
-            live.append(elements & nonzero(total(output), elements.shape))
+            sent = nonzero(total(output), elements.shape)
+            live.append(np.asarray(elements & sent))
     if not any(each is not None and each.any() for each in live):
         return []
     blocks = []
@@ -111,7 +113,7 @@ def _blocks_at(
         if mask is None or not mask.any():
             continue
         if entry.primitive in ELEMENTWISE and live[0].shape == mask.shape:
-            mask = mask & live[0]
+            mask = np.asarray(mask & live[0])
         if mask.any():
             value = entry.inputs[position]
             blocks.append(Block(entry, value, mask, position, tuple(live), masks))
@@ -143,7 +145,7 @@ def _cancelling(value: Value, masks: Masks, entry: Entry | None) -> list[Block]:
     entry = next(readers, entry)
     if entry is None or not cancelled.any():
         return []
-    masks[id(value)] = mask & ~cancelled
+    masks[id(value)] = np.asarray(mask & ~cancelled)
     return [Block(entry, value, np.asarray(cancelled), masks=masks)]
 
 
@@ -152,7 +154,7 @@ def reached_by(entry: Entry, given: Sequence[np.ndarray | None]) -> list[np.ndar
     shapes = [np.shape(output.array) for output in entry.outputs]
     alike = [m for m in given if m is not None and m.any()]
     if entry.primitive in ELEMENTWISE and all(m.shape == shapes[0] for m in alike):
-        return [np.logical_or.reduce(alike)]
+        return [np.asarray(np.logical_or.reduce(alike))]
     if entry.primitive in SORTING:
         return [np.ones(shape, bool) for shape in shapes]
     tainted = _tainted(entry, given)
@@ -190,7 +192,9 @@ def _tainted(
     except Exception:  # the user's function or rule does not take NaN
         return None
     pairs = zip(results, entry.outputs, strict=True)
-    return [_is_nan(array) & ~_is_nan(output.array) for array, output in pairs]
+    return [
+        np.asarray(_is_nan(array) & ~_is_nan(output.array)) for array, output in pairs
+    ]
 
 
 def _is_nan(array: Any) -> np.ndarray:

@@ -109,7 +109,7 @@ def search(replay: Replay, names: Describer) -> Zeros:
     causes = Causes(replay)
     whole, parts, remarks = [], [], []
     for value, gradient in replay.gradients():
-        zero = np.asarray(gradient) == 0
+        zero = np.asarray(np.asarray(gradient) == 0)
         if zero.size and zero.all():
             cause = causes.why(value, zero)
             found = remarks if cause.normal else whole

@@ -54,7 +54,7 @@ def passes_without_zeros(block: Block, cotangents: list[Any], position: int) -> 
 def _is_zero(array: Any) -> np.ndarray:
     """Which elements are zero to the processor, which flushes subnormal numbers."""
     array = np.asarray(array)
-    return np.abs(array) < jnp.finfo(array.dtype).tiny
+    return np.asarray(np.abs(array) < jnp.finfo(array.dtype).tiny)
 
 
 def _underflowed(value: Value) -> bool:
