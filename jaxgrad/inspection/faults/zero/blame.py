@@ -61,7 +61,7 @@ def _operands(names: Describer, cause: Cause) -> dict[str, np.ndarray]:
         others.append(block.entry.inputs[0])
     for other in others:
         alike = np.shape(other.array) == block.mask.shape
-        mask = block.mask if alike else np.asarray(other.array) == 0
+        mask = block.mask if alike else np.asarray(np.asarray(other.array) == 0)
         shown[_label(names, block, other)] = _kept(other.array, mask)
     for output, live in zip(block.entry.outputs, block.live, strict=True):
         cotangent = total(output)
