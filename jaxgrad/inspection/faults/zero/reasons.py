@@ -142,5 +142,5 @@ def _stopped_element(block: Block) -> tuple[int, ...]:
         given[block.position or 0] = alone
         reached = zip(reached_by(block.entry, given), block.live, strict=True)
         if any(live is not None and (r & live).any() for r, live in reached):
-            return tuple(candidate)
-    return tuple(candidates[0])
+            return tuple(candidate.tolist())
+    return tuple(candidates[0].tolist())
