@@ -230,6 +230,7 @@ def test_a_function_that_changes_arrays_in_place_is_one_step():
     assert blame.source is not None and Path(blame.source.file) == HERE
 
 
+@pytest.mark.message
 def test_what_is_not_one_floating_scalar_is_refused():
     with pytest.raises(TypeError, match="find_zero: expected f to return one floating"):
         find_zero(lambda x: x)(jnp.ones(2))
