@@ -30,9 +30,10 @@ def _digits(key, classes=10, size=64):
     """Sparse patterns whose borders are always zero, as in MNIST."""
     labels = jax.random.randint(key, (size,), 0, classes)
     patterns = jax.random.uniform(jax.random.key(7), (classes, 8, 8)) > 0.6
+    patterns = patterns.astype(jnp.float32)
     inside = jnp.zeros((8, 8)).at[1:7, 1:7].set(1.0)
     noise = jax.random.uniform(key, (size, 8, 8)) * 0.3
-    images = (patterns[labels] * 0.8 + noise * (patterns[labels] > 0)) * inside
+    images = (patterns[labels] * 0.8 + noise * patterns[labels]) * inside
     return images, jax.nn.one_hot(labels, classes)
 
 
@@ -121,7 +122,9 @@ def transformer(key):
         logp = jax.nn.log_softmax(_apply(params["out"], x))
         target = jax.nn.one_hot(tokens[:, 1:], vocabulary) * 0.9 + 0.1 / vocabulary
         losses = -jnp.sum(logp * target, -1)
-        return jnp.sum(jnp.where(padded, 0.0, losses)) / jnp.sum(~padded)
+        return jnp.sum(jnp.where(padded, 0.0, losses)) / jnp.sum(
+            ~padded, dtype=jnp.float32
+        )
 
     return params, loss
 
