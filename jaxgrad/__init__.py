@@ -23,5 +23,6 @@ from jaxgrad.inspection import NonFiniteError as NonFiniteError
 from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
+from jaxgrad.inspection import find_zero as find_zero
 
 __version__ = "0.3.0"

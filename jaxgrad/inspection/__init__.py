@@ -6,6 +6,7 @@ from jaxgrad.inspection.explain import explain as explain
 from jaxgrad.inspection.faults.flow import Flow as Flow
 from jaxgrad.inspection.faults.flow import gradient_flow as gradient_flow
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite
+from jaxgrad.inspection.faults.zero import find_zero as find_zero
 from jaxgrad.inspection.program.failures import InspectionWarning as InspectionWarning
 from jaxgrad.inspection.report.data import Argument as Argument
 from jaxgrad.inspection.report.data import Operand as Operand

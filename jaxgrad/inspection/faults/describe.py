@@ -58,7 +58,7 @@ class Describer:
         maker = value.maker
         if maker is None:
             return value.label
-        if maker.primitive == "unstack":
+        if maker.moves and maker.primitive == "unstack":
             label = self.label(maker.inputs[0])
             row = next(i for i, v in enumerate(maker.outputs) if v is value)
             return label and f"{label}[{row}]"

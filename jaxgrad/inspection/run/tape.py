@@ -68,7 +68,8 @@ class Entry:
     @property
     def moves(self) -> bool:
         """Whether it only takes a loop's inputs apart or puts its results together."""
-        return self.primitive in ("unstack", "stack")
+        # JAX has primitives of these names, which may stack along another axis.
+        return self.function in (_unstacked, _stacked)
 
     def rows(self, value: Value) -> tuple[list[Value], int | None]:
         """Of a move the rows, and which of them `value` is; None for the whole."""

@@ -1,0 +1,148 @@
+"""From the elements of an argument without a gradient to the cause.
+
+The walk over the tape gives the operations that block, each with a reason; the gravest
+counts. Where the program has to be moved as a whole to tell, that is done here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from jaxgrad.inspection.faults.zero.blocks import Block, search_blocks
+from jaxgrad.inspection.faults.zero.cause import ORDER, Cause
+from jaxgrad.inspection.faults.zero.dependence import dependence
+from jaxgrad.inspection.faults.zero.moved import elsewhere
+from jaxgrad.inspection.faults.zero.products import EXPONENTIALS
+from jaxgrad.inspection.faults.zero.reasons import cause_of
+from jaxgrad.inspection.run.backward import total
+from jaxgrad.inspection.run.replay import Replay
+from jaxgrad.inspection.run.tape import Entry, Value
+
+# What is known of blocks, by their place on the tape.
+Known = Mapping[Any, Cause]
+NOTHING: Known = {}
+# A gradient smaller than this, relative to its parts, is rounding.
+ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Finds causes in a run."""
+
+    replay: Replay
+
+    def why(self, value: Value, mask: np.ndarray, known: Known = NOTHING) -> Cause:
+        """Why the elements `mask` of an argument have no gradient."""
+        causes, missing = self.all_of(value, mask, known)
+        if not causes:
+            return missing
+        best = min(causes, key=lambda cause: ORDER.index(cause.reason))
+        return self._confirmed(best, causes, value, mask)
+
+    def all_of(
+        self, value: Value, mask: np.ndarray, known: Known = NOTHING
+    ) -> tuple[list[Cause], Cause]:
+        """The causes on every way to the result, and the one if there is no way."""
+        walk = search_blocks(self.replay, value, mask)
+        causes = []
+        for alike in _grouped(walk.blocks):
+            block, *_ = alike
+            cause = known.get(place(block)) or cause_of(block)
+            if cause is not None:
+                found = {"block": block, "entry": block.entry, "alike": tuple(alike)}
+                causes.append(replace(cause, **found))
+        if causes or walk.connected:
+            return causes, Cause("unconnected", entry=walk.last)
+        return [], self._without_path(value, mask)
+
+    def _without_path(self, value: Value, mask: np.ndarray) -> Cause:
+        """Whether a branch not taken uses it, or only a condition."""
+        inputs = enumerate(self.replay.inputs)
+        position = next(i for i, each in inputs if each is value)
+        sources, met = dependence(self.replay.program.block)
+        ways = {source.way for source in sources if source.position == position}
+        if not ways:
+            return Cause("unconnected")
+        entry = _branching(met[position]) if position in met else None
+        if "value" in ways:
+            return Cause("branch", entry=entry)
+        for block in search_blocks(self.replay, value, mask, everywhere=True).blocks:
+            cause = cause_of(block)
+            if cause is not None and cause.reason in ("integer", "stopped"):
+                return replace(cause, entry=block.entry)
+        return Cause("integer", entry=entry)
+
+    def _confirmed(
+        self, best: Cause, causes: list[Cause], value: Value, mask: np.ndarray
+    ) -> Cause:
+        """The cause, once the program was moved as a whole, if that decides."""
+        cancelled = [c for c in causes if c.reason == "cancelled"]
+        softmax = any(map(_is_exponential, cancelled))
+        flat = best.reason == "saturated" and not best.clips and not softmax
+        if best.reason == "stationary":
+            return replace(best, normal=True)
+        if best.reason != "cancelled" and not (flat and (cancelled or best.unbounded)):
+            return best
+        least = ROUNDING * max(map(_size, cancelled), default=0.0)
+        moved = elsewhere(self.replay, value, mask, least)
+        if best.reason == "cancelled" and not (moved.near or moved.far):
+            return replace(best, normal=_is_shift(best))
+        if moved.near or not (moved.lower or softmax):
+            return replace(best, reason="stationary", normal=True)
+        return replace(best, reason="saturated")
+
+
+def place(block: Block | None) -> tuple[Any, ...]:
+    """Where a block is on the tape."""
+    return (block.entry.number, block.position, id(block.value)) if block else ()
+
+
+def _branching(slot: int) -> Entry:
+    """What stands for a branching, which is not on the tape itself."""
+    return Entry(-1, "cond", lambda *_: [], [], [], slot, None, ())
+
+
+def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
+    """The blocks, with those of the same operation in different iterations together."""
+    seen: dict[Any, int] = {}
+    groups: dict[Any, list[Block]] = {}
+    for block in blocks:
+        entry = block.entry
+        key = entry.slot, entry.primitive, block.position
+        number = seen[key, entry.iteration] = seen.get((key, entry.iteration), -1) + 1
+        groups.setdefault((key, number), []).append(block)
+    return list(groups.values())
+
+
+def _size(cause: Cause) -> float:
+    """The largest part that cancels."""
+    assert cause.block is not None
+    block = cause.block
+    sent = [part for _, part in block.value.parts]
+    if block.position is not None:
+        sent = [c for c in map(total, block.entry.outputs) if c is not None]
+    return max(
+        (float(np.abs(np.asarray(part)).max(initial=0)) for part in sent), default=0
+    )
+
+
+def _is_exponential(cause: Cause) -> bool:
+    """Whether an exponential is divided by the sum of all, as in softmax."""
+    maker = cause.block and cause.block.value.maker
+    return maker is not None and maker.primitive in EXPONENTIALS
+
+
+def _is_shift(cause: Cause) -> bool:
+    """Whether the argument is only added to a value through which others learn."""
+    block = cause.block
+    if block is None or block.entry.primitive != "broadcast_in_dim":
+        return False
+    (output,) = block.entry.outputs
+    readers = [reader for reader, _ in output.parts if reader is not None]
+    return bool(readers) and all(
+        reader.primitive in ("add", "sub")
+        and any(v.active and v is not output for v in reader.inputs)
+        for reader in readers
+    )

@@ -1,0 +1,169 @@
+"""The fault of a gradient that is zero: its entry point, and the search in a run."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgrad._checks import check_callable, wrong_type
+from jaxgrad.inspection.faults.describe import Describer
+from jaxgrad.inspection.faults.zero.argument import Causes
+from jaxgrad.inspection.faults.zero.blame import write
+from jaxgrad.inspection.faults.zero.cause import ORDER
+from jaxgrad.inspection.faults.zero.units import units_of
+from jaxgrad.inspection.program.call import (
+    Call,
+    Traced,
+    bind,
+    refusal,
+    trace_at_best,
+    undisturbed,
+)
+from jaxgrad.inspection.program.failures import (
+    NotEntered,
+    naming_the_line,
+    own_failure,
+)
+from jaxgrad.inspection.program.frames import definition_of
+from jaxgrad.inspection.program.jaxprs import has_references
+from jaxgrad.inspection.program.program import take_apart
+from jaxgrad.inspection.report.explanation import Blame
+from jaxgrad.inspection.run.replay import Replay, replay
+
+
+class Zeros(NamedTuple):
+    """What was found, and what is zero without a fault."""
+
+    findings: tuple[Blame, ...]  # The gravest first
+    # Stationary points (`reason` is "stationary"), shifts that a normalisation takes
+    # away ("cancelled"), and units that are off in this batch ("dead")
+    remarks: tuple[Blame, ...]
+
+
+def find_zero(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+) -> Callable[..., tuple[Blame, ...]]:
+    """Which arguments have a gradient of zero, at which step, and why.
+
+    The function is run operation by operation, forward and backward. For each array
+    among the differentiated arguments whose gradient is zero everywhere there is one
+    finding. Its `reason` is
+
+    - "unconnected": the result does not depend on it;
+    - "stopped": by `stop_gradient`;
+    - "integer": it passes an integer, a comparison, argmax, round, floor, sign;
+    - "branch": of `where`, `cond`, `max`: the other one was taken;
+    - "multiplied": by zero, also in a matrix product;
+    - "saturated": sigmoid, tanh, softmax, clip: exactly flat in this dtype;
+    - "dead": relu and its like on negative numbers;
+    - "underflow": it is too small for the dtype;
+    - "rule": a custom derivative returns zero although the function moves;
+    - "cancelled": parts that are not zero add up to zero, wherever it is moved.
+
+    Of an array whose gradient is zero in a row, a column or an element, only units that
+    cannot recover are reported, after the others: saturated, cut by a custom rule, or
+    dead and far from the kink. Rows that are not in the batch, features that are zero
+    in the data, and units that are off in one batch are normal. So is a stationary
+    point: the minimum of a loss, the square at 0.
+
+    Args:
+        f: The function, which may be jitted; it returns a floating scalar.
+        argnums: The arguments to differentiate, as in `jax.value_and_grad`.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+
+    Returns:
+        A function of the arguments of `f` that returns a tuple of `Blame`, the gravest
+        first; it is empty if nothing is wrong.
+
+    Raises:
+        TypeError: If `f` is not callable; on the call, if a differentiated argument is
+            not floating, the result is not a floating scalar, or an argument is traced.
+        Exception: On the call, what `jax.value_and_grad` raises.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> def loss(w, b):
+        ...     hidden = jax.nn.relu(w - 100)
+        ...     return jnp.sum(hidden) + b
+        >>> (blame,) = find_zero(loss)(jnp.ones(3), 1.0)
+        >>> blame.argument, blame.reason, blame.step.name, blame.source.line
+        ('w', 'dead', 'hidden', 2)
+        >>> find_zero(loss, argnums=1)(jnp.ones(3), 1.0)
+        ()
+    """
+    check_callable("find_zero", "f", f)
+
+    def found(*args: Any, **kwargs: Any) -> tuple[Blame, ...]:
+        call = bind("find_zero", f, args, kwargs, argnums)
+        with jax.disable_jit(False), undisturbed():
+            return _in_call(call, has_aux)
+
+    return found
+
+
+def search(replay: Replay, names: Describer) -> Zeros:
+    """The arguments of a run whose gradient is zero."""
+    causes = Causes(replay)
+    whole, parts, remarks = [], [], []
+    for value, gradient in replay.gradients():
+        zero = np.asarray(np.asarray(gradient) == 0)
+        if zero.size and zero.all():
+            cause = causes.why(value, zero)
+            found = remarks if cause.normal else whole
+            found.append(write(names, value, zero, cause))
+        elif zero.any():
+            for units in units_of(causes, value, zero):
+                found = parts if units.hopeless else remarks
+                found.append(write(names, value, units.mask, units.cause, units.path))
+    whole.sort(key=lambda blame: ORDER.index(blame.reason))
+    return Zeros((*whole, *parts), tuple(remarks))
+
+
+def _in_call(call: Call, has_aux: bool) -> tuple[Blame, ...]:
+    try:
+        traced = trace_at_best(call)
+    except NotEntered as reason:
+        return _as_one_step(call, has_aux, reason)
+    _check_result(traced, has_aux)
+    if has_references(traced.jaxpr):
+        reason = NotEntered("it changes arrays in place", definition_of(call.f))
+        return _as_one_step(call, has_aux, reason)
+    leaves = call.leaves_of(traced)
+    refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
+    if refused is not None:
+        raise refused
+    try:
+        program = take_apart(call, traced)
+        run = replay(program)
+        return search(run, Describer(program.drafts, run.tape)).findings
+    except Exception as fault:
+        return _as_one_step(call, has_aux, own_failure("find_zero", call.f, fault))
+
+
+def _check_result(traced: Traced, has_aux: bool) -> None:
+    if not traced.scalar or (traced.tree.num_leaves > 1 and not has_aux):
+        remedy = "reduce it, for example with a sum"
+        expected = "f to return one floating scalar"
+        raise wrong_type("find_zero", expected, traced.description, remedy)
+
+
+def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> tuple[Blame, ...]:
+    """The arguments whose gradient is zero, of a function that JAX runs as a whole."""
+    args, kwargs = call.arguments
+    positions: Any = sorted({leaf.argument for leaf in call.differentiated})
+    with naming_the_line("find_zero"):
+        gradients: Any = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
+    leaves = jax.tree.leaves(gradients[0] if has_aux else gradients)
+    hint = f"The function could not be entered: {reason}."
+    return tuple(
+        Blame(
+            *("backward", None, leaf.path, None, int(np.size(gradient)), {}, hint),
+            source=reason.source,
+            kind="zero",
+        )
+        for leaf, gradient in zip(call.differentiated, leaves, strict=True)
+        if np.size(gradient) and not np.any(np.asarray(gradient))
+    )

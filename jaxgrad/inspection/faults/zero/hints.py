@@ -1,0 +1,70 @@
+"""From the cause of a zero gradient to a sentence and advice."""
+
+from collections.abc import Mapping
+
+from jaxgrad.inspection.faults.zero.cause import Cause, Reason
+
+WHY: Mapping[Reason, str] = {
+    "unconnected": "the result does not depend on it",
+    "stopped": "stop_gradient ends the derivative here",
+    "integer": "{operation} is piecewise constant, so its derivative is zero",
+    "branch": "{operation} selects something else, so nothing passes here",
+    "multiplied": "it is multiplied by zero",
+    "saturated": "{operation} is saturated: its derivative is exactly 0 in {dtype}, "
+    "although the function changes further away",
+    "dead": "{operation} is flat here: every element is on the side of the kink with "
+    "slope 0",
+    "underflow": "the gradient is not zero, but too small for {dtype}",
+    "rule": "the rule of a custom derivative returns zero, although the function moves",
+    "cancelled": "parts of the gradient that are not zero add up to zero, here and "
+    "wherever the argument is moved",
+    "stationary": "this is a stationary point: the derivative of {operation} is zero "
+    "here, and not beside it",
+}
+REMEDY: Mapping[Reason, str] = {
+    "unconnected": "Use it in the function, or do not differentiate by it; check that "
+    "it was not replaced on the way.",
+    "stopped": "Remove stop_gradient if the argument is to be trained; else leave it "
+    "out of the differentiated arguments.",
+    "integer": "Use a smooth form (softmax for argmax, a sigmoid for a comparison), or "
+    "a straight-through estimator: x + stop_gradient(round(x) - x).",
+    "branch": "Check the condition or the mask; a smooth form (softplus, logsumexp, "
+    "softmax) passes a gradient to every branch.",
+    "multiplied": "Look where the zero comes from: data, a mask, or a weight. A layer "
+    "that starts at zero on purpose (LoRA, ReZero) is normal in the first step; "
+    "otherwise start from small random numbers.",
+    "saturated": "Keep its argument small (normalise, scale the initial weights down), "
+    "or compute the loss from the logits: sigmoid_binary_cross_entropy, log_softmax.",
+    "dead": "Lower the learning rate, start with a bias of zero or above, normalise "
+    "before it, or use leaky_relu, elu or gelu.",
+    "underflow": "Compute this in float32 (in float32 already: float64, or work with "
+    "logarithms), or scale the loss up and the gradient down again.",
+    "rule": "Correct the rule: jaxgrad.check_gradients compares it with differences.",
+    "cancelled": "The result does not depend on this argument: look at the terms that "
+    "remove it, such as a difference with itself or a sum of a softmax.",
+    "stationary": "Nothing is wrong if a minimum was reached; a start at such a point "
+    "needs another initial value.",
+}
+DECIDES = "only a condition or the number of iterations depends on it"
+NOT_TAKEN = "it is used only in a branch that was not taken"
+CLIPPED = (
+    "Widen the bounds, or use a smooth bound (tanh, sigmoid, softplus) that keeps a "
+    "gradient outside."
+)
+SHIFT = (
+    "It is a shift that the function subtracts again, as a bias before a "
+    "normalisation: it can be left out."
+)
+
+
+def hint(cause: Cause, operation: str, dtype: str) -> str:
+    """Why the gradient is zero, and what to write instead."""
+    why = WHY[cause.reason].format(operation=operation, dtype=dtype)
+    remedy = REMEDY[cause.reason]
+    if cause.clips:
+        remedy = CLIPPED
+    if cause.reason == "cancelled" and cause.normal:
+        remedy = SHIFT
+    if cause.block is None and cause.reason in ("branch", "integer"):
+        why = NOT_TAKEN if cause.reason == "branch" else DECIDES
+    return f"{why[0].upper()}{why[1:]}. {remedy}"

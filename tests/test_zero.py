@@ -1,0 +1,257 @@
+"""find_zero: the reason, the step, the line; silence on healthy programs."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxgrad
+from jaxgrad.inspection.faults import zero
+from jaxgrad.inspection.faults.describe import Describer
+from jaxgrad.inspection.program.call import bind, trace_at_best
+from jaxgrad.inspection.program.program import take_apart
+from jaxgrad.inspection.run.replay import replay
+from tests.cases_zero import CASES, HEALTHY
+from tests.healthy_models import MODELS
+
+HERE = Path(__file__)
+
+
+def find_zero(f: Any, argnums: Any = 0, has_aux: bool = False) -> Any:
+    return jaxgrad.find_zero(f, argnums, has_aux)
+
+
+def remarks(f, *args) -> Any:
+    call = bind("find_zero", f, args, {}, 0)
+    program = take_apart(call, trace_at_best(call))
+    run = replay(program)
+    return zero.search(run, Describer(program.drafts, run.tape)).remarks
+
+
+def vmapped(f):
+    return lambda x: jnp.sum(jax.vmap(f)(jnp.stack([x, x])))
+
+
+def scanned(f):
+    def loss(x):
+        start = jnp.zeros((), x.dtype)
+        add = lambda total, _: (total + f(x), None)  # noqa: E731
+        return jax.lax.scan(add, start, length=3)[0]
+
+    return loss
+
+
+def under_a_gradient(f):
+    return lambda x: jax.grad(lambda scale: scale * f(x))(jnp.ones((), x.dtype))
+
+
+FORMS = {
+    "eager": lambda f: f,
+    "jit": jax.jit,
+    "vmap": vmapped,
+    "scan": scanned,
+    "grad of grad": under_a_gradient,
+}
+# In turn each case takes one of the forms; all of them together are slow.
+QUICK = [(name, list(FORMS)[i % len(FORMS)]) for i, name in enumerate(CASES)]
+SLOW = [(name, form) for name in CASES for form in FORMS if (name, form) not in QUICK]
+
+
+def guilty_lines(f):
+    lines, first = inspect.getsourcelines(f)
+    return [first + i for i, line in enumerate(lines) if "# GUILTY" in line]
+
+
+def check(name, form):
+    case = CASES[name]
+    found = find_zero(FORMS[form](case.f))(case.x)
+    assert [blame.reason for blame in found] == [case.reason]
+    (blame,) = found
+    assert blame.kind == "zero" and blame.count == np.size(case.x)
+    assert blame.argument == "x" and blame.hint and str(blame)
+    if guilty_lines(case.f):
+        assert [blame.source.line] == guilty_lines(case.f)
+
+
+@pytest.mark.parametrize(("name", "form"), QUICK)
+def test_the_reason_and_the_line(name, form):
+    check(name, form)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "form"), SLOW)
+def test_the_reason_and_the_line_in_every_form(name, form):
+    check(name, form)
+
+
+def test_every_reason_has_three_cases():
+    reasons = [case.reason for case in CASES.values()]
+    assert len(reasons) >= 40
+    assert all(reasons.count(reason) >= 3 for reason in reasons)
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_is_found_in_a_healthy_program(name):
+    f, args = HEALTHY[name]
+    assert find_zero(f)(*args) == ()
+
+
+STATIONARY = ("square_at_zero", "cosine_at_zero", "huber_fit", "certain_and_right")
+
+
+@pytest.mark.parametrize("name", STATIONARY)
+def test_a_stationary_point_is_remarked(name):
+    f, args = HEALTHY[name]
+    (remark,) = remarks(f, *args)
+    assert remark.reason == "stationary" and "stationary point" in remark.hint
+
+
+def layer(params, x):
+    hidden = jax.nn.relu(x @ params["w"] + params["b"])
+    return jnp.mean((hidden @ params["out"] - 1) ** 2)
+
+
+def params_and_data():
+    w = jax.random.normal(jax.random.key(0), (3, 4))
+    b = jnp.array([0.0, -100.0, 0.0, -200.0])
+    params = {"w": w, "b": b, "out": jnp.ones((4, 1))}
+    return params, jax.random.normal(jax.random.key(1), (16, 3))
+
+
+def test_dead_units_are_named_with_their_numbers():
+    params, x = params_and_data()
+    b, w = find_zero(layer)(params, x)
+    assert (b.argument, b.reason, b.count) == ("params['b']", "dead", 2)
+    assert "params['b'][[1, 3]] (2 of 4 elements)" in b.hint
+    assert (w.argument, w.reason, w.count) == ("params['w']", "dead", 6)
+    assert "params['w'][:, [1, 3]] (6 of 12 elements)" in w.hint
+    assert w.step.name == "hidden" and w.source.text.startswith("hidden = ")
+    assert (w.operands["add"] < -90).all() and w.operands["cotangent"].any()
+
+
+def test_units_that_are_only_off_in_this_batch_are_remarked():
+    params, x = params_and_data()
+    params["b"] = jnp.array([0.0, -4.0, 0.0, 0.0])
+    params["w"] = params["w"].at[:, 1].multiply(0.1)
+    assert find_zero(layer)(params, x) == ()
+    assert {r.argument for r in remarks(layer, params, x)} == {
+        "params['b']",
+        "params['w']",
+    }
+
+
+def test_a_saturated_unit_is_found():
+    def loss(b):
+        return jnp.sum(jax.nn.sigmoid(jnp.ones((5, 3)) + b) ** 2)
+
+    (blame,) = find_zero(loss)(jnp.array([0.0, 300.0, 0.0]))
+    assert (blame.reason, blame.count) == ("saturated", 1)
+    assert "b[1] (1 of 3 elements)" in blame.hint
+
+
+def test_the_zero_factor_is_shown():
+    def loss(a, b):
+        low = jnp.ones((2, 3)) @ a
+        delta = low @ b
+        return jnp.mean((delta - 1) ** 2)
+
+    blames = find_zero(loss)(jnp.ones((3, 2)), jnp.zeros((2, 4)))
+    (blame,) = blames
+    assert (blame.argument, blame.step.name) == ("a", "delta")
+    np.testing.assert_array_equal(blame.operands["b"], np.zeros(8))
+    assert "normal in the first step" in blame.hint
+
+
+def test_the_iteration_is_named():
+    def loss(x):
+        def body(carry, gain):
+            carry = jnp.tanh(carry * gain)
+            return carry, None
+
+        return jax.lax.scan(body, x, jnp.array([0.5, 1.0, 90.0, 1.0]))[0]
+
+    (blame,) = find_zero(loss)(jnp.float32(1.2))
+    assert (blame.reason, blame.iteration) == ("saturated", 2)
+    assert blame.operands["multiply"] > 9
+
+
+def test_each_argument_has_its_own_reason_and_the_gravest_is_first():
+    def loss(params):
+        dead = jax.nn.relu(params["dead"] - 10)
+        fixed = jax.lax.stop_gradient(params["fixed"])
+        return jnp.sum(dead + fixed + params["fine"])
+
+    names = ("fine", "fixed", "unused", "dead")
+    found = find_zero(loss)({name: jnp.ones(2) for name in names})
+    assert [(b.argument, b.reason) for b in found] == [
+        ("params['dead']", "dead"),
+        ("params['fixed']", "stopped"),
+        ("params['unused']", "unconnected"),
+    ]
+
+
+def test_argnums_and_aux_choose_as_in_value_and_grad():
+    def loss(x, y):
+        return jnp.sum(x * 0 + y), {"n": 3}
+
+    assert find_zero(loss, argnums=1, has_aux=True)(1.0, 2.0) == ()
+    (blame,) = find_zero(loss, argnums=(0, 1), has_aux=True)(1.0, 2.0)
+    assert blame.argument == "x"
+
+
+def test_a_hint_names_what_to_write_instead():
+    hints = {
+        "argmax": "straight-through",
+        "hidden_layer": "leaky_relu",
+        "sigmoid_above": "sigmoid_binary_cross_entropy",
+        "clipped": "bounds",
+        "float16_factors": "float32",
+        "stopped_directly": "Remove stop_gradient",
+        "rule_of_a_vjp": "check_gradients",
+    }
+    for name, words in hints.items():
+        (blame,) = find_zero(CASES[name].f)(CASES[name].x)
+        assert words in blame.hint, name
+
+
+def test_a_function_that_changes_arrays_in_place_is_one_step():
+    def loss(x, y):
+        total = jax.new_ref(jnp.zeros(2))
+        total[...] = y + 0.0 * x
+        return jnp.sum(total[...])
+
+    (blame,) = find_zero(loss, argnums=(0, 1))(jnp.ones(2), jnp.ones(2))
+    assert (blame.argument, blame.kind, blame.count) == ("x", "zero", 2)
+    assert "changes arrays in place" in blame.hint
+    assert blame.source is not None and Path(blame.source.file) == HERE
+
+
+@pytest.mark.message
+def test_what_is_not_one_floating_scalar_is_refused():
+    with pytest.raises(TypeError, match="find_zero: expected f to return one floating"):
+        find_zero(lambda x: x)(jnp.ones(2))
+    with pytest.raises(TypeError, match="find_zero: expected f to be a function"):
+        find_zero(jnp.ones(2))
+    with pytest.raises(TypeError, match="called from Python"):
+        jax.jit(find_zero(jnp.sum))(jnp.ones(2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_is_found_while_a_healthy_network_trains(name):
+    params, loss = MODELS[name](jax.random.key(0))
+    gradient = jax.jit(jax.value_and_grad(loss))
+    values = []
+    for step in range(101):
+        key = jax.random.key(step)
+        value, grads = gradient(params, key)
+        values.append(float(value))
+        if step % 25 == 0:
+            assert find_zero(loss)(params, key) == ()
+        update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
+        params = jax.tree.map(update, params, grads)
+    assert np.mean(values[-5:]) < np.mean(values[:5])
