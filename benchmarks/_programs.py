@@ -228,7 +228,7 @@ def resnet(size: int, batch: int = 2) -> Program:
 
 
 def ode(end: int) -> Program:
-    """diffrax's Tsit5 with a PID controller on a driven oscillator, until `end`."""
+    """Tsit5 of diffrax with a PID controller on a driven oscillator, until `end`."""
     diffrax: Any = import_module("diffrax")
 
     def field(t, y, w):
