@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--only mlp scan ...] [--turns 1] [--quick]
 
-Each time is the CPU time of a first call in a process of its own, after JAX has compiled
+Each time is the CPU time of a first call in its own process, after JAX has compiled
 a small function; each memory is how much that process grew at its peak. The exponent
 is the slope of the line through the logarithms of size and time. CPU time counts all
 threads, so other programs on the machine hardly change it.

@@ -38,7 +38,12 @@ def stretches_of(passes: range) -> list[range]:
             passes = passes[length:]
         else:
             length //= BASE
-    return [*stretches, *(passes[i : i + 1] for i in range(len(passes)))]
+    return stretches + single_passes(passes)
+
+
+def single_passes(passes: range) -> list[range]:
+    """The passes one by one."""
+    return [passes[i : i + 1] for i in range(len(passes))]
 
 
 def compiled_stretch(item: Item, length: int, constants: int, carries: int) -> Stretch:
@@ -46,12 +51,8 @@ def compiled_stretch(item: Item, length: int, constants: int, carries: int) -> S
     body, reverse = item.bodies[-1], item.equation.params.get("reverse", False)
 
     def run(*arrays: Any) -> tuple[list[Any], dict[int, Any]]:
-        first = constants + carries
-        fixed, carry, sliced = (
-            arrays[:constants],
-            arrays[constants:first],
-            arrays[first:],
-        )
+        fixed, rest = arrays[:constants], arrays[constants:]
+        carry, sliced = rest[:carries], rest[carries:]
 
         def once(carry: list[Any], xs: list[Any]) -> Any:
             results, branches = run_block(body, [*fixed, *carry, *xs])

@@ -23,6 +23,7 @@ from jaxgrad.inspection.run.stretches import (
     BASE,
     compiled_count,
     compiled_stretch,
+    single_passes,
     stretches_of,
 )
 
@@ -184,9 +185,8 @@ class _Recorder(Reader):
     ) -> list[Value]:
         """Run some passes of a loop, many of them as one entry if that is wanted."""
         constants, carry, sliced = operands
-        whole = not self.stretches or item.equation.effects
-        parts = [passes[i : i + 1] for i in range(len(passes))]
-        parts = parts if whole else stretches_of(passes)
+        stretches = self.stretches and not item.equation.effects
+        parts = stretches_of(passes) if stretches else single_passes(passes)
         places = tuple(_place(part, passes) for part in parts)
         columns = [self._unstack(item, xs, places) for xs in sliced]
         rows: list[list[Value]] = []
@@ -195,7 +195,7 @@ class _Recorder(Reader):
             if len(part) > 1:
                 results = self._stretch(item, given, part)
             else:
-                inside = self._entering(item, part[0], len(passes))
+                inside = self._entering(item, part[0], 0 if stretches else len(passes))
                 results = interpret(item.bodies[-1], [*itertools.chain(*given)], inside)
             carry = results[: len(carry)]
             rows.append(results[len(carry) :])
@@ -292,7 +292,7 @@ class _Recorder(Reader):
             return inside
         # Only the user's own loops have iterations with a number.
         counted = (i,) if self.tape.builder.knows(item.equation) else ()
-        long = self.long or (length >= LONG and not self.stretches)
+        long = self.long or length >= LONG
         return replace(inside, iteration=(*self.iteration, *counted), long=long)
 
     def _function(self, item: Item) -> Callable[..., list[Any]]:
