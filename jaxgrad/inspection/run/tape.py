@@ -299,7 +299,8 @@ class _Recorder(Reader):
         def function(*arrays: Any) -> list[Any]:
             return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
-        if not self.long or item.jaxpr.effects:
+        compiles = self.long or _is_rule_with_a_loop(equation)
+        if not compiles or item.jaxpr.effects:
             return function
         return self._compiled.setdefault(id(item), jax.jit(function))
 
@@ -364,6 +365,13 @@ class _Recorder(Reader):
             whole += self._run(item, "stack", stacked, column[order])
             self.tape.entries[-1].places = places[order]
         return whole
+
+
+def _is_rule_with_a_loop(equation: Any) -> bool:
+    """Whether it has a derivative of its own and takes long, as an ODE solver does."""
+    rule = equation.primitive.name in jaxprs.CUSTOM_RULES
+    body = equation.params.get("call_jaxpr") if rule else None
+    return body is not None and bool(jaxprs.primitives_in(body) & {"scan", "while"})
 
 
 def _place(part: range, passes: range) -> int | slice:
