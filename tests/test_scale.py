@@ -108,10 +108,18 @@ LOOPS = {
 def facts(blame):
     step = blame.step
     numbers = str(step.value), str(step.gradient)
-    return str(blame), step.index, step.name, numbers, blame.became
+    became = blame.became and blame.became.name
+    return str(blame), step.index, step.name, numbers, became
 
 
-@pytest.mark.parametrize("loss", LOOPS, ids=lambda f: f.__name__)
+SLOW = backward, backward_through_stacked
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [pytest.param(f, marks=[pytest.mark.slow] * (f in SLOW)) for f in LOOPS],
+    ids=lambda f: f.__name__,
+)
 def test_a_long_loop_is_searched_as_if_pass_by_pass(loss, monkeypatch):
     w = jnp.full(2, 0.5)
     quick = find_nonfinite(loss, argnums=0)(w)
