@@ -299,7 +299,7 @@ class _Recorder(Reader):
         def function(*arrays: Any) -> list[Any]:
             return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
-        compiles = self.long or _is_rule_with_a_loop(equation)
+        compiles = self.long or _is_rule_with_a_loop(item.equation)
         if not compiles or item.jaxpr.effects:
             return function
         return self._compiled.setdefault(id(item), jax.jit(function))
