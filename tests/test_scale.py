@@ -105,6 +105,12 @@ LOOPS = {
 }
 
 
+def blame_of(loss, w):
+    blame = find_nonfinite(loss, argnums=0)(w)
+    assert blame is not None
+    return blame
+
+
 def facts(blame):
     step = blame.step
     numbers = str(step.value), str(step.gradient)
@@ -122,11 +128,11 @@ SLOW = backward, backward_through_stacked
 )
 def test_a_long_loop_is_searched_as_if_pass_by_pass(loss, monkeypatch):
     w = jnp.full(2, 0.5)
-    quick = find_nonfinite(loss, argnums=0)(w)
+    quick = blame_of(loss, w)
     assert (quick.phase, quick.primitive, quick.iteration) == LOOPS[loss]
     monkeypatch.setattr(stretches, "BASE", 10**6)
     monkeypatch.setattr(tape, "BASE", 10**6)
-    assert facts(find_nonfinite(loss, argnums=0)(w)) == facts(quick)
+    assert facts(blame_of(loss, w)) == facts(quick)
 
 
 @pytest.mark.parametrize("loss", [carried, backward], ids=lambda f: f.__name__)
@@ -139,7 +145,7 @@ def test_few_of_many_passes_are_recorded(loss, monkeypatch):
         return record(self, *args)
 
     monkeypatch.setattr(tape._Recorder, "_record", counted_record)
-    assert find_nonfinite(loss)(jnp.full(2, 0.5)).iteration in (78, 99)
+    assert blame_of(loss, jnp.full(2, 0.5)).iteration in (78, 99)
     assert len(recorded) < 2 * PASSES  # one by one it is 5 to 7 for each pass
 
 
@@ -213,5 +219,5 @@ def test_the_blame_in_a_long_loop_takes_seconds():
         )
 
     begin = time.process_time()
-    assert find_nonfinite(loss)(0.5).iteration == 3
+    assert blame_of(loss, 0.5).iteration == 3
     assert time.process_time() - begin < 30  # 3 s on an idle machine; it was 250 s
