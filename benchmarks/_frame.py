@@ -13,6 +13,8 @@ A machine's noise changes slowly and affects everything within one turn alike, s
 ratio of two times from the same turn is steadier than the times themselves.
 """
 
+import ctypes
+import math
 import os
 import platform
 import statistics
@@ -20,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
@@ -34,6 +37,7 @@ from experiments._frame import at_least as at_least
 Result = TypeVar("Result")
 Work: TypeAlias = Callable[[], Any]
 Seconds: TypeAlias = dict[str, list[float]]
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 TORCH, FIRST, LATER = "PyTorch", "JAX, first call (compiles)", "JAX, later calls"
 
 
@@ -95,6 +99,24 @@ def first_and_later(by_torch: Work, new: Callable[[], Work], turns: int) -> Seco
     compiled = new()
     works = {TORCH: by_torch, FIRST: lambda: new()(), LATER: compiled}
     return take_turns(works, turns, warm_up=1)
+
+
+def peak(work: Work, times: int = 1) -> float:
+    """The largest growth of the process during `work`, in MiB; NaN except on Linux."""
+    if not CLEAR.exists():
+        return math.nan
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system
+    CLEAR.write_text("5")  # reset the recorded peak
+    before = _status("VmRSS")
+    for _ in range(times):
+        jax.block_until_ready(work())
+    return (_status("VmHWM") - before) / 1024
+
+
+def _status(field: str) -> int:
+    """A field of this process's status, in KiB."""
+    line = next(x for x in STATUS.read_text().splitlines() if x.startswith(field))
+    return int(line.split()[1])
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

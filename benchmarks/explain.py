@@ -9,12 +9,10 @@ compiles it unless it has compiled the same program before. Goal: the check take
 most 1.05 times as long. Measure on an idle machine.
 """
 
-import ctypes
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,7 +27,6 @@ PLAIN = "jit(value_and_grad)"
 CHECKED = "checked_value_and_grad"
 SUMMARY, ARRAYS = 'explain(keep="summary")', 'explain(keep="arrays")'
 GOAL = 1.05
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -73,31 +70,13 @@ def new_works(apply: Callable[..., Any], inputs: Any) -> dict[str, frame.Work]:
     }
 
 
-def peak(work: frame.Work, times: int = 5) -> str:
-    """The largest growth of the process during `work`, in MiB (Linux)."""
-    if not CLEAR.exists():
-        return "unknown"
-    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system
-    CLEAR.write_text("5")  # reset the recorded peak
-    before = _status("VmRSS")
-    for _ in range(times):
-        jax.block_until_ready(work())
-    return f"{(_status('VmHWM') - before) / 1024:.1f}"
-
-
-def _status(field: str) -> int:
-    """A field of this process's status, in KiB."""
-    line = next(x for x in STATUS.read_text().splitlines() if x.startswith(field))
-    return int(line.split()[1])
-
-
 def run(config: Config) -> tuple[frame.Seconds, frame.Seconds]:
     """Time the later calls in turns, then the first calls."""
     frame.at_least(config, turns=1, first_calls=1, batch_size=1)
     new = partial(new_works, *network_and_inputs(config))
     works = new()
     frame.take_turns(works, turns=0, warm_up=3)
-    peaks = {name: peak(work) for name, work in works.items()}
+    peaks = {name: f"{frame.peak(work, 5):.1f}" for name, work in works.items()}
     later = frame.take_turns(works, config.turns)
     uncompiled = {name: lambda name=name: new()[name]() for name in works}
     first = frame.take_turns(uncompiled, config.first_calls)

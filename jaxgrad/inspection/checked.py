@@ -14,6 +14,9 @@ from jaxgrad.inspection.program.call import undisturbed
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.report.explanation import Blame
 
+# Leaves of at most so many elements are checked together, so many at a time.
+SMALL, CHUNK = 4096, 32
+
 
 class NonFiniteError(FloatingPointError):
     """A value or a gradient is NaN or infinite; `blame` says which step made it.
@@ -91,10 +94,24 @@ def checked_value_and_grad(
 
 
 def _all_finite(leaves: Sequence[Array]) -> Array:
+    # XLA's time to compile grows with the number of reductions, and faster than the
+    # square of the number of scalars that are put together: so few of both.
+    alike: dict[Any, list[Array]] = {}
+    for leaf in leaves:
+        alike.setdefault(jnp.result_type(leaf), []).append(_few(leaf))
+    chunks = [
+        jnp.concatenate(arrays[i : i + CHUNK])
+        for arrays in alike.values()
+        for i in range(0, len(arrays), CHUNK)
+    ]
+    return jnp.stack([jnp.sum(x - x) == 0 for x in chunks]).all()
+
+
+def _few(leaf: Array) -> Array:
+    """A vector that is finite if the leaf is: its elements, or sums of them."""
     # x - x is 0 if x is finite, else NaN. Summing its columns is faster than
     # `isfinite(x).all()`, which goes through the elements one by one.
-    sums = (jnp.sum(x - x, axis=0) for x in map(jnp.atleast_1d, leaves))
-    return jnp.stack([(column == 0).all() for column in sums]).all()
+    return jnp.ravel(leaf if jnp.size(leaf) <= SMALL else jnp.sum(leaf - leaf, axis=0))
 
 
 def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):

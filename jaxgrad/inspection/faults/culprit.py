@@ -62,6 +62,9 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
         if entry.primitive == "select_n":
             chosen = entry, mask
         cause = _cause(entry, value, mask)
+        turned = bool(cause) and _holds_nan(value, mask) and not _holds_nan(*cause)
+        if (cause is None or turned) and _opened(entry, value, mask):
+            continue
         if cause is None:
             constant = _bad_literal(entry)
             if constant is None:
@@ -70,7 +73,6 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
             value, mask = constant, constant.bad()
             break
         operand, reached = cause
-        turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
         if turned and not entry.moves:  # a move goes on with the first row alone
             became, zero = entry, _zero_factor(entry, operand, mask)
         value, mask = operand, reached
@@ -94,9 +96,14 @@ def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culpri
         assert entry is not None  # only the seed comes from none, and that is 1
         mask = np.asarray(mask & nonfinite(part))  # of scalars, too
         cause = _backward_cause(backward, entry, value, mask)
-        if isinstance(cause, Culprit):
+        if not isinstance(cause, Culprit):
+            value, mask = cause
+            continue
+        if entry.open is None:
             return cause
-        value, mask = cause
+        backward.open(entry)
+        if not any((nonfinite(part) & mask).any() for _, part in value.parts):
+            return cause  # it depends on how the stretch was compiled
 
 
 def reaches(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
@@ -122,6 +129,15 @@ def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.
     return _reached(entry, position, output, mask, entry.inputs[position], back)
 
 
+def _opened(entry: Entry, value: Value, mask: np.ndarray) -> bool:
+    """Whether the passes of a stretch, one by one, make these elements non-finite."""
+    if entry.open is None:
+        return False
+    entry.open()
+    assert value.maker
+    return bool((value.maker.inputs[0].bad() & mask).any())
+
+
 def _cause(
     entry: Entry, value: Value, mask: np.ndarray
 ) -> tuple[Value, np.ndarray] | None:
@@ -133,10 +149,12 @@ def _cause(
     arrays = [v.array for v in entry.inputs]
     suspects = _suspects(entry.inputs)
     found = _deciding(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
-    if found is None and entry.primitive in PASSING_NAN:
+    if found is None and (entry.primitive in PASSING_NAN or entry.open):
         # It makes a new NaN from one that was there: x / 0 in every pass of a loop.
         nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
-        found = next((i for i in suspects if _holds_all(arrays[i], nan)), None)
+        passed = (i for i in suspects if _holds_all(arrays[i], nan))
+        passed = (i for i in passed if influence(entry, i, output, mask).any())
+        found = next(passed, None)
     if found is None:
         return None
     bad = nonfinite(arrays[found])
@@ -231,12 +249,12 @@ def _moved(
     entry: Entry, value: Value, mask: np.ndarray, whole: Value
 ) -> tuple[Value, np.ndarray]:
     """From a row to the whole array at its place, or from there to its first row."""
-    rows, at = entry.rows(value)
-    if at is None:
-        first = int(mask.any(axis=tuple(range(1, mask.ndim))).argmax())
-        return rows[first], np.asarray(mask[first])
+    place = entry.place(value)
+    if place is None:
+        rows = zip(entry.rows, entry.places, strict=True)
+        return next((row, np.asarray(mask[at])) for row, at in rows if mask[at].any())
     placed = np.zeros(np.shape(whole.array), bool)
-    placed[at] = mask
+    placed[place] = mask
     return whole, placed
 
 
@@ -269,9 +287,9 @@ def _deciding(
 def _suspects(inputs: Sequence[Value]) -> list[int]:
     """The non-finite operands: the earliest made first, constants last."""
 
-    def made(i: int) -> tuple[bool, int]:
+    def made(i: int) -> tuple[bool, tuple[int, ...]]:
         maker = inputs[i].maker
-        return inputs[i].kind == "constant", maker.number if maker else -1
+        return inputs[i].kind == "constant", maker.number if maker else ()
 
     return sorted((i for i, v in enumerate(inputs) if v.bad().any()), key=made)
 
@@ -292,7 +310,7 @@ def _reached(
 ) -> np.ndarray:
     """Where a mask arrives that `through` sends between an input and an output."""
     shape = np.shape(end.array)
-    if int(np.prod(shape)) == 1:
+    if int(np.prod(shape)) == 1 and entry.open is None:
         return np.ones(shape, bool)
     if entry.primitive in ELEMENTWISE and shape == mask.shape:
         return mask

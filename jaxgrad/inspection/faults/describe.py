@@ -59,8 +59,13 @@ class Describer:
         if maker is None:
             return value.label
         if maker.moves and maker.primitive == "unstack":
-            label = self.label(maker.inputs[0])
-            row = next(i for i, v in enumerate(maker.outputs) if v is value)
+            row, whole = maker.place(value), maker.inputs[0]
+            while isinstance(row, int) and whole.maker and whole.maker.moves:
+                start = whole.maker.place(whole)
+                if not isinstance(start, slice):
+                    break
+                row, whole = row + start.start, whole.maker.inputs[0]
+            label = self.label(whole)
             return label and f"{label}[{row}]"
         for (slot, _), shown in self.tape.results.items():
             for position, each in enumerate(shown):

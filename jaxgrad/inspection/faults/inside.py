@@ -53,7 +53,7 @@ def _run_apart(
     block = builder.root_block(closed)
     mark_differentiable(block, [False] * len(inputs))
     try:
-        outputs, tape = run_on_tape(block, inputs, builder)
+        outputs, tape = run_on_tape(block, inputs, builder, stretches=True)
     except RuntimeError:  # a library checks for NaN while it runs
         return None
     bad = next((value for value in outputs if value.bad().any()), None)

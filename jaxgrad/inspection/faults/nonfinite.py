@@ -169,7 +169,7 @@ def _blame(
     Where JAX has no derivative its error is raised, or, without `must_reverse`, only
     the values are looked at. The blame names the steps of `report`, if there is one.
     """
-    run = replay(program)
+    run = replay(program, stretches=True)
     writer = BlameWriter(Describer(program.drafts, run.tape, report))
     for output in run.outputs:
         if output.bad().any():

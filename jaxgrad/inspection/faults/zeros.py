@@ -79,16 +79,16 @@ def _of_cotangent(value: Value, mask: np.ndarray, seen: set[int]) -> Iterator[Re
 def _of_moved_cotangent(
     value: Value, reader: Entry, mask: np.ndarray, seen: set[int]
 ) -> Iterator[Reason]:
-    rows, at = reader.rows(value)
-    if at is not None:
+    place = reader.place(value)
+    if place is not None:
         (whole,) = reader.outputs
         placed = np.zeros(np.shape(whole.array), bool)
-        placed[at] = mask
+        placed[place] = mask
         yield from _of_cotangent(whole, placed, seen)
         return
-    for row, part in zip(rows, mask, strict=True):
-        if part.any():
-            yield from _of_cotangent(row, np.asarray(part), seen)
+    for row, at in zip(reader.rows, reader.places, strict=True):
+        if mask[at].any():
+            yield from _of_cotangent(row, np.asarray(mask[at]), seen)
 
 
 def _of_reader(

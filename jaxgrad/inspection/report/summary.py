@@ -47,9 +47,16 @@ def summarize(
     x = np.asarray(x, np.float64)
     with np.errstate(all="ignore"):
         low, high = float(x.min()), float(x.max())
-        # Scale first: the square of a large or small number overflows or underflows.
-        scale = max(abs(low), abs(high))
-        scale = scale if 0 < scale < np.inf else 1.0
-        norm = scale * float(np.linalg.norm((x / scale).ravel()))
-        zeros, nonfinite = int((x == 0).sum()), int((~np.isfinite(x)).sum())
+        finite = np.isfinite(low) and np.isfinite(high)  # a NaN would be both
+        nonfinite = 0 if finite else x.size - int(np.isfinite(x).sum())
+        zeros = x.size - int(np.count_nonzero(x))
+        norm = _norm(x, max(abs(low), abs(high)))
         return Summary(x.size, low, float(x.mean()), high, norm, zeros, nonfinite)
+
+
+def _norm(x: np.ndarray, largest: float) -> float:
+    # The square of a large or small number overflows or underflows: scale it first.
+    extreme = 0 < largest < np.inf and not 1e-100 < largest < 1e100
+    scale = largest if extreme else 1.0
+    # Not by `np.linalg.norm`, whose threads spin for longer than this takes.
+    return scale * float(np.sqrt(np.square(x / scale if extreme else x).sum()))

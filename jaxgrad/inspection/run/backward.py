@@ -23,7 +23,24 @@ class Backward:
     def run(self, result: Value) -> None:
         """Send the cotangent 1 of a scalar result back to the inputs."""
         result.parts.append((None, jnp.ones_like(result.array)))
-        for entry in reversed(self.tape):
+        self._send(self.tape)
+
+    def open(self, entry: Entry) -> None:
+        """Send the cotangents of a stretch back through its passes."""
+        assert entry.open
+        inputs = {id(value): value for value in entry.inputs}.values()
+        later: list[Any] = []  # What was sent after the stretch stays behind it
+        for value in inputs:
+            place = next((i for i, p in enumerate(value.parts) if p[0] is entry), None)
+            place = len(value.parts) if place is None else place
+            later.append([p for p in value.parts[place:] if p[0] is not entry])
+            del value.parts[place:]
+        self._send(entry.open())
+        for value, parts in zip(inputs, later, strict=True):
+            value.parts.extend(parts)
+
+    def _send(self, entries: Sequence[Entry]) -> None:
+        for entry in reversed(entries):
             cotangents = [total(output) for output in entry.outputs]
             if all(c is None for c in cotangents):
                 continue
@@ -64,14 +81,14 @@ def replaced(arrays: Sequence[Any], new: dict[int, Any]) -> list[Any]:
 
 def _moved_back(entry: Entry, cotangents: Sequence[Any]) -> dict[int, Array]:
     if entry.primitive == "stack":
-        rows = np.asarray(cotangents[0])
+        whole = np.asarray(cotangents[0])
         active = [i for i, value in enumerate(entry.inputs) if value.active]
-        return {i: jnp.asarray(rows[i]) for i in active}
+        return {i: jnp.asarray(whole[entry.places[i]]) for i in active}
     (whole,) = entry.inputs
     sent = np.zeros(whole.array.shape, whole.array.dtype)
-    for i, cotangent in enumerate(cotangents):
+    for place, cotangent in zip(entry.places, cotangents, strict=True):
         if cotangent is not None:
-            sent[i] = np.asarray(cotangent)
+            sent[place] = np.asarray(cotangent)
     return {0: jnp.asarray(sent)} if whole.active else {}
 
 

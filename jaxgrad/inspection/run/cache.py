@@ -23,7 +23,31 @@ _lock = threading.Lock()
 
 
 def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
-    """`run`, compiled for arguments of these shapes, dtypes and devices."""
+    """`run`, compiled for arguments of these shapes, dtypes and devices.
+
+    Results that are the same value are one result of the compiled program: XLA would
+    take memory and time to copy it.
+    """
+    places: list[int] = []
+    trees: list[Any] = []
+
+    def distinct(*arguments: Any) -> list[Any]:
+        leaves, tree = jax.tree.flatten(run(*arguments))
+        found = {id(leaf): leaf for leaf in leaves}
+        order = {key: i for i, key in enumerate(found)}
+        places[:], trees[:] = [order[id(leaf)] for leaf in leaves], [tree]
+        return list(found.values())
+
+    executable = _executable(distinct, arguments)
+
+    def call(*arguments: Any) -> Any:
+        results = executable(*arguments)
+        return jax.tree.unflatten(trees[0], [results[i] for i in places])
+
+    return call
+
+
+def _executable(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     # An argument that jit leaves out would not be in the text.
     traced = jax.jit(run, keep_unused=True).trace(*arguments)
     lowered = traced.lower()

@@ -46,6 +46,12 @@ def value_and_cotangents(
     return jnp.asarray(value), others, gradients, records, cotangents
 
 
+def run_block(block: Block, inputs: Sequence[Any]) -> tuple[list[Any], Records]:
+    """The outputs of a block, and the branch taken by each `cond` of the user's."""
+    runner = _Runner(op_by_op=False, taps=None)
+    return interpret(block, inputs, runner), runner.records
+
+
 def branch_key(slot: int) -> int:
     """The key in the records of the index of the branch that a `cond` took."""
     return ~slot
@@ -63,7 +69,7 @@ tap.defvjp(lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, cotangen
 
 @dataclass(frozen=True)
 class _Runner(Reader):
-    """A value is what JAX computes with; without taps nothing is recorded."""
+    """A value is what JAX computes with; without taps only branches are recorded."""
 
     op_by_op: bool
     taps: Taps | None
@@ -106,9 +112,8 @@ class _Runner(Reader):
 
     def cond(self, item: Item, index: Any, operands: list[Any]) -> Sequence[Any]:
         blanks: Records = {}
-        if self.taps is not None:
-            for body in item.bodies:
-                blanks.update(_blank_records(body))
+        for body in item.bodies:
+            blanks.update(_blank_records(body, values=self.taps is not None))
 
         def branch(body: Block) -> Callable[..., Any]:
             def taken(values: list[Any], taps: Taps | None) -> Any:
@@ -175,14 +180,14 @@ def _taps(block: Block) -> Taps:
     }
 
 
-def _blank_records(block: Block) -> Records:
-    """Zeros for what the items of a branch that is not taken would give."""
+def _blank_records(block: Block, values: bool) -> Records:
+    """What the items of a branch that is not taken record: zeros, and no branch."""
     records: Records = {}
     for item, loop in _items_and_loops(block):
-        if item.visible:
+        if item.visible and values:
             records[item.slot] = _blanks(item, loop)
         if item.kind == "cond":
-            records[branch_key(item.slot)] = jnp.zeros(loop, jnp.int32)
+            records[branch_key(item.slot)] = jnp.full(loop, -1, jnp.int32)
     return records
 
 

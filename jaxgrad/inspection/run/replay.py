@@ -35,8 +35,8 @@ class Replay:
         return [(value, _or_zero(value)) for value in chosen]
 
 
-def replay(program: Program) -> Replay:
-    """Run a program on a tape."""
+def replay(program: Program, stretches: bool = False) -> Replay:
+    """Run a program on a tape; with `stretches` many passes of a loop are one entry."""
     given = [
         *(("input", leaf.path, leaf.value) for leaf in program.leaves),
         *(("constant", label, value) for label, value in program.constants),
@@ -45,7 +45,7 @@ def replay(program: Program) -> Replay:
         Value(jnp.asarray(value), label=label, kind=kind, active=active)
         for (kind, label, value), active in zip(given, program.active, strict=True)
     ]
-    outputs, tape = run_on_tape(program.block, inputs, program.builder)
+    outputs, tape = run_on_tape(program.block, inputs, program.builder, stretches)
     return Replay(program, inputs, outputs, tape)
 
 

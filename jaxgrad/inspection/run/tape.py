@@ -1,11 +1,14 @@
 """A concrete run, operation by operation, that records what made each value.
 
 The program is run on the actual arrays: jitted helpers are opened, loops are unrolled,
-the branch taken is entered; a function with a custom derivative stays one entry.
+the branch taken is entered; a function with a custom derivative stays one entry. Long
+loops may be recorded in stretches, which are unrolled when they are opened.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,6 +19,13 @@ from jaxgrad._types import Array
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
+from jaxgrad.inspection.run.stretches import (
+    BASE,
+    compiled_count,
+    compiled_stretch,
+    single_passes,
+    stretches_of,
+)
 
 # From this many iterations on, the operations of a loop's body are compiled.
 LONG = 16
@@ -42,7 +52,7 @@ class Value:
 class Entry:
     """One operation that was run."""
 
-    number: int  # Position on the tape
+    number: tuple[int, ...]  # Position on the tape; inside a stretch after its own
     primitive: str  # Name of the operation
     function: Callable[..., list[Any]]  # From the inputs' arrays to a list of results
     inputs: list[Value]
@@ -54,6 +64,9 @@ class Entry:
     operands: list[Value] = field(default_factory=list)
     compiled: bool = False  # Whether the function is compiled, also for the way back
     item: Item | None = None  # The operation in the program; None for moves
+    # Of a stretch of a loop: puts its passes between its inputs and its outputs
+    open: Callable[[], list["Entry"]] | None = None
+    places: tuple[int | slice, ...] = ()  # Of a move, where each row is in the whole
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -68,14 +81,18 @@ class Entry:
     @property
     def moves(self) -> bool:
         """Whether it only takes a loop's inputs apart or puts its results together."""
-        # JAX has primitives of these names, which may stack along another axis.
-        return self.function in (_unstacked, _stacked)
+        # JAX has primitives named stack and unstack, which have no places.
+        return bool(self.places)
 
-    def rows(self, value: Value) -> tuple[list[Value], int | None]:
-        """Of a move the rows, and which of them `value` is; None for the whole."""
-        rows = self.outputs if self.primitive == "unstack" else self.inputs
-        at = next((i for i, row in enumerate(rows) if row is value), None)
-        return rows, at
+    @property
+    def rows(self) -> list[Value]:
+        """Of a move the rows: what one pass, or a stretch of them, reads or gives."""
+        return self.outputs if self.primitive == "unstack" else self.inputs
+
+    def place(self, value: Value) -> int | slice | None:
+        """Of a move, where a row is in the whole; None for the whole itself."""
+        rows = zip(self.rows, self.places, strict=True)
+        return next((place for row, place in rows if row is value), None)
 
 
 def nonfinite(array: Any) -> np.ndarray:
@@ -95,14 +112,18 @@ class Tape:
     results: dict[tuple[int, tuple[int, ...]], Any] = field(default_factory=dict)
     # The branches taken, by the slot of the branching
     taken: dict[int, set[int]] = field(default_factory=dict)
+    number: tuple[int, ...] = ()  # Of the stretch whose passes these are
 
 
 def run_on_tape(
-    block: Block, inputs: Sequence[Value], builder: Builder
+    block: Block, inputs: Sequence[Value], builder: Builder, stretches: bool = False
 ) -> tuple[list[Value], Tape]:
-    """Run a program on concrete inputs: its outputs, and the tape."""
+    """Run a program on concrete inputs: its outputs, and the tape.
+
+    With `stretches`, many passes of a loop are one entry, until it is opened.
+    """
     tape = Tape(builder)
-    return interpret(block, inputs, _Recorder(tape)), tape
+    return interpret(block, inputs, _Recorder(tape, stretches)), tape
 
 
 @dataclass(frozen=True)
@@ -110,11 +131,12 @@ class _Recorder(Reader):
     """Runs a program and keeps the tape; a value is a `Value`."""
 
     tape: Tape
+    stretches: bool  # Whether many passes of a loop are one entry
     slot: int | None = None  # The step being opened; None where every item is a step
     site: CallSite | None = None  # The call site of that step
     iteration: tuple[int, ...] = ()  # Of the loops around the block, outermost first
     long: bool = False  # Whether one of these loops is long
-    _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
+    _compiled: dict[Any, Any] = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Value:
         array = jnp.asarray(atom.val, atom.aval.dtype)
@@ -153,20 +175,63 @@ class _Recorder(Reader):
         return interpret(item.bodies[chosen], operands, self._entering(item))
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Value]:
-        constants, carry, sliced = operands
         params = item.equation.params
-        columns = [self._run(item, "unstack", _unstacked, [xs]) for xs in sliced]
-        numbers = range(params["length"])
-        stacked: list[list[Value]] = []
-        for i in reversed(numbers) if params["reverse"] else numbers:
-            xs = [column[i] for column in columns]
-            inside = self._entering(item, i, params["length"])
-            results = interpret(item.bodies[0], [*constants, *carry, *xs], inside)
+        passes = range(params["length"])
+        return self._passes(
+            item, operands, passes[::-1] if params["reverse"] else passes
+        )
+
+    def _passes(
+        self, item: Item, operands: jaxprs.ScanOperands, passes: range
+    ) -> list[Value]:
+        """Run some passes of a loop, many of them as one entry if that is wanted."""
+        constants, carry, sliced = operands
+        stretches = self.stretches and not item.equation.effects
+        parts = stretches_of(passes) if stretches else single_passes(passes)
+        places = tuple(_place(part, passes) for part in parts)
+        columns = [self._unstack(item, xs, places) for xs in sliced]
+        rows: list[list[Value]] = []
+        for i, part in enumerate(parts):
+            given = jaxprs.ScanOperands(constants, carry, [xs[i] for xs in columns])
+            if len(part) > 1:
+                results = self._stretch(item, given, part)
+            else:
+                inside = self._entering(item, part[0], 0 if stretches else len(passes))
+                results = interpret(item.bodies[-1], [*itertools.chain(*given)], inside)
             carry = results[: len(carry)]
-            stacked.append(results[len(carry) :])
-        if params["reverse"]:
-            stacked.reverse()
-        return [*carry, *self._stack(item, stacked, len(carry))]
+            rows.append(results[len(carry) :])
+        return [*carry, *self._stack(item, rows, places, len(carry))]
+
+    def _stretch(
+        self, item: Item, operands: jaxprs.ScanOperands, part: range
+    ) -> list[Value]:
+        """Run some passes of a loop as one entry."""
+        constants, carry, _ = map(len, operands)
+        new = compiled_stretch(item, len(part), constants, carry)
+        run = self._compiled.setdefault((id(item), len(part)), new)
+        given = [*itertools.chain(*operands)]
+        arrays, branches = run.results_and_branches(*(value.array for value in given))
+        for key, chosen in branches.items() if self.slot is None else ():
+            found = set(np.unique(np.asarray(chosen)).tolist()) - {-1}
+            self.tape.taken.setdefault(~key, set()).update(found)
+        entry = self._record(item, item.kind, run.results, given, arrays)
+        entry.compiled = True
+        entry.open = lambda: self._opened(item, operands, part, entry)
+        return entry.outputs
+
+    def _opened(
+        self, item: Item, operands: jaxprs.ScanOperands, part: range, entry: Entry
+    ) -> list[Entry]:
+        """The entries of a stretch's passes, which give its outputs from now on."""
+        tape = replace(self.tape, entries=[], number=entry.number)
+        inside = replace(self, tape=tape)
+        for output, value in zip(
+            entry.outputs, inside._passes(item, operands, part), strict=True
+        ):
+            link = inside._record(item, "copy", _copied, [value], [output.array])
+            link.operands, link.outputs = [value], [output]
+            output.maker = link
+        return tape.entries
 
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Value]:
         of_test, of_body, start = operands
@@ -179,6 +244,8 @@ class _Recorder(Reader):
             (running,) = interpret(test, [*of_test, *carry], apart)
             if not running.array.any():
                 return carry
+            if self.stretches and i == BASE and not running.array.shape:
+                return self._rest_of_while(item, operands, carry, i)
             inside = self._entering(item, i, i)
             results = interpret(body, [*of_body, *carry], inside)
             if running.array.shape:  # under vmap some elements have stopped before
@@ -187,6 +254,16 @@ class _Recorder(Reader):
                     for new, old in zip(results, carry, strict=True)
                 ]
             carry, i = results, i + 1
+
+    def _rest_of_while(
+        self, item: Item, operands: jaxprs.WhileOperands, carry: list[Value], i: int
+    ) -> list[Value]:
+        """Run the passes from `i` on as those of a loop whose length is known."""
+        count = self._compiled.setdefault((id(item), 0), compiled_count(item))
+        given = ([v.array for v in values] for values in (*operands[:2], carry))
+        passes = range(i, i + int(count(jaxprs.WhileOperands(*given))))
+        rest = jaxprs.ScanOperands(operands.of_body, carry, [])
+        return self._passes(item, rest, passes)
 
     def after_item(
         self, item: Item, operands: list[Value], results: list[Value]
@@ -223,7 +300,8 @@ class _Recorder(Reader):
         def function(*arrays: Any) -> list[Any]:
             return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
-        if not self.long or item.jaxpr.effects:
+        compiles = self.long or _is_rule_with_a_loop(item.equation)
+        if not compiles or item.jaxpr.effects:
             return function
         return self._compiled.setdefault(id(item), jax.jit(function))
 
@@ -236,27 +314,75 @@ class _Recorder(Reader):
     ) -> list[Value]:
         """Run one operation and put it on the tape."""
         arrays = function(*(value.array for value in operands))
-        slot, site = self._step_of(item)
-        number, place = len(self.tape.entries), (slot, site, self.iteration)
-        entry = Entry(number, name, function, list(operands), [], *place)
+        entry = self._record(item, name, function, operands, arrays)
         entry.compiled = self._compiled.get(id(item)) is function
+        return entry.outputs
+
+    def _record(
+        self,
+        item: Item,
+        name: str,
+        function: Callable[..., list[Any]],
+        operands: Sequence[Value],
+        arrays: Sequence[Any],
+    ) -> Entry:
+        """Put an operation with its results on the tape."""
+        slot, site = self._step_of(item)
+        number = (*self.tape.number, len(self.tape.entries))
+        place = slot, site, self.iteration
+        entry = Entry(number, name, function, list(operands), [], *place)
         passes = jaxprs.has_derivative(name) and any(v.active for v in operands)
         entry.outputs = [
             Value(array, entry, active=passes and jaxprs.is_floating(array))
             for array in arrays
         ]
         self.tape.entries.append(entry)
-        return entry.outputs
+        return entry
 
-    def _stack(self, item: Item, rows: list[list[Value]], carries: int) -> list[Value]:
+    def _unstack(
+        self, item: Item, xs: Value, places: tuple[int | slice, ...]
+    ) -> list[Value]:
+        """The rows of what a loop goes through."""
+        rows = self._run(item, "unstack", partial(_unstacked, places), [xs])
+        self.tape.entries[-1].places = places
+        return rows
+
+    def _stack(
+        self,
+        item: Item,
+        rows: list[list[Value]],
+        places: tuple[int | slice, ...],
+        carries: int,
+    ) -> list[Value]:
+        """What the passes of a loop give, put together."""
         if not rows:
             outputs = item.equation.outvars[carries:]
             blanks = (jnp.zeros(v.aval.shape, v.aval.dtype) for v in outputs)
             return [Value(blank, kind="constant", label="empty") for blank in blanks]
-        return [
-            self._run(item, "stack", _stacked, list(column))[0]
-            for column in zip(*rows, strict=True)
-        ]
+        order = slice(None, None, -1 if item.equation.params.get("reverse") else 1)
+        whole = []
+        for column in zip(*rows, strict=True):
+            stacked = partial(_stacked, places[order])
+            whole += self._run(item, "stack", stacked, column[order])
+            self.tape.entries[-1].places = places[order]
+        return whole
+
+
+def _is_rule_with_a_loop(equation: Any) -> bool:
+    """Whether it has a derivative of its own and takes long, as an ODE solver does."""
+    rule = equation.primitive.name in jaxprs.CUSTOM_RULES
+    body = equation.params.get("call_jaxpr") if rule else None
+    return body is not None and bool(jaxprs.primitives_in(body) & {"scan", "while"})
+
+
+def _place(part: range, passes: range) -> int | slice:
+    """Where some passes of a loop are on the axis that it goes through."""
+    first = min(part) - min(passes)
+    return first if len(part) == 1 else slice(first, first + len(part))
+
+
+def _copied(array: Any) -> list[Any]:
+    return [array]
 
 
 def _where_running(running: Array, new: Array, old: Array) -> list[Array]:
@@ -264,14 +390,16 @@ def _where_running(running: Array, new: Array, old: Array) -> list[Array]:
     return [jnp.where(running, new, old)]
 
 
-def _unstacked(xs: Any) -> list[Any]:
+def _unstacked(places: Sequence[int | slice], xs: Any) -> list[Any]:
     if jnp.issubdtype(xs.dtype, jax.dtypes.extended):
-        return list(xs)
+        return [xs[place] for place in places]
     # On the host: on the device each row would be a program of its own.
-    return [jnp.asarray(row) for row in np.asarray(xs)]
+    xs = np.asarray(xs)
+    return [jnp.asarray(xs[place]) for place in places]
 
 
-def _stacked(*rows: Any) -> list[Any]:
-    if jnp.issubdtype(rows[0].dtype, jax.dtypes.extended):
-        return [jnp.stack(rows)]
-    return [jnp.asarray(np.stack([np.asarray(row) for row in rows]))]
+def _stacked(places: Sequence[int | slice], *rows: Any) -> list[Any]:
+    keys = jnp.issubdtype(rows[0].dtype, jax.dtypes.extended)
+    pairs = zip(rows if keys else map(np.asarray, rows), places, strict=True)
+    parts = [row[None] if isinstance(place, int) else row for row, place in pairs]
+    return [jnp.concatenate(parts) if keys else jnp.asarray(np.concatenate(parts))]
