@@ -126,9 +126,9 @@ def test_dead_units_are_named_with_their_numbers():
     params, x = params_and_data()
     b, w = find_zero(layer)(params, x)
     assert (b.argument, b.reason, b.count) == ("params['b']", "dead", 2)
-    assert "params['b'][[1, 3]] (2 of 4 elements)" in b.hint
+    assert "params['b'][[1, 3]] (2 of 4 elements)" in b.summary
     assert (w.argument, w.reason, w.count) == ("params['w']", "dead", 6)
-    assert "params['w'][:, [1, 3]] (6 of 12 elements)" in w.hint
+    assert "params['w'][:, [1, 3]] (6 of 12 elements)" in w.summary
     assert w.step.name == "hidden" and w.source.text.startswith("hidden = ")
     assert (w.operands["add"] < -90).all() and w.operands["cotangent"].any()
 
@@ -150,7 +150,7 @@ def test_a_saturated_unit_is_found():
 
     (blame,) = find_zero(loss)(jnp.array([0.0, 300.0, 0.0]))
     assert (blame.reason, blame.count) == ("saturated", 1)
-    assert "b[1] (1 of 3 elements)" in blame.hint
+    assert "b[1] (1 of 3 elements)" in blame.summary
 
 
 def test_the_zero_factor_is_shown():

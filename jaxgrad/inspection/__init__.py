@@ -2,6 +2,7 @@
 
 from jaxgrad.inspection.checked import NonFiniteError as NonFiniteError
 from jaxgrad.inspection.checked import checked_value_and_grad as checked_value_and_grad
+from jaxgrad.inspection.diagnose import diagnose as diagnose
 from jaxgrad.inspection.explain import explain as explain
 from jaxgrad.inspection.faults.flow import Flow as Flow
 from jaxgrad.inspection.faults.flow import gradient_flow as gradient_flow
@@ -13,5 +14,6 @@ from jaxgrad.inspection.report.data import Operand as Operand
 from jaxgrad.inspection.report.data import Source as Source
 from jaxgrad.inspection.report.data import Step as Step
 from jaxgrad.inspection.report.explanation import Blame as Blame
+from jaxgrad.inspection.report.explanation import Diagnosis as Diagnosis
 from jaxgrad.inspection.report.explanation import Explanation as Explanation
 from jaxgrad.inspection.report.summary import Summary as Summary

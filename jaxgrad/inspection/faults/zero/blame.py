@@ -30,8 +30,10 @@ def write(
     operation = step.operation if step else entry.primitive if entry else ""
     dtype = str(cause.block.value.array.dtype if cause.block else value.array.dtype)
     advice = guarded(lambda: hint(cause, operation, dtype), "")
-    count = f"{int(mask.sum())} of {mask.size}"
-    part = f"Zero in {path} ({count} elements). " if path else ""
+    what = (
+        f"{path} ({int(mask.sum())} of {mask.size} elements)" if path else value.label
+    )
+    because = f", because of {step.name}" if step else ""
     return Blame(
         phase="backward",
         step=step,
@@ -39,11 +41,12 @@ def write(
         iteration=iteration_of(entry),
         count=int(mask.sum()),
         operands=guarded(lambda: _operands(names, cause), {}),
-        hint=part + advice,
+        hint=advice,
         primitive=entry.primitive if entry else "",
         source=line_of(entry, step),
         kind="zero",
         reason=cause.reason,
+        summary=f"The gradient of {what} is zero ({cause.reason}){because}",
     )
 
 

@@ -99,7 +99,7 @@ def find_zero(
     def found(*args: Any, **kwargs: Any) -> tuple[Blame, ...]:
         call = bind("find_zero", f, args, kwargs, argnums)
         with jax.disable_jit(False), undisturbed():
-            return _in_call(call, has_aux)
+            return in_call(call, has_aux).findings
 
     return found
 
@@ -122,7 +122,8 @@ def search(replay: Replay, names: Describer) -> Zeros:
     return Zeros((*whole, *parts), tuple(remarks))
 
 
-def _in_call(call: Call, has_aux: bool) -> tuple[Blame, ...]:
+def in_call(call: Call, has_aux: bool) -> Zeros:
+    """What is zero in a call; of a function that cannot be entered, as a whole."""
     try:
         traced = trace_at_best(call)
     except NotEntered as reason:
@@ -138,7 +139,7 @@ def _in_call(call: Call, has_aux: bool) -> tuple[Blame, ...]:
     try:
         program = take_apart(call, traced)
         run = replay(program)
-        return search(run, Describer(program.drafts, run.tape)).findings
+        return search(run, Describer(program.drafts, run.tape))
     except Exception as fault:
         return _as_one_step(call, has_aux, own_failure("find_zero", call.f, fault))
 
@@ -150,7 +151,7 @@ def _check_result(traced: Traced, has_aux: bool) -> None:
         raise wrong_type("find_zero", expected, traced.description, remedy)
 
 
-def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> tuple[Blame, ...]:
+def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> Zeros:
     """The arguments whose gradient is zero, of a function that JAX runs as a whole."""
     args, kwargs = call.arguments
     positions: Any = sorted({leaf.argument for leaf in call.differentiated})
@@ -158,12 +159,14 @@ def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> tuple[Blame, 
         gradients: Any = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
     leaves = jax.tree.leaves(gradients[0] if has_aux else gradients)
     hint = f"The function could not be entered: {reason}."
-    return tuple(
+    found = (
         Blame(
             *("backward", None, leaf.path, None, int(np.size(gradient)), {}, hint),
             source=reason.source,
             kind="zero",
+            summary=f"The gradient of {leaf.path} is zero",
         )
         for leaf, gradient in zip(call.differentiated, leaves, strict=True)
         if np.size(gradient) and not np.any(np.asarray(gradient))
     )
+    return Zeros(tuple(found), ())

@@ -1,0 +1,78 @@
+"""`diagnose`: what is wrong with a gradient, where, why, and what to write instead."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxgrad._checks import check_callable
+from jaxgrad.inspection.explain import explain
+from jaxgrad.inspection.faults import flow, zero
+from jaxgrad.inspection.program.call import bind, undisturbed
+from jaxgrad.inspection.report.explanation import Diagnosis, Explanation
+
+LOOKED_FOR = (
+    "NaN and infinity",
+    "gradients that are zero",
+    "gradients that vanish or explode through layers or iterations",
+)
+
+
+def diagnose(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+) -> Callable[..., Diagnosis]:
+    """What is wrong with the gradients of a function: NaN, zero, vanishing, exploding.
+
+    Runs `explain`, and looks for every fault that jaxgrad knows. A finding names what
+    is wrong (`kind`), the argument, the step and its line, why (`reason`), the numbers
+    that prove it, and what to write instead. It is about one call: the same function
+    may be healthy at other arguments.
+
+    Args:
+        f: A function that returns a floating scalar (and more, with `has_aux`).
+        argnums: Which arguments to differentiate, as in `jax.value_and_grad`.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+
+    Returns:
+        A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
+        are empty if nothing is wrong.
+
+    Raises:
+        TypeError: As `explain`.
+        Exception: On the call, what `jax.value_and_grad` raises.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> def loss(w, x):
+        ...     on = jnp.round(w * x)
+        ...     return jnp.sum(on)
+        >>> (finding,) = diagnose(loss)(jnp.ones(3), jnp.ones(3)).findings
+        >>> finding.kind, finding.argument, finding.reason, finding.source.text
+        ('zero', 'w', 'integer', 'on = jnp.round(w * x)')
+    """
+    check_callable("diagnose", "f", f)
+
+    def diagnosed(*args: Any, **kwargs: Any) -> Diagnosis:
+        report = explain(f, argnums, has_aux)(*args, **kwargs)
+        blame = report.nonfinite
+        if blame is not None:
+            rest = "Not looked for anything else, because these numbers are not finite."
+            return Diagnosis(report, (blame,), (), LOOKED_FOR[:1], (rest,))
+        with undisturbed():
+            call = bind("diagnose", f, args, kwargs, argnums)
+            zeros = zero.in_call(call, has_aux)
+        findings = (*zeros.findings, *flow.search(report))
+        remarks = tuple(dict.fromkeys(_remark(each) for each in zeros.remarks))
+        return Diagnosis(report, findings, remarks, LOOKED_FOR, _skipped(report))
+
+    return diagnosed
+
+
+def _remark(blame: Any) -> str:
+    return f"{blame.summary}; this need not be a fault. {blame.hint}"
+
+
+def _skipped(report: Explanation) -> tuple[str, ...]:
+    if not report.note:
+        return ()
+    return (f"Looked at the function only as a whole: {report.note}.",)

@@ -1,0 +1,116 @@
+"""`diagnose`: every fault of a call, the gravest first, as text and as a page."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxgrad
+from jaxgrad.inspection import InspectionWarning
+
+ONES = jnp.ones(3)
+
+
+def healthy(w, x):
+    return jnp.sum(jnp.tanh(w * x))
+
+
+def not_finite(w, x):
+    return jnp.sqrt(jnp.sum((w - x) ** 2))
+
+
+def two_zeros(params, x):
+    hidden = jax.nn.relu(params["w"] * x - 10)
+    index = jnp.argmax(params["table"])
+    return jnp.sum(hidden) + index.astype(jnp.float32) + params["b"]
+
+
+def vanishing(w, x):
+    h, _ = jax.lax.scan(lambda h, _: (jnp.tanh(w * h) / 4, None), x, None, length=12)
+    return jnp.sum(h)
+
+
+def test_a_healthy_call_says_what_was_looked_for():
+    diagnosis = jaxgrad.diagnose(healthy)(ONES, ONES)
+    assert diagnosis.findings == ()
+    text = str(diagnosis)
+    assert text.splitlines()[0].endswith(": no faults found")
+    assert "Looked for: NaN and infinity, gradients that are zero" in text
+
+
+def test_a_nan_is_the_only_finding():
+    diagnosis = jaxgrad.diagnose(not_finite)(ONES, ONES)
+    (finding,) = diagnosis.findings
+    assert finding.kind == "nonfinite"
+    assert finding.source and finding.source.text.startswith("return jnp.sqrt")
+    assert "Looked for: NaN and infinity.\n" in str(diagnosis)
+    assert "Not looked for anything else" in str(diagnosis)
+
+
+def test_every_argument_without_a_gradient_is_a_finding():
+    params = {"w": ONES, "table": ONES, "b": jnp.float32(1)}
+    diagnosis = jaxgrad.diagnose(two_zeros)(params, ONES)
+    found = {f.argument: (f.kind, f.reason) for f in diagnosis.findings}
+    assert found == {
+        "params['w']": ("zero", "dead"),
+        "params['table']": ("zero", "integer"),
+    }
+    text = str(diagnosis)
+    assert ": 2 faults found" in text.splitlines()[0]
+    assert "1. zero: The gradient of params['table'] is zero (integer)" in text
+    assert "2. zero: The gradient of params['w'] is zero (dead)" in text
+
+
+def test_a_flow_comes_after_the_zeros():
+    diagnosis = jaxgrad.diagnose(vanishing, argnums=(0, 1))(ONES, ONES)
+    assert [f.kind for f in diagnosis.findings] == ["vanishing"]
+    (finding,) = diagnosis.findings
+    assert finding.reason == "time" and "12 iterations" in finding.summary
+
+
+def test_a_stationary_point_is_a_remark():
+    diagnosis = jaxgrad.diagnose(lambda w: jnp.sum(w**2))(0 * ONES)
+    assert diagnosis.findings == ()
+    (remark,) = diagnosis.remarks
+    assert "stationary point" in remark and remark in str(diagnosis).replace("\n", " ")
+
+
+def test_the_page_links_each_finding_and_its_step_to_each_other(tmp_path):
+    params = {"w": ONES, "table": ONES, "b": jnp.float32(1)}
+    diagnosis = jaxgrad.diagnose(two_zeros)(params, ONES)
+    diagnosis.save(tmp_path / "diagnosis.html")
+    saved = (tmp_path / "diagnosis.html").read_text(encoding="utf-8")
+    for page in (saved, diagnosis._repr_html_()):
+        anchors = set(re.findall(r'id="([^"]+)"', page))
+        links = re.findall(r'href="#([^"]+)"', page)
+        assert set(links) <= anchors
+        for number in (1, 2):
+            assert sum(link.endswith(f"finding-{number}") for link in links) == 1
+        assert page.count("to its step") == 2
+
+
+def test_a_function_that_cannot_be_entered_is_looked_at_as_a_whole():
+    def cast(w):
+        return w * float(w) * 0
+
+    diagnosis = jaxgrad.diagnose(cast)(2.0)
+    assert [f.kind for f in diagnosis.findings] == ["zero"]
+
+
+def test_has_aux():
+    diagnosis = jaxgrad.diagnose(lambda w: (jnp.round(w), w), has_aux=True)(1.3)
+    assert [f.reason for f in diagnosis.findings] == ["integer"]
+
+
+@pytest.mark.message
+def test_what_is_not_a_function_is_refused():
+    with pytest.raises(TypeError, match="diagnose: expected f to be callable"):
+        jaxgrad.diagnose(3.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("f", [healthy, two_zeros, vanishing])
+def test_no_search_fails(f, recwarn):
+    params = {"w": ONES, "table": ONES, "b": jnp.float32(1)}
+    jaxgrad.diagnose(f)(params if f is two_zeros else ONES, ONES)
+    assert not any(issubclass(w.category, InspectionWarning) for w in recwarn)
