@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxgrad._checks import check_callable, check_not_traced
+from jaxgrad._guards import undisturbed
+from jaxgrad._modules import changing, objects_in, pack, split_objects, unpack
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite
-from jaxgrad.inspection.program.call import undisturbed
+from jaxgrad.inspection.program.call import flatten
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.report.explanation import Blame
 
@@ -67,24 +69,33 @@ def checked_value_and_grad(
         jaxgrad.inspection...NonFiniteError: loss is not finite: log made ...
     """
     check_callable("checked_value_and_grad", "f", f)
-    value_and_grad = jax.value_and_grad(f, argnums, has_aux)
+    traced = changing(f, has_aux)
 
     @wraps(f)  # jax.jit reads the names of the arguments from its signature
-    def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Array]:
-        result, gradients = value_and_grad(*args, **kwargs)
-        value = result[0] if has_aux else result
-        return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
+    def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Any, Array]:
+        args, kwargs = tuple(map(unpack, args)), {k: unpack(kwargs[k]) for k in kwargs}
+        call = flatten("checked_value_and_grad", traced, args, kwargs, argnums)
+        result, gradients = call.value_and_grad(call.differentiated, has_aux=True)
+        value, (aux, changes) = result
+        finite = _all_finite([value, *gradients])
+        gradients = call.as_arguments(gradients, argnums)
+        return (value, aux) if has_aux else value, gradients, changes, finite
 
     options: Any = {"static_argnames": static_argnames}
     compiled = jax.jit(fused, donate_argnums=donate_argnums, **options)
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
-        with undisturbed():
-            result, gradients, finite = compiled(*args, **kwargs)
         hint = "use jax.value_and_grad there"
-        check_not_traced("checked_value_and_grad", [finite], hint)
-        if not finite:
+        leaves = jax.tree.leaves((args, kwargs))
+        check_not_traced("checked_value_and_grad", leaves, hint)
+        given, named = split_objects((args, kwargs))
+        given, named = map(pack, given), {name: pack(named[name]) for name in named}
+        with jax.debug_nans(False), jax.debug_infs(False):
+            result, gradients, changes, finite = compiled(*given, **named)
+        if not jax.device_get(finite):
             raise _error(f, has_aux, argnums, args, kwargs)
+        for node, change in zip(objects_in((args, kwargs)), changes, strict=True):
+            change.write_to(node)
         return result, gradients
 
     return checked
@@ -106,10 +117,12 @@ def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
             + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
         )
-    blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
+    with undisturbed():
+        blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
+        text = str(blame)
     if blame is None:
         return NonFiniteError(
             message + "but operation by operation it is finite: the compiled program "
             "rounds differently, so a value near the largest number may overflow."
         )
-    return NonFiniteError(message + str(blame), blame)
+    return NonFiniteError(message + text, blame)
