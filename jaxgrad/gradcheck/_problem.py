@@ -109,7 +109,7 @@ def _varies(leaf: NamedLeaf) -> bool:
 
 
 def _fixed(leaf: NamedLeaf, wide: bool) -> Any:
-    """A leaf that does not vary; the statistics of a module in the dtype of the rest."""
+    """A leaf that does not vary; a module's statistics have the dtype of the rest."""
     floating = isinstance(leaf.value, jax.Array) and is_floating(leaf.value)
     return jnp.asarray(leaf.value, jnp.float64) if wide and floating else leaf.value
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxgrad._checks import check_callable, check_not_traced
 from jaxgrad._guards import undisturbed
@@ -85,13 +86,12 @@ def checked_value_and_grad(
     compiled = jax.jit(fused, donate_argnums=donate_argnums, **options)
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
-        hint = "use jax.value_and_grad there"
-        leaves = jax.tree.leaves((args, kwargs))
-        check_not_traced("checked_value_and_grad", leaves, hint)
         given, named = split_objects((args, kwargs))
         given, named = map(pack, given), {name: pack(named[name]) for name in named}
         with jax.debug_nans(False), jax.debug_infs(False):
             result, gradients, changes, finite = compiled(*given, **named)
+        hint = "use jax.value_and_grad there"
+        check_not_traced("checked_value_and_grad", [finite], hint)
         if not jax.device_get(finite):
             raise _error(f, has_aux, argnums, args, kwargs)
         for node, change in zip(objects_in((args, kwargs)), changes, strict=True):
@@ -116,6 +116,11 @@ def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
             message
             + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
+        )
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return NonFiniteError(
+            message + "it is called under jax.grad, where it cannot be run again to "
+            "find the step; call it from Python."
         )
     with undisturbed():
         blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)

@@ -1,6 +1,7 @@
 """`explain`: every intermediate value of a function, its gradient and its line."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
@@ -82,21 +83,30 @@ def explain(
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         with undisturbed():
             call = bind("explain", f, args, kwargs, argnums)
-            try:
-                traced = trace_at_best(call)
-            except failures.NotEntered as reason:
-                return _as_one_step(call, argnums, has_aux, reason)
-            _check_result(traced, has_aux)
-            try:
-                program = take_apart(call, traced, depth)
-                return _explanation(program, argnums, has_aux, keep == "summary")
-            except Exception as fault:
-                # If JAX refuses the function, its own error is raised here.
-                whole = _value_and_grad(call, has_aux)
-                reason = _why_it_failed(call, traced, fault)
-                return _as_one_step(call, argnums, has_aux, reason, whole)
+            report = _report(call, argnums, has_aux, depth, keep == "summary")
+            # Later, JAX's options and the arguments may be others.
+            found = report.nonfinite
+        return replace(report, _find=lambda _: found)
 
     return explained
+
+
+def _report(
+    call: Call, argnums: Any, has_aux: bool, depth: Depth, summary: bool
+) -> Explanation:
+    try:
+        traced = trace_at_best(call)
+    except failures.NotEntered as reason:
+        return _as_one_step(call, argnums, has_aux, reason)
+    _check_result(traced, has_aux)
+    try:
+        program = take_apart(call, traced, depth)
+        return _explanation(program, argnums, has_aux, summary)
+    except Exception as fault:
+        # If JAX refuses the function, its own error is raised here.
+        whole = _value_and_grad(call, has_aux)
+        reason = _why_it_failed(call, traced, fault)
+        return _as_one_step(call, argnums, has_aux, reason, whole)
 
 
 def _check_result(traced: Traced, has_aux: bool) -> None:

@@ -124,7 +124,8 @@ def bind(
     """Check and flatten the arguments of a call from Python."""
     given = split_objects((args, kwargs))
     check_not_traced(function, jax.tree.leaves(given))
-    call = flatten(function, of_trees(f) if has_objects(given) else f, *given, argnums)
+    f = of_trees(f) if has_objects(given) else f
+    call = flatten(function, f, given[0], given[1], argnums)
     for leaf in call.leaves:
         if isinstance(leaf.value, jax.Array) and leaf.value.is_deleted():
             raise RuntimeError(

@@ -215,7 +215,7 @@ class Report:
 
     @cached_property
     def nonfinite(self) -> Finding | None:
-        """What `find_nonfinite` finds; it runs at the first access."""
+        """What `find_nonfinite` finds, in terms of the steps of this report."""
         return self._find(self)
 
     def __getitem__(self, key: int | str) -> Step:
