@@ -56,6 +56,7 @@ class BlameWriter:
             hint=guarded(lambda: hint(culprit, operation), ""),
             primitive=entry.primitive if entry else "",
             source=line or line_of(entry, step),
+            shard=guarded(lambda: entry.shard_of(culprit.mask) if entry else "", ""),
             became=guarded(lambda: self.names.step(culprit.became), None),
         )
 

@@ -7,6 +7,7 @@ the user produced become one `Item`; the user's own functions behind `jit`, `sca
 
 import functools
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -77,6 +78,15 @@ class Item:
     def equation(self) -> Any:
         """The equation that gives the results."""
         return self.equations[-1]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """How often its body runs: the length of a scan, the number of shards."""
+        if self.kind == "scan":
+            return (self.equation.params["length"],)
+        if self.kind == "shard_map":
+            return (math.prod(jaxprs.shard_parameters(self.equation).sizes),)
+        return ()
 
     @property
     def is_primitive(self) -> bool:
@@ -164,7 +174,7 @@ class Builder:
             reads = _reads(equations)
             writes = _writes(equations, consumers)
             values = any(not jaxprs.is_reference(variable.aval) for variable in writes)
-            visible = values and kind not in ("jit", "remat")
+            visible = values and kind not in ("jit", "remat", "shard_map")
             visible = visible and not (inside and site.key is None)
             item = Item(kind, equations, reads, writes, site, visible)
             if kind == "equations":

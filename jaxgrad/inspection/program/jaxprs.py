@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.extend.core
 import jax.numpy as jnp
 from jax.extend import source_info_util
 
-Kind = Literal["equations", "jit", "remat", "scan", "cond", "while"]
+Kind = Literal["equations", "jit", "remat", "scan", "cond", "while", "shard_map"]
 
 # Primitives whose bodies can be entered, by every name that a version of JAX uses.
 ENTERED: dict[str, Kind] = {"scan": "scan", "cond": "cond", "while": "while"}
+ENTERED |= {"shard_map": "shard_map"}  # `pmap` is one
 ENTERED |= dict.fromkeys(("jit", "pjit", "closed_call", "core_call"), "jit")
 ENTERED |= dict.fromkeys(("remat2", "checkpoint", "remat"), "remat")
 # JAX refuses a reverse derivative through these, so their results have no cotangent.
@@ -41,6 +43,8 @@ TRACING = frozenset(
     "trace_to_jaxpr trace_to_jaxpr_nounits trace_to_jaxpr_dynamic "
     "trace_to_jaxpr_dynamic2 trace_to_jaxpr_final".split()
 )
+# They change on which axes of a mesh JAX takes a value to vary, not the value.
+VARYING = frozenset(("pvary", "pcast"))
 _Transform = type(source_info_util.new_name_stack().transform("jvp").stack[0])
 
 
@@ -140,6 +144,61 @@ def while_operands(equation: Any, operands: Sequence[Any]) -> WhileOperands:
     first = tests + equation.params["body_nconsts"]
     parts = operands[:tests], operands[tests:first], operands[first:]
     return WhileOperands(*map(list, parts))
+
+
+class ShardParameters(NamedTuple):
+    """How a `shard_map` divides its operands and joins its results."""
+
+    mesh: Any
+    axes: tuple[str, ...]  # Those of the mesh that it divides, in the mesh's order
+    sizes: tuple[int, ...]  # Their lengths
+    in_specs: tuple[Any, ...]
+    out_specs: tuple[Any, ...]
+    checked: bool  # Whether JAX tracks on which axes a value varies
+
+
+def shard_parameters(equation: Any) -> ShardParameters:
+    """The parameters of a `shard_map`."""
+    params = equation.params
+    mesh = params["mesh"]
+    divided = params.get("newly_manual_axes", params.get("manual_axes"))
+    sizes = {axis: mesh.shape[axis] for axis in mesh.axis_names if axis in divided}
+    specs = tuple(params["in_specs"]), tuple(params["out_specs"])
+    return ShardParameters(
+        mesh, tuple(sizes), tuple(sizes.values()), *specs, params["check_vma"]
+    )
+
+
+def shard_mapped(
+    f: Any, of: ShardParameters, in_specs: Any, out_specs: Any, checked: bool
+) -> Any:
+    """`f` on the shards of a `shard_map` with other operands and results."""
+    options: Any = {"mesh": of.mesh, "axis_names": set(of.axes), "check_vma": checked}
+    return jax.shard_map(f, in_specs=in_specs, out_specs=out_specs, **options)
+
+
+def as_varying(x: Any, axes: Sequence[str]) -> Any:
+    """A value of a `shard_map` that JAX takes to vary over all of some axes."""
+    aval = jax.typeof(x)
+    known = getattr(aval, "manual_axis_type", None)  # Since JAX 0.10, before: `vma`
+    varying = getattr(aval, "vma", ()) if known is None else known.varying
+    missing = tuple(axis for axis in axes if axis not in varying)
+    return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+
+def names_axis(equations: Sequence[Any], axes: Sequence[str]) -> bool:
+    """Whether an equation, or one in a body that it runs, names an axis of a mesh."""
+    return any(
+        _names_any(list(equation.params.values()), axes)
+        or any(names_axis(open_jaxpr(b).eqns, axes) for b in bodies_of(equation))
+        for equation in equations
+    )
+
+
+def _names_any(parameter: Any, axes: Sequence[str]) -> bool:
+    if isinstance(parameter, tuple | list | frozenset | set):
+        return any(_names_any(each, axes) for each in parameter)
+    return isinstance(parameter, str) and parameter in axes
 
 
 def _axes(atom: Any) -> int:

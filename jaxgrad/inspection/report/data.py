@@ -171,6 +171,7 @@ class Finding:
         hint: What usually causes it, and what to write instead.
         primitive: The primitive operation inside the step.
         source: The user's line: that of the step, or of the user's derivative rule.
+        shard: In a `shard_map` or `pmap` the first shard that made it: `data=1`.
         became: The step that turned this infinity into the NaN of the result.
         kind: What is wrong.
         reason: Why, in one word, where the kind has several causes.
@@ -188,6 +189,7 @@ class Finding:
     became: Step | None = None
     kind: Kind = "nonfinite"
     reason: str = ""
+    shard: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from jaxgrad._types import Array
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
+from jaxgrad.inspection.run.shards import Shards, select, swapped
 
 # From this many iterations on, the operations of a loop's body are compiled.
 LONG = 16
@@ -52,12 +53,19 @@ class Entry:
     iteration: tuple[int, ...]  # The iterations of the loops around it, outermost first
     # In JAX's order, the numbers in the equation included; empty for stack and unstack
     operands: list[Value] = field(default_factory=list)
+    shards: Shards | None = None  # The shards along the first axis of its values
     compiled: bool = False  # Whether the function is compiled, also for the way back
 
     @property
     def moves(self) -> bool:
         """Whether it only takes a loop's inputs apart or puts its results together."""
         return self.primitive in ("unstack", "stack")
+
+    def shard_of(self, mask: np.ndarray) -> str:
+        """The first shard of a `shard_map` or `pmap` with a marked element, or ""."""
+        if self.shards is None or mask.shape[:1] != (self.shards.count,):
+            return ""
+        return self.shards.shard_of(int(np.argwhere(mask)[0][0]))
 
     def rows(self, value: Value) -> tuple[list[Value], int | None]:
         """Of a move the rows, and which of them `value` is; None for the whole."""
@@ -101,11 +109,13 @@ class _Recorder(Reader):
     slot: int | None = None  # The step being opened; None where every item is a step
     site: CallSite | None = None  # The call site of that step
     iteration: tuple[int, ...] = ()  # Of the loops around the block, outermost first
+    shards: Shards | None = None  # Those of the `shard_map` around the block
     long: bool = False  # Whether one of these loops is long
     _compiled: dict[int, Callable[..., Any]] = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Value:
         array = jnp.asarray(atom.val, atom.aval.dtype)
+        array = array if self.shards is None else self.shards.spread(array)
         return Value(array, label="constant", kind="constant")
 
     def constant(self, value: Any) -> Value:
@@ -133,14 +143,38 @@ class _Recorder(Reader):
     remat = jit
 
     def cond(self, item: Item, index: Value, operands: list[Value]) -> Sequence[Value]:
-        chosen = min(max(int(index.array), 0), len(item.bodies) - 1)
+        # In a `shard_map` each shard may take another branch.
+        numbers = np.clip(np.asarray(index.array), 0, len(item.bodies) - 1)
+        chosen = sorted(set(numbers.ravel().tolist()))
         if self.slot is None:
-            self.tape.taken.setdefault(item.slot, set()).add(chosen)
-        return interpret(item.bodies[chosen], operands, self._entering(item))
+            self.tape.taken.setdefault(item.slot, set()).update(chosen)
+        inside = self._entering(item)
+        results = [interpret(item.bodies[i], operands, inside) for i in chosen]
+        if len(chosen) == 1:
+            return results[0]
+        order = Value(jnp.asarray(np.searchsorted(chosen, numbers), jnp.int32))
+        return [
+            inside._run(item, "select_n", select, [order, *column])[0]
+            for column in zip(*results, strict=True)
+        ]
+
+    def shard_map(self, item: Item, operands: list[Value]) -> Sequence[Value]:
+        shards = Shards(jaxprs.shard_parameters(item.equation))
+        inside = replace(self._entering(item), shards=shards)
+        split = [
+            self._run(item, "shard_map", shards.split(i), [value])[0]
+            for i, value in enumerate(operands)
+        ]
+        results = interpret(item.bodies[0], split, inside)
+        return [
+            self._run(item, "shard_map", shards.join(i), [value])[0]
+            for i, value in enumerate(results)
+        ]
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Value]:
         constants, carry, sliced = operands
         params = item.equation.params
+        sliced = [self._swapped(item, xs) for xs in sliced]
         columns = [self._run(item, "unstack", _unstacked, [xs]) for xs in sliced]
         numbers = range(params["length"])
         stacked: list[list[Value]] = []
@@ -152,7 +186,14 @@ class _Recorder(Reader):
             stacked.append(results[len(carry) :])
         if params["reverse"]:
             stacked.reverse()
-        return [*carry, *self._stack(item, stacked, len(carry))]
+        results = self._stack(item, stacked, len(carry))
+        return [*carry, *(self._swapped(item, result) for result in results)]
+
+    def _swapped(self, item: Item, value: Value) -> Value:
+        """In a `shard_map` with the iterations before the shards, or back again."""
+        if self.shards is None:
+            return value
+        return self._run(item, "transpose", swapped, [value])[0]
 
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Value]:
         of_test, of_body, start = operands
@@ -218,9 +259,13 @@ class _Recorder(Reader):
                 return [made[v] for v in item.writes]
             return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
+        if self.shards is not None:
+            stacked = self.shards.stacked(item, function)
+        else:
+            stacked = function
         if not self.long or item.jaxpr.effects:
-            return function
-        return self._compiled.setdefault(id(item), jax.jit(function))
+            return stacked
+        return self._compiled.setdefault(id(item), jax.jit(stacked))
 
     def _run(
         self,
@@ -234,6 +279,7 @@ class _Recorder(Reader):
         slot, site = self._step_of(item)
         number, place = len(self.tape.entries), (slot, site, self.iteration)
         entry = Entry(number, name, function, list(operands), [], *place)
+        entry.shards = self.shards
         entry.compiled = self._compiled.get(id(item)) is function
         passes = jaxprs.has_derivative(name) and any(v.active for v in operands)
         entry.outputs = [
@@ -246,7 +292,10 @@ class _Recorder(Reader):
     def _stack(self, item: Item, rows: list[list[Value]], carries: int) -> list[Value]:
         if not rows:
             outputs = item.equation.outvars[carries:]
-            blanks = (jnp.zeros(v.aval.shape, v.aval.dtype) for v in outputs)
+            shards = () if self.shards is None else (self.shards.count,)
+            shapes = ((*v.aval.shape[:1], *shards, *v.aval.shape[1:]) for v in outputs)
+            dtypes = (v.aval.dtype for v in outputs)
+            blanks = map(jnp.zeros, shapes, dtypes)
             return [Value(blank, kind="constant", label="empty") for blank in blanks]
         return [
             self._run(item, "stack", _stacked, list(column))[0]
