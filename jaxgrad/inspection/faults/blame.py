@@ -27,7 +27,7 @@ from jaxgrad.inspection.program.failures import NEEDS_VALUE
 from jaxgrad.inspection.report.data import Source
 from jaxgrad.inspection.report.explanation import Blame
 from jaxgrad.inspection.run.backward import Backward
-from jaxgrad.inspection.run.tape import Entry, Value, run_on_tape
+from jaxgrad.inspection.run.tape import Entry, Value, first_made, run_on_tape
 
 # How many elements of an operand a blame keeps; the text shows fewer, and says so.
 KEPT = 100
@@ -120,13 +120,32 @@ def _selected(array: Any, mask: np.ndarray) -> np.ndarray:
 def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
     """The user's line inside the rule of a custom derivative that made it."""
     entry = culprit.entry
-    if entry is None or entry.primitive not in jaxprs.CUSTOM_RULES:
+    if entry is None or entry.primitive not in jaxprs.RUNNING or culprit.adding:
         return None
-    if culprit.phase != "backward" or culprit.adding:
+    rule, arrays = _rule(culprit, entry)
+    try:
+        closed = jax.make_jaxpr(rule)(*arrays)
+    except NEEDS_VALUE:
         return None
-    arrays, pull = [value.array for value in entry.inputs], Backward([]).pull
+    given = [*arrays, *jaxprs.constants_of(closed)]
+    inputs = [Value(x, kind="input") for x in given]
+    outputs, tape = run_on_tape(builder.root_block(closed), inputs, builder)
+    bad = next((value for value in outputs if value.bad().any()), None)
+    if bad is None:
+        return None
+    # A solver that stops at a NaN returns another one, made by its own formula.
+    return line_of(blame_forward(bad).entry, None) or line_of(
+        first_made(tape.entries), None
+    )
 
-    def rule(*given: Any) -> list[Any]:  # the arrays, then the cotangents
+
+def _rule(culprit: Culprit, entry: Entry) -> tuple[Callable[..., list[Any]], list[Any]]:
+    """What the operation ran in this phase, and on which arrays."""
+    arrays, pull = [value.array for value in entry.inputs], Backward([]).pull
+    if culprit.phase != "backward":
+        return entry.function, arrays
+
+    def back(*given: Any) -> list[Any]:  # the arrays, then the cotangents
         parts = pull(entry, given[: len(arrays)], given[len(arrays) :])
         return list(parts.values())
 
@@ -134,12 +153,4 @@ def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
         jnp.zeros_like(value.array) if cotangent is None else cotangent
         for cotangent, value in zip(culprit.cotangents, entry.outputs, strict=True)
     ]
-    try:
-        closed = jax.make_jaxpr(rule)(*arrays, *cotangents)
-    except NEEDS_VALUE:
-        return None
-    given = [*arrays, *cotangents, *jaxprs.constants_of(closed)]
-    inputs = [Value(x, kind="input") for x in given]
-    outputs, _ = run_on_tape(builder.root_block(closed), inputs, builder)
-    bad = next((value for value in outputs if value.bad().any()), None)
-    return line_of(blame_forward(bad).entry, None) if bad else None
+    return back, [*arrays, *cotangents]

@@ -98,6 +98,13 @@ class Item:
         """The primitive operations of a call, one item each, loops entered."""
         return Builder("primitive", loops=True).block(self.jaxpr, self.site.transforms)
 
+    @functools.cached_property
+    def run(self) -> tuple["Block", Sequence[Any]]:
+        """Of an operation that runs a function: its operations, and its operands."""
+        body, operands = jaxprs.run_by(self.equation)
+        builder = Builder("primitive", loops=True)
+        return builder.block(body, self.site.transforms), operands
+
     def written(self, results: Sequence[Any]) -> list[Any]:
         """Of the results of an entered equation those that are used."""
         if self.kind == "equations":

@@ -33,6 +33,8 @@ PRINTING = frozenset(("debug_callback", "debug_print"))
 CUSTOM_RULES = frozenset(
     ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
 )
+# Operations that run functions of the user's in a way that is not theirs.
+RUNNING = CUSTOM_RULES | {"custom_linear_solve"}
 # JAX's functions inside which a gradient is taken: jax.grad, value_and_grad, vjp ...
 DIFFERENTIATING = frozenset(
     "grad_f grad_f_aux value_and_grad_f value_and_grad_f_aux vjp _vjp linearize "
@@ -97,6 +99,19 @@ def bodies_of(equation: Any) -> list[Any]:
     if equation.primitive.name not in ENTERED:
         return []
     return [params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]]
+
+
+def run_by(equation: Any) -> tuple[Any, Sequence[Any]]:
+    """The jaxpr that one of `RUNNING` runs for its results, and its operands."""
+    params = equation.params
+    if equation.primitive.name != "custom_linear_solve":
+        body = next(params[n] for n in ("call_jaxpr", "fun_jaxpr") if n in params)
+        return body, equation.invars
+    lengths, operands = params["const_lengths"], equation.invars
+    first = lengths.matvec + lengths.vecmat
+    constants = operands[first : first + lengths.solve]
+    right_sides = operands[sum(lengths) :]
+    return params["jaxprs"].solve, [*constants, *right_sides]
 
 
 def primitives_in(closed: Any) -> set[str]:

@@ -93,6 +93,16 @@ class Tape:
     taken: dict[int, set[int]] = field(default_factory=dict)
 
 
+def first_made(entries: Sequence[Entry]) -> Entry | None:
+    """The first operation in the user's source that made a NaN from finite numbers."""
+    for entry in entries:
+        users = entry.site is not None and entry.site.user is not None
+        if users and any(value.bad().any() for value in entry.outputs):
+            if not any(value.bad().any() for value in entry.inputs):
+                return entry
+    return None
+
+
 def run_on_tape(
     block: Block, inputs: Sequence[Value], builder: Builder
 ) -> tuple[list[Value], Tape]:
@@ -127,8 +137,16 @@ class _Recorder(Reader):
         name = item.equation.primitive.name
         if name in jaxprs.PRINTING:
             return []
-        outputs = self._run(item, name, self._function(item), operands)
         given = dict(zip(item.reads, operands, strict=True))
+        if name in jaxprs.RUNNING and not any(value.active for value in operands):
+            block, atoms = item.run  # without a derivative there is nothing to keep
+            read = [
+                self.literal(a) if jaxprs.is_literal(a) else given[a] for a in atoms
+            ]
+            results = interpret(block, read, self._opening(item))
+            made = dict(zip(item.equation.outvars, results, strict=True))
+            return [made[variable] for variable in item.writes]
+        outputs = self._run(item, name, self._function(item), operands)
         self.tape.entries[-1].operands = [
             Value(jnp.asarray(a.val), label=str(a.val), kind="literal")
             if jaxprs.is_literal(a)
@@ -198,8 +216,7 @@ class _Recorder(Reader):
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Value]:
         of_test, of_body, start = operands
         test, body = item.bodies
-        # No reverse derivative passes a while loop.
-        carry = [Value(v.array, v.maker, v.label, v.kind) for v in start]
+        carry = [self._without_derivative(item, value) for value in start]
         i = 0
         while True:
             apart = replace(self._entering(item), tape=Tape(self.tape.builder))
@@ -214,6 +231,15 @@ class _Recorder(Reader):
                     for new, old in zip(results, carry, strict=True)
                 ]
             carry, i = results, i + 1
+
+    def _without_derivative(self, item: Item, value: Value) -> Value:
+        """A value as a while loop takes it: no reverse derivative passes."""
+        if not value.active:
+            return value
+        (copy,) = self._run(item, "copy", lambda array: [array], [value])
+        self.tape.entries[-1].operands = [value]
+        copy.active = False
+        return copy
 
     def after_item(
         self, item: Item, operands: list[Value], results: list[Value]
