@@ -111,16 +111,16 @@ def _all_finite(leaves: Sequence[Array]) -> Array:
 def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
     message = f"{name_of(f)} is not finite: "
     leaves = jax.tree.leaves((args, kwargs))
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return NonFiniteError(
+            message + "it is called under jax.grad, where it cannot be run again to "
+            "find the step; call it from Python."
+        )
     if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
         return NonFiniteError(
             message
             + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
-        )
-    if any(isinstance(leaf, Tracer) for leaf in leaves):
-        return NonFiniteError(
-            message + "it is called under jax.grad, where it cannot be run again to "
-            "find the step; call it from Python."
         )
     with undisturbed():
         blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
