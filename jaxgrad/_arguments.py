@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad._modules import is_inexact, is_module, parameters_in
+from jaxgrad._modules import is_array, is_inexact, is_module, parameters_in
 
 # A number of layers or a flag stays a Python object; these enter a trace.
 TRACED = (jax.Array, np.ndarray, np.floating, float)
@@ -24,8 +24,9 @@ class NamedLeaf(NamedTuple):
     @property
     def traced(self) -> bool:
         """Whether it is an array in the trace; a module's numbers stay as they are."""
-        kinds = TRACED if self.parameter is None else jax.Array
-        return isinstance(self.value, kinds)
+        if self.parameter is not None:
+            return is_array(self.value)
+        return isinstance(self.value, TRACED)
 
 
 def named_leaves(
@@ -58,7 +59,7 @@ def chosen_leaves(leaves: Sequence[NamedLeaf], argument: int | str) -> list[Name
         leaf
         for leaf in own
         if leaf.parameter
-        or (leaf.parameter is None and _is_array(leaf.value) and is_inexact(leaf.value))
+        or (leaf.parameter is None and is_array(leaf.value) and is_inexact(leaf.value))
     ]
 
 
@@ -80,10 +81,6 @@ def _leaves(tree: Any) -> Iterator[tuple[tuple[Any, ...], Any, bool | None]]:
         known = parameters_in(node) if is_module(node) else [None] * len(inside)
         for (rest, value), parameter in zip(inside, known, strict=True):
             yield (*path, *rest), value, parameter
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, jax.Array | np.ndarray | np.generic)
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Modules of Equinox and Flax NNX among the arguments of a function.
 
-An Equinox module is a tree whose inexact JAX arrays are its parameters; all other
-leaves stay as they are. An NNX object is a graph that may be changed in place: here it
+An Equinox module is a tree whose inexact arrays are its parameters; all other leaves
+stay as they are. An NNX object is a graph that may be changed in place: here it
 becomes a tree (`Split`), and a function of objects a function of such trees. Neither
 library is imported; who has none of their objects has not imported it either.
 """
@@ -117,11 +117,11 @@ def pack(tree: Any) -> Any:
     """A `Packed` of what `jax.jit` does not take as it is: see `unpack`."""
     leaves, structure = jax.tree.flatten(tree)
     module = any(map(is_module, jax.tree.leaves(tree, is_leaf=is_module)))
-    numbers = all(_is_array(x) or isinstance(x, int | float | complex) for x in leaves)
+    numbers = all(is_array(x) or isinstance(x, int | float | complex) for x in leaves)
     if jax.tree_util.treedef_is_leaf(structure) or (numbers and not module):
         return tree
-    others = tuple(_Array if _is_array(leaf) else leaf for leaf in leaves)
-    return Packed([leaf for leaf in leaves if _is_array(leaf)], (structure, others))
+    others = tuple(_Array if is_array(leaf) else leaf for leaf in leaves)
+    return Packed([leaf for leaf in leaves if is_array(leaf)], (structure, others))
 
 
 def unpack(tree: Any) -> Any:
@@ -148,7 +148,7 @@ def parameters_in(module: Any) -> list[bool]:
     leaves = jax.tree.leaves(module)
     count = module.count if isinstance(module, Split) else len(leaves)
     return [
-        i < count and isinstance(leaf, jax.Array) and is_inexact(leaf)
+        i < count and is_array(leaf) and is_inexact(leaf)
         for i, leaf in enumerate(leaves)
     ]
 
@@ -222,7 +222,8 @@ def _map(change: Callable[[Any], Any], tree: Any, chosen: Callable[[Any], bool])
     return jax.tree.map(lambda x: change(x) if chosen(x) else x, tree, is_leaf=chosen)
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Whether a leaf is an array, not a number of Python's."""
     return isinstance(value, jax.Array | np.ndarray | np.generic)
 
 

@@ -19,9 +19,9 @@ from jax.sharding import PartitionSpec as P
 import jaxgrad
 
 LINE = Mesh(np.array(jax.devices()), ("data",))
-GRID = Mesh(np.array(jax.devices()).reshape(4, 2), ("data", "model"))
+GRID = Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ("data", "model"))
 W = jnp.array([[0.5, 1.0], [1.5, -0.5], [0.25, 2.0]])
-X = jnp.asarray(np.random.default_rng(0).uniform(0.5, 1.5, (16, 3)), jnp.float32)
+X = jnp.asarray(np.random.default_rng(0).uniform(0.5, 1.5, (8, 3)), jnp.float32)
 
 
 def normalise(v):
@@ -49,7 +49,7 @@ def tensor_parallel(w, v, x):
 
         zero = jax.lax.pcast(jnp.float32(0), ("data",), to="varying")
         carry, rows = jax.lax.scan(step, zero, h)
-        late = jax.lax.axis_index("data") > 1
+        late = jax.lax.axis_index("data") > 0
         carry = jax.lax.cond(late, jnp.sin, lambda c: 2 * c, carry)
         return jax.lax.psum(carry + rows.sum(), "data")
 
@@ -80,30 +80,23 @@ def compared(f, argnums, *arguments):
         strict=True,
     )
     steps = [[step.name, step.shape, step.part] for step in report.steps]
-    totals = {
-        step.name: np.asarray(step.gradient).tolist() for step in report.steps[:1]
-    }
-    return {
-        "steps": steps,
-        "first": totals,
-        "error": max(float(abs(a - b).max()) for a, b in pairs),
-    }
+    return {"steps": steps, "error": max(float(abs(a - b).max()) for a, b in pairs)}
 
 
 def main():
     warnings.simplefilter("error")
-    zero = X.at[9].set(0)
+    zero = X.at[5].set(0)
     grid = jnp.abs(jnp.concatenate([W, W], axis=1)), jnp.ones((4, 5))
     found = {
         "line": compared(data_parallel(LINE, True), 0, W, X),
         "unchecked": compared(data_parallel(GRID, False), 0, W, X),
         "grid": compared(tensor_parallel, (0, 1, 2), *grid, X),
-        "mapped": compared(lambda w, x: mapped(w, x).sum(), 0, W, X.reshape(8, 2, 3)),
+        "mapped": compared(lambda w, x: mapped(w, x).sum(), 0, W, X.reshape(8, 1, 3)),
         "blame line": blame_of(data_parallel(LINE, True), W, zero),
         "blame unchecked": blame_of(data_parallel(GRID, False), W, zero),
-        "blame mapped": blame_of(mapped, W, zero.reshape(8, 2, 3)),
+        "blame mapped": blame_of(mapped, W, zero.reshape(8, 1, 3)),
         "blame gradient": blame_of(tensor_parallel, *grid, zero),
-        "blame loop": blame_of(tensor_parallel, *grid, X.at[9].set(-3.0)),
+        "blame loop": blame_of(tensor_parallel, *grid, X.at[5].set(-3.0)),
         "finite": blame_of(data_parallel(LINE, True), W, X),
     }
     print(json.dumps(found))
