@@ -65,7 +65,7 @@ def mapped(w, x):
 
 def blame_of(f, *arguments):
     blame = jaxgrad.find_nonfinite(f)(*arguments)
-    if blame is None:
+    if blame is None or blame.source is None:
         return None
     return [blame.phase, blame.source.text, blame.shard, blame.iteration]
 

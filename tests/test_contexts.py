@@ -50,9 +50,11 @@ def test_every_door_answers_inside_a_context(name):
         f = logarithm
     bad, good = np.array([0.0, 1.0]), np.array([0.5, 1.5])
     report, text = in_context(name, jaxgrad.explain, f, bad)
+    assert report.nonfinite is not None and report.nonfinite.step is not None
     assert report.nonfinite.step.operation == "log"
     assert "blamed" in text
     blame, _ = in_context(name, jaxgrad.find_nonfinite, f, bad)
+    assert blame is not None and blame.step is not None
     assert blame.step.operation == "log"
     with pytest.raises(NonFiniteError, match="log made 1 non-finite element"):
         in_context(name, jaxgrad.checked_value_and_grad, f, bad)
@@ -102,4 +104,5 @@ def test_the_blame_of_a_report_is_that_of_its_own_call():
     x = np.array([0.0, 1.0], np.float32)
     report = jaxgrad.explain(lambda x: jnp.sum(jnp.log(x)))(x)
     x[:] = 1  # NumPy's arrays may change afterwards
+    assert report.nonfinite is not None
     assert report.nonfinite.operands["x"].tolist() == [0.0]

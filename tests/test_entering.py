@@ -10,6 +10,7 @@ import jaxgrad
 
 def found(f, *arguments):
     blame = jaxgrad.find_nonfinite(f)(*arguments)
+    assert blame is not None and blame.source is not None
     return blame.phase, blame.source.text
 
 
@@ -120,6 +121,7 @@ def test_a_gradient_inside_names_the_same_iteration_as_one_outside(rollout):
     u = 3 * jnp.eye(2)
     outside = jaxgrad.find_nonfinite(loss)(u)
     inside = jaxgrad.find_nonfinite(update)(u)
+    assert outside is not None and inside is not None and inside.step is not None
     assert outside.phase == "backward"
     assert inside.step.operation == "matmul (backward)"
     assert inside.iteration == outside.iteration

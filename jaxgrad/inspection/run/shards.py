@@ -5,7 +5,7 @@ in the order of the mesh, so also a value that is equal on all shards is there f
 Every operation runs in a `shard_map` of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ class Shards:
         return jaxprs.shard_mapped(local, self.params, before, after, checked)
 
 
-def select(index: Any, *branches: Sequence[Any]) -> list[Any]:
+def select(index: Any, *branches: Any) -> list[Any]:
     """Of the results of several branches those that each shard has chosen."""
     first, *_ = branches
     shape = (*index.shape, *(1 for _ in range(np.ndim(first) - np.ndim(index))))
