@@ -127,3 +127,58 @@ def test_a_gradient_inside_names_the_same_iteration_as_one_outside(rollout):
     assert inside.iteration == outside.iteration
     expected = {by_reversed_scan: 55, nested: (0, 4)}.get(rollout, 4)
     assert inside.iteration == expected
+
+
+@jax.custom_jvp
+def quantize(x):
+    """Its derivative is a constant zero, which JAX does not see as a tangent."""
+    return jnp.round(x)
+
+
+quantize.defjvp(lambda x, t: (quantize(*x), jnp.zeros_like(*t)))
+
+
+@jax.custom_vjp
+def product(x, y):
+    return x * y
+
+
+def product_back(saved, g):
+    x, y, differentiated = saved
+    return g * y * (2.0 if differentiated else 1.0), g * x
+
+
+product.defvjp(
+    lambda x, y: (x.value * y.value, (x.value, y.value, y.perturbed)),
+    product_back,
+    symbolic_zeros=True,
+)
+
+
+def doubled(times):
+    """2 ** times, by a loop that has no reverse derivative."""
+    start = jnp.float32(0), jnp.float32(1)
+    return jax.lax.while_loop(
+        lambda c: c[0] < times, lambda c: (c[0] + 1, c[1] * 2), start
+    )[1]
+
+
+@pytest.mark.parametrize("use", [doubled, lambda k: product(3.0, k), jnp.sin])
+def test_what_a_rule_makes_constant_is_not_differentiated(use):
+    def f(x):
+        k = quantize(x)
+        return x * use(k)
+
+    x = jnp.float32(3.2)
+    report = jaxgrad.explain(f)(x)
+    assert report.gradients == jax.grad(f)(x)
+    assert report["k"].why == "cuts the gradient"
+    assert len(report) > 2
+
+
+def test_a_rule_asks_which_operands_are_differentiated():
+    def f(x):
+        return product(x, quantize(x))
+
+    x = jnp.float32(3.2)
+    assert jaxgrad.explain(f)(x).gradients == jax.grad(f)(x) == 3.0

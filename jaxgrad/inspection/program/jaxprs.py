@@ -263,6 +263,30 @@ def has_derivative(primitive: str) -> bool:
     return primitive not in NOT_REVERSIBLE and primitive not in FLAT
 
 
+def perturbed(closed: Any, given: Sequence[bool]) -> list[bool]:
+    """Which results have a tangent that depends on the tangents of some inputs.
+
+    The rule of a custom derivative may return a constant: that of a quantizer is zero.
+    """
+    avals = closed.in_avals
+    chosen = [i for i, active in enumerate(given) if active and is_floating(avals[i])]
+
+    def tangents(sent: list[Any], inputs: list[Any]) -> list[Any]:
+        def f(*some: Any) -> list[Any]:
+            changed = dict(zip(chosen, some, strict=True))
+            return run_jaxpr(closed, [changed.get(i, x) for i, x in enumerate(inputs)])
+
+        return jax.jvp(f, [inputs[i] for i in chosen], sent)[1]
+
+    traced = jax.make_jaxpr(tangents)([avals[i] for i in chosen], list(avals))
+    jaxpr = open_jaxpr(traced)
+    reached = set(jaxpr.invars[: len(chosen)])
+    for equation in jaxpr.eqns:
+        if reached.intersection(variables(equation.invars)):
+            reached.update(equation.outvars)
+    return [not is_literal(v) and v in reached for v in jaxpr.outvars]
+
+
 def is_floating(aval: Any) -> bool:
     """Whether values of this type have gradients: floating or complex arrays."""
     dtype = getattr(aval, "dtype", None)

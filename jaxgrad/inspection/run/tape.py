@@ -274,7 +274,7 @@ class _Recorder(Reader):
 
     def _function(self, item: Item) -> Callable[..., list[Any]]:
         equation = item.equation
-        operands = [id(atom) for atom in equation.invars]
+        operands = [id(atom) for atom in jaxprs.variables(equation.invars)]
         rule = equation.primitive.name == "custom_jvp_call"
         rule = rule and operands == [id(variable) for variable in item.reads]
 
