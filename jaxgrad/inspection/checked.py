@@ -43,6 +43,10 @@ def checked_value_and_grad(
     The check is fused into the compiled program; only when it fails, the function is
     run once more to find the step to blame. Call it from Python, not under `jax.jit`.
 
+    Equinox and Flax NNX modules are differentiated as by `eqx.filter_value_and_grad`
+    and `nnx.value_and_grad`: what `f` changes in an NNX module (statistics, keys) is
+    changed after the call, unless it raises.
+
     Args:
         f: As for `jax.value_and_grad`.
         argnums: Which arguments to differentiate.
@@ -57,6 +61,8 @@ def checked_value_and_grad(
 
     Raises:
         NonFiniteError: On the call, if the value or a gradient is not finite.
+        TypeError: On the call, under `jax.jit` or `jax.vmap`, or if a differentiated
+            argument holds no inexact array.
 
     Examples:
         >>> def loss(w):

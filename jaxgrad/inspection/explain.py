@@ -43,6 +43,14 @@ def explain(
     Floats and NumPy arrays enter the trace as arrays, as under `jax.jit`: a function
     that asks for their type, or computes with NumPy, gets what it gets there.
 
+    Of an Equinox module the inexact arrays are differentiated, of a Flax NNX module the
+    `nnx.Param`s; what else they hold stays as it is. So do the other leaves of a tree
+    that `jax.value_and_grad` refuses. An NNX module is not changed.
+
+    In `shard_map` and `pmap` a step's value has one leading axis: the shards, in the
+    order of the mesh. A value that is equal on all shards is shown once for each, with
+    the cotangent that JAX computes on that shard.
+
     Args:
         f: A function that returns a floating scalar (and more, with `has_aux`).
         argnums: Which arguments to differentiate, as in `jax.value_and_grad`.
@@ -58,7 +66,8 @@ def explain(
 
     Raises:
         TypeError: If `f` is not callable; on the call, if a differentiated argument is
-            not floating, the result is not a floating scalar, or an argument is traced.
+            without inexact arrays, the result is not a floating scalar, an argument is
+            traced, or it is called inside a trace.
         ValueError: If `depth` or `keep` is unknown.
         Exception: On the call, what `jax.value_and_grad` raises, with a note that
             names the user's line.

@@ -51,6 +51,9 @@ def find_nonfinite(
     discards in both directions, or one in the derivative with respect to the data if
     only the parameters are differentiated.
 
+    Of an Equinox or Flax NNX module only the parameters are differentiated. In
+    `shard_map` and `pmap` the blame also names the shard.
+
     Args:
         f: The function, which may be jitted. It may return any arrays; only a
             floating scalar (with more beside it under `has_aux`) is differentiated.
@@ -63,7 +66,7 @@ def find_nonfinite(
 
     Raises:
         TypeError: If `f` is not callable; on the call, if `argnums` is neither an int
-            nor a sequence of ints, or an argument is traced.
+            nor a sequence of ints, an argument is traced, or it is called in a trace.
         ValueError: On the call, if `argnums` chooses an argument that is not given.
         RuntimeError: On the call, if an argument was donated or deleted.
 
