@@ -16,6 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+# What `jax.jit` takes as it is.
+NUMBERS = (jax.Array, np.ndarray, np.generic, int, float, complex)
+
 
 class _Array:
     """Stands for an array among the static leaves."""
@@ -116,12 +119,16 @@ class Packed:
 def pack(tree: Any) -> Any:
     """A `Packed` of what `jax.jit` does not take as it is: see `unpack`."""
     leaves, structure = jax.tree.flatten(tree)
-    module = any(map(is_module, jax.tree.leaves(tree, is_leaf=is_module)))
-    numbers = all(is_array(x) or isinstance(x, int | float | complex) for x in leaves)
-    if jax.tree_util.treedef_is_leaf(structure) or (numbers and not module):
+    numbers = all(isinstance(leaf, NUMBERS) for leaf in leaves)
+    if jax.tree_util.treedef_is_leaf(structure) or (numbers and not _modules_in(tree)):
         return tree
     others = tuple(_Array if is_array(leaf) else leaf for leaf in leaves)
     return Packed([leaf for leaf in leaves if is_array(leaf)], (structure, others))
+
+
+def _modules_in(tree: Any) -> bool:
+    loaded = "equinox" in sys.modules or "flax.nnx" in sys.modules
+    return loaded and any(map(is_module, jax.tree.leaves(tree, is_leaf=is_module)))
 
 
 def unpack(tree: Any) -> Any:

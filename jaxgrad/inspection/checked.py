@@ -100,7 +100,8 @@ def checked_value_and_grad(
         check_not_traced("checked_value_and_grad", [finite], hint)
         if not jax.device_get(finite):
             raise _error(f, has_aux, argnums, args, kwargs)
-        for node, change in zip(objects_in((args, kwargs)), changes, strict=True):
+        objects = objects_in((args, kwargs)) if changes else ()
+        for node, change in zip(objects, changes, strict=True):
             change.write_to(node)
         return result, gradients
 
