@@ -98,6 +98,13 @@ class Item:
         """The primitive operations of a call, one item each, loops entered."""
         return Builder("primitive", loops=True).block(self.jaxpr, self.site.transforms)
 
+    @property
+    def is_rule(self) -> bool:
+        """Whether it is a `custom_jvp_call` that takes exactly what the item reads."""
+        operands = [id(atom) for atom in jaxprs.variables(self.equation.invars)]
+        named = self.equation.primitive.name == "custom_jvp_call"
+        return named and operands == [id(variable) for variable in self.reads]
+
     @functools.cached_property
     def run(self) -> tuple["Block", Sequence[Any]]:
         """Of an operation that runs a function: its operations, and its operands."""

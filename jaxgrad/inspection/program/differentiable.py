@@ -33,10 +33,10 @@ class _Marker(Reader):
         if not item.is_primitive:
             return interpret(item.opened, operands, self)
         name = item.equation.primitive.name
-        if name in jaxprs.CUSTOM_RULES and len(item.writes) == len(
-            item.jaxpr.out_avals
-        ):
-            return jaxprs.perturbed(item.jaxpr, operands)
+        if item.is_rule:
+            made = jaxprs.perturbed(item.equation, operands)
+            flags = dict(zip(item.equation.outvars, made, strict=True))
+            return [flags[variable] for variable in item.writes]
         return [jaxprs.has_derivative(name)] * len(item.writes)
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[bool]:

@@ -263,27 +263,31 @@ def has_derivative(primitive: str) -> bool:
     return primitive not in NOT_REVERSIBLE and primitive not in FLAT
 
 
-def perturbed(closed: Any, given: Sequence[bool]) -> list[bool]:
-    """Which results have a tangent that depends on the tangents of some inputs.
+def perturbed(equation: Any, given: Sequence[bool]) -> list[bool]:
+    """Which results of a `custom_jvp_call` have a tangent that depends on others.
 
-    The rule of a custom derivative may return a constant: that of a quantizer is zero.
+    Its rule may return a constant: that of a quantizer is zero. `given` says of its
+    variables which have a tangent.
     """
-    avals = closed.in_avals
+    avals = [atom.aval for atom in variables(equation.invars)]
     chosen = [i for i, active in enumerate(given) if active and is_floating(avals[i])]
 
     def tangents(sent: list[Any], inputs: list[Any]) -> list[Any]:
         def f(*some: Any) -> list[Any]:
-            changed = dict(zip(chosen, some, strict=True))
-            return run_jaxpr(closed, [changed.get(i, x) for i, x in enumerate(inputs)])
+            new = dict(zip(chosen, some, strict=True))
+            return bind_rule(equation, [new.get(i, x) for i, x in enumerate(inputs)])
 
         return jax.jvp(f, [inputs[i] for i in chosen], sent)[1]
 
-    traced = jax.make_jaxpr(tangents)([avals[i] for i in chosen], list(avals))
+    try:
+        traced = jax.make_jaxpr(tangents)([avals[i] for i in chosen], list(avals))
+    except Exception:  # the rule raises, here as later where JAX runs it
+        return [True] * len(equation.outvars)
     jaxpr = open_jaxpr(traced)
     reached = set(jaxpr.invars[: len(chosen)])
-    for equation in jaxpr.eqns:
-        if reached.intersection(variables(equation.invars)):
-            reached.update(equation.outvars)
+    for each in jaxpr.eqns:
+        if reached.intersection(variables(each.invars)):
+            reached.update(each.outvars)
     return [not is_literal(v) and v in reached for v in jaxpr.outvars]
 
 

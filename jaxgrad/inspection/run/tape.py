@@ -274,9 +274,7 @@ class _Recorder(Reader):
 
     def _function(self, item: Item) -> Callable[..., list[Any]]:
         equation = item.equation
-        operands = [id(atom) for atom in jaxprs.variables(equation.invars)]
-        rule = equation.primitive.name == "custom_jvp_call"
-        rule = rule and operands == [id(variable) for variable in item.reads]
+        rule = item.is_rule
 
         def function(*arrays: Any) -> list[Any]:
             if rule:
