@@ -5,19 +5,24 @@ these and the computed values.
 
 A row's `expected` (by default its `printed`) mirrors the computed value: lists and
 tables are compared entry by entry, numbers within `rtol` and `atol`, strings and
-booleans exactly. `{ least = a, most = b }` is an interval for the numbers at its place.
-The kinds of rows are
+booleans exactly. `{ least = a, most = b }` is an interval for the numbers at its place,
+`{ stored = "name", rtol = r, atol = a }` an array of PyTorch's in `torch_results.npz`,
+compared entry by entry. The kinds of rows are
 
     deterministic   the computed value must equal what the notebook printed
     random          it must have the stated property, for every key
+    echo            the computed value is what the notebook printed, read back: it
+                    must agree, but proves little
     machine         it must have the right form
     corrected       the notebook's statement, `printed`, is wrong; the computed value
                     must differ
 
 The first two count. A row that this run cannot compute, because it lacks real MNIST or
-has too few epochs, is reported as not run.
+has too few epochs, is reported as not run; if it computed a part of it (`Part`), the
+row fails if that part is wrong.
 """
 
+import functools
 import json
 import math
 import tempfile
@@ -26,9 +31,23 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 SEED_RESULTS = Path(__file__).with_name("seed_results.toml")
+TORCH_RESULTS = Path(__file__).with_name("torch_results.npz")
 COUNTED = ("deterministic", "random")
-KINDS = (*COUNTED, "machine", "corrected")
+KINDS = (*COUNTED, "echo", "machine", "corrected")
+LONGEST = 100  # numbers of a list that a Row keeps
+
+
+class Part(dict[str, Any]):
+    """The entries of a row that a run can compute, if it cannot compute them all."""
+
+    def __or__(self, other: Any) -> "Part":
+        return Part({**self, **other})
+
+    def __ror__(self, other: Any) -> "Part":
+        return Part({**other, **self})
 
 
 class Row(NamedTuple):
@@ -76,21 +95,44 @@ def compare(computed: Mapping[str, Any]) -> list[Row]:
 
 
 def _row(result: dict[str, Any], computed: Mapping[str, Any]) -> Row:
-    value, agrees = plain(computed.get(result["row"])), None
-    expected = result["printed"]
-    if result["kind"] != "corrected":
-        expected = result.get("expected", expected)
+    found = computed.get(result["row"])
+    value, agrees = plain(found), None
     if result["row"] in computed:
         rtol, atol = result.get("rtol", 1e-6), result.get("atol", 0.0)
-        agrees = agree(value, expected, rtol, atol)
+        agrees = agree(value, _expected(result, found), rtol, atol)
+    if isinstance(found, Part) and agrees:
+        agrees = None
     stated = {name: result[name] for name in Row._fields[:5]}
-    return Row(**stated, computed=value, agrees=agrees)
+    return Row(**stated, computed=_shortened(value), agrees=agrees)
+
+
+def _expected(result: Mapping[str, Any], found: Any) -> Any:
+    """What the row expects of the entries that were computed."""
+    if result["kind"] == "corrected":
+        return result["printed"]
+    expected = result.get("expected", result["printed"])
+    if isinstance(found, Part):
+        return {name: entry for name, entry in expected.items() if name in found}
+    return expected
+
+
+def _shortened(value: Any) -> Any:
+    """The same, with long lists described in words."""
+    if isinstance(value, Mapping):
+        return {key: _shortened(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        if len(value) > LONGEST:
+            return f"{len(value)} numbers"
+        return [_shortened(entry) for entry in value]
+    return value
 
 
 def agree(computed: Any, expected: Any, rtol: float, atol: float) -> bool:
     """Whether a computed value is the expected one, within the tolerances."""
     if isinstance(expected, Mapping):
-        if set(expected) <= {"least", "most"}:
+        if "stored" in expected:
+            return _as_stored(computed, **expected)
+        if expected and set(expected) <= {"least", "most"}:
             return _inside(computed, **expected)
         if not isinstance(computed, Mapping) or set(computed) != set(expected):
             return False
@@ -105,6 +147,27 @@ def agree(computed: Any, expected: Any, rtol: float, atol: float) -> bool:
     if not isinstance(computed, int | float):
         return False
     return abs(computed - expected) <= atol + rtol * abs(expected)
+
+
+def _as_stored(
+    value: Any, stored: str, rtol: float = 1e-12, atol: float = 1e-12
+) -> bool:
+    """Whether `value` has the shape and the numbers of PyTorch's array."""
+    expected = torch_results()[stored]
+    try:
+        found = np.asarray(value, np.float64)
+    except (TypeError, ValueError):  # not numbers, or rows of different lengths
+        return False
+    if found.shape != expected.shape:
+        return False
+    return bool((np.abs(found - expected) <= atol + rtol * np.abs(expected)).all())
+
+
+@functools.cache
+def torch_results() -> dict[str, np.ndarray]:
+    """PyTorch's float64 results, by name; tests/golden/generate_experiments.py."""
+    with np.load(TORCH_RESULTS) as arrays:
+        return dict(arrays)
 
 
 def _inside(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:

@@ -18,27 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments._activations.listed import FUNCTIONS, values
 from experiments._command import run_as_script
 from experiments._frame import Options, Sections, experiment, report
 from experiments._frame import reproduced as reproduced
 from experiments._section import Section
-from jaxgrad import activations, losses, plots
+from jaxgrad import activations, plots
 from jaxgrad.plots import Curve
 
-# What the notebook lists: PyTorch's class, and the function that it calls.
-CLASSES = (
-    "ELU Hardshrink Hardtanh LeakyReLU LogSigmoid MultiheadAttention PReLU ReLU ReLU6 "
-    "RReLU SELU CELU GELU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink "
-    "Threshold Softmin Softmax Softmax2d LogSoftmax AdaptiveLogSoftmaxWithLoss"
-)
-# Functions whose name is not the class's in lower case.
-FUNCTIONS = {
-    "LeakyReLU": "leaky_relu",
-    "MultiheadAttention": "multi_head_attention",
-    "LogSoftmax": "log_softmax",
-    "AdaptiveLogSoftmaxWithLoss": "adaptive_log_softmax_with_loss",
-}
-LISTED = {name: FUNCTIONS.get(name, name.lower()) for name in CLASSES.split()}
 # What it draws in addition to GLU, on [-6, 6] unless SPANS says otherwise.
 DRAWN = (
     "ReLU HardTanh ReLU6 eLU SeLU CeLU LeakyReLU PReLU RReLU GeLU LogSigmoid "
@@ -73,9 +60,13 @@ class Config(Options):
 def run(config: Config) -> Sections:
     """Compute every curve and its derivatives."""
     del config
+    return notebook_sections() | {"kinks": kinks(), "smooth": smooth()}
+
+
+def notebook_sections() -> Sections:
+    """The sections with rows."""
     with jax.enable_x64(True):
-        drawn = notebook_curves()
-    return {"drawn": drawn, "kinks": kinks(), "smooth": smooth()}
+        return {"drawn": notebook_curves()}
 
 
 def notebook_curves() -> Section:
@@ -88,11 +79,7 @@ def notebook_curves() -> Section:
     }
     curves["GLU"] = glu_of_two_halves()
     numbers = {title: _numbers(curve) for title, curve in curves.items()}
-    known = [
-        title
-        for title, name in LISTED.items()
-        if hasattr(activations, name) or hasattr(losses, name)
-    ]
+    rows = {title: _row(curve) for title, curve in curves.items()}
     glu = glu_of_one_axis()
     return Section(
         "The notebook's curves in float64: sums, first and last values",
@@ -101,14 +88,14 @@ def notebook_curves() -> Section:
             (title, *(round(number, 12) + 0.0 for number in found))  # no noise, no -0
             for title, found in (numbers | {"GLU of one axis": _numbers(glu)}).items()
         ],
-        rows={f"3.{i}": numbers[title] for i, title in enumerate(ROWS, start=46)}
+        rows={f"3.{i}": rows[title] for i, title in enumerate(ROWS, start=46)}
         | {
-            "3.40": {"listed": known, "drawn": len(curves)},
-            "3.57": {title: numbers[title] for title in ("LogSigmoid", "Softplus")},
+            "3.40": {"listed": jax.jit(values)(), "drawn": len(curves)},
+            "3.57": {title: rows[title] for title in ("LogSigmoid", "Softplus")},
             "3.63": {
-                "LogSoftmax": numbers["LogSoftmax"],
+                "LogSoftmax": rows["LogSoftmax"],
                 # The notebook computes this softmax but does not draw it.
-                "softmax of 200 points": [softmax[0], softmax[-1], softmax.sum()],
+                "softmax of 200 points": softmax,
             },
             "3.C9": _numbers(glu)[0],
         },
@@ -130,6 +117,10 @@ def _numbers(curve: Curve) -> list[float]:
     return [float(e) for e in (y.sum(), slope.sum(), y[0], y[-1], slope[0], slope[-1])]
 
 
+def _row(curve: Curve) -> dict[str, Any]:
+    return {"sums and ends": _numbers(curve), "y": curve.value, "dy": curve.slope}
+
+
 def summed_curve(
     f: Callable[[jax.Array], jax.Array], first: float, last: float
 ) -> Curve:
@@ -139,8 +130,13 @@ def summed_curve(
     sum of a softmin is always 1, and its gradient is 0.
     """
     x = jnp.linspace(first, last, 1000, dtype=jnp.float64)
-    gradient = jax.grad(lambda x: jnp.sum(f(x)))(x)
-    return Curve(np.asarray(x), np.asarray(f(x)), np.asarray(gradient))
+
+    @jax.jit
+    def value_and_gradient(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return f(x), jax.grad(lambda x: jnp.sum(f(x)))(x)
+
+    value, gradient = value_and_gradient(x)
+    return Curve(np.asarray(x), np.asarray(value), np.asarray(gradient))
 
 
 def glu_of_two_halves() -> Curve:

@@ -203,15 +203,33 @@ def losses_and_slopes(x: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def log_sum_exps() -> Section:
-    """log(sum(exp([0, x]))) as written, and shifted by the largest entry."""
+    """log(sum(exp([0, x]))) as written, and shifted by the largest entry.
+
+    The rows hold what survives logits of 1000, where exp overflows.
+    """
     entries = []
     for x in LOGITS:
         pair = _pair(jnp.float32(x))
         top = jnp.max(pair)
         shifted = top + jnp.log(jnp.sum(jnp.exp(pair - top)))
         entries.append((x, jnp.log(jnp.sum(jnp.exp(pair))).item(), shifted.item()))
-    header = ("x", "log(sum(exp))", "shifted by max")
-    return Section("log-sum-exp of [0, x], float32", header=header, entries=entries)
+    _, naive, shifted = entries[-1]
+    logits = _pair(jnp.float32(LOGITS[-1]))
+    loss, gradient = jax.value_and_grad(cross_entropy)(logits, 0)
+    return Section(
+        "log-sum-exp of [0, x], float32",
+        header=("x", "log(sum(exp))", "shifted by max"),
+        entries=entries,
+        rows={
+            "3.39": {
+                "naive log-sum-exp of [0, 1000] is finite": math.isfinite(naive),
+                "log-sum-exp of [0, 1000]": shifted,
+                "softmax of [0, 1000]": softmax(logits, axis=0),
+                "log-softmax of [0, 1000]": log_softmax(logits, axis=0),
+                "cross-entropy of [0, 1000], class 0": [loss, *gradient],
+            }
+        },
+    )
 
 
 def limits() -> Section:

@@ -30,6 +30,7 @@ from experiments._mnist_mlp.network import parameter_count
 from experiments._mnist_mlp.network import summary as summary
 from experiments._mnist_mlp.report import Result, averaging_share, figures, report
 from experiments._mnist_mlp.side_runs import side_runs
+from experiments._reproduction import Part
 from jaxgrad import training
 from jaxgrad.training.assessment import assess, learning_curves
 
@@ -60,13 +61,23 @@ def reproduced(result: Result) -> dict[str, Any]:
         rows["3.34"] = {"parameters": doubling.parameters, "logits": doubling.logits}
         rows["3.C11"] = f"{np.isfinite(losses).sum()} of {len(losses)} losses finite"
         rows["3.C12"] = runs.missing_parentheses.split(":")[0]
+        rows["3.30"] = Part(
+            {"on digits": [measured(epoch) for epoch in runs.on_digits]}
+        )
     if result.dataset.name == "mnist":
         rows |= _reproduced_sizes(result)
         settings = {name: getattr(config, name) for name in SETTINGS}
         as_printed = settings | {"lr": result.lr} == SETTINGS
         if runs is not None and as_printed and len(result.epochs) >= EPOCHS:
-            rows |= _reproduced_training(result.epochs[:EPOCHS])
+            trained = _reproduced_training(result.epochs[:EPOCHS])
+            trained["3.30"] |= dict(rows["3.30"])
+            rows |= trained
     return rows
+
+
+def measured(epoch: training.Epoch) -> list[float]:
+    """Train loss, test loss and accuracy: what PyTorch's run on the digits holds."""
+    return [epoch.train_loss, epoch.test_loss, epoch.test_accuracy]
 
 
 def _reproduced_sizes(result: Result) -> dict[str, Any]:

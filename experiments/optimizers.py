@@ -64,19 +64,23 @@ class Config(Options):
 def run(config: Config) -> Sections:
     """Descend as the notebook does, then race."""
     at_least(config, lrs=1, starts=1, race_steps=1)
-    with jax.enable_x64(True):
-        paths = notebook_paths()
-        with_l2 = notebook_path(adam(1.0), with_l2_term)
     races = {
         f"race_{name}": race_section(name, surface, config)
         for name, surface in SURFACES.items()
     }
+    return notebook_sections() | races
+
+
+def notebook_sections() -> Sections:
+    """The sections with rows, and what they say about the optimizers."""
+    with jax.enable_x64(True):
+        paths = notebook_paths()
+        with_l2 = notebook_path(adam(1.0), with_l2_term)
     return {
         "descents": descents(paths),
         "single": single(notebook_paths()),
         "decay": decay(paths, with_l2),
         "strengths": strengths(FACTORIES, paths, with_l2, START),
-        **races,
     }
 
 
@@ -130,7 +134,7 @@ def single(paths: dict[str, Descent]) -> Section:
         header=("optimizer", "lr", *map(str, CHECKPOINTS)),
         entries=_lines(points),
         rows={
-            "3.66": {"float32_end": path[-1]},
+            "3.66": {"float32": points["RMSprop"]},
             "3.70": {
                 "points": points,
                 "RMSprop": {"y after step 1": first, "at (0, 0) from step": arrival},

@@ -4,11 +4,12 @@
 
 The notebook's loop is one `jax.lax.scan`. A single start says little, so it runs from
 200 starts, and the five losses printed in the notebook are compared with all of them.
-Then one start in detail: the backward pass by hand against `jax.grad`, the update by
-hand against `optax.sgd`, and float32 against float64, where the last losses are lower.
+A start without randomness gives PyTorch's losses. Then one start in detail: the
+backward pass by hand against `jax.grad`, the update by hand against `optax.sgd`, and
+float32 against float64, where the last losses are lower.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,10 +24,14 @@ from matplotlib.figure import Figure
 from experiments._command import run_as_script
 from experiments._frame import Options, Sections, at_least, experiment, report, require
 from experiments._frame import reproduced as reproduced
+from experiments._reproduction import Part
 from experiments._section import Section
+from experiments._statistics import fit, normal
 from jaxgrad import plots
 from jaxgrad.activations import relu
 
+SAMPLED = 8  # random starts whose numbers are compared with N(0, 1)
+STARTS = 200  # fewer do not show the spread of the losses
 N, D_IN, H, D_OUT = 64, 1000, 100, 10
 STEPS = 500
 PRINTED = {
@@ -49,7 +54,7 @@ RECTIFIERS: dict[str, Callable[[jax.Array], jax.Array]] = {
 class Config(Options):
     """A two-layer network on random numbers: 500 steps, from many starts."""
 
-    starts: int = 200
+    starts: int = STARTS
     """Number of random starts; 20 are too few to assess the printed run."""
     side_by_side: int = 2
     """Starts that run at once (vmap): all on a GPU, few on a CPU, for its cache."""
@@ -74,13 +79,20 @@ class Data(NamedTuple):
 
 
 LossAndGradient = Callable[[Weights, Data], tuple[jax.Array, Weights]]
+SHAPES = ((N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT))  # x, y, w1, w2
 
 
 def start(key: jax.Array) -> tuple[Weights, Data]:
     """Four standard normal matrices, as `torch.randn` draws them."""
-    shapes = [(N, D_IN), (N, D_OUT), (D_IN, H), (H, D_OUT)]
-    keyed = zip(jax.random.split(key, 4), shapes, strict=True)
+    keyed = zip(jax.random.split(key, 4), SHAPES, strict=True)
     x, y, w1, w2 = (jax.random.normal(k, shape, jnp.float32) for k, shape in keyed)
+    return Weights(w1, w2), Data(x, y)
+
+
+def fixed_start() -> tuple[Weights, Data]:
+    """The same from NumPy's frozen generator, in float64: PyTorch can start there."""
+    draw = np.random.RandomState(0).standard_normal
+    x, y, w1, w2 = (jnp.asarray(draw(shape)) for shape in SHAPES)
     return Weights(w1, w2), Data(x, y)
 
 
@@ -174,6 +186,7 @@ def run(config: Config) -> Sections:
         weights, data = jax.jit(start)(keys[middle])
         return {
             "spreads": spreads(losses),
+            "fixed": fixed_run(rate),
             "one_run": one_run_in_four_ways(weights, data, rate),
             "loss_shape": loss_shape(weights, data),
             "at_zero": derivatives_at_zero(weights, data),
@@ -192,19 +205,50 @@ def spreads(losses: np.ndarray) -> Section:
         z = (np.log(printed) - log.mean()) / log.std(ddof=1)
         shares = np.mean(now < printed), z, np.mean(losses[:, t] < before)
         entries.append((t, printed, *map(float, (*quantiles, *shares))))
-    names = ("median", "z", "quantile", "falling_share")
     return Section(
         f"The loss before step t, from {len(losses)} starts",
         f"t = 0: median {float(np.median(losses[:, 0])):.3g}",
         entries,
-        {
-            f"2.{i}": dict(zip(names, (median, z, quantile, falling), strict=True))
-            for i, (*_, median, _, quantile, z, falling) in enumerate(entries, start=1)
-        },
+        {f"2.{i}": _row(entry, len(losses)) for i, entry in enumerate(entries, 1)},
         ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling"),
         "quantile: the fraction of starts with a lower loss than the notebook; z: its "
         "distance\nfrom the mean, in standard deviations of the log loss; falling: the "
         "fraction of starts\nwhose loss fell.",
+        data=losses,
+    )
+
+
+def _row(entry: Sequence[float], starts: int) -> dict[str, Any]:
+    """What the seed results judge; the spread only if there are enough starts."""
+    _, printed, _, median, _, quantile, z, falling = entry
+    if starts < STARTS:
+        return Part(printed=printed)
+    spread = {"median": median, "z": z, "quantile": quantile, "falling_share": falling}
+    return {"printed": printed} | spread
+
+
+def fixed_run(learning_rate: float) -> Section:
+    """The exact losses from a start without randomness, and a random one's numbers."""
+    with jax.enable_x64(True):
+        fixed = fixed_start()
+        losses = np.asarray(jax.jit(train)(*fixed, learning_rate)[1])[TIMES]
+    drawn = jax.vmap(start)(jax.random.split(jax.random.key(0), SAMPLED))
+    matrices = zip(("w1", "w2", "x", "y"), jax.tree.leaves(drawn), strict=True)
+    fits = {name: fit(numbers, normal) for name, numbers in matrices}
+    rows = {f"2.{i}": {"fixed": loss} for i, loss in enumerate(losses, start=1)}
+    rows["2.1"] |= {"start": fits}
+    return Section(
+        "A start that PyTorch can repeat, in float64",
+        "The numbers come from NumPy's RandomState(0), whose stream never changes. The "
+        "seed results hold PyTorch's losses from there. Below: the numbers of 8 random "
+        "starts, which must be standard normal (Kolmogorov: sqrt(n) times the largest "
+        "distance from that distribution; above 2.7 once in a million).",
+        [(name, *found) for name, found in fits.items()],
+        rows,
+        ("matrix", "mean", "variance", "Kolmogorov"),
+        "; ".join(
+            f"t = {t}: {loss:.10g}" for t, loss in zip(TIMES, losses, strict=True)
+        ),
         data=losses,
     )
 

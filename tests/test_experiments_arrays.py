@@ -61,9 +61,9 @@ def test_every_entry_has_the_columns_of_its_section(result):
 def test_printed_numbers_of_notebook_000(computed):
     x, both = values.NOTEBOOK_X, values.NOTEBOOK_SUM
     np.testing.assert_allclose(computed["0.4"]["sum"], both, rtol=0, atol=5e-5)
-    assert computed["0.4"]["equal forms"] == 4
+    assert all(computed["0.4"]["as NumPy"].values())
     np.testing.assert_array_equal(computed["0.5"], x[:, 1].astype(float))
-    assert computed["0.3"]["notebook"]["smallest"] == pytest.approx(0.0083, abs=1e-6)
+    assert np.min(computed["0.3"]["notebook"]) == pytest.approx(0.0083, abs=1e-6)
     assert computed["0.6"]["types"] == ["float32", "ndarray", "float64"]
     assert computed["0.7"] == [[[1, 1], [1, 1]], [[3, 3], [3, 3]]]
     assert computed["0.1"]["smallest"] == computed["0.1"]["largest"] == 0

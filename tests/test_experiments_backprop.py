@@ -108,7 +108,8 @@ def test_random_starts(result):
     assert starts["losses"].shape == (2000,)
     assert starts["gradients"].weight.shape == (2000, 2, 3)
     assert starts["gap"] < 1e-6
-    assert bound - 1e-3 < starts["largest parameter"] <= np.float32(bound)
+    for parameters in starts["start"]:
+        assert bound - 1e-3 < abs(parameters).max() <= np.float32(bound)
     assert 0.38 < rows["4.4"]["quantile of the printed loss"] < 0.50
     for quantiles in rows["4.5"]["quantiles of the printed gradient"]:
         assert ((quantiles > 0.005) & (quantiles < 0.995)).all()

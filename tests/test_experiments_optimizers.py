@@ -42,7 +42,7 @@ def test_the_notebooks_numbers(ran):
         points = computed[row]["float64"] if row == "3.66" else computed[row]
         np.testing.assert_allclose(points[1:], expected, rtol=1e-6, atol=1e-9)
     assert computed["3.64"][0] == pytest.approx([-60.0, -8.0])
-    assert computed["3.66"]["float32_end"] == [0.0, 0.0]
+    assert computed["3.66"]["float32"][-1] == [0.0, 0.0]
     np.testing.assert_allclose(computed["3.41"], [200.0, 0.0833, 5725.0], atol=5e-5)
     assert computed["3.42"] == [0.0, 0.0, 0.0, False]
 

@@ -150,9 +150,19 @@ def test_reproduced(result):
     assert list(rows) == ["2.1", "2.2", "2.3", "2.4", "2.5", "2.C1"]
     assert rows.pop("2.C1") == "()"
     for row in rows.values():
-        assert list(row) == ["median", "z", "quantile", "falling_share"]
+        assert {"printed", "fixed"} <= set(row) <= {"printed", "fixed", "start"}
+    enough = np.geomspace(1, 2, 200)[:, None] * result["spreads"].data[0]
+    for row in experiment.spreads(enough).rows.values():
+        assert list(row) == ["printed", "median", "z", "quantile", "falling_share"]
         assert row["falling_share"] == 1.0
         assert np.isfinite(list(row.values())).all()
+
+
+def test_the_fixed_start_is_numpys(x64):
+    weights, data = experiment.fixed_start()
+    first = 1.764052345967664, 0.4001572083672233  # of RandomState(0)
+    np.testing.assert_array_equal(data.x[0, :2], first)
+    assert [a.shape for a in (*data, *weights)] == list(experiment.SHAPES)
 
 
 def test_report(result, capsys):

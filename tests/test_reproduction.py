@@ -1,12 +1,15 @@
 """The comparison with the notebooks: agreement, counting, the data file."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 
 from experiments import _reproduction as reproduction
-from experiments._reproduction import Row, agree, closing_line, compare, plain
+from experiments._reproduction import Part, Row, agree, closing_line, compare, plain
 
+HOW = "regenerate: python -m tests.golden.generate_experiments"
 ROWS_OF_SEED = {"000": 10, "001": 16, "002": 5, "003": 70, "004": 7}
 
 
@@ -33,7 +36,7 @@ def test_every_row_is_well_formed(result):
 def test_expected_values_without_intervals_agree_with_themselves():
     for result in reproduction.seed_results():
         expected = result.get("expected", result["printed"])
-        if "least" not in str(expected) and "most" not in str(expected):
+        if not re.search("least|most|stored", str(expected)):
             assert agree(expected, expected, 0.0, 0.0), result["row"]
 
 
@@ -59,6 +62,67 @@ def test_expected_values_without_intervals_agree_with_themselves():
 )
 def test_agree(computed, expected, verdict):
     assert agree(computed, expected, rtol=1e-6, atol=0.0) is verdict
+
+
+def test_stored_arrays_are_compared_entry_by_entry(monkeypatch):
+    stored = {"a": np.array([[1.0, 0.0], [2.0, -3.0]])}
+    monkeypatch.setattr(reproduction, "torch_results", lambda: stored)
+
+    def verdict(computed, **tolerances):
+        return agree(computed, {"stored": "a", **tolerances}, rtol=9.0, atol=9.0)
+
+    assert verdict([[1.0, 1e-13], [2.0, -3.0]])
+    assert not verdict([[1.0, 1e-11], [2.0, -3.0]])
+    assert verdict([[1.0, 1e-11], [2.0, -3.0]], atol=1e-10)
+    assert not verdict([[1.0, 0.0], [2.0, 3.0]], rtol=1.0)
+    for wrong in ([1.0, 0.0, 2.0, -3.0], [[1.0, 0.0], [2.0]], None, "a", [[1, 2], "b"]):
+        assert not verdict(wrong)
+    assert not verdict([[1.0, float("nan")], [2.0, -3.0]])
+
+
+def test_every_stored_array_is_used_once():
+    text = reproduction.SEED_RESULTS.read_text(encoding="utf-8")
+    names = re.findall(r'stored = "([^"]+)"', text)
+    assert set(names) == set(reproduction.torch_results())
+    repeated = {name for name in names if names.count(name) > 1}
+    assert repeated == {"layer step"}  # by hand and by the optimizer
+
+
+def test_a_part_of_a_row_can_fail_but_not_agree(monkeypatch):
+    expected = {"a": 1.0, "b": 2.0}
+    monkeypatch.setattr(
+        reproduction,
+        "seed_results",
+        lambda: [result_of("random", "", expected=expected)],
+    )
+    for value, agrees in (
+        (Part(a=1.0), None),
+        (Part(a=1.5), False),
+        (Part(c=1.0), False),
+        ({"a": 1.0}, False),
+        (Part(a=1.0) | {"b": 2.5}, False),
+        ({"a": 1.0} | Part(b=2.0), None),
+        (expected, True),
+    ):
+        (row,) = compare({"0.1": value})
+        assert row.agrees is agrees, value
+
+
+def test_an_echo_must_agree_but_does_not_count(monkeypatch):
+    monkeypatch.setattr(reproduction, "seed_results", lambda: [result_of("echo", 1.0)])
+    for value, good in ((1.0, True), (2.0, False)):
+        rows = compare({"0.1": value})
+        assert reproduction.agreed(rows[0]) is good
+        assert closing_line(rows) == "0 of 0 seed results reproduced"
+
+
+def test_long_lists_are_described_in_the_rows(monkeypatch):
+    long = [0.0] * 1000
+    monkeypatch.setattr(
+        reproduction, "seed_results", lambda: [result_of("machine", {"y": long})]
+    )
+    (row,) = compare({"0.1": {"y": long}})
+    assert row.agrees and row.computed == {"y": "1000 numbers"}
 
 
 def result_of(kind, printed, **more):
@@ -98,3 +162,17 @@ def test_rows_are_written_completely(tmp_path):
     (read,) = json.loads(path.read_text())
     assert read == row._asdict() and list(read) == list(Row._fields)
     assert [p.name for p in path.parent.iterdir()] == ["reproduction.json"]
+
+
+@pytest.mark.parity
+@pytest.mark.slow
+def test_the_stored_arrays_are_torchs():
+    from tests.golden.generate_experiments import results
+
+    found, stored = results(), reproduction.torch_results()
+    assert found.keys() == stored.keys()
+    for name, array in found.items():
+        tolerance = 1e-9 if "digits" in name or "loss" in name else 1e-13
+        np.testing.assert_allclose(
+            array, stored[name], tolerance, 1e-13, err_msg=f"{name}: {HOW}"
+        )

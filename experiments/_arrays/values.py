@@ -4,6 +4,7 @@ A JAX array never changes, is never uninitialised, needs a key to be random, and
 64 bits only under x64. Everything here that differs from torch follows from that.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments._section import Section, also, error_of, warning_of
+from experiments._statistics import Fit, fit, normal, sum_of_two_uniform, uniform
 
 
 def matrix(text: str) -> np.ndarray:
@@ -32,7 +34,7 @@ LITERAL = matrix(
     "0.2417 0.2270 0.5315  0.4860 0.9984 0.3871  0.4769 0.8593 0.2609 "
     "0.0173 0.1879 0.9608  0.1309 0.9766 0.6346"
 )
-DRAWS = 100_000
+DRAWS = 60_000  # how often each random array is drawn, to see its distribution
 LONG = "dtype=torch.long"
 TORCH_NAMES = {
     "bool": "torch.bool",
@@ -78,7 +80,7 @@ def creation() -> Section:
             "0.7": [ones, ones + 2],
             "3.1": {"empty": empty.shape},
             "3.2": {"zeros": made(longs), "bits": bits, "ones": made(doubles)},
-            "3.3": {"dtype": x.dtype.name, "sum": x.sum(), "corners": x[::4, ::2]},
+            "3.3": {"dtype": x.dtype.name, "sum": x.sum(), "numbers": x},
         },
     )
 
@@ -95,40 +97,54 @@ def made(array: jax.Array) -> dict[str, Any]:
 
 
 def drawing(key: jax.Array) -> Section:
-    """The notebooks' random arrays, and the moments of their distributions."""
-    uniform, normal = jax.random.uniform, jax.random.normal
-    draw_key, many_key, like_key, six_key, last_key = jax.random.split(key, 5)
-    first, again = uniform(draw_key, (5, 3)), uniform(draw_key, (5, 3))
-    like, six = normal(like_key, (5, 3)), normal(six_key, (6,))
-    of_uniform = moments(uniform(many_key, (DRAWS,)))
-    of_normal = moments(normal(last_key, (DRAWS,)))
+    """The notebooks' random arrays, and the distribution of many such arrays."""
+    draw_key, like_key, six_key = jax.random.split(key, 3)
+    rands = drawn(jax.random.uniform, draw_key, (5, 3))
+    likes = drawn(jax.random.normal, like_key, (5, 3))
+    sixes = drawn(jax.random.normal, six_key, (6,))
+    again = jax.random.uniform(jax.random.split(draw_key, DRAWS)[0], (5, 3))
+    of_uniform = fit(rands, uniform)
+    of_normal = [fit(numbers, normal) for numbers in (likes, sixes)]
+    uniforms = made(rands[0]) | of_uniform._asdict()
     return Section(
         "Drawing random arrays",
         "torch draws from a hidden global state. jax.random takes a key, and the same "
         "key always gives the same numbers; split it to get new ones. The notebook "
-        "calls rand a normal distribution: it is uniform on [0, 1); randn is normal.",
+        "calls rand a normal distribution: it is uniform on [0, 1); randn is normal. "
+        "Kolmogorov: sqrt(n) times the largest distance from the distribution, which "
+        "exceeds 2.7 once in a million.",
         [
-            ("torch.rand(5, 3)", "jax.random.uniform(key, (5, 3))", first),
-            also("equal when drawn with the same key", bool((first == again).all())),
-            also(f"mean, variance of {DRAWS}", of_uniform),
-            ("torch.randn_like(x)", "jax.random.normal(key, x.shape)", like),
-            ("torch.randn_like(x), x of 6", "jax.random.normal(key, (6,))", six),
-            also(f"mean, variance of {DRAWS}", of_normal),
+            ("torch.rand(5, 3)", "jax.random.uniform(key, (5, 3))", rands[0]),
+            also("equal when drawn with the same key", bool((rands[0] == again).all())),
+            also("mean, variance, Kolmogorov", _rounded(of_uniform)),
+            ("torch.randn_like(x)", "jax.random.normal(key, x.shape)", likes[0]),
+            also("mean, variance, Kolmogorov", _rounded(of_normal[0])),
+            ("torch.randn_like(x), x of 6", "jax.random.normal(key, (6,))", sixes[0]),
+            also("mean, variance, Kolmogorov", _rounded(of_normal[1])),
         ],
         {
-            "0.2": {"jax": made(first)},
-            "3.1": {"rand": made(first)},
-            "3.4": {"shapes": [like.shape, six.shape], "dtype": like.dtype.name}
-            | dict(zip(("mean", "variance"), of_normal, strict=True)),
-            "3.C2": of_uniform.round(3),
+            "0.2": {"jax": uniforms},
+            "3.1": {"rand": uniforms},
+            "3.4": {
+                "shapes": [likes[0].shape, sixes[0].shape],
+                "dtypes": [likes.dtype.name, sixes.dtype.name],
+                "(5, 3)": of_normal[0],
+                "(6,)": of_normal[1],
+            },
+            "3.C2": [round(moment, 3) for moment in of_uniform[:2]],
         },
     )
 
 
-def moments(numbers: jax.Array) -> np.ndarray:
-    """Mean and variance, summed in float64."""
-    exact = np.asarray(numbers, np.float64)
-    return np.array([exact.mean(), exact.var()])
+def _rounded(found: Fit) -> list[float]:
+    return [round(number, 4) for number in found]
+
+
+def drawn(
+    draw: Callable[..., jax.Array], key: jax.Array, shape: tuple[int, ...]
+) -> jax.Array:
+    """DRAWS arrays of this shape, each with a key of its own."""
+    return jax.vmap(lambda key: draw(key, shape))(jax.random.split(key, DRAWS))
 
 
 def dtypes() -> Section:
@@ -194,20 +210,16 @@ def type_choices() -> Section:
 
 
 def addition(key: jax.Array) -> Section:
-    """The notebook's four ways to add, on the numbers it printed."""
+    """The notebook's four ways to add, on the numbers it printed and on drawn ones."""
     x = jnp.asarray(NOTEBOOK_X)
     y = jnp.asarray(NOTEBOOK_SUM) - x
-    own_y = jnp.copy(y)
-    memory = own_y.unsafe_buffer_pointer()
-    # Donation is XLA's "in place": the result reuses the argument's memory.
-    donated = jax.jit(jnp.add, donate_argnums=0)(own_y, x)
-    reused = donated.unsafe_buffer_pointer() == memory
+    forms, reused, gone = four_forms(x, y)
     out: Any = {"out": x}  # NumPy's argument, which JAX refuses
-    forms = (x + y, jnp.add(x, y), donated, y.at[:].add(x))
-    equal = sum(bool((form == forms[0]).all()) for form in forms)
-    x_key, y_key = jax.random.split(key)
-    drawn = jax.random.uniform(x_key, (5, 3)) + jax.random.uniform(y_key, (5, 3))
     refused = error_of(lambda: jnp.add(x, y, **out))
+    x_key, y_key = jax.random.split(key)
+    xs, ys = (drawn(jax.random.uniform, k, (5, 3)) for k in (x_key, y_key))
+    sums, names = xs + ys, ("x + y", "add", "out", "add_")
+    equal, drawn_equal = as_numpy(forms, x, y), as_numpy(four_forms(xs, ys)[0], xs, ys)
     return Section(
         "Four ways to add",
         "torch can write a sum into an existing array: out=result, y.add_(x). JAX "
@@ -219,17 +231,38 @@ def addition(key: jax.Array) -> Section:
             ("x + y", "x + y", forms[0]),
             ("torch.add(x, y)", "jnp.add(x, y)", forms[1]),
             ("torch.add(x, y, out=result)", "jnp.add(x, y, out=result)", refused),
-            also("jax.jit(jnp.add, donate_argnums=0)(y, x)", donated),
+            also("jax.jit(jnp.add, donate_argnums=0)(y, x)", forms[2]),
             also("the result has the memory of y", reused),
-            also("y afterwards", error_of(lambda: own_y + 1)),
+            also("y afterwards", gone),
             ("y.add_(x)", "y = y.at[:].add(x)", forms[3]),
-            also(f"of {len(forms)} results, equal bit for bit", equal),
-            ("rand(5, 3) + rand(5, 3)", "the same with JAX's own draws", drawn),
+            also("each equal to NumPy's sum, bit for bit", equal),
+            ("rand(5, 3) + rand(5, 3)", "the same with JAX's own draws", sums[0]),
+            also("each equal to NumPy's sum, bit for bit", drawn_equal),
         ],
         {
-            "0.2": {"notebook": made(x)},
-            "0.3": {"notebook": made(y), "jax": made(drawn)},
-            "0.4": {"sum": forms[0], "equal forms": equal},
-            "3.6": equal,
+            "0.2": {"notebook": x},
+            "0.3": {
+                "notebook": y,
+                "jax": made(sums[0]) | fit(sums, sum_of_two_uniform)._asdict(),
+            },
+            "0.4": {"sum": forms[0], "as NumPy": dict(zip(names, equal, strict=True))},
+            "3.6": dict(zip(names, drawn_equal, strict=True)),
         },
     )
+
+
+def four_forms(x: jax.Array, y: jax.Array) -> tuple[tuple[jax.Array, ...], bool, str]:
+    """The sums; whether the third has the memory of y; the error of y afterwards."""
+    own_y = jnp.copy(y)
+    memory = own_y.unsafe_buffer_pointer()
+    # Donation is XLA's "in place": the result reuses the argument's memory.
+    donated = jax.jit(jnp.add, donate_argnums=0)(own_y, x)
+    reused = donated.unsafe_buffer_pointer() == memory
+    forms = (x + y, jnp.add(x, y), donated, y.at[:].add(x))
+    return forms, reused, error_of(lambda: own_y + 1)
+
+
+def as_numpy(sums: Iterable[jax.Array], x: jax.Array, y: jax.Array) -> list[bool]:
+    """Whether each is NumPy's x + y, bit for bit."""
+    expected = np.asarray(x) + np.asarray(y)
+    return [np.array_equal(np.asarray(found), expected) for found in sums]

@@ -5,9 +5,11 @@ loss is compared with the distribution over many starts, its gradient with the f
 
     dL/dW = 2 / (N C) (pred - y)^T x,    dL/db = the sum of 2 / (N C) (pred - y),
 
-and its step is undone from the printed parameters and repeated in both ways.
+and its step is undone from the printed parameters and repeated in both ways. From a
+start without randomness the loss, the gradient and the step are PyTorch's to 1e-12.
 """
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +21,7 @@ import optax
 
 from experiments._backprop.layers import Layer, largest_gap
 from experiments._section import Section
+from experiments._statistics import Fit, fit, uniform
 from jaxgrad.initializers import linear
 from jaxgrad.losses import mse_loss
 
@@ -32,6 +35,7 @@ PRINTED_AFTER_STEP = Layer(
     np.array([0.4210, -0.3707], np.float32),
 )
 PRINTED_LR = 0.01
+BOUND = 3**-0.5  # of the initial parameters of nn.Linear(3, 2)
 
 
 def random_problem(key: jax.Array) -> tuple[Layer, jax.Array, jax.Array]:
@@ -40,6 +44,14 @@ def random_problem(key: jax.Array) -> tuple[Layer, jax.Array, jax.Array]:
     x = jax.random.normal(keys[1], (5, 3), jnp.float32)
     y = jax.random.normal(keys[2], (5, 2), jnp.float32)
     return Layer(*linear(keys[0], 3, 2, jnp.float32)), x, y
+
+
+def fixed_problem() -> tuple[Layer, jax.Array, jax.Array]:
+    """A start without randomness, which PyTorch can repeat."""
+    shapes = (2, 3), (2,), (5, 3), (5, 2)
+    arrays = (jnp.cos(i + jnp.arange(math.prod(s))) for i, s in enumerate(shapes))
+    weight, bias, x, y = (a.reshape(s) for a, s in zip(arrays, shapes, strict=True))
+    return Layer(BOUND * weight, BOUND * bias), 2 * x, 2 * y
 
 
 def loss(layer: Layer, x: Any, y: Any, reduction: Any = "mean") -> jax.Array:
@@ -62,15 +74,43 @@ def losses_and_gradients(key: jax.Array, starts: int) -> dict[str, Any]:
     return {
         "losses": losses,  # (starts,)
         "gradients": gradients,  # (starts, 2, 3) and (starts, 2)
-        "largest parameter": jnp.maximum(*(abs(p).max() for p in problems[0])),
+        "start": problems[0],
         "gap": largest_gap(gradients, by_formula),
+    }
+
+
+def fixed_step(lr: float) -> dict[str, Any]:
+    """Loss, gradient and both steps of the fixed problem, in float64."""
+    with jax.enable_x64(True):
+        layer, x, y = fixed_problem()
+        value, gradient = jax.value_and_grad(loss)(layer, x, y)
+        both = step_by_hand(layer, gradient, lr), step_by_optimizer(layer, gradient, lr)
+        names = ("loss", "gradient", "by hand", "by optimizer")
+        return {
+            n: _flat(found)
+            for n, found in zip(names, (value, gradient, *both), strict=True)
+        }
+
+
+def _flat(tree: Any) -> np.ndarray:
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+def start_of(parameters: Any) -> dict[str, Any]:
+    """Range and distribution of initial weights or biases, in units of 1 / sqrt 3."""
+    numbers = np.asarray(parameters, np.float64) / BOUND
+    return {
+        "smallest": numbers.min(),
+        "largest": numbers.max(),
+        **Fit._asdict(fit((numbers + 1) / 2, uniform)),
     }
 
 
 def many_starts(key: jax.Array, starts: int) -> Section:
     """The distribution over the starts, and where the notebook's numbers are in it."""
     found = losses_and_gradients(key, starts)
-    losses, largest = found["losses"], found["largest parameter"]
+    losses, start = found["losses"], found["start"]._asdict()
+    ranges = {name: start_of(parameters) for name, parameters in start.items()}
     low, middle, high = np.quantile(losses, (0.05, 0.5, 0.95))
     quantile = np.mean(np.asarray(losses) < PRINTED_LOSS)
     quantiles = jax.tree.map(
@@ -82,9 +122,15 @@ def many_starts(key: jax.Array, starts: int) -> Section:
     return Section(
         f"The same from {starts} starts",
         rows={
-            "4.3": {"largest of all starts": largest},
-            "4.4": {"5 %": low, "95 %": high, "quantile of the printed loss": quantile},
+            "4.3": ranges,
+            "4.4": {
+                "printed": PRINTED_LOSS,
+                "5 %": low,
+                "95 %": high,
+                "quantile of the printed loss": quantile,
+            },
             "4.5": {
+                "printed": PRINTED_GRADIENT,
                 "jax.grad - formula": found["gap"],
                 "quantiles of the printed gradient": quantiles,
             },
@@ -92,9 +138,16 @@ def many_starts(key: jax.Array, starts: int) -> Section:
         note=f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; "
         f"the printed {PRINTED_LOSS} is at quantile {quantile:.2f}\n"
         f"quantiles of the printed gradient: {entries}\n"
-        f"largest parameter: {largest:.6f} (1 / sqrt 3 = {3**-0.5:.6f})\n"
+        f"parameters times sqrt 3: {_in_words(ranges)}\n"
         f"largest difference of jax.grad from the formula: {found['gap']:.1e}",
         data=found,
+    )
+
+
+def _in_words(ranges: Mapping[str, Mapping[str, float]]) -> str:
+    return "; ".join(
+        f"{name} {found['smallest']:.6f} to {found['largest']:.6f}"
+        for name, found in ranges.items()
     )
 
 
@@ -125,11 +178,15 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
     title = "The step printed in the notebook"
     printed = _step(title, start, PRINTED_GRADIENT, PRINTED_LR, {})
     by_hand, by_optimizer, gap = printed.data
+    fixed = fixed_step(PRINTED_LR)
     rows = {
-        "4.6": {"by hand": by_hand, "start": start},
+        "4.4": {"fixed": fixed["loss"]},
+        "4.5": {"fixed": fixed["gradient"]},
+        "4.6": {"by hand": by_hand, "start": start, "fixed": fixed["by hand"]},
         "4.7": {
             "by optimizer": by_optimizer,
             "by hand - by optimizer": [gap, random.data[-1]],
+            "fixed": fixed["by optimizer"],
         },
     }
     ratio = losses["sum"] / losses["mean"]
@@ -137,7 +194,7 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
         claim='The notebook says that the sum "divides by n". It does not: only the '
         f"mean is divided, by all {y.size} errors, and the sum is {ratio:.7g} times as "
         "large. The gradient has the same factor.",
-        rows={"4.3": {"start": layer}, "4.C2": ratio},
+        rows={"4.C2": ratio},
     )
     return random, printed._replace(rows=rows)
 

@@ -16,7 +16,8 @@ import numpy as np
 import optax
 
 from experiments._command import section, table
-from experiments._mnist_mlp.learning import Task, example_loss
+from experiments._mnist_mlp.config import Config
+from experiments._mnist_mlp.learning import Task, example_loss, learn, prepare
 from experiments._mnist_mlp.network import mlp
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, from_arrays
@@ -68,6 +69,7 @@ class SideRuns(NamedTuple):
     memory: Memory
     own: OwnArrays
     missing_parentheses: str  # the error of `with no_grad:`
+    on_digits: tuple[training.Epoch, ...]  # the notebook's settings on the digits
 
 
 def side_runs(
@@ -80,6 +82,7 @@ def side_runs(
         memory=memory(task, last.params, batch_size),
         own=own_arrays(key),
         missing_parentheses=without_parentheses(),
+        on_digits=on_digits(),
     )
 
 
@@ -189,6 +192,15 @@ def without_parentheses() -> str:
         return f"TypeError: {error}"
 
 
+def on_digits() -> tuple[training.Epoch, ...]:
+    """The notebook's training on scikit-learn's digits, which is quick to repeat.
+
+    The seed results hold what PyTorch learns from the same start in the same order.
+    """
+    config = Config(dataset="digits", epochs=3, side_runs=False)
+    return learn(prepare(config), config)[1]
+
+
 def report_side_runs(result: SideRuns) -> None:
     """Print the results of all side runs."""
     section("One epoch with other batch sizes", _batch_sizes(result.trials))
@@ -196,6 +208,9 @@ def report_side_runs(result: SideRuns) -> None:
     memory, own = result.memory, result.own
     title = f"Memory for a batch of {memory.batch_size}, by the compiler"
     section(title, _memory(memory, result.missing_parentheses))
+    digits = [(e.epoch, *e[1:2], *e[3:5]) for e in result.on_digits]
+    header = ("epoch", "train loss", "test loss", "accuracy")
+    section("The notebook's settings on the digits", table(header, digits))
     section(
         "Arrays of your own",
         f"from_arrays(images, labels, key=key, test_fraction=0.25)\n{own.dataset}\n"

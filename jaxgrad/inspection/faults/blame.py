@@ -5,7 +5,7 @@ is guarded by itself, so that the step, the phase and the line always come out.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,24 +13,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.culprit import Culprit, blame_forward, influence
+from jaxgrad.inspection.faults.case import Case, Hint
+from jaxgrad.inspection.faults.culprit import Culprit, influence
 from jaxgrad.inspection.faults.describe import (
     Describer,
     guarded,
     iteration_of,
     line_of,
 )
-from jaxgrad.inspection.faults.hints import hint
+from jaxgrad.inspection.faults.hints import advise
+from jaxgrad.inspection.faults.inside import run_inside
+from jaxgrad.inspection.faults.library import library_line
 from jaxgrad.inspection.program import jaxprs
-from jaxgrad.inspection.program.blocks import Builder
-from jaxgrad.inspection.program.failures import NEEDS_VALUE
 from jaxgrad.inspection.report.data import Source
 from jaxgrad.inspection.report.explanation import Blame
 from jaxgrad.inspection.run.backward import Backward
-from jaxgrad.inspection.run.tape import Entry, Value, first_made, run_on_tape
+from jaxgrad.inspection.run.tape import Entry, nonfinite
 
 # How many elements of an operand a blame keeps; the text shows fewer, and says so.
 KEPT = 100
+# What a blame takes from the rule of a custom derivative; the rest is the call's.
+OF_THE_RULE = ("source", "library", "primitive", "operands", "hint")
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,52 @@ class BlameWriter:
         is_input = culprit.phase == "input"
         entry = None if is_input else culprit.entry
         step = guarded(lambda: self.names.step(entry), None)
-        line = guarded(lambda: _line_in_rule(culprit, self.names.tape.builder), None)
-        operation = step.operation if step else ""
-        return Blame(
+        became = guarded(lambda: self.names.step(culprit.became), None)
+        blame = Blame(
             phase=culprit.phase,
             step=step,
             argument=culprit.value.label if is_input else None,
             iteration=iteration_of(entry),
             count=int(culprit.mask.sum()),
-            operands=self._operands(culprit),
-            hint=guarded(lambda: hint(culprit, operation), ""),
+            operands={},
+            hint="",
             primitive=entry.primitive if entry else "",
-            source=line or line_of(entry, step),
+            source=line_of(entry, step),
             shard=guarded(lambda: entry.shard_of(culprit.mask) if entry else "", ""),
-            became=guarded(lambda: self.names.step(culprit.became), None),
+            became=became,
+            in_derivative=culprit.became is not None
+            and culprit.became is culprit.passed,
         )
+        within = guarded(lambda: self._within_rule(culprit), None)
+        if within is not None:
+            parts = {name: getattr(within, name) for name in OF_THE_RULE}
+            if within.source is None or not within.source.line:
+                parts["source"] = blame.source
+            return replace(blame, **parts)
+        words = step.operation if step else "", became.operation if became else ""
+        case = Case(culprit, self.names.tape, *words, label=self.names.label)
+        advice = guarded(lambda: advise(case), Hint(""))
+        return replace(
+            blame,
+            operands=self._shown(culprit, advice),
+            hint=advice.text,
+            library=guarded(lambda: _library(case), None),
+        )
+
+    def _within_rule(self, culprit: Culprit) -> Blame | None:
+        """The blame inside a function with a custom derivative, or inside its rule."""
+        found = run_inside(culprit, self.names)
+        if found is None or found[1].phase != "forward":
+            return None
+        within, inner = found
+        return BlameWriter(within).write(inner)
+
+    def _shown(self, culprit: Culprit, advice: Hint) -> dict[str, np.ndarray]:
+        """The operands, or what the hint shows instead; of a derivative both."""
+        shown = {k: np.ravel(v)[:KEPT] for k, v in (advice.shown or {}).items()}
+        if shown and culprit.phase != "backward":
+            return shown
+        return {**self._operands(culprit), **shown}
 
     def _operands(self, culprit: Culprit) -> dict[str, np.ndarray]:
         """By name, the elements of the operands that met at the non-finite elements."""
@@ -80,16 +114,20 @@ class BlameWriter:
         if entry is None or culprit.phase in ("input", "constant"):
             return [part(value.label, value.array)]
         if culprit.adding:
-            sent = enumerate(value.parts)
-            return [part(f"cotangent {i}", array) for i, (_, array) in sent]
+            parts = enumerate(value.parts)
+            return [part(f"cotangent {i}", array) for i, (_, array) in parts]
         several, positions = len(culprit.cotangents) > 1, range(len(entry.inputs))
+
+        def sent(i: int) -> Callable[[], tuple[str, np.ndarray]]:
+            if not several:
+                return part("cotangent", culprit.cotangents[i])
+            result = self.names.label(entry.outputs[i]) or f"result {i}"
+            return part(f"cotangent of {result}", culprit.cotangents[i])
+
+        deciding = guarded(lambda: _deciding_cotangents(culprit, entry), [])
         return [
             *(partial(self._operand, culprit, entry, i) for i in positions),
-            *(
-                part(f"cotangent of result {i}" if several else "cotangent", c)
-                for i, c in enumerate(culprit.cotangents)
-                if c is not None
-            ),
+            *map(sent, deciding),
         ]
 
     def _operand(
@@ -117,40 +155,31 @@ def _selected(array: Any, mask: np.ndarray) -> np.ndarray:
     return array[mask][:KEPT]
 
 
-def _line_in_rule(culprit: Culprit, builder: Builder) -> Source | None:
-    """The user's line inside the rule of a custom derivative that made it."""
-    entry = culprit.entry
-    if entry is None or entry.primitive not in jaxprs.RUNNING or culprit.adding:
+def _library(case: Case) -> Source | None:
+    """The library's line, unless the operation is the one that the user called."""
+    operation = case.operation.removesuffix(" (backward)")
+    if case.culprit.phase not in ("forward", "backward") or case.culprit.adding:
         return None
-    rule, arrays = _rule(culprit, entry)
-    try:
-        closed = jax.make_jaxpr(rule)(*arrays)
-    except NEEDS_VALUE:
+    made = [v for v in case.entry.operands if v.kind != "literal"]
+    if case.entry.primitive == operation or all(map(case.label, made)):
         return None
-    given = [*arrays, *jaxprs.constants_of(closed)]
-    inputs = [Value(x, kind="input") for x in given]
-    outputs, tape = run_on_tape(builder.root_block(closed), inputs, builder)
-    bad = next((value for value in outputs if value.bad().any()), None)
-    if bad is None:
-        return None
-    # A solver that stops at a NaN returns another one, made by its own formula.
-    return line_of(blame_forward(bad).entry, None) or line_of(
-        first_made(tape.entries), None
-    )
+    return library_line(case.entry)
 
 
-def _rule(culprit: Culprit, entry: Entry) -> tuple[Callable[..., list[Any]], list[Any]]:
-    """What the operation ran in this phase, and on which arrays."""
-    arrays, pull = [value.array for value in entry.inputs], Backward([]).pull
-    if culprit.phase != "backward":
-        return entry.function, arrays
+def _deciding_cotangents(culprit: Culprit, entry: Entry) -> list[int]:
+    """The cotangents that are enough by themselves; all if none is."""
+    given = [i for i, c in enumerate(culprit.cotangents) if c is not None]
+    if len(given) < 2:
+        return given
+    position = next(i for i, v in enumerate(entry.inputs) if v is culprit.value)
+    arrays = [v.array for v in entry.inputs]
 
-    def back(*given: Any) -> list[Any]:  # the arrays, then the cotangents
-        parts = pull(entry, given[: len(arrays)], given[len(arrays) :])
-        return list(parts.values())
+    def decides(i: int) -> bool:
+        alone = [c if at == i else None for at, c in enumerate(culprit.cotangents)]
+        try:
+            sent = Backward([]).pull(entry, arrays, alone)[position]
+        except Exception:  # a rule may want all of them
+            return False
+        return bool((nonfinite(sent) & culprit.mask).any())
 
-    cotangents = [
-        jnp.zeros_like(value.array) if cotangent is None else cotangent
-        for cotangent, value in zip(culprit.cotangents, entry.outputs, strict=True)
-    ]
-    return back, [*arrays, *cotangents]
+    return [i for i in given if decides(i)] or given

@@ -8,8 +8,8 @@ search starts from a gradient and follows the cotangents; if the saved operands 
 cause, it continues with the forward operation that made them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.report.data import Phase
 from jaxgrad.inspection.run.backward import Backward, replaced, total
 from jaxgrad.inspection.run.tape import Entry, Value, nonfinite
@@ -43,30 +44,43 @@ class Culprit:
     mask: np.ndarray  # Which of its elements count
     cotangents: tuple[Any, ...] = ()  # In the backward phase the incoming cotangents
     became: Entry | None = None  # The other operation that turned infinity into NaN
-    met_zero: bool = False  # Whether it did so by a factor of zero
+    # The forward operation whose derivative read the non-finite value
+    passed: Entry | None = None
+    # The zero that met it, and where: a factor, or a result whose cotangent was 0
+    zero: tuple[Value, np.ndarray] | None = None
     adding: bool = False  # Whether finite parts of a cotangent overflowed in their sum
+    # The last select that took the constant, and where
+    chosen: tuple[Entry, np.ndarray] | None = None
 
 
 def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
     """Follow the elements `mask`, or all non-finite ones, to what made them."""
     mask = value.bad() if mask is None else mask
-    entry, became, zero = None, None, False
+    entry, became, zero, chosen = None, None, None, None
     while value.maker is not None:
         entry = value.maker
+        if entry.primitive == "select_n":
+            chosen = entry, mask
         cause = _cause(entry, value, mask)
-        literals = (v for v in entry.operands if v.kind == "literal" and v.bad().any())
-        if cause is None and (constant := next(literals, None)) is not None:
-            bad = constant.bad()
-            return Culprit("constant", entry, constant, bad, (), became, zero)
         if cause is None:
-            return Culprit("forward", entry, value, mask, (), became, zero)
+            constant = _bad_literal(entry)
+            if constant is None:
+                culprit = Culprit("forward", entry, value, mask)
+                return replace(culprit, became=became, zero=zero)
+            value, mask = constant, constant.bad()
+            break
         operand, reached = cause
         turned = _holds_nan(value, mask) and not _holds_nan(operand, reached)
         if turned and not entry.moves:  # a move goes on with the first row alone
-            became, zero = entry, _factor_is_zero(entry, operand, mask)
+            became, zero = entry, _zero_factor(entry, operand, mask)
         value, mask = operand, reached
-    phase = "input" if value.kind == "input" else "constant"
-    return Culprit(phase, entry, value, mask, became=became, met_zero=zero)
+    if chosen is not None and value.kind != "input" and _holds_nan(value, mask):
+        tested = next(_tested(chosen[0].operands[0]), None)
+        if tested is not None:  # a median, say, is NaN where a NaN is among its data
+            return blame_forward(tested)
+    phase: Phase = "input" if value.kind == "input" else "constant"
+    culprit = Culprit(phase, entry, value, mask, became=became)
+    return replace(culprit, zero=zero, chosen=chosen)
 
 
 def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culprit:
@@ -83,6 +97,20 @@ def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culpri
         if isinstance(cause, Culprit):
             return cause
         value, mask = cause
+
+
+def reaches(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
+    """Which elements of an output depend on the elements `mask` of an input."""
+
+    def forward(f: Callable[[Array], Array], x: Array) -> Array:
+        return jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1]
+
+    return _reached(entry, position, output, mask, entry.outputs[output], forward)
+
+
+def finite(array: Any) -> Any:
+    """The array with an ordinary number for every element that is not finite."""
+    return _ordinary(array, ORDINARY[0])
 
 
 def influence(entry: Entry, position: int, output: int, mask: np.ndarray) -> np.ndarray:
@@ -115,6 +143,27 @@ def _cause(
     return entry.inputs[found], _overlap(bad, influence(entry, found, output, mask))
 
 
+def _tested(condition: Value, far: int = 20) -> Iterator[Value]:
+    """The values that a condition tests for NaN, and that hold one."""
+    entry = condition.maker
+    if entry is None or not far:
+        return
+    compared = [value for value in entry.operands if jaxprs.is_floating(value.array)]
+    if entry.primitive in ("ne", "eq", "is_finite"):
+        same = len({id(value) for value in compared}) == 1
+        bad = (value for value in compared[:1] if same and value.bad().any())
+        yield from bad
+    elif not compared:
+        for value in entry.operands:
+            yield from _tested(value, far - 1)
+
+
+def _bad_literal(entry: Entry) -> Value | None:
+    """A number that is written into an operation and is not finite."""
+    literals = (v for v in entry.operands if v.kind == "literal")
+    return next((v for v in literals if v.bad().any()), None)
+
+
 def _backward_cause(
     backward: Backward, entry: Entry, value: Value, mask: np.ndarray
 ) -> Culprit | tuple[Value, np.ndarray]:
@@ -132,16 +181,50 @@ def _backward_cause(
     given = [(i, c) for i, c in enumerate(cotangents) if c is not None]
     suspects = [i for i, cotangent in given if nonfinite(cotangent).any()]
     found = _deciding(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
+    if found is None:  # a derivative that is infinite here hides what came in
+        found = next((i for i in suspects if _came_in(entry, value, mask, i)), None)
     if found is not None:
-        reached = _reached_by_cotangent(entry, position, mask, found)
+        reached = reaches(entry, position, found, mask)
         bad = nonfinite(cotangents[found])
         return entry.outputs[found], _overlap(bad, reached)
     suspects = _suspects(entry.inputs)
     found = _deciding(lambda xs: sent_back(xs, cotangents), arrays, suspects, mask)
     if found is not None:
         bad = nonfinite(arrays[found])
-        return blame_forward(entry.inputs[found], _overlap(bad, mask))
-    return Culprit("backward", entry, value, mask, cotangents=tuple(cotangents))
+        culprit = blame_forward(entry.inputs[found], _overlap(bad, mask))
+        return _read_by_a_derivative(culprit, entry, value, mask)
+    zero, cs = _zero_cotangent(entry, mask), tuple(cotangents)
+    return Culprit("backward", entry, value, mask, cotangents=cs, zero=zero)
+
+
+def _came_in(entry: Entry, value: Value, mask: np.ndarray, output: int) -> bool:
+    """Whether the elements `mask` of an operand's gradient read a bad cotangent."""
+    bad = nonfinite(total(entry.outputs[output]))
+    reached = reaches(entry, _index(entry.inputs, value), output, mask)
+    return bad.shape == reached.shape and bool((bad & reached).any())
+
+
+def _read_by_a_derivative(
+    culprit: Culprit, entry: Entry, value: Value, mask: np.ndarray
+) -> Culprit:
+    """A culprit of the forward pass whose value the derivative of `entry` read."""
+    sent = [part for reader, part in value.parts if reader is entry]
+    turned = np.isnan(np.asarray(sent[0]))[mask].any() if sent else False
+    became = culprit.became
+    if turned and became is None and not _holds_nan(culprit.value, culprit.mask):
+        became = entry
+    zero = _zero_cotangent(entry, mask)
+    return replace(culprit, passed=entry, became=became, zero=zero)
+
+
+def _zero_cotangent(entry: Entry, mask: np.ndarray) -> tuple[Value, np.ndarray] | None:
+    """The result whose cotangent is 0 wherever a gradient is bad, if there is one."""
+    for output in entry.outputs:
+        cotangent = total(output)
+        if cotangent is not None and np.shape(cotangent) == mask.shape:
+            if (np.asarray(cotangent)[mask] == 0).all():
+                return output, mask
+    return None
 
 
 def _moved(
@@ -199,17 +282,6 @@ def _ordinary(array: Any, x: float) -> Any:
     return jnp.where(jnp.isfinite(array), array, jnp.asarray(x, array.dtype))
 
 
-def _reached_by_cotangent(
-    entry: Entry, position: int, mask: np.ndarray, output: int
-) -> np.ndarray:
-    """Which elements of an output's cotangent the elements `mask` sent back need."""
-
-    def forward(f: Callable[[Array], Array], x: Array) -> Array:
-        return jax.jvp(f, (x,), (jnp.asarray(mask, x.dtype),))[1]
-
-    return _reached(entry, position, output, mask, entry.outputs[output], forward)
-
-
 def _reached(
     entry: Entry,
     position: int,
@@ -253,12 +325,20 @@ def _holds_nan(value: Value, mask: np.ndarray) -> bool:
     return bool(np.isnan(np.asarray(value.array))[mask].any())
 
 
-def _factor_is_zero(entry: Entry, operand: Value, mask: np.ndarray) -> bool:
-    """Whether a product took zero times infinity."""
+def _zero_factor(
+    entry: Entry, operand: Value, mask: np.ndarray
+) -> tuple[Value, np.ndarray] | None:
+    """The factor of zero by which a product made NaN of infinity."""
     if entry.primitive not in ("mul", "dot_general"):
-        return False
-    factors = [np.asarray(v.array) for v in entry.inputs if v is not operand]
-    return any(f.shape == mask.shape and bool((f[mask] == 0).all()) for f in factors)
+        return None
+    for factor in entry.operands:
+        array = np.asarray(factor.array)
+        if factor is operand or array.shape not in (mask.shape, ()):
+            continue
+        if (np.broadcast_to(array, mask.shape)[mask] == 0).all():
+            where = mask if array.shape else np.ones((), bool)
+            return factor, where
+    return None
 
 
 def _index(values: Sequence[Value], value: Value) -> int:

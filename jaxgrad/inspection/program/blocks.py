@@ -98,12 +98,13 @@ class Item:
         """The primitive operations of a call, one item each, loops entered."""
         return Builder("primitive", loops=True).block(self.jaxpr, self.site.transforms)
 
-    @property
-    def is_rule(self) -> bool:
-        """Whether it is a `custom_jvp_call` that takes exactly what the item reads."""
-        operands = [id(atom) for atom in jaxprs.variables(self.equation.invars)]
-        named = self.equation.primitive.name == "custom_jvp_call"
-        return named and operands == [id(variable) for variable in self.reads]
+    @functools.cached_property
+    def runs_users(self) -> bool:
+        """Whether it runs a function of the user's; a library's solver stays whole."""
+        name = self.equation.primitive.name
+        if name in jaxprs.CUSTOM_RULES or name not in jaxprs.RUNNING:
+            return name in jaxprs.CUSTOM_RULES
+        return any(item.site.user is not None for item in self.run[0].all_items())
 
     @functools.cached_property
     def run(self) -> tuple["Block", Sequence[Any]]:

@@ -33,10 +33,8 @@ class _Marker(Reader):
         if not item.is_primitive:
             return interpret(item.opened, operands, self)
         name = item.equation.primitive.name
-        if item.is_rule:
-            made = jaxprs.perturbed(item.equation, operands)
-            flags = dict(zip(item.equation.outvars, made, strict=True))
-            return [flags[variable] for variable in item.writes]
+        if name == "custom_jvp_call":
+            return jaxprs.perturbed(item.jaxpr, operands)
         return [jaxprs.has_derivative(name)] * len(item.writes)
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[bool]:

@@ -136,51 +136,60 @@ def closed_over_name(function: Callable[..., Any], value: Any) -> str:
     return ""
 
 
+class _Place(NamedTuple):
+    """Where the last equation of a trace was."""
+
+    frames: tuple[Frame, ...] = ()
+    numbers: tuple[int, ...] = ()
+    stack: Any = None
+
+
 class Passes:
     """Tells the passes of loops and the activations of functions apart.
 
     `advance` gives each frame of the next equation a number, which changes with a new
-    activation of its function and with each pass of a loop.
+    activation of its function and with each pass of a loop. An equation that JAX moved
+    here from another trace begins with another frame, and changes nothing here.
     """
 
     def __init__(self) -> None:
-        self._frames: tuple[Frame, ...] = ()
-        self._numbers: tuple[int, ...] = ()
-        self._stack: Any = None
+        self._places: dict[CodeType | None, _Place] = {}
         self._fresh = itertools.count()
 
     def advance(
         self, frames: tuple[Frame, ...], stack: Any, reverse: bool
     ) -> tuple[int, ...]:
         """The pass of each frame of the next equation; `reverse` in a backward pass."""
+        trace = frames[0].code if frames else None
+        last = self._places.get(trace, _Place())
         # All equations that a helper inlines have the stack of the helper's call.
-        kept = len(frames) if stack is self._stack else self._kept(frames, reverse)
-        self._stack = stack
-        numbers = self._numbers[:kept]
+        same = stack is last.stack
+        kept = len(frames) if same else _kept(last.frames, frames, reverse)
+        numbers = last.numbers[:kept]
         numbers += tuple(next(self._fresh) for _ in frames[kept:])
-        self._frames, self._numbers = frames, numbers
+        self._places[trace] = _Place(frames, numbers, stack)
         return numbers
 
-    def _kept(self, frames: tuple[Frame, ...], reverse: bool) -> int:
-        """How many of the outer frames are still in the pass they were in."""
-        before = self._frames
-        pairs = zip(before, frames, strict=False)
-        apart = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
-        if reverse:  # it goes through the lines in reverse, without any loop
+
+def _kept(before: Sequence[Frame], frames: Sequence[Frame], reverse: bool) -> int:
+    """How many of the outer frames are still in the pass they were in."""
+    pairs = zip(before, frames, strict=False)
+    apart = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
+    if reverse:  # it goes through the lines in reverse, without any loop
+        return apart
+    both = apart < len(before) and apart < len(frames)
+    if both and before[apart].code is frames[apart].code:
+        if frames[apart].offset > before[apart].offset:
+            return apart + 1
+        if _loops(frames[apart].code, frames[apart].offset, before[apart].offset):
             return apart
-        both = apart < len(before) and apart < len(frames)
-        if both and before[apart].code is frames[apart].code:
-            if frames[apart].offset > before[apart].offset:
-                return apart + 1
-            if _loops(frames[apart].code, frames[apart].offset, before[apart].offset):
-                return apart
-        # The same instruction ran again: in a pass of the innermost loop around it.
-        looping = (
-            i
-            for i in reversed(range(apart))
-            if _loops(*frames[i]) and not _binds(frames[i].code.co_filename)
-        )
-        return next(looping, apart)
+    # The same instruction ran again: in a pass of the innermost loop around it.
+    looping = (
+        i
+        for i in reversed(range(apart))
+        if _loops(*frames[i]) and not _binds(frames[i].code.co_filename)
+    )
+    return next(looping, apart)
 
 
 def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:

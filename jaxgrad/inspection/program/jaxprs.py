@@ -76,17 +76,43 @@ def jaxpr_of(
 
 def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
     """Run a closed jaxpr by binding its primitives: a custom derivative is kept."""
-    return jax.extend.core.jaxpr_as_fun(closed)(*arguments)
+    return jax.extend.core.jaxpr_as_fun(_keeping_lines_of_rules(closed))(*arguments)
 
 
-def bind_rule(equation: Any, arguments: Sequence[Any]) -> list[Any]:
-    """Bind a `custom_jvp_call` so that its rule keeps its own source lines."""
-    # `run_jaxpr` gives whatever is traced inside the line of the equation.
-    given = iter(arguments)
-    operands = [a.val if is_literal(a) else next(given) for a in equation.invars]
+def _keeping_lines_of_rules(closed: Any) -> Any:
+    """Without the lines of the calls of rules, which JAX gives to all inside a rule."""
+    jaxpr = open_jaxpr(closed)
+    if not any(e.primitive.name == "custom_jvp_call" for e in jaxpr.eqns):
+        return closed
+    equations = [
+        e.replace(
+            source_info=source_info_util.SourceInfo(None, e.source_info.name_stack)
+        )
+        if e.primitive.name == "custom_jvp_call"
+        else e
+        for e in jaxpr.eqns
+    ]
+    without = jaxpr.replace(eqns=equations)
+    return jax.extend.core.ClosedJaxpr(without, constants_of(closed))
+
+
+def run_backward_rule(
+    equation: Any, operands: Sequence[Any], active: Sequence[bool], cotangents: Any
+) -> list[Any]:
+    """What the backward rule of a `custom_vjp_call` returns for the active operands."""
+    # As JAX's own `process_custom_vjp_call`, which would give all the rule's
+    # operations the line of the call.
     params = equation.primitive.get_bind_params(equation.params)
     functions, params = params if isinstance(params, tuple) else ((), params)
-    return equation.primitive.bind(*functions, *operands, **params)
+    _, forward, backward = params.get("subfuns", functions)
+    pairs = zip(operands, active, strict=True)
+    results = forward.call_wrapped(*(x for pair in pairs for x in pair))
+    _, tree, forwarded = params["out_trees"]()
+    kept = iter(results[: tree.num_leaves - sum(f is not None for f in forwarded)])
+    residuals = [next(kept) if f is None else operands[f] for f in forwarded]
+    sent = backward.call_wrapped(*residuals, *cotangents)
+    sent = sent[0] if isinstance(sent, tuple) else sent  # since JAX 0.12 with a log
+    return [x for x, wanted in zip(sent, active, strict=True) if wanted]
 
 
 def bodies_of(equation: Any) -> list[Any]:
@@ -263,26 +289,26 @@ def has_derivative(primitive: str) -> bool:
     return primitive not in NOT_REVERSIBLE and primitive not in FLAT
 
 
-def perturbed(equation: Any, given: Sequence[bool]) -> list[bool]:
-    """Which results of a `custom_jvp_call` have a tangent that depends on others.
+def perturbed(closed: Any, given: Sequence[bool]) -> list[bool]:
+    """Which results of a jaxpr of one `custom_jvp_call` depend on tangents.
 
     Its rule may return a constant: that of a quantizer is zero. `given` says of its
-    variables which have a tangent.
+    inputs which have a tangent.
     """
-    avals = [atom.aval for atom in variables(equation.invars)]
+    avals = closed.in_avals
     chosen = [i for i, active in enumerate(given) if active and is_floating(avals[i])]
 
     def tangents(sent: list[Any], inputs: list[Any]) -> list[Any]:
         def f(*some: Any) -> list[Any]:
             new = dict(zip(chosen, some, strict=True))
-            return bind_rule(equation, [new.get(i, x) for i, x in enumerate(inputs)])
+            return run_jaxpr(closed, [new.get(i, x) for i, x in enumerate(inputs)])
 
         return jax.jvp(f, [inputs[i] for i in chosen], sent)[1]
 
     try:
         traced = jax.make_jaxpr(tangents)([avals[i] for i in chosen], list(avals))
     except Exception:  # the rule raises, here as later where JAX runs it
-        return [True] * len(equation.outvars)
+        return [True] * len(closed.out_avals)
     jaxpr = open_jaxpr(traced)
     reached = set(jaxpr.invars[: len(chosen)])
     for each in jaxpr.eqns:

@@ -58,6 +58,15 @@ def words_of(frame: Frame) -> set[str]:
     return {word.id for word in words if isinstance(word, ast.Name)}
 
 
+def summands_of(frame: Frame) -> tuple[str, ...]:
+    """The names on both sides of a sum, "" for what is not a name; () if it is none."""
+    node = _expression(frame)
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+        return ()
+    sides = node.left, node.right
+    return tuple(ast.unparse(side) if _single(side) else "" for side in sides)
+
+
 def assignment_of(frame: Frame) -> Assignment | None:
     """The assignment that takes what is computed at `frame`, if there is one."""
     tree = _tree(frame)
@@ -113,7 +122,7 @@ def _names(target: ast.expr) -> tuple[str, ...]:
     return sum(parts, ()) if all(parts) else ()
 
 
-def _single(target: ast.expr) -> bool:
+def _single(target: ast.AST) -> bool:
     return isinstance(target, ast.Name | ast.Attribute | ast.Subscript)
 
 

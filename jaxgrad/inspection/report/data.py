@@ -173,6 +173,9 @@ class Finding:
         source: The user's line: that of the step, or of the user's derivative rule.
         shard: In a `shard_map` or `pmap` the first shard that made it: `data=1`.
         became: The step that turned this infinity into the NaN of the result.
+        in_derivative: Whether the derivative of that step did so, not the step itself.
+        library: The line of the library that holds the operation; None if it is the
+            user's own.
         kind: What is wrong.
         reason: Why, in one word, where the kind has several causes.
     """
@@ -187,6 +190,8 @@ class Finding:
     primitive: str = ""
     source: Source | None = None
     became: Step | None = None
+    in_derivative: bool = False
+    library: Source | None = None
     kind: Kind = "nonfinite"
     reason: str = ""
     shard: str = ""

@@ -134,12 +134,18 @@ def _facts(finding: Finding) -> Iterator[str]:
         yield f"  {source.file}:{source.line} in {source.function}"
         if source.text:
             yield f"    {plain(source.text)}"
+    if finding.library is not None:
+        inside = finding.library
+        yield f"  inside it, {inside.file}:{inside.line} in {inside.function}"
+        if inside.text:
+            yield f"    {plain(inside.text)}"
     for name, values in finding.operands.items():
         shown = ", ".join(number(v, 6) for v in np.ravel(values)[:8].tolist())
         yield f"  {name} = {shown}{', ...' if np.size(values) > 8 else ''}"
     if finding.became is not None:
         step = finding.became
-        yield f"  the infinity became NaN in {step.name}, {location(step.source)}"
+        place = f"{'the derivative of ' if finding.in_derivative else ''}{step.name}"
+        yield f"  the infinity became NaN in {place}, {location(step.source)}"
 
 
 def _what(finding: Finding) -> str:

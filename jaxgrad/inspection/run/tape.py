@@ -4,7 +4,7 @@ The program is run on the actual arrays: jitted helpers are opened, loops are un
 the branch taken is entered; a function with a custom derivative stays one entry.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,6 +55,17 @@ class Entry:
     operands: list[Value] = field(default_factory=list)
     shards: Shards | None = None  # The shards along the first axis of its values
     compiled: bool = False  # Whether the function is compiled, also for the way back
+    item: Item | None = None  # The operation in the program; None for moves
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parameters of the operation: axes, modes, a fixed power."""
+        return self.item.equation.params if self.item else {}
+
+    @property
+    def own_site(self) -> CallSite | None:
+        """Where exactly it was traced, which may be inside a library's helper."""
+        return self.item.site if self.item else self.site
 
     @property
     def moves(self) -> bool:
@@ -138,7 +149,7 @@ class _Recorder(Reader):
         if name in jaxprs.PRINTING:
             return []
         given = dict(zip(item.reads, operands, strict=True))
-        if name in jaxprs.RUNNING and not any(value.active for value in operands):
+        if item.runs_users and not any(value.active for value in operands):
             block, atoms = item.run  # without a derivative there is nothing to keep
             read = [
                 self.literal(a) if jaxprs.is_literal(a) else given[a] for a in atoms
@@ -147,7 +158,9 @@ class _Recorder(Reader):
             made = dict(zip(item.equation.outvars, results, strict=True))
             return [made[variable] for variable in item.writes]
         outputs = self._run(item, name, self._function(item), operands)
-        self.tape.entries[-1].operands = [
+        entry = self.tape.entries[-1]
+        entry.item = item
+        entry.operands = [
             Value(jnp.asarray(a.val), label=str(a.val), kind="literal")
             if jaxprs.is_literal(a)
             else given[a]
@@ -273,14 +286,7 @@ class _Recorder(Reader):
         return replace(inside, iteration=(*self.iteration, *counted), long=long)
 
     def _function(self, item: Item) -> Callable[..., list[Any]]:
-        equation = item.equation
-        rule = item.is_rule
-
         def function(*arrays: Any) -> list[Any]:
-            if rule:
-                results = jaxprs.bind_rule(equation, arrays)
-                made = dict(zip(equation.outvars, results, strict=True))
-                return [made[v] for v in item.writes]
             return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
         if self.shards is not None:

@@ -1,0 +1,1 @@
+"""The parts of `experiments.activations`: the notebook's list."""
