@@ -49,7 +49,7 @@ class Backward:
                 entry.inputs[position].parts.append((entry, part))
 
     def pull(
-        self, entry: Entry, arrays: Sequence[Array], cotangents: Sequence[Any]
+        self, entry: Entry, arrays: Sequence[Any], cotangents: Sequence[Any]
     ) -> dict[int, Array]:
         """The cotangents of the active inputs, by position."""
         if entry.moves:
