@@ -1,17 +1,32 @@
 """The leaves of a call's arguments, each with its path as the user writes it."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._modules import is_array, is_inexact, is_module, parameters_in
+
+# A number of layers or a flag stays a Python object; these enter a trace.
+TRACED = (jax.Array, np.ndarray, np.floating, float)
 
 
 class NamedLeaf(NamedTuple):
     path: str  # as the user writes it: params['w1']
     argument: int | str  # the position of its argument, or its keyword
     value: Any
+    # In a module: whether it is a parameter; None outside of modules
+    parameter: bool | None = None
+
+    @property
+    def traced(self) -> bool:
+        """Whether it is an array in the trace; a module's numbers stay as they are."""
+        if self.parameter is not None:
+            return is_array(self.value)
+        return isinstance(self.value, TRACED)
 
 
 def named_leaves(
@@ -19,14 +34,33 @@ def named_leaves(
 ) -> tuple[list[NamedLeaf], Any]:
     """The leaves of the arguments of `f`, and the structure of `(args, kwargs)`."""
     names = _names(f, len(args))
-    paths, tree = jax.tree_util.tree_flatten_with_path((tuple(args), dict(kwargs)))
+    arguments = (tuple(args), dict(kwargs))
     leaves = []
-    for (group, argument, *rest), value in paths:
+    for (group, argument, *rest), value, parameter in _leaves(arguments):
         positional = group.idx == 0
         key = argument.idx if positional else argument.key
         name = names[key] if positional else key
-        leaves.append(NamedLeaf(name + jax.tree_util.keystr(tuple(rest)), key, value))
-    return leaves, tree
+        path = name + jax.tree_util.keystr(tuple(rest))
+        leaves.append(NamedLeaf(path, key, value, parameter))
+    return leaves, jax.tree.structure(arguments)
+
+
+def chosen_leaves(leaves: Sequence[NamedLeaf], argument: int | str) -> list[NamedLeaf]:
+    """The leaves of an argument that are differentiated.
+
+    What `jax.value_and_grad` takes is differentiated as there. Of a module, and of a
+    tree with a leaf that JAX refuses, only the inexact arrays are, as
+    `eqx.filter_value_and_grad` does.
+    """
+    own = [leaf for leaf in leaves if leaf.argument == argument]
+    if all(leaf.parameter is None and is_inexact(leaf.value) for leaf in own):
+        return own
+    return [
+        leaf
+        for leaf in own
+        if leaf.parameter
+        or (leaf.parameter is None and is_array(leaf.value) and is_inexact(leaf.value))
+    ]
 
 
 def is_floating(value: Any) -> bool:
@@ -37,6 +71,16 @@ def is_floating(value: Any) -> bool:
         return jnp.issubdtype(jnp.result_type(value), jnp.floating)
     except TypeError:
         return False
+
+
+def _leaves(tree: Any) -> Iterator[tuple[tuple[Any, ...], Any, bool | None]]:
+    """The path and value of each leaf, and whether it is a module's parameter."""
+    flatten = jax.tree_util.tree_flatten_with_path
+    for path, node in flatten(tree, is_leaf=is_module)[0]:
+        inside = flatten(node)[0]
+        known = parameters_in(node) if is_module(node) else [None] * len(inside)
+        for (rest, value), parameter in zip(inside, known, strict=True):
+            yield (*path, *rest), value, parameter
 
 
 def _names(f: Callable[..., Any], count: int) -> list[str]:

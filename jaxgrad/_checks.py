@@ -162,7 +162,9 @@ def check_callable(function: str, argument: str, value: Callable[..., Any]) -> N
 
 
 def check_not_traced(function: str, leaves: Iterable[Any], hint: str = "") -> None:
-    if any(isinstance(leaf, Tracer) for leaf in leaves):
+    # Inside a trace also what is computed without arguments is traced.
+    inside = jax.lax.iota(jnp.int32, 1)
+    if any(isinstance(leaf, Tracer) for leaf in (inside, *leaves)):
         call = "a call under a transformation (jit, grad, vmap)"
         raise wrong_type(function, "to be called from Python", call, hint)
 

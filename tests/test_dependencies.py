@@ -24,6 +24,7 @@ MODULES = {
 NOT_IMPORTED = {
     "jaxlib": "jax runs on it",
     "importlib-resources": "tensorflow-datasets imports it without declaring it",
+    "equinox": "tests/test_modules.py skips without it",
     "expecttest": "torch.testing imports it without declaring it",
     "pytest-xdist": "the tests run in parallel",
     "beartype": "the tests check signatures with it at run time",

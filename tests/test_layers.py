@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
-GROUND = {"_types", "_checks", "_arguments", "_numerics"}
+GROUND = {"_types", "_checks", "_arguments", "_modules", "_guards", "_numerics"}
 # Each room, and the rooms that it may import besides itself.
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),

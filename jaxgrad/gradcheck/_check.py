@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
+from jaxgrad._guards import undisturbed
 from jaxgrad.gradcheck._compare import compare
 from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of
 from jaxgrad.gradcheck._report import GradientCheck
@@ -25,8 +26,9 @@ def check_gradients(
     `f` casts to a narrower dtype; then in the dtype of the arguments.
 
     Args:
-        f: A function of pytrees; only floating arrays and Python floats vary. It is
-            called in batches under `jax.vmap`.
+        f: A function of pytrees; only floating arrays and Python floats vary; of
+            an Equinox or Flax NNX module its parameters. It is called in batches under
+            `jax.vmap`.
         rtol: The allowed error of a derivative, relative to its size; by default 1e-5
             in float64 and 5e-3 in float32.
         atol: The allowed absolute error; by default the error that the measured
@@ -58,12 +60,13 @@ def check_gradients(
         raise wrong_value("check_gradients", "order 1 or 2", order)
 
     def checked(*args: Any, **kwargs: Any) -> GradientCheck:
-        problem = problem_of(f, has_aux, args, kwargs)
-        with computing(problem):
-            first = compare(problem, rtol, atol)
-            if order == 1:
-                return first
-            return _joined(first, compare(gradient_of(problem), rtol, atol))
+        with undisturbed():
+            problem = problem_of(f, has_aux, args, kwargs)
+            with computing(problem):
+                first = compare(problem, rtol, atol)
+                if order == 1:
+                    return first
+                return _joined(first, compare(gradient_of(problem), rtol, atol))
 
     return checked
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgrad._arguments import NamedLeaf, is_floating, named_leaves
 from jaxgrad._checks import check_not_traced, wrong_type
+from jaxgrad._modules import has_objects, of_trees, split_objects
 from jaxgrad._numerics import default_step
 from jaxgrad._types import Array
 
@@ -34,7 +35,9 @@ def problem_of(
     f: Callable[..., Any], has_aux: bool, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Problem:
     """The call in float64 if it keeps float64, else in its own dtype."""
-    leaves, tree = named_leaves(f, args, kwargs)
+    given = split_objects((args, kwargs))
+    f = of_trees(f) if has_objects(given) else f
+    leaves, tree = named_leaves(f, *given)
     check_not_traced("check_gradients", (leaf.value for leaf in leaves))
     call = _Call(f, leaves, tree, has_aux)
     if not call.varying:
@@ -79,14 +82,13 @@ class _Call:
 
     @property
     def varying(self) -> list[NamedLeaf]:
-        return [leaf for leaf in self.leaves if is_floating(leaf.value)]
+        return [leaf for leaf in self.leaves if _varies(leaf)]
 
-    def results(self, floating: Sequence[Array]) -> list[tuple[str, Array]]:
+    def results(self, floating: Sequence[Array], wide: bool) -> list[tuple[str, Array]]:
         """The floating results, with their paths, for other floating leaves."""
         given = iter(floating)
         leaves = [
-            next(given) if is_floating(leaf.value) else leaf.value
-            for leaf in self.leaves
+            next(given) if _varies(leaf) else _fixed(leaf, wide) for leaf in self.leaves
         ]
         args, kwargs = jax.tree.unflatten(self.tree, leaves)
         result = self.f(*args, **kwargs)
@@ -100,6 +102,16 @@ class _Call:
         if not found:
             raise wrong_type("check_gradients", "f to return a floating array", "none")
         return found
+
+
+def _varies(leaf: NamedLeaf) -> bool:
+    return leaf.parameter is not False and is_floating(leaf.value)
+
+
+def _fixed(leaf: NamedLeaf, wide: bool) -> Any:
+    """A leaf that does not vary; a module's statistics have the dtype of the rest."""
+    floating = isinstance(leaf.value, jax.Array) and is_floating(leaf.value)
+    return jnp.asarray(leaf.value, jnp.float64) if wide and floating else leaf.value
 
 
 def _attempt(
@@ -119,7 +131,7 @@ def _attempt(
             piece.reshape(array.shape).astype(array.dtype)
             for piece, array in zip(jnp.split(x, ends), arrays, strict=True)
         ]
-        results = call.results(pieces)
+        results = call.results(pieces, wide)
         found[:] = [(path, jnp.shape(leaf)) for path, leaf in results]
         widest = np.result_type(*(leaf.dtype for _, leaf in results))
         found.append([leaf.dtype.name for _, leaf in results])

@@ -6,11 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from jaxgrad._checks import check_callable, check_not_traced
+from jaxgrad._guards import undisturbed
+from jaxgrad._modules import changing, objects_in, pack, split_objects, unpack
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite
-from jaxgrad.inspection.program.call import undisturbed
+from jaxgrad.inspection.program.call import flatten
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.report.explanation import Blame
 
@@ -43,6 +46,10 @@ def checked_value_and_grad(
     The check is fused into the compiled program; only when it fails, the function is
     run once more to find the step to blame. Call it from Python, not under `jax.jit`.
 
+    Equinox and Flax NNX modules are differentiated as by `eqx.filter_value_and_grad`
+    and `nnx.value_and_grad`: what `f` changes in an NNX module (statistics, keys) is
+    changed after the call, unless it raises.
+
     Args:
         f: As for `jax.value_and_grad`.
         argnums: Which arguments to differentiate.
@@ -57,6 +64,8 @@ def checked_value_and_grad(
 
     Raises:
         NonFiniteError: On the call, if the value or a gradient is not finite.
+        TypeError: On the call, under `jax.jit` or `jax.vmap`, or if a differentiated
+            argument holds no inexact array.
 
     Examples:
         >>> def loss(w):
@@ -70,24 +79,33 @@ def checked_value_and_grad(
         jaxgrad.inspection...NonFiniteError: loss is not finite: log made ...
     """
     check_callable("checked_value_and_grad", "f", f)
-    value_and_grad = jax.value_and_grad(f, argnums, has_aux)
+    traced = changing(f, has_aux)
 
     @wraps(f)  # jax.jit reads the names of the arguments from its signature
-    def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Array]:
-        result, gradients = value_and_grad(*args, **kwargs)
-        value = result[0] if has_aux else result
-        return result, gradients, _all_finite([value, *jax.tree.leaves(gradients)])
+    def fused(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree, Any, Array]:
+        args, kwargs = tuple(map(unpack, args)), {k: unpack(kwargs[k]) for k in kwargs}
+        call = flatten("checked_value_and_grad", traced, args, kwargs, argnums)
+        result, gradients = call.value_and_grad(call.differentiated, has_aux=True)
+        value, (aux, changes) = result
+        finite = _all_finite([value, *gradients])
+        gradients = call.as_arguments(gradients, argnums)
+        return (value, aux) if has_aux else value, gradients, changes, finite
 
     options: Any = {"static_argnames": static_argnames}
     compiled = jax.jit(fused, donate_argnums=donate_argnums, **options)
 
     def checked(*args: Any, **kwargs: Any) -> tuple[PyTree, PyTree]:
-        with undisturbed():
-            result, gradients, finite = compiled(*args, **kwargs)
+        given, named = split_objects((args, kwargs))
+        given, named = map(pack, given), {name: pack(named[name]) for name in named}
+        with jax.debug_nans(False), jax.debug_infs(False):
+            result, gradients, changes, finite = compiled(*given, **named)
         hint = "use jax.value_and_grad there"
         check_not_traced("checked_value_and_grad", [finite], hint)
-        if not finite:
+        if not jax.device_get(finite):
             raise _error(f, has_aux, argnums, args, kwargs)
+        objects = objects_in((args, kwargs)) if changes else ()
+        for node, change in zip(objects, changes, strict=True):
+            change.write_to(node)
         return result, gradients
 
     return checked
@@ -117,16 +135,23 @@ def _few(leaf: Array) -> Array:
 def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
     message = f"{name_of(f)} is not finite: "
     leaves = jax.tree.leaves((args, kwargs))
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return NonFiniteError(
+            message + "it is called under jax.grad, where it cannot be run again to "
+            "find the step; call it from Python."
+        )
     if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
         return NonFiniteError(
             message
             + "the arguments were donated, so it cannot be run again to find the "
             "step; call jaxgrad.find_nonfinite on a copy made before, or do not donate."
         )
-    blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
+    with undisturbed():
+        blame = find_nonfinite(f, has_aux, argnums)(*args, **kwargs)
+        text = str(blame)
     if blame is None:
         return NonFiniteError(
             message + "but operation by operation it is finite: the compiled program "
             "rounds differently, so a value near the largest number may overflow."
         )
-    return NonFiniteError(message + str(blame), blame)
+    return NonFiniteError(message + text, blame)

@@ -1,23 +1,22 @@
 """`explain`: every intermediate value of a function, its gradient and its line."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
 
 from jaxgrad._checks import check_callable, check_choice, wrong_type
+from jaxgrad._guards import CONFIGURED, undisturbed
 from jaxgrad.inspection.faults import nonfinite
 from jaxgrad.inspection.program import failures
 from jaxgrad.inspection.program.blocks import Depth
 from jaxgrad.inspection.program.call import (
-    CONFIGURED,
     Call,
     Traced,
     bind,
-    positions_of,
     refusal,
     trace_at_best,
-    undisturbed,
 )
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.program.program import Program, take_apart
@@ -44,6 +43,14 @@ def explain(
     Floats and NumPy arrays enter the trace as arrays, as under `jax.jit`: a function
     that asks for their type, or computes with NumPy, gets what it gets there.
 
+    Of an Equinox module the inexact arrays are differentiated, of a Flax NNX module the
+    `nnx.Param`s; what else they hold stays as it is. So do the other leaves of a tree
+    that `jax.value_and_grad` refuses. An NNX module is not changed.
+
+    In `shard_map` and `pmap` a step's value has one leading axis: the shards, in the
+    order of the mesh. A value that is equal on all shards is shown once for each, with
+    the cotangent that JAX computes on that shard.
+
     Args:
         f: A function that returns a floating scalar (and more, with `has_aux`).
         argnums: Which arguments to differentiate, as in `jax.value_and_grad`.
@@ -59,7 +66,8 @@ def explain(
 
     Raises:
         TypeError: If `f` is not callable; on the call, if a differentiated argument is
-            not floating, the result is not a floating scalar, or an argument is traced.
+            without inexact arrays, the result is not a floating scalar, an argument is
+            traced, or it is called inside a trace.
         ValueError: If `depth` or `keep` is unknown.
         Exception: On the call, what `jax.value_and_grad` raises, with a note that
             names the user's line.
@@ -82,23 +90,32 @@ def explain(
     check_choice("explain", "keep", keep, ("arrays", "summary"))
 
     def explained(*args: Any, **kwargs: Any) -> Explanation:
-        call = bind("explain", f, args, kwargs, argnums)
         with undisturbed():
-            try:
-                traced = trace_at_best(call)
-            except failures.NotEntered as reason:
-                return _as_one_step(call, argnums, has_aux, reason)
-            _check_result(traced, has_aux)
-            try:
-                program = take_apart(call, traced, depth)
-                return _explanation(program, argnums, has_aux, keep == "summary")
-            except Exception as fault:
-                # If JAX refuses the function, its own error is raised here.
-                whole = _value_and_grad(call, argnums, has_aux)
-                reason = _why_it_failed(call, traced, fault)
-                return _as_one_step(call, argnums, has_aux, reason, whole)
+            call = bind("explain", f, args, kwargs, argnums)
+            report = _report(call, argnums, has_aux, depth, keep == "summary")
+            # Later, JAX's options and the arguments may be others.
+            found = report.nonfinite
+        return replace(report, _find=lambda _: found)
 
     return explained
+
+
+def _report(
+    call: Call, argnums: Any, has_aux: bool, depth: Depth, summary: bool
+) -> Explanation:
+    try:
+        traced = trace_at_best(call)
+    except failures.NotEntered as reason:
+        return _as_one_step(call, argnums, has_aux, reason)
+    _check_result(traced, has_aux)
+    try:
+        program = take_apart(call, traced, depth)
+        return _explanation(program, argnums, has_aux, summary)
+    except Exception as fault:
+        # If JAX refuses the function, its own error is raised here.
+        whole = _value_and_grad(call, has_aux)
+        reason = _why_it_failed(call, traced, fault)
+        return _as_one_step(call, argnums, has_aux, reason, whole)
 
 
 def _check_result(traced: Traced, has_aux: bool) -> None:
@@ -135,7 +152,7 @@ def _explanation(
     return Explanation(
         name=name_of(call.f),
         value=traced.result([value, *more]),
-        gradients=_as_arguments(call, argnums, gradients),
+        gradients=call.as_arguments(gradients, argnums),
         arguments=arguments_of(program.leaves, gradients),
         steps=steps,
         result=result,
@@ -143,20 +160,9 @@ def _explanation(
     )
 
 
-def _as_arguments(call: Call, argnums: Any, gradients: Sequence[Any]) -> Any:
-    """The gradients in the structure that `jax.value_and_grad` returns."""
-    given = iter(gradients)
-    leaves = [next(given) if leaf.differentiated else None for leaf in call.leaves]
-    args, _ = jax.tree.unflatten(call.tree, leaves)
-    if isinstance(argnums, Sequence):
-        return tuple(args[position] for position in argnums)
-    return args[argnums]
-
-
-def _value_and_grad(call: Call, argnums: Any, has_aux: bool) -> tuple[Any, Any]:
-    args, kwargs = call.arguments
+def _value_and_grad(call: Call, has_aux: bool) -> tuple[Any, list[Any]]:
     with failures.naming_the_line("explain"):
-        return jax.value_and_grad(call.f, argnums, has_aux)(*args, **kwargs)
+        return call.value_and_grad(call.differentiated, has_aux)
 
 
 def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> failures.NotEntered:
@@ -173,26 +179,23 @@ def _as_one_step(
     argnums: Any,
     has_aux: bool,
     reason: failures.NotEntered,
-    whole: tuple[Any, Any] | None = None,
+    whole: tuple[Any, list[Any]] | None = None,
 ) -> Explanation:
     """The function as one step, with the numbers that JAX gives."""
-    value, gradients = whole or _value_and_grad(call, argnums, has_aux)
+    value, gradients = whole or _value_and_grad(call, has_aux)
     return Explanation(
         name=name_of(call.f),
         value=value,
-        gradients=gradients,
-        arguments=arguments_of(call.differentiated, jax.tree.leaves(gradients)),
+        gradients=call.as_arguments(gradients, argnums),
+        arguments=arguments_of(call.differentiated, gradients),
         steps=(whole_step(call, value[0] if has_aux else value, reason.source),),
         result=0,
         note=f"not entered: {reason}",
-        _find=lambda report: _nonfinite(call, argnums, has_aux, report),
+        _find=lambda report: _nonfinite(call, has_aux, report),
     )
 
 
-def _nonfinite(call: Call, argnums: Any, has_aux: bool, report: Report) -> Any:
+def _nonfinite(call: Call, has_aux: bool, report: Report) -> Any:
     if not nonfinite.count([report.value, report.gradients]):
         return None
-    args, _ = call.arguments
-    with jax.disable_jit(False), undisturbed():
-        chosen = positions_of("explain", argnums, args)
-        return nonfinite.in_call(call, has_aux, chosen)
+    return nonfinite.in_call(call, has_aux, must_reverse=True)

@@ -58,6 +58,7 @@ class BlameWriter:
             hint="",
             primitive=entry.primitive if entry else "",
             source=line_of(entry, step),
+            shard=guarded(lambda: entry.shard_of(culprit.mask) if entry else "", ""),
             became=became,
             in_derivative=culprit.became is not None
             and culprit.became is culprit.passed,

@@ -69,6 +69,9 @@ def met(value: Value, mask: np.ndarray) -> np.ndarray:
     if jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
         return np.zeros(0)
     array = np.asarray(value.array)
+    pairs = list(zip(array.shape, mask.shape, strict=False))
+    if array.ndim == mask.ndim and all(a in (1, b) for a, b in pairs):
+        array = np.broadcast_to(array, mask.shape)  # of a division, on an axis of one
     return array[mask] if array.shape == mask.shape else array.reshape(-1)
 
 

@@ -11,33 +11,39 @@ import jax
 import jax.numpy as jnp
 
 from jaxgrad.inspection.faults.culprit import Culprit, blame_forward
-from jaxgrad.inspection.faults.describe import Describer
+from jaxgrad.inspection.faults.describe import Describer, line_of
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Builder
 from jaxgrad.inspection.program.differentiable import mark_differentiable
 from jaxgrad.inspection.program.failures import NEEDS_VALUE
 from jaxgrad.inspection.program.labels import Origin, draft_steps
 from jaxgrad.inspection.run.backward import Backward
-from jaxgrad.inspection.run.tape import Entry, Value, run_on_tape
+from jaxgrad.inspection.run.tape import Entry, Value, first_made, run_on_tape
 
 
 def run_inside(culprit: Culprit, names: Describer) -> tuple[Describer, Culprit] | None:
     """The culprit inside a culprit that is whole, and what describes it."""
     entry = culprit.entry
-    if entry is None or entry.primitive not in jaxprs.CUSTOM_RULES or culprit.adding:
+    if entry is None or entry.primitive not in jaxprs.RUNNING or culprit.adding:
         return None
     if culprit.phase == "backward":
         closed, arrays = _rule(culprit, entry)
         labels = [names.label(value) for value in entry.inputs]
         labels += ["cotangent"] * len(entry.outputs)
     elif culprit.phase == "forward":
-        closed, arrays = _body(entry)
-        labels = [names.label(value) for value in entry.operands]
+        closed, values = _body(entry)
+        arrays = [value.array for value in values]
+        labels = [names.label(value) for value in values]
     else:
         return None
     if closed is None:
         return None
-    return _run_apart(closed, arrays, labels, names.tape.builder)
+    found = _run_apart(closed, arrays, labels, names.tape.builder)
+    # A library's solver says more as a whole.
+    own = entry.primitive in jaxprs.CUSTOM_RULES or (
+        found is not None and line_of(found[1].entry, None)
+    )
+    return found if own else None
 
 
 def _run_apart(
@@ -61,13 +67,21 @@ def _run_apart(
         return None
     origins = (Origin("argument", i, label=v.label) for i, v in enumerate(inputs))
     drafts, _ = draft_steps(block, tuple(origins))
-    return Describer(drafts, tape), blame_forward(bad)
+    culprit = blame_forward(bad)
+    first = first_made(tape.entries)
+    if first and not (culprit.entry and line_of(culprit.entry, None)):
+        # A solver that stops at a NaN returns another one, made by its own formula.
+        value = next(value for value in first.outputs if value.bad().any())
+        culprit = Culprit("forward", first, value, value.bad())
+    return Describer(drafts, tape), culprit
 
 
-def _body(entry: Entry) -> tuple[Any, list[Any]]:
+def _body(entry: Entry) -> tuple[Any, Sequence[Value]]:
     """The function that has a custom derivative, and its arguments."""
-    closed = entry.params.get("call_jaxpr")
-    return closed, [value.array for value in entry.operands]
+    if "call_jaxpr" in entry.params:
+        return entry.params["call_jaxpr"], entry.operands
+    arrays = [value.array for value in entry.inputs]
+    return jax.make_jaxpr(entry.function)(*arrays), entry.inputs
 
 
 def _rule(culprit: Culprit, entry: Entry) -> tuple[Any, list[Any]]:

@@ -8,20 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._checks import check_callable
+from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.faults.blame import BlameWriter
 from jaxgrad.inspection.faults.culprit import blame_backward, blame_forward
 from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.program.call import (
     Call,
-    Leaf,
     Traced,
     bind,
-    is_floating,
-    positions_of,
     refusal,
     trace,
     trace_at_best,
-    undisturbed,
 )
 from jaxgrad.inspection.program.failures import NotEntered, naming_the_line, own_failure
 from jaxgrad.inspection.program.frames import definition_of
@@ -39,8 +36,6 @@ ONLY_COMPILED = (
     "finite. It depends on rounding: look for a difference of nearly equal numbers, or "
     "a pole that is only just missed."
 )
-# The positions of the arguments to differentiate; None for all that are floating.
-Chosen = Sequence[int] | None
 
 
 def find_nonfinite(
@@ -56,6 +51,9 @@ def find_nonfinite(
     discards in both directions, or one in the derivative with respect to the data if
     only the parameters are differentiated.
 
+    Of an Equinox or Flax NNX module only the parameters are differentiated. In
+    `shard_map` and `pmap` the blame also names the shard.
+
     Args:
         f: The function, which may be jitted. It may return any arrays; only a
             floating scalar (with more beside it under `has_aux`) is differentiated.
@@ -68,7 +66,7 @@ def find_nonfinite(
 
     Raises:
         TypeError: If `f` is not callable; on the call, if `argnums` is neither an int
-            nor a sequence of ints, or an argument is traced.
+            nor a sequence of ints, an argument is traced, or it is called in a trace.
         ValueError: On the call, if `argnums` chooses an argument that is not given.
         RuntimeError: On the call, if an argument was donated or deleted.
 
@@ -86,40 +84,45 @@ def find_nonfinite(
     check_callable("find_nonfinite", "f", f)
 
     def found(*args: Any, **kwargs: Any) -> Blame | None:
-        call, name = bind("find_nonfinite", f, args, kwargs), "find_nonfinite"
-        chosen = None if argnums is None else positions_of(name, argnums, args)
-        with jax.disable_jit(False), undisturbed():
-            return in_call(call, has_aux, chosen)
+        with undisturbed():
+            call = bind("find_nonfinite", f, args, kwargs, argnums)
+            return in_call(call, has_aux, must_reverse=argnums is not None)
 
     return found
 
 
-def in_call(call: Call, has_aux: bool, chosen: Chosen) -> Blame | None:
-    """The blame of a call, or None if all its results are finite."""
+def in_call(call: Call, has_aux: bool, must_reverse: bool) -> Blame | None:
+    """The blame of a call, or None if all its results are finite.
+
+    Where JAX refuses to differentiate its error is raised, or, without `must_reverse`,
+    only the values are looked at.
+    """
+    with jax.disable_jit(False), undisturbed():
+        return _in_call(call, has_aux, must_reverse)
+
+
+def _in_call(call: Call, has_aux: bool, must_reverse: bool) -> Blame | None:
     whole = call
     try:
         call, traced = _traced(call)
     except NotEntered as reason:
-        return _as_one_step(call, has_aux, chosen, reason)
+        return _as_one_step(call, has_aux, reason)
     if has_references(traced.jaxpr):
         reason = NotEntered("it changes arrays in place", definition_of(call.f))
-        return _as_one_step(call, has_aux, chosen, reason)
-
-    def differentiated(leaf: Leaf) -> bool:
-        return is_floating(leaf.value) and (chosen is None or leaf.argument in chosen)
-
+        return _as_one_step(call, has_aux, reason)
     try:
-        program = take_apart(call, traced, differentiated=differentiated)
-        blame = _blame(program, has_aux, must_reverse=chosen is not None)
+        program = take_apart(call, traced)
+        blame = _blame(program, has_aux, must_reverse)
         if blame is not None or call is whole:
             return blame
         # The gradients by the numbers that had to stay Python's were not looked at.
-        return _as_one_step(whole, has_aux, chosen)
+        return _as_one_step(whole, has_aux)
     except Exception as fault:
         # What JAX refuses or the function raises is raised here again.
-        blame = _as_one_step(call, has_aux, chosen)
-        active = [differentiated(leaf) for leaf in call.leaves_of(traced)]
-        if refusal(traced, call.leaves_of(traced), active) is None:
+        blame = _as_one_step(call, has_aux)
+        leaves = call.leaves_of(traced)
+        active = [leaf.differentiated for leaf in leaves]
+        if refusal(traced, leaves, active) is None:
             own_failure("find_nonfinite", call.f, fault)
         return blame
 
@@ -191,18 +194,15 @@ def _blame(
 
 
 def _as_one_step(
-    call: Call, has_aux: bool, chosen: Chosen, reason: NotEntered | None = None
+    call: Call, has_aux: bool, reason: NotEntered | None = None
 ) -> Blame | None:
     """The blame of the function as a whole, which JAX runs."""
-    args, kwargs = call.arguments
     with naming_the_line("find_nonfinite"):
-        outputs = jax.tree.leaves(call.f(*args, **kwargs))
+        outputs = jax.tree.leaves(call.with_values([], []))
         phase: Phase = "forward"
         bad = count(outputs)
         if not bad and outputs and jnp.shape(outputs[0]) == ():
-            positions = range(len(args)) if chosen is None else chosen
-            positions = [i for i in positions if _all_floating(args[i])]
-            gradients = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
+            _, gradients = call.value_and_grad(call.differentiated, has_aux)
             phase, bad = "backward", count(gradients)
     if not bad:
         return None
@@ -227,8 +227,3 @@ def _from_numbers(report: Report, hint: str) -> Blame:
 
 def _in_step(phase: Phase, step: Step | None, bad: int, hint: str) -> Blame:
     return Blame(phase, step, None, None, bad, {}, hint, source=step and step.source)
-
-
-def _all_floating(argument: Any) -> bool:
-    leaves = jax.tree.leaves(argument)
-    return bool(leaves) and all(map(is_floating, leaves))

@@ -156,8 +156,9 @@ def _multiplied_by_zero(entry: Entry, value: Value, mask: np.ndarray) -> bool:
     factors = [np.asarray(v.array) for v in entry.operands if v is not value]
     if entry.primitive == "dot_general":
         return any((factor == 0).any() for factor in factors)
-    chosen = (np.broadcast_to(f, mask.shape)[mask] for f in factors)
-    return any((factor == 0).all() for factor in chosen)
+    # Of a value with an axis of one, each element meets several of the other factor.
+    chosen = (np.broadcast_arrays(f, mask) for f in factors)
+    return any((factor[met] == 0).all() for factor, met in chosen)
 
 
 def _of_value(value: Value, mask: np.ndarray, seen: set[int]) -> Iterator[Reason]:

@@ -7,6 +7,7 @@ the user produced become one `Item`; the user's own functions behind `jit`, `sca
 
 import functools
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,15 @@ class Item:
         return self.equations[-1]
 
     @property
+    def lengths(self) -> tuple[int, ...]:
+        """How often its body runs: the length of a scan, the number of shards."""
+        if self.kind == "scan":
+            return (self.equation.params["length"],)
+        if self.kind == "shard_map":
+            return (math.prod(jaxprs.shard_parameters(self.equation).sizes),)
+        return ()
+
+    @property
     def is_primitive(self) -> bool:
         """Whether it is one primitive operation, with nothing to open."""
         return len(self.equations) == 1 and not jaxprs.bodies_of(self.equation)
@@ -87,6 +97,21 @@ class Item:
     def opened(self) -> "Block":
         """The primitive operations of a call, one item each, loops entered."""
         return Builder("primitive", loops=True).block(self.jaxpr, self.site.transforms)
+
+    @functools.cached_property
+    def runs_users(self) -> bool:
+        """Whether it runs a function of the user's; a library's solver stays whole."""
+        name = self.equation.primitive.name
+        if name in jaxprs.CUSTOM_RULES or name not in jaxprs.RUNNING:
+            return name in jaxprs.CUSTOM_RULES
+        return any(item.site.user is not None for item in self.run[0].all_items())
+
+    @functools.cached_property
+    def run(self) -> tuple["Block", Sequence[Any]]:
+        """Of an operation that runs a function: its operations, and its operands."""
+        body, operands = jaxprs.run_by(self.equation)
+        builder = Builder("primitive", loops=True)
+        return builder.block(body, self.site.transforms), operands
 
     def written(self, results: Sequence[Any]) -> list[Any]:
         """Of the results of an entered equation those that are used."""
@@ -164,7 +189,7 @@ class Builder:
             reads = _reads(equations)
             writes = _writes(equations, consumers)
             values = any(not jaxprs.is_reference(variable.aval) for variable in writes)
-            visible = values and kind not in ("jit", "remat")
+            visible = values and kind not in ("jit", "remat", "shard_map")
             visible = visible and not (inside and site.key is None)
             item = Item(kind, equations, reads, writes, site, visible)
             if kind == "equations":

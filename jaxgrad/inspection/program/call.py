@@ -5,8 +5,7 @@ callable) stays a Python object. Functions are traced again on every call, so th
 arrays they close over are never out of date; only compilation is cached.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,28 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxgrad._arguments import is_floating as is_floating
-from jaxgrad._arguments import named_leaves
+from jaxgrad._arguments import NamedLeaf, chosen_leaves, is_floating, named_leaves
 from jaxgrad._checks import check_not_traced, wrong_type, wrong_value
+from jaxgrad._modules import (
+    gradients_of,
+    has_objects,
+    is_inexact,
+    of_trees,
+    split_objects,
+)
 from jaxgrad._types import Array, PyTree
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.failures import NEEDS_VALUE, needs_value
-
-# JAX sets its options as attributes that no type checker sees.
-CONFIGURED: Any = jax.config
-
-# A number of layers or a flag stays a Python object; these enter the trace.
-TRACED = (jax.Array, np.ndarray, np.floating, float)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Without JAX's debug modes, which raise at the NaN that is to be explained."""
-    if not (CONFIGURED.jax_debug_nans or CONFIGURED.jax_debug_infs):
-        yield
-        return
-    with jax.debug_nans(False), jax.debug_infs(False):
-        yield
 
 
 @dataclass(frozen=True)
@@ -54,14 +43,9 @@ class Leaf:
 class Call:
     """A function with its arguments, flattened."""
 
-    f: Callable[..., Any]  # The function to trace
+    f: Callable[..., Any]  # The function to trace, of trees of leaves
     leaves: tuple[Leaf, ...]  # Every leaf of the positional and keyword arguments
     tree: Any  # Their structure
-
-    @property
-    def arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """The positional and the keyword arguments."""
-        return jax.tree.unflatten(self.tree, [leaf.value for leaf in self.leaves])
 
     @property
     def differentiated(self) -> list[Leaf]:
@@ -77,6 +61,32 @@ class Call:
             for leaf in self.leaves
         )
         return replace(self, leaves=tuple(leaves))
+
+    def with_values(self, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
+        """What the function returns if some leaves have other values."""
+        given = dict(zip(map(id, leaves), values, strict=True))
+        flat = [given.get(id(leaf), leaf.value) for leaf in self.leaves]
+        args, kwargs = jax.tree.unflatten(self.tree, flat)
+        return self.f(*args, **kwargs)
+
+    def value_and_grad(
+        self, leaves: Sequence[Leaf], has_aux: bool
+    ) -> tuple[Any, list[Any]]:
+        """What `jax.value_and_grad` returns, with the gradients of some leaves."""
+
+        def f(values: list[Any]) -> Any:
+            return self.with_values(leaves, values)
+
+        return jax.value_and_grad(f, has_aux=has_aux)([x.value for x in leaves])
+
+    def as_arguments(self, gradients: Sequence[Any], argnums: Any) -> Any:
+        """The gradients in the structure that `jax.value_and_grad` returns."""
+        given = iter(gradients)
+        flat = [next(given) if leaf.differentiated else None for leaf in self.leaves]
+        args, _ = gradients_of(jax.tree.unflatten(self.tree, flat))
+        if isinstance(argnums, Sequence):
+            return tuple(args[position] for position in argnums)
+        return args[argnums]
 
     def leaves_of(self, traced: "Traced") -> list[Leaf]:
         """The leaves that are inputs of a trace, in its order."""
@@ -111,27 +121,57 @@ def bind(
     kwargs: Mapping[str, Any],
     argnums: int | Sequence[int] | None = None,
 ) -> Call:
-    """Flatten the arguments; those of `argnums`, or all floating, have gradients."""
-    chosen = None if argnums is None else positions_of(function, argnums, args)
-    named, tree = named_leaves(f, args, kwargs)
-    check_not_traced(function, (leaf.value for leaf in named))
-    leaves = []
-    for path, argument, value in named:
-        if isinstance(value, jax.Array) and value.is_deleted():
+    """Check and flatten the arguments of a call from Python."""
+    given = split_objects((args, kwargs))
+    check_not_traced(function, jax.tree.leaves(given))
+    f = of_trees(f) if has_objects(given) else f
+    call = flatten(function, f, given[0], given[1], argnums)
+    for leaf in call.leaves:
+        if isinstance(leaf.value, jax.Array) and leaf.value.is_deleted():
             raise RuntimeError(
                 f"{function}: expected arguments that still exist, but the buffer of "
-                f"{path} was donated or deleted; pass a copy made before that."
+                f"{leaf.path} was donated or deleted; pass a copy made before that."
             )
-        floating = is_floating(value)
-        wanted = floating if chosen is None else argument in chosen
-        if wanted and not floating:
+    return call
+
+
+def flatten(
+    function: str,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    argnums: int | Sequence[int] | None = None,
+) -> Call:
+    """Flatten the arguments; those of `argnums`, or all inexact, have gradients."""
+    chosen = None if argnums is None else positions_of(function, argnums, args)
+    named, tree = named_leaves(f, args, kwargs)
+    wanted = _wanted(function, named, chosen)
+    leaves = (
+        Leaf(x.path, x.argument, x.value, id(x) in wanted, id(x) in wanted or x.traced)
+        for x in named
+    )
+    return Call(f, tuple(leaves), tree)
+
+
+def _wanted(
+    function: str, leaves: Sequence[NamedLeaf], chosen: Sequence[int] | None
+) -> set[int]:
+    """The identities of the leaves to differentiate by."""
+    if chosen is None:
+        inexact = (x for x in leaves if x.parameter is None and is_inexact(x.value))
+        return {id(x) for x in (*inexact, *(x for x in leaves if x.parameter))}
+    wanted: set[int] = set()
+    for argument in chosen:
+        own = [leaf for leaf in leaves if leaf.argument == argument]
+        found = chosen_leaves(own, argument)
+        if own and not found:
+            path, _, value, _ = own[0]
             expected = f"{path} of a floating dtype to differentiate by"
             kind = getattr(value, "dtype", type(value).__name__)
             hint = "choose other arguments with argnums"
             raise wrong_type(function, expected, kind, hint)
-        traced = wanted or isinstance(value, TRACED)
-        leaves.append(Leaf(path, argument, value, wanted, traced))
-    return Call(f, tuple(leaves), tree)
+        wanted.update(map(id, found))
+    return wanted
 
 
 def positions_of(
@@ -161,10 +201,7 @@ def trace(call: Call, concrete: bool = False) -> Traced:
 
     # A fresh function: JAX remembers what it traced by the function's identity.
     def flat(*arrays: Array) -> list[Any]:
-        given = dict(zip(map(id, inputs), arrays, strict=True))
-        leaves = [given.get(id(leaf), leaf.value) for leaf in call.leaves]
-        args, kwargs = jax.tree.unflatten(call.tree, leaves)
-        leaves, tree = jax.tree.flatten(call.f(*args, **kwargs))
+        leaves, tree = jax.tree.flatten(call.with_values(inputs, arrays))
         scalar = bool(leaves) and jnp.shape(leaves[0]) == () and is_floating(leaves[0])
         static = [not isinstance(x, Tracer) for x in leaves]
         if scalar:

@@ -1,7 +1,8 @@
 """Which values a derivative passes through: they depend on the arguments, smoothly.
 
 Only these have a cotangent that JAX computes. JAX refuses a reverse derivative through
-a `while` or a callback, so no gradient passes through them.
+a `while` or a callback, so no gradient passes through them. The rule of a custom
+derivative says itself on which tangents its result depends.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ class _Marker(Reader):
         if not item.is_primitive:
             return interpret(item.opened, operands, self)
         name = item.equation.primitive.name
+        if name == "custom_jvp_call":
+            return jaxprs.perturbed(item.jaxpr, operands)
         return [jaxprs.has_derivative(name)] * len(item.writes)
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[bool]:

@@ -41,6 +41,10 @@ class Reader(ABC):
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Any]:
         """Results of `lax.scan`, `fori_loop` with a known end, or `map`."""
 
+    def shard_map(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        """Results of a function under `shard_map` or `pmap`."""
+        return interpret(item.bodies[0], operands, self)
+
     @abstractmethod
     def cond(self, item: Item, index: Any, operands: list[Any]) -> Sequence[Any]:
         """Results of `lax.cond` or `switch`."""
@@ -87,6 +91,8 @@ def _enter(item: Item, operands: list[Any], reader: Reader) -> Sequence[Any]:
             return reader.remat(item, operands)
         case "scan":
             return reader.scan(item, jaxprs.scan_operands(equation, operands))
+        case "shard_map":
+            return reader.shard_map(item, operands)
         case "cond":
             return reader.cond(item, operands[0], operands[1:])
         case "while":

@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.extend.core
 import jax.numpy as jnp
 from jax.extend import source_info_util
 
-Kind = Literal["equations", "jit", "remat", "scan", "cond", "while"]
+Kind = Literal["equations", "jit", "remat", "scan", "cond", "while", "shard_map"]
 
 # Primitives whose bodies can be entered, by every name that a version of JAX uses.
 ENTERED: dict[str, Kind] = {"scan": "scan", "cond": "cond", "while": "while"}
+ENTERED |= {"shard_map": "shard_map"}  # `pmap` is one
 ENTERED |= dict.fromkeys(("jit", "pjit", "closed_call", "core_call"), "jit")
 ENTERED |= dict.fromkeys(("remat2", "checkpoint", "remat"), "remat")
 # JAX refuses a reverse derivative through these, so their results have no cotangent.
@@ -31,6 +33,8 @@ PRINTING = frozenset(("debug_callback", "debug_print"))
 CUSTOM_RULES = frozenset(
     ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
 )
+# Operations that run functions of the user's in a way that is not theirs.
+RUNNING = CUSTOM_RULES | {"custom_linear_solve"}
 # JAX's functions inside which a gradient is taken: jax.grad, value_and_grad, vjp ...
 DIFFERENTIATING = frozenset(
     "grad_f grad_f_aux value_and_grad_f value_and_grad_f_aux vjp _vjp linearize "
@@ -41,6 +45,8 @@ TRACING = frozenset(
     "trace_to_jaxpr trace_to_jaxpr_nounits trace_to_jaxpr_dynamic "
     "trace_to_jaxpr_dynamic2 trace_to_jaxpr_final".split()
 )
+# They change on which axes of a mesh JAX takes a value to vary, not the value.
+VARYING = frozenset(("pvary", "pcast"))
 _Transform = type(source_info_util.new_name_stack().transform("jvp").stack[0])
 
 
@@ -121,6 +127,19 @@ def bodies_of(equation: Any) -> list[Any]:
     return [params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]]
 
 
+def run_by(equation: Any) -> tuple[Any, Sequence[Any]]:
+    """The jaxpr that one of `RUNNING` runs for its results, and its operands."""
+    params = equation.params
+    if equation.primitive.name != "custom_linear_solve":
+        body = next(params[n] for n in ("call_jaxpr", "fun_jaxpr") if n in params)
+        return body, equation.invars
+    lengths, operands = params["const_lengths"], equation.invars
+    first = lengths.matvec + lengths.vecmat
+    constants = operands[first : first + lengths.solve]
+    right_sides = operands[sum(lengths) :]
+    return params["jaxprs"].solve, [*constants, *right_sides]
+
+
 def primitives_in(closed: Any) -> set[str]:
     """The names of all primitives in a jaxpr and in the bodies that it runs."""
     found: set[str] = set()
@@ -168,6 +187,61 @@ def while_operands(equation: Any, operands: Sequence[Any]) -> WhileOperands:
     return WhileOperands(*map(list, parts))
 
 
+class ShardParameters(NamedTuple):
+    """How a `shard_map` divides its operands and joins its results."""
+
+    mesh: Any
+    axes: tuple[str, ...]  # Those of the mesh that it divides, in the mesh's order
+    sizes: tuple[int, ...]  # Their lengths
+    in_specs: tuple[Any, ...]
+    out_specs: tuple[Any, ...]
+    checked: bool  # Whether JAX tracks on which axes a value varies
+
+
+def shard_parameters(equation: Any) -> ShardParameters:
+    """The parameters of a `shard_map`."""
+    params = equation.params
+    mesh = params["mesh"]
+    divided = params.get("newly_manual_axes", params.get("manual_axes"))
+    sizes = {axis: mesh.shape[axis] for axis in mesh.axis_names if axis in divided}
+    specs = tuple(params["in_specs"]), tuple(params["out_specs"])
+    return ShardParameters(
+        mesh, tuple(sizes), tuple(sizes.values()), *specs, params["check_vma"]
+    )
+
+
+def shard_mapped(
+    f: Any, of: ShardParameters, in_specs: Any, out_specs: Any, checked: bool
+) -> Any:
+    """`f` on the shards of a `shard_map` with other operands and results."""
+    options: Any = {"mesh": of.mesh, "axis_names": set(of.axes), "check_vma": checked}
+    return jax.shard_map(f, in_specs=in_specs, out_specs=out_specs, **options)
+
+
+def as_varying(x: Any, axes: Sequence[str]) -> Any:
+    """A value of a `shard_map` that JAX takes to vary over all of some axes."""
+    aval = jax.typeof(x)
+    known = getattr(aval, "manual_axis_type", None)  # Since JAX 0.10, before: `vma`
+    varying = getattr(aval, "vma", ()) if known is None else known.varying
+    missing = tuple(axis for axis in axes if axis not in varying)
+    return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+
+def names_axis(equations: Sequence[Any], axes: Sequence[str]) -> bool:
+    """Whether an equation, or one in a body that it runs, names an axis of a mesh."""
+    return any(
+        _names_any(list(equation.params.values()), axes)
+        or any(names_axis(open_jaxpr(b).eqns, axes) for b in bodies_of(equation))
+        for equation in equations
+    )
+
+
+def _names_any(parameter: Any, axes: Sequence[str]) -> bool:
+    if isinstance(parameter, tuple | list | frozenset | set):
+        return any(_names_any(each, axes) for each in parameter)
+    return isinstance(parameter, str) and parameter in axes
+
+
 def _axes(atom: Any) -> int:
     return len(getattr(atom.aval, "shape", ()))
 
@@ -213,6 +287,34 @@ def variables(atoms: Iterable[Any]) -> list[Any]:
 def has_derivative(primitive: str) -> bool:
     """Whether a reverse derivative passes through a primitive."""
     return primitive not in NOT_REVERSIBLE and primitive not in FLAT
+
+
+def perturbed(closed: Any, given: Sequence[bool]) -> list[bool]:
+    """Which results of a jaxpr of one `custom_jvp_call` depend on tangents.
+
+    Its rule may return a constant: that of a quantizer is zero. `given` says of its
+    inputs which have a tangent.
+    """
+    avals = closed.in_avals
+    chosen = [i for i, active in enumerate(given) if active and is_floating(avals[i])]
+
+    def tangents(sent: list[Any], inputs: list[Any]) -> list[Any]:
+        def f(*some: Any) -> list[Any]:
+            new = dict(zip(chosen, some, strict=True))
+            return run_jaxpr(closed, [new.get(i, x) for i, x in enumerate(inputs)])
+
+        return jax.jvp(f, [inputs[i] for i in chosen], sent)[1]
+
+    try:
+        traced = jax.make_jaxpr(tangents)([avals[i] for i in chosen], list(avals))
+    except Exception:  # the rule raises, here as later where JAX runs it
+        return [True] * len(closed.out_avals)
+    jaxpr = open_jaxpr(traced)
+    reached = set(jaxpr.invars[: len(chosen)])
+    for each in jaxpr.eqns:
+        if reached.intersection(variables(each.invars)):
+            reached.update(each.outvars)
+    return [not is_literal(v) and v in reached for v in jaxpr.outvars]
 
 
 def is_floating(aval: Any) -> bool:

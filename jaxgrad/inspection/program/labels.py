@@ -91,8 +91,8 @@ class _Labeller(Reader):
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> list[Origins]:
         constants, carry, sliced = operands
-        length = item.equation.params["length"]
-        body, source, loop = item.bodies[0], self._source(item), (*self.loop, length)
+        body, source = item.bodies[0], self._source(item)
+        loop = (*self.loop, *item.lengths)
         inside = replace(self, source=source, loop=loop, part="loop")
         inside = replace(inside, reverse=item.equation.params["reverse"])
         # Once to learn what an iteration hands to the next, once more knowing it.
@@ -101,6 +101,11 @@ class _Labeller(Reader):
         pairs = zip(carry, map(_of_the_previous, handed), strict=False)
         carry = [_joined(pair) for pair in pairs]
         return interpret(body, [*constants, *carry, *sliced], inside)
+
+    def shard_map(self, item: Item, operands: list[Origins]) -> list[Origins]:
+        loop = (*self.loop, *item.lengths)
+        inside = replace(self, source=self._source(item), loop=loop, part="shard")
+        return interpret(item.bodies[0], operands, inside)
 
     def cond(self, item: Item, index: Any, operands: list[Origins]) -> list[Origins]:
         columns, source = [], self._source(item)

@@ -1,6 +1,5 @@
 """A function of the user's, traced, taken apart and labelled: all but its numbers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +32,7 @@ class Program:
     result: Origins  # Where the first output comes from
 
 
-def take_apart(
-    call: Call,
-    traced: Traced,
-    depth: Depth = "user",
-    differentiated: Callable[[Leaf], bool] = lambda leaf: leaf.differentiated,
-) -> Program:
+def take_apart(call: Call, traced: Traced, depth: Depth = "user") -> Program:
     """The program of a trace; `depth` says what counts as a step."""
     builder = Builder(depth, home_of(call.f))
     block = builder.root_block(traced.jaxpr)
@@ -47,7 +41,7 @@ def take_apart(
         (closed_over_name(call.f, value) or constant_label(value), value)
         for value in jaxprs.constants_of(traced.jaxpr)
     ]
-    active = (*map(differentiated, leaves), *(False for _ in constants))
+    active = (*(leaf.differentiated for leaf in leaves), *(False for _ in constants))
     mark_differentiable(block, active)
     inputs = (
         *(Origin("argument", i, label=leaf.path) for i, leaf in enumerate(leaves)),

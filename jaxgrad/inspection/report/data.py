@@ -173,6 +173,7 @@ class Finding:
         hint: What usually causes it, and what to write instead.
         primitive: The primitive operation inside the step.
         source: The user's line: that of the step, or of the user's derivative rule.
+        shard: In a `shard_map` or `pmap` the first shard that made it: `data=1`.
         became: The step that turned this infinity into the NaN of the result.
         in_derivative: Whether the derivative of that step did so, not the step itself.
         library: The line of the library that holds the operation; None if it is the
@@ -198,6 +199,7 @@ class Finding:
     kind: Kind = "nonfinite"
     reason: str = ""
     summary: str = ""
+    shard: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +227,7 @@ class Report:
 
     @cached_property
     def nonfinite(self) -> Finding | None:
-        """What `find_nonfinite` finds; it runs at the first access."""
+        """What `find_nonfinite` finds, in terms of the steps of this report."""
         return self._find(self)
 
     def __getitem__(self, key: int | str) -> Step:

@@ -127,7 +127,8 @@ def _context(step: Step) -> Iterator[str]:
         yield f"scope {step.scope}"
     if step.part:
         lengths = " x ".join(map(str, step.loop))
-        yield f"in {step.part}" + (f", {lengths} iterations" if lengths else "")
+        times = "shards" if step.part == "shard" else "iterations"
+        yield f"in {step.part}" + (f", {lengths} {times}" if lengths else "")
     if step.aliases:
         yield "also named " + ", ".join(dict.fromkeys(step.aliases))
     if step.source.via:

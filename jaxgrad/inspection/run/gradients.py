@@ -7,12 +7,13 @@ all consumers. Inside `scan` the taps are sliced inputs, so every iteration has 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from jaxgrad._types import Array, ArrayLike
 from jaxgrad.inspection.program import jaxprs
@@ -57,14 +58,18 @@ def branch_key(slot: int) -> int:
     return ~slot
 
 
-@jax.custom_vjp
-def tap(x: Array, dummy: Array) -> Array:
-    """`x`; the gradient of `dummy` is the cotangent of `x`."""
-    del dummy
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def tap(axes: tuple[str, ...], x: Array, dummy: Array) -> Array:
+    """`x`; the gradient of `dummy`, which varies over `axes`, is its cotangent."""
+    del axes, dummy
     return x
 
 
-tap.defvjp(lambda x, dummy: (x, None), lambda _, cotangent: (cotangent, cotangent))
+def _cotangents(axes: tuple[str, ...], _: None, cotangent: Array) -> tuple[Array, ...]:
+    return cotangent, jaxprs.as_varying(cotangent, axes)
+
+
+tap.defvjp(lambda axes, x, dummy: (x, None), _cotangents)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class _Runner(Reader):
 
     op_by_op: bool
     taps: Taps | None
+    axes: tuple[str, ...] = ()  # Of the `shard_map` around that tracks them
     records: Records = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Any:
@@ -110,6 +116,22 @@ class _Runner(Reader):
         self.records.update(records)
         return [*carry, *stacked]
 
+    def shard_map(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        body, of = item.bodies[0], jaxprs.shard_parameters(item.equation)
+        inside = replace(self, axes=(*self.axes, *of.axes) if of.checked else ())
+
+        def local(values: list[Any], taps: Taps | None) -> Any:
+            taps = jax.tree.map(lambda stacked: stacked[0], taps)
+            results, records = inside._inside(body, values, taps)
+            return results, jax.tree.map(lambda record: record[None], records)
+
+        stacked = PartitionSpec(of.axes)
+        specs = (list(of.in_specs), stacked), (list(of.out_specs), stacked)
+        run = jaxprs.shard_mapped(local, of, *specs, of.checked)
+        results, records = run(operands, self._taps_of(body))
+        self.records.update(records)
+        return results
+
     def cond(self, item: Item, index: Any, operands: list[Any]) -> Sequence[Any]:
         blanks: Records = {}
         for body in item.bodies:
@@ -119,12 +141,13 @@ class _Runner(Reader):
             def taken(values: list[Any], taps: Taps | None) -> Any:
                 taps = taps and {s: taps[s] for s in _slots(body)}
                 results, records = self._inside(body, values, taps)
-                return results, blanks | records
+                return results, self._recorded(blanks | records)
 
             return taken
 
         branches, taps = [*map(branch, item.bodies)], self._taps_of(*item.bodies)
         results, records = jax.lax.switch(index, branches, operands, taps)
+        index = self._recorded(jnp.asarray(index))
         self.records.update(records | {branch_key(item.slot): index})
         return results
 
@@ -145,17 +168,24 @@ class _Runner(Reader):
         if not item.visible or self.taps is None:
             return results
         for i, dummy in zip(item.shown, self.taps[item.slot], strict=True):
-            results[i] = results[i] if dummy is None else tap(results[i], dummy)
-        self.records[item.slot] = tuple(
-            None if _is_key(results[i]) else results[i] for i in item.shown
+            if dummy is not None:
+                results[i] = tap(self.axes, results[i], dummy)
+        self.records[item.slot] = self._recorded(
+            tuple(None if _is_key(results[i]) else results[i] for i in item.shown)
         )
         return results
+
+    def _recorded(self, records: Any) -> Any:
+        """Records that vary over all axes of a `shard_map` around, as taps do."""
+        if not self.axes:
+            return records
+        return jax.tree.map(lambda x: jaxprs.as_varying(x, self.axes), records)
 
     def _inside(
         self, body: Block, values: list[Any], taps: Taps | None
     ) -> tuple[list[Any], Records]:
         """The results and the records of a body that JAX runs by itself."""
-        runner = _Runner(self.op_by_op, taps)
+        runner = _Runner(self.op_by_op, taps, self.axes)
         return interpret(body, values, runner), runner.records
 
     def _taps_of(self, *bodies: Block) -> Taps | None:
@@ -196,9 +226,8 @@ def _items_and_loops(
 ) -> Iterator[tuple[Item, tuple[int, ...]]]:
     """Every item of a block with the lengths of the loops around it."""
     for item in block.items:
-        length = (item.equation.params["length"],) if item.kind == "scan" else ()
         for body in item.bodies:
-            yield from _items_and_loops(body, loop + length)
+            yield from _items_and_loops(body, loop + item.lengths)
         yield item, loop
 
 

@@ -19,6 +19,7 @@ from jaxgrad._types import Array
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
+from jaxgrad.inspection.run.shards import Shards, select, swapped
 from jaxgrad.inspection.run.stretches import (
     BASE,
     compiled_count,
@@ -62,6 +63,7 @@ class Entry:
     iteration: tuple[int, ...]  # The iterations of the loops around it, outermost first
     # In JAX's order, the numbers in the equation included; empty for stack and unstack
     operands: list[Value] = field(default_factory=list)
+    shards: Shards | None = None  # The shards along the first axis of its values
     compiled: bool = False  # Whether the function is compiled, also for the way back
     item: Item | None = None  # The operation in the program; None for moves
     # Of a stretch of a loop: puts its passes between its inputs and its outputs
@@ -94,6 +96,12 @@ class Entry:
         rows = zip(self.rows, self.places, strict=True)
         return next((place for row, place in rows if row is value), None)
 
+    def shard_of(self, mask: np.ndarray) -> str:
+        """The first shard of a `shard_map` or `pmap` with a marked element, or ""."""
+        if self.shards is None or mask.shape[:1] != (self.shards.count,):
+            return ""
+        return self.shards.shard_of(int(np.argwhere(mask)[0][0]))
+
 
 def nonfinite(array: Any) -> np.ndarray:
     """Which elements are NaN or infinite; none of an integer array."""
@@ -113,6 +121,16 @@ class Tape:
     # The branches taken, by the slot of the branching
     taken: dict[int, set[int]] = field(default_factory=dict)
     number: tuple[int, ...] = ()  # Of the stretch whose passes these are
+
+
+def first_made(entries: Sequence[Entry]) -> Entry | None:
+    """The first operation in the user's source that made a NaN from finite numbers."""
+    for entry in entries:
+        users = entry.site is not None and entry.site.user is not None
+        if users and any(value.bad().any() for value in entry.outputs):
+            if not any(value.bad().any() for value in entry.inputs):
+                return entry
+    return None
 
 
 def run_on_tape(
@@ -135,11 +153,13 @@ class _Recorder(Reader):
     slot: int | None = None  # The step being opened; None where every item is a step
     site: CallSite | None = None  # The call site of that step
     iteration: tuple[int, ...] = ()  # Of the loops around the block, outermost first
+    shards: Shards | None = None  # Those of the `shard_map` around the block
     long: bool = False  # Whether one of these loops is long
     _compiled: dict[Any, Any] = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Value:
         array = jnp.asarray(atom.val, atom.aval.dtype)
+        array = array if self.shards is None else self.shards.spread(array)
         return Value(array, label="constant", kind="constant")
 
     def constant(self, value: Any) -> Value:
@@ -151,8 +171,16 @@ class _Recorder(Reader):
         name = item.equation.primitive.name
         if name in jaxprs.PRINTING:
             return []
-        outputs = self._run(item, name, self._function(item), operands)
         given = dict(zip(item.reads, operands, strict=True))
+        if item.runs_users and not any(value.active for value in operands):
+            block, atoms = item.run  # without a derivative there is nothing to keep
+            read = [
+                self.literal(a) if jaxprs.is_literal(a) else given[a] for a in atoms
+            ]
+            results = interpret(block, read, self._opening(item))
+            made = dict(zip(item.equation.outvars, results, strict=True))
+            return [made[variable] for variable in item.writes]
+        outputs = self._run(item, name, self._function(item), operands)
         entry = self.tape.entries[-1]
         entry.item = item
         entry.operands = [
@@ -169,10 +197,33 @@ class _Recorder(Reader):
     remat = jit
 
     def cond(self, item: Item, index: Value, operands: list[Value]) -> Sequence[Value]:
-        chosen = min(max(int(index.array), 0), len(item.bodies) - 1)
+        # In a `shard_map` each shard may take another branch.
+        numbers = np.clip(np.asarray(index.array), 0, len(item.bodies) - 1)
+        chosen = sorted(set(numbers.ravel().tolist()))
         if self.slot is None:
-            self.tape.taken.setdefault(item.slot, set()).add(chosen)
-        return interpret(item.bodies[chosen], operands, self._entering(item))
+            self.tape.taken.setdefault(item.slot, set()).update(chosen)
+        inside = self._entering(item)
+        results = [interpret(item.bodies[i], operands, inside) for i in chosen]
+        if len(chosen) == 1:
+            return results[0]
+        order = Value(jnp.asarray(np.searchsorted(chosen, numbers), jnp.int32))
+        return [
+            inside._run(item, "select_n", select, [order, *column])[0]
+            for column in zip(*results, strict=True)
+        ]
+
+    def shard_map(self, item: Item, operands: list[Value]) -> Sequence[Value]:
+        shards = Shards(jaxprs.shard_parameters(item.equation))
+        inside = replace(self._entering(item), shards=shards)
+        split = [
+            self._run(item, "shard_map", shards.split(i), [value])[0]
+            for i, value in enumerate(operands)
+        ]
+        results = interpret(item.bodies[0], split, inside)
+        return [
+            self._run(item, "shard_map", shards.join(i), [value])[0]
+            for i, value in enumerate(results)
+        ]
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Value]:
         params = item.equation.params
@@ -186,7 +237,9 @@ class _Recorder(Reader):
     ) -> list[Value]:
         """Run some passes of a loop, many of them as one entry if that is wanted."""
         constants, carry, sliced = operands
-        stretches = self.stretches and not item.equation.effects
+        sliced = [self._swapped(item, xs) for xs in sliced]
+        whole = self.shards is not None or bool(item.equation.effects)
+        stretches = self.stretches and not whole
         parts = stretches_of(passes) if stretches else single_passes(passes)
         places = tuple(_place(part, passes) for part in parts)
         columns = [self._unstack(item, xs, places) for xs in sliced]
@@ -200,7 +253,8 @@ class _Recorder(Reader):
                 results = interpret(item.bodies[-1], [*itertools.chain(*given)], inside)
             carry = results[: len(carry)]
             rows.append(results[len(carry) :])
-        return [*carry, *self._stack(item, rows, places, len(carry))]
+        results = self._stack(item, rows, places, len(carry))
+        return [*carry, *(self._swapped(item, result) for result in results)]
 
     def _stretch(
         self, item: Item, operands: jaxprs.ScanOperands, part: range
@@ -233,11 +287,16 @@ class _Recorder(Reader):
             output.maker = link
         return tape.entries
 
+    def _swapped(self, item: Item, value: Value) -> Value:
+        """In a `shard_map` with the iterations before the shards, or back again."""
+        if self.shards is None:
+            return value
+        return self._run(item, "transpose", swapped, [value])[0]
+
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Value]:
         of_test, of_body, start = operands
         test, body = item.bodies
-        # No reverse derivative passes a while loop.
-        carry = [Value(v.array, v.maker, v.label, v.kind) for v in start]
+        carry = [self._without_derivative(item, value) for value in start]
         i = 0
         while True:
             apart = replace(self._entering(item), tape=Tape(self.tape.builder))
@@ -264,6 +323,15 @@ class _Recorder(Reader):
         passes = range(i, i + int(count(jaxprs.WhileOperands(*given))))
         rest = jaxprs.ScanOperands(operands.of_body, carry, [])
         return self._passes(item, rest, passes)
+
+    def _without_derivative(self, item: Item, value: Value) -> Value:
+        """A value as a while loop takes it: no reverse derivative passes."""
+        if not value.active:
+            return value
+        (copy,) = self._run(item, "copy", lambda array: [array], [value])
+        self.tape.entries[-1].operands = [value]
+        copy.active = False
+        return copy
 
     def after_item(
         self, item: Item, operands: list[Value], results: list[Value]
@@ -300,10 +368,14 @@ class _Recorder(Reader):
         def function(*arrays: Any) -> list[Any]:
             return jaxprs.run_jaxpr(item.jaxpr, arrays)
 
+        if self.shards is not None:
+            stacked = self.shards.stacked(item, function)
+        else:
+            stacked = function
         compiles = self.long or _is_rule_with_a_loop(item.equation)
         if not compiles or item.jaxpr.effects:
-            return function
-        return self._compiled.setdefault(id(item), jax.jit(function))
+            return stacked
+        return self._compiled.setdefault(id(item), jax.jit(stacked))
 
     def _run(
         self,
@@ -331,6 +403,7 @@ class _Recorder(Reader):
         number = (*self.tape.number, len(self.tape.entries))
         place = slot, site, self.iteration
         entry = Entry(number, name, function, list(operands), [], *place)
+        entry.shards = self.shards
         passes = jaxprs.has_derivative(name) and any(v.active for v in operands)
         entry.outputs = [
             Value(array, entry, active=passes and jaxprs.is_floating(array))
@@ -357,7 +430,10 @@ class _Recorder(Reader):
         """What the passes of a loop give, put together."""
         if not rows:
             outputs = item.equation.outvars[carries:]
-            blanks = (jnp.zeros(v.aval.shape, v.aval.dtype) for v in outputs)
+            shards = () if self.shards is None else (self.shards.count,)
+            shapes = ((*v.aval.shape[:1], *shards, *v.aval.shape[1:]) for v in outputs)
+            dtypes = (v.aval.dtype for v in outputs)
+            blanks = map(jnp.zeros, shapes, dtypes)
             return [Value(blank, kind="constant", label="empty") for blank in blanks]
         order = slice(None, None, -1 if item.equation.params.get("reverse") else 1)
         whole = []
