@@ -538,7 +538,7 @@ def test_a_defect_of_jaxgrad_warns_and_the_numbers_stay_right(monkeypatch, part)
 
 
 def test_a_defect_in_find_nonfinite_warns_and_the_answer_stays_right(monkeypatch):
-    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.replay", broken)
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.find.replay", broken)
     with pytest.warns(InspectionWarning, match="bug in jaxgrad"):
         blame = find_nonfinite(lambda x: jnp.log(x).sum())(jnp.zeros(3))
     assert blame is not None and blame.count == 1
@@ -559,7 +559,7 @@ def test_an_error_of_the_user_is_raised_without_a_warning():
 
 
 def test_a_defect_in_the_search_leaves_the_report_s_own_numbers(monkeypatch):
-    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.replay", broken)
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.find.replay", broken)
     with pytest.warns(InspectionWarning, match="bug in jaxgrad"):
         report = explain(lambda x: jnp.log(x).sum())(jnp.zeros(3))
     blame = report.nonfinite

@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 import jaxgrad
-from jaxgrad.inspection.faults.case import Hint
+from jaxgrad.inspection.faults.nonfinite.hints.case import Hint
 
 inf, nan = jnp.inf, jnp.nan
 
@@ -400,7 +400,9 @@ def test_a_rule_that_fails_does_not_lose_the_others(monkeypatch):
     def fail(case):
         raise ValueError("a rule failed")
 
-    monkeypatch.setattr("jaxgrad.inspection.faults.hints.FORWARD", (fail, last))
+    monkeypatch.setattr(
+        "jaxgrad.inspection.faults.nonfinite.hints.rules.FORWARD", (fail, last)
+    )
     with pytest.warns(jaxgrad.inspection.InspectionWarning, match="A hint is left out"):
         blame = blame_of(lambda x: jnp.log(x).sum(), array(0))
     assert (blame.hint, blame.step.operation) == ("the last rule.", "log")

@@ -527,7 +527,7 @@ def test_a_part_of_the_description_that_fails_is_left_out_with_a_warning(monkeyp
     def fail(*_):
         raise AssertionError("no hint")
 
-    monkeypatch.setattr("jaxgrad.inspection.faults.blame.advise", fail)
+    monkeypatch.setattr("jaxgrad.inspection.faults.nonfinite.blame.advise", fail)
     with pytest.warns(InspectionWarning, match="no hint.*is left out"):
         blame = find_nonfinite(lambda x: jnp.log(x).sum())(jnp.zeros(1))
     assert (blame.phase, blame.step.operation, blame.hint) == ("forward", "log", "")

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxgrad._checks import check_callable
+from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.explain import explain
 from jaxgrad.inspection.faults import flow, zero
-from jaxgrad.inspection.program.call import bind, undisturbed
+from jaxgrad.inspection.program.call import bind
 from jaxgrad.inspection.report.explanation import Diagnosis, Explanation
 
 LOOKED_FOR = (

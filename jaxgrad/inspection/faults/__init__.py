@@ -1,1 +1,1 @@
-"""What can be wrong with a gradient: one fault a file, and hints that mend it."""
+"""What can be wrong with a gradient: one fault per file or folder."""

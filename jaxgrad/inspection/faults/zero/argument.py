@@ -101,7 +101,7 @@ def place(block: Block | None) -> tuple[Any, ...]:
 
 def _branching(slot: int) -> Entry:
     """What stands for a branching, which is not on the tape itself."""
-    return Entry(-1, "cond", lambda *_: [], [], [], slot, None, ())
+    return Entry((), "cond", lambda *_: [], [], [], slot, None, ())
 
 
 def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:

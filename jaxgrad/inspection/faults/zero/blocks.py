@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.culprit import ELEMENTWISE
+from jaxgrad.inspection.faults.nonfinite.culprit import ELEMENTWISE
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.run.backward import replaced, total
 from jaxgrad.inspection.run.replay import Replay

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxgrad._checks import check_callable, wrong_type
+from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.faults.zero.argument import Causes
 from jaxgrad.inspection.faults.zero.blame import write
@@ -18,7 +19,6 @@ from jaxgrad.inspection.program.call import (
     bind,
     refusal,
     trace_at_best,
-    undisturbed,
 )
 from jaxgrad.inspection.program.failures import (
     NotEntered,
@@ -97,8 +97,8 @@ def find_zero(
     check_callable("find_zero", "f", f)
 
     def found(*args: Any, **kwargs: Any) -> tuple[Blame, ...]:
-        call = bind("find_zero", f, args, kwargs, argnums)
-        with jax.disable_jit(False), undisturbed():
+        with undisturbed():
+            call = bind("find_zero", f, args, kwargs, argnums)
             return in_call(call, has_aux).findings
 
     return found
@@ -124,6 +124,11 @@ def search(replay: Replay, names: Describer) -> Zeros:
 
 def in_call(call: Call, has_aux: bool) -> Zeros:
     """What is zero in a call; of a function that cannot be entered, as a whole."""
+    with jax.disable_jit(False), undisturbed():
+        return _in_call(call, has_aux)
+
+
+def _in_call(call: Call, has_aux: bool) -> Zeros:
     try:
         traced = trace_at_best(call)
     except NotEntered as reason:
@@ -153,11 +158,8 @@ def _check_result(traced: Traced, has_aux: bool) -> None:
 
 def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> Zeros:
     """The arguments whose gradient is zero, of a function that JAX runs as a whole."""
-    args, kwargs = call.arguments
-    positions: Any = sorted({leaf.argument for leaf in call.differentiated})
     with naming_the_line("find_zero"):
-        gradients: Any = jax.grad(call.f, positions, has_aux)(*args, **kwargs)
-    leaves = jax.tree.leaves(gradients[0] if has_aux else gradients)
+        _, gradients = call.value_and_grad(call.differentiated, has_aux)
     hint = f"The function could not be entered: {reason}."
     found = (
         Blame(
@@ -166,7 +168,7 @@ def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> Zeros:
             kind="zero",
             summary=f"The gradient of {leaf.path} is zero",
         )
-        for leaf, gradient in zip(call.differentiated, leaves, strict=True)
+        for leaf, gradient in zip(call.differentiated, gradients, strict=True)
         if np.size(gradient) and not np.any(np.asarray(gradient))
     )
     return Zeros(tuple(found), ())

@@ -13,17 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint
-from jaxgrad.inspection.faults.culprit import Culprit, influence
 from jaxgrad.inspection.faults.describe import (
     Describer,
     guarded,
     iteration_of,
     line_of,
 )
-from jaxgrad.inspection.faults.hints import advise
-from jaxgrad.inspection.faults.inside import run_inside
-from jaxgrad.inspection.faults.library import library_line
+from jaxgrad.inspection.faults.nonfinite.culprit import Culprit, influence
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint
+from jaxgrad.inspection.faults.nonfinite.hints.library import library_line
+from jaxgrad.inspection.faults.nonfinite.hints.rules import advise
+from jaxgrad.inspection.faults.nonfinite.inside import run_inside
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.report.data import Source
 from jaxgrad.inspection.report.explanation import Blame

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint
 from jaxgrad.inspection.run.tape import Entry, Value
 
 

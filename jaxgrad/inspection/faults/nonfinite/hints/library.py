@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint
 from jaxgrad.inspection.program.blocks import CallSite
 from jaxgrad.inspection.program.frames import (
     Frame,

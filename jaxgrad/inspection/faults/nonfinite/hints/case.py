@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.culprit import Culprit
+from jaxgrad.inspection.faults.nonfinite.culprit import Culprit
 from jaxgrad.inspection.program.labels import constant_label
 from jaxgrad.inspection.run.tape import Entry, Tape, Value
 

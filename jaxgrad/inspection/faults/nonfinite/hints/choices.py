@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint, first, met
-from jaxgrad.inspection.faults.zeros import selects_for_user
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint, first, met
+from jaxgrad.inspection.faults.nonfinite.hints.zeros import selects_for_user
 from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.run.tape import Entry, Value
 

@@ -10,12 +10,20 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint, met
-from jaxgrad.inspection.faults.library import library_line, zero_epsilon
-from jaxgrad.inspection.faults.logsumexp import masked_row
-from jaxgrad.inspection.faults.matrices import coinciding, rank_deficient
-from jaxgrad.inspection.faults.points import DERIVATIVES, VALUES, Fact, fact_at
-from jaxgrad.inspection.faults.zeros import Reason, zero_reason
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint, met
+from jaxgrad.inspection.faults.nonfinite.hints.library import library_line, zero_epsilon
+from jaxgrad.inspection.faults.nonfinite.hints.logsumexp import masked_row
+from jaxgrad.inspection.faults.nonfinite.hints.matrices import (
+    coinciding,
+    rank_deficient,
+)
+from jaxgrad.inspection.faults.nonfinite.hints.points import (
+    DERIVATIVES,
+    VALUES,
+    Fact,
+    fact_at,
+)
+from jaxgrad.inspection.faults.nonfinite.hints.zeros import Reason, zero_reason
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.frames import Frame
 from jaxgrad.inspection.run.backward import Backward

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint, first
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint, first
 from jaxgrad.inspection.run.tape import Value
 
 # What a library does to indices that are still the user's.

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgrad.inspection.faults.culprit import Culprit, blame_forward
 from jaxgrad.inspection.faults.describe import Describer, line_of
+from jaxgrad.inspection.faults.nonfinite.culprit import Culprit, blame_forward
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Builder
 from jaxgrad.inspection.program.differentiable import mark_differentiable

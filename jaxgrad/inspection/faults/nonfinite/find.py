@@ -1,4 +1,4 @@
-"""The fault of a NaN or an Inf: which step made the first one that reaches a result."""
+"""The fault of a NaN or an Inf: its entry points, and the run that is searched."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
-from jaxgrad.inspection.faults.blame import BlameWriter
-from jaxgrad.inspection.faults.culprit import blame_backward, blame_forward
 from jaxgrad.inspection.faults.describe import Describer
+from jaxgrad.inspection.faults.nonfinite.blame import BlameWriter
+from jaxgrad.inspection.faults.nonfinite.culprit import blame_backward, blame_forward
 from jaxgrad.inspection.program.call import (
     Call,
     Traced,

@@ -10,15 +10,25 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint
-from jaxgrad.inspection.faults.choices import added_mask, chosen_constant
-from jaxgrad.inspection.faults.indices import out_of_bounds
-from jaxgrad.inspection.faults.library import zero_epsilon
-from jaxgrad.inspection.faults.logsumexp import masked_row
-from jaxgrad.inspection.faults.matrices import not_positive_definite, singular
-from jaxgrad.inspection.faults.points import REMEDIES, VALUES, fact_at
-from jaxgrad.inspection.faults.slopes import DERIVATIVE, NESTED, passed_on
-from jaxgrad.inspection.faults.zeros import selects_for_user
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint
+from jaxgrad.inspection.faults.nonfinite.hints.choices import (
+    added_mask,
+    chosen_constant,
+)
+from jaxgrad.inspection.faults.nonfinite.hints.indices import out_of_bounds
+from jaxgrad.inspection.faults.nonfinite.hints.library import zero_epsilon
+from jaxgrad.inspection.faults.nonfinite.hints.logsumexp import masked_row
+from jaxgrad.inspection.faults.nonfinite.hints.matrices import (
+    not_positive_definite,
+    singular,
+)
+from jaxgrad.inspection.faults.nonfinite.hints.points import REMEDIES, VALUES, fact_at
+from jaxgrad.inspection.faults.nonfinite.hints.slopes import (
+    DERIVATIVE,
+    NESTED,
+    passed_on,
+)
+from jaxgrad.inspection.faults.nonfinite.hints.zeros import selects_for_user
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.failures import warn_of_own_failure
 

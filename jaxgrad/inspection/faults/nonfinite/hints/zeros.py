@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._types import Array
-from jaxgrad.inspection.faults.culprit import ELEMENTWISE, finite
+from jaxgrad.inspection.faults.nonfinite.culprit import ELEMENTWISE, finite
 from jaxgrad.inspection.program.blocks import CallSite
 from jaxgrad.inspection.program.frames import is_library, is_machinery
 from jaxgrad.inspection.run.backward import replaced, total

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgrad.inspection.faults.case import Case, Hint
+from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint
 from jaxgrad.inspection.run.tape import Entry, Value
 
 # What a decomposition takes the derivative of, and which of its results coincide.
