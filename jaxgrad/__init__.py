@@ -1,8 +1,8 @@
 """PyTorch's gradients as pure JAX functions, and every gradient explained.
 
 The families that mirror PyTorch stay in their submodules
-(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), where a PyTorch line
-finds its counterpart; docs/parity.md lists the arguments that have another name.
+(`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), under PyTorch's names;
+docs/parity.md lists the arguments that have another name.
 `jaxgrad.datasets`, `jaxgrad.training` and `jaxgrad.plots` are imported on demand; the
 plots and the downloaded data sets need the `experiments` extra.
 """

@@ -206,7 +206,7 @@ def test_a_second_run_is_refused_and_the_first_named_until_it_ends(tmp_path, hol
         checkpoints.prepare(tmp_path, at(0), RUN)
     message = str(error.value)
     assert f"got process {holder.pid} on " in message
-    assert "which uses it since 20" in message and "stop that one" in message
+    assert "which has used it since 20" in message and "stop that process" in message
     assert draft.exists()
     assert int(restored(tmp_path).progress.state.step) == 0  # reading needs no lock
     holder.kill()  # not reaped yet: a zombie, which has ended all the same
@@ -311,7 +311,9 @@ def test_a_run_that_removes_our_checkpoint_is_noticed(tmp_path, monkeypatch):
         return path
 
     monkeypatch.setattr(checkpoints, "save", removed)
-    with pytest.raises(checkpoints.Locked, match=r"got step-.*removed by another one"):
+    with pytest.raises(
+        checkpoints.Locked, match=r"got step-.*removed by another process"
+    ):
         checkpoints.prepare(tmp_path, at(0), RUN)
     checkpoints.release(tmp_path)
 

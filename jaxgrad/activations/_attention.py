@@ -54,8 +54,8 @@ def scaled_dot_product_attention(
             query attends to a key. Floating: M itself, added to the scores.
         dropout_p: The probability p of setting a weight to 0; the others are divided
             by 1 - p.
-        is_causal: Whether query i attends to keys 0 ... i only, of those that
-            `attn_mask` shows.
+        is_causal: Whether query i attends only to keys 0 ... i, among those that
+            `attn_mask` allows.
         scale: The factor $s$, by default $1 / \sqrt{\text{depth}}$.
         enable_gqa: Whether axis -3 of `key` and `value` may have fewer heads than
             that of `query`, so that consecutive query heads share one.

@@ -73,8 +73,8 @@ def multi_head_attention(
             Boolean: True where a key is hidden. Floating: added to the scores.
         average_attn_weights: Whether the returned weights are the mean of the heads.
         is_causal: A hint that `attn_mask`, which it requires, is causal. As in PyTorch
-            it counts without `need_weights` and `key_padding_mask`: then query i
-            attends to keys 0 ... i, whatever `attn_mask` says.
+            it is used only without `need_weights` and `key_padding_mask`: then query i
+            attends to keys 0 ... i, and the values of `attn_mask` are ignored.
         dropout_key: The PRNG key, needed if `dropout_p` > 0.
 
     Returns: The output, shape `(queries, batch, out)`, and the weights after dropout,
@@ -108,7 +108,7 @@ def multi_head_attention(
     k, v = _more_keys(name, k, v, bias_k, bias_v, add_zero_attn)
     bias = jnp.pad(bias, [(0, 0)] * 3 + [(0, k.shape[0] - keys)])
     if is_causal and not need_weights and key_padding_mask is None:
-        # PyTorch's fused kernel takes the hint, and nothing of attn_mask.
+        # PyTorch's fused kernel uses the hint and ignores attn_mask.
         bias = causal_bias(queries, k.shape[0], q.dtype)
     q, k, v = (_heads(array, num_heads) for array in (q, k, v))
     logits = scores(q, k, bias)

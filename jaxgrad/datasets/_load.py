@@ -30,8 +30,8 @@ def load(
       tensorflow-datasets keeps below TFDS_DATA_DIR or the home directory: the folder
       `mnist/3.0.1` that it has prepared, or its download cache, into which they are
       downloaded once (11 MB). TensorFlow is needed only to read a prepared folder of
-      tfrecord files when the cache is empty; array_record files need none. All ways
-      give the same arrays, bit for bit.
+      tfrecord files when the cache is empty; array_record files do not need it. The
+      arrays are the same in all cases, bit for bit.
     - "digits": 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn.
       Of every 50 images the last 10 are for testing (1,440 training and 357 test
       images, by the same writers).

@@ -1,4 +1,4 @@
-"""MNIST as `tfds.load("mnist")` leaves it: a folder `mnist/3.0.1` of prepared records.
+"""MNIST as `tfds.load("mnist")` stores it: a folder `mnist/3.0.1` of prepared records.
 
 Records in the format array_record are read through a data source of tensorflow-datasets
 (TFDS), which needs no TensorFlow. Records in any other format, such as the default
@@ -81,7 +81,7 @@ def _split(prepared: Prepared, name: str, *known: _mnist.Canonical) -> Split:
         arrays = _pixels(pictures), np.asarray(labels).astype(np.uint8)
     except ImportError:  # from `require`
         raise
-    except Exception as fault:  # of a missing shard, a damaged record or picture
+    except Exception as fault:  # a missing shard, a damaged record or picture
         raise _refusal(prepared.folder, fault) from fault
     # Records that were prepared without shuffling are already in order.
     if _mnist.sha256(arrays[1]) != known[1].sha256:
@@ -113,7 +113,7 @@ def _by_tensorflow(prepared: Prepared, name: str) -> tuple[Any, Any]:
 
 
 def _skip_images(prepared: Prepared) -> dict[str, Any]:
-    """Leave the images packed: TFDS takes twice as long as `_pixels`."""
+    """Leave the images encoded: TFDS takes twice as long to decode as `_pixels`."""
     return {"image": prepared.tfds.decode.SkipDecoding()}
 
 
@@ -123,7 +123,7 @@ def _pixels(pictures: Any) -> np.ndarray:
 
 
 def _original_order(name: str, n: int) -> np.ndarray:
-    """Where each example of the IDX file is among the stored ones.
+    """The stored position of each example of the IDX file.
 
     As in `tensorflow_datasets.core.hashing`, whose order is fixed for a data set.
     """

@@ -26,9 +26,9 @@ def check_gradients(
     `f` casts to a narrower dtype; then in the dtype of the arguments.
 
     Args:
-        f: A function of pytrees; only floating arrays and Python floats vary; of
-            an Equinox or Flax NNX module its parameters. It is called in batches under
-            `jax.vmap`.
+        f: A function of pytrees. Only floating arrays and Python floats vary; in an
+            Equinox or Flax NNX module, only its parameters. It is called in batches
+            under `jax.vmap`.
         rtol: The allowed error of a derivative, relative to its size; by default 1e-5
             in float64 and 5e-3 in float32.
         atol: The allowed absolute error; by default the error that the measured

@@ -42,7 +42,7 @@ def check_real(
 ) -> Array:
     """Return `value` as an array; TypeError unless it has integers or floats.
 
-    With `or_bool`, also booleans, as 0 and 1; PyTorch takes them in some losses only.
+    With `or_bool`, also booleans, as 0 and 1; only some of PyTorch's losses accept them.
     """
     array = as_array(function, argument, value)
     kinds = {"boolean": jnp.bool_, "integer": jnp.integer, "floating": jnp.floating}

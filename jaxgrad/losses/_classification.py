@@ -62,8 +62,8 @@ def nll_loss(
     Raises: TypeError if `log_probs` or `weight` is not floating, or `target` not an
         integer array; ValueError if shapes do not fit, or a label is out of range.
         Inside `jax.jit`, where label values are unknown, such a label makes the loss
-        and its gradient NaN. (Without x64, JAX cuts 64-bit arguments of a jitted
-        function to 32 bits: there 2**32 arrives as label 0, which nobody can see.)
+        and its gradient NaN. (Without x64, JAX truncates 64-bit arguments of a jitted
+        function to 32 bits: there 2**32 arrives as label 0, which is not detected.)
     Torch: `torch.nn.functional.nll_loss`, which takes only int64 and uint8 labels and
         has no derivative with respect to `weight`; jaxgrad computes it.
 
@@ -216,7 +216,7 @@ def _weighted_softmax_nll_jvp(
     (logits, index, weight), (tangent, _, weight_tangent) = primals, tangents
     axis = class_axis(logits)
     own = jnp.expand_dims(weight, axis)
-    # Each part is weighted by itself: an infinite weight makes the difference NaN.
+    # Each part is weighted separately: an infinite weight makes the difference NaN.
     slopes = own * softmax(logits, axis) - jnp.where(one_hot(index, logits), own, 0)
     nll = softmax_nll(logits, index)
     return weight * nll, jnp.sum(slopes * tangent, axis) + nll * weight_tangent

@@ -4,7 +4,7 @@ The derivative of a gather is a scatter, which is slow. `pick` gathers, and its
 derivative compares the label with every class number, which XLA fuses into the loop
 around it. A label out of range raises if its value is known; inside `jax.jit` it makes
 the loss and the gradient NaN, as in `_arguments`. NumPy's 64-bit labels are checked
-before JAX cuts them to 32 bits, except where `jax.jit` does so with its arguments.
+before JAX truncates them to 32 bits, except arguments that `jax.jit` truncates.
 """
 
 from functools import partial

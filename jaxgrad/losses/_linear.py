@@ -53,7 +53,7 @@ def linear_cross_entropy(
     Raises: TypeError or ValueError as in `cross_entropy`; ValueError also for other
         shapes, or if `ignore_index` comes with probabilities.
     Torch: `torch.nn.functional.linear_cross_entropy` without its `options`, which save
-        memory by chunks.
+        memory by computing in chunks.
 
     Examples:
         >>> x, w = jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])

@@ -1,4 +1,4 @@
-"""Averages of the parameters over a training, and the schedule that goes with them."""
+"""Averages of the parameters over a training run, and the schedule for them."""
 
 from collections.abc import Callable
 from typing import NamedTuple, SupportsIndex, TypeAlias
@@ -48,8 +48,8 @@ def update_parameters(
         avg_fn: A function of the average of an array, the new array and the number of
             arrays in the average; by default `get_swa_avg_fn()`.
 
-    Returns: The new `AveragedModel`; its dtypes are those before. The first parameters
-        and all integers are copied. 16-bit floats are averaged in float32 and rounded.
+    Returns: The new `AveragedModel`, with the same dtypes. The first parameters and all
+        integers are copied. 16-bit floats are averaged in float32 and rounded.
     Torch: `torch.optim.swa_utils.AveragedModel.update_parameters`. `optax.ema` averages
         updates, not parameters.
 
@@ -112,9 +112,9 @@ def swa_lr(
     anneal_epochs: SupportsIndex = 10,
     anneal_strategy: str = "cos",
 ) -> optax.Schedule:
-    """From `lr` to a constant rate, for a training whose parameters are averaged.
+    """From `lr` to a constant rate, for a training run with averaged parameters.
 
-    Join it to the schedule before with `sequential_lr`.
+    Join it to the previous schedule with `sequential_lr`.
 
     Args:
         lr: The rate at the start.

@@ -99,7 +99,7 @@ def get_total_norm(gradients: PyTree, norm_type: Number = 2.0) -> Array:
 
 
 def _absolute(gradient: ArrayLike) -> Array:
-    """The absolute values, of which a norm of complex numbers consists."""
+    """The absolute values: a norm of complex numbers is the norm of these."""
     if jnp.iscomplexobj(gradient):
         return jnp.abs(gradient)
     return jnp.abs(widened(check_floating("get_total_norm", "gradients", gradient)))

@@ -116,8 +116,8 @@ def cyclic_momentum(
 ) -> optax.Schedule:
     """Repeated falls and rises of a momentum, while `cyclic_lr` rises and falls.
 
-    It is the `momentum` of `sgd` and `rmsprop`, and the first of the `betas` of `adam`,
-    `adamw`, `adamax`, `nadam` and `radam`.
+    Pass it as the `momentum` of `sgd` and `rmsprop`, or as the first of the `betas` of
+    `adam`, `adamw`, `adamax`, `nadam` and `radam`.
 
     Args:
         step_size_up: As in `cyclic_lr`.
@@ -155,7 +155,7 @@ def _cyclic(
     mode: str,
     gamma: Number,
 ) -> optax.Schedule:
-    """From `start` to `end` and back, again and again."""
+    """From `start` to `end` and back, repeatedly."""
     check_choice(function, "mode", mode, ("triangular", "triangular2", "exp_range"))
     up = check_int(function, "step_size_up", step_size_up, least=1)
     down = step_size_up if step_size_down is None else step_size_down

@@ -77,8 +77,8 @@ def one_cycle_momentum(
 ) -> optax.Schedule:
     """One fall and one rise of a momentum, while `one_cycle_lr` rises and falls.
 
-    It is the `momentum` of `sgd` and `rmsprop`, and the first of the `betas` of `adam`,
-    `adamw`, `adamax`, `nadam` and `radam`.
+    Pass it as the `momentum` of `sgd` and `rmsprop`, or as the first of the `betas` of
+    `adam`, `adamw`, `adamax`, `nadam` and `radam`.
 
     Args:
         total_steps: As in `one_cycle_lr`.

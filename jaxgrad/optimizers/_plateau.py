@@ -18,7 +18,7 @@ class PlateauState(NamedTuple):
     lr: Array  # shape=(): the rate of the next update
     best: Array  # shape=(): the best metric so far
     num_bad_epochs: Array  # shape=(), dtype=int32: metrics since then
-    cooldown_counter: Array  # shape=(), dtype=int32: metrics left of a cooldown
+    cooldown_counter: Array  # shape=(), dtype=int32: metrics left in the cooldown
 
 
 def reduce_lr_on_plateau(
@@ -34,9 +34,9 @@ def reduce_lr_on_plateau(
 ) -> optax.GradientTransformationExtraArgs:
     """Multiply by a rate that is reduced when a metric stops improving.
 
-    Chain it behind an optimizer with the rate 1.0, and give the metric to `update` as
-    `value`. An update is multiplied by the current rate; then the metric decides on
-    the next one, as PyTorch's `scheduler.step(metric)` does after `optimizer.step()`.
+    Chain it after an optimizer with the rate 1.0, and give the metric to `update` as
+    `value`. An update is multiplied by the current rate; then the metric decides the
+    next rate, as PyTorch's `scheduler.step(metric)` does after `optimizer.step()`.
     Without `value` the rate stays. For a metric per epoch, do not chain it: pass every
     update through `update(updates, state)` and the epoch's metric through
     `update((), state, value=metric)`.
@@ -51,7 +51,7 @@ def reduce_lr_on_plateau(
         threshold_mode: "rel": the threshold is relative to the best; "abs": absolute.
         cooldown: The number of metrics after a reduction that do not count as bad.
         min_lr: The smallest rate.
-        eps: A reduction by this or less is not made.
+        eps: A reduction by this much or less is skipped.
 
     Returns: An `optax.GradientTransformationExtraArgs` whose state is a `PlateauState`;
         `optax.tree.get(state, "lr")` is the next rate.

@@ -98,7 +98,7 @@ def _resilient(
 def _agreement(g: Array, prev: Array) -> Array:
     """The sign of g * prev; 0 where the product is too small for a subnormal number.
 
-    In torch too it is then 0. XLA's product is 0 earlier, below the normal numbers.
+    Torch's product is 0 there too. XLA's is 0 earlier, below the normal numbers.
     """
     info = jnp.finfo(g.dtype)
     tiny, half_ulp = float(info.tiny), float(info.eps) / 2

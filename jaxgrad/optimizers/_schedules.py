@@ -46,13 +46,13 @@ def multiplicative_lr(
 
     $$ r_t = r_0 \, \lambda(1) \cdots \lambda(t) $$
 
-    Each call multiplies all factors again, `count` of them: for steps of epochs, not
+    Each call multiplies all `count` factors again: use it for one step per epoch, not
     for millions of updates. `exponential_lr` is faster for a constant factor.
 
     Args:
         lr: The rate at the start.
         lr_lambda: A function from the step number, a floating array, to the factor of
-            that step; it is traced. Step 0 has none.
+            that step; it is traced. Step 0 has no factor.
 
     Torch: `torch.optim.lr_scheduler.MultiplicativeLR`.
 
@@ -246,9 +246,9 @@ def sequential_lr(
 
 
 def chained_lr(schedules: Sequence[optax.Schedule]) -> optax.Schedule:
-    """The product of schedules: the first gives the rate, the others factors of it.
+    """The product of schedules: the first gives the rate, the others its factors.
 
-    Make all but the first with the rate 1.0.
+    Give all but the first the rate 1.0.
 
     Args:
         schedules: The schedules.

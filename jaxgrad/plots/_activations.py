@@ -141,7 +141,7 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
 
 
 def _draw_derivatives(axes: Axes, curve: Curve) -> None:
-    """The gradient in dots, as a line would join the two sides of a kink.
+    """The gradient as dots, because a line would join the two sides of a kink.
 
     The second derivative is a wide, pale line below them: where both are equal, as in
     elu for x < 0, both are visible.
@@ -177,12 +177,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _without_noise(curve: Curve) -> Curve:
-    """The curve with numbers that only rounding tells from 0 or each other equal.
+    """The curve without rounding errors: numbers that differ only by them are equal.
 
     A derivative is compared with its own largest value and with the average slope that
     the function, or its gradient, has across the figure.
     """
-    width = float(np.ptp(curve.x)) or 1.0  # of a single point
+    width = float(np.ptp(curve.x)) or 1.0  # 1 for a single point
     value = _rounded(curve.value, _size(curve.value))
     slope_size = max(_size(curve.slope), float(np.ptp(value)) / width)
     slope = _rounded(curve.slope, slope_size)

@@ -68,7 +68,7 @@ def broken(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The points of a curve with a gap where it jumps, so that no line joins them.
 
     A jump is a step ten times as high as both steps beside it, and higher than a
-    hundredth of the whole curve. A single step has none beside it and is no jump.
+    hundredth of the whole curve. A curve with a single step has no jump.
 
     Args:
         x: The axis, shape `(points,)`.

@@ -69,11 +69,11 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
     """Paths over the contour lines of a surface.
 
     Args:
-        of: The surface, drawn inside its bounds and as far as near paths go; its minima
-            are marked by stars.
+        of: The surface, drawn inside its bounds and around the paths that stay near
+            them; its minima are marked by stars.
         points: The points of each path, shape `(steps, 2)`, by label; the first point
-            is marked by a cross. A path is far if it goes farther beyond the bounds
-            than these are apart: it is cut off, and its label says so.
+            is marked by a cross. A path that goes further beyond the bounds than their
+            width is cut off, and its label says so.
 
     Returns: The figure, 9 x 6 inches.
     """

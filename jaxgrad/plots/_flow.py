@@ -13,8 +13,8 @@ UNITS = {"depth": "layer", "time": "iteration"}
 def gradient_flow(report: Explanation) -> Figure:
     """The norms of every repeated step's value and gradient, on a logarithmic axis.
 
-    A straight line that falls to the left is a gradient that vanishes on its way back;
-    one that rises to the left explodes. The legend says by which factor.
+    A straight line that falls to the left is a vanishing gradient; one that rises to
+    the left is an exploding gradient. The legend gives the factor.
 
     Args:
         report: What `jaxgrad.explain` returns, with `keep="arrays"`.
@@ -28,7 +28,7 @@ def gradient_flow(report: Explanation) -> Figure:
     if not flows:
         raise ValueError(
             "gradient_flow: expected a report in which a step is repeated at least "
-            f"four times, got {len(report)} steps without one instead."
+            f"four times, got {len(report)} steps without such a step instead."
         )
     figure = Figure(figsize=(6, 3.2 * len(flows)), layout="constrained")
     panels = figure.subplots(len(flows), 1, squeeze=False)[:, 0]

@@ -80,7 +80,7 @@ def fit(
 
     Raises:
         TypeError, ValueError: If `epochs` or `batch_size` is not an int of at least 1.
-        NonFinite: While iterating, before a state is returned that is not finite. It
+        NonFinite: While iterating, instead of returning a state that is not finite. It
             has the epoch, the step, the images of the batch and the state before it.
     """
     check_int("fit", "epochs", epochs, least=1)
@@ -199,7 +199,7 @@ def _raise_first_fault(
 ) -> None:
     """NonFinite for the first fault of a chunk that began in the state `start`."""
     if np.isfinite(losses).all() and not all_finite(start.params):
-        return  # they were not finite from the first, as those of a mask with -inf
+        return  # they were not finite at the start, such as a mask with -inf
 
     def step_once(state: TrainState, step: int) -> tuple[TrainState, float]:
         some = job.setup, job.optimizer, state, batches, step, step + 1

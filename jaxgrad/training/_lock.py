@@ -1,9 +1,9 @@
 """A folder belongs to one live process: a lock file names it.
 
 Creating a file that must not exist is atomic, on NFS too, where `flock` may not work.
-A lock whose process has ended is removed: seen at once on the same machine, and from
-another one if the file was not touched for `ABANDONED_SECONDS`, which the process does
-every `BEAT_SECONDS` as long as it runs.
+A lock whose process has ended is removed. On the same machine this is known at once. On
+another machine the process counts as ended if it has not touched the file for
+`ABANDONED_SECONDS`; a running process touches it every `BEAT_SECONDS`.
 """
 
 import atexit
@@ -30,7 +30,7 @@ class Locked(OSError):
 
 
 def acquire(function: str, folder: Path) -> None:
-    """Take the lock of a folder, again if this process has it; Locked if it cannot."""
+    """Take the lock of a folder, or keep it; Locked if another process has it."""
     path = folder / NAME
     for _ in range(20):  # others may take and remove it meanwhile
         if _created(path) or _is_mine(path):
@@ -44,7 +44,7 @@ def acquire(function: str, folder: Path) -> None:
 
 
 def check(function: str, folder: Path) -> None:
-    """Locked if this process took the lock and another one has it now."""
+    """Locked if this process took the lock and another process has it now."""
     path = folder / NAME
     if path.absolute() in _held and not _is_mine(path):
         acquire(function, folder)
@@ -81,7 +81,7 @@ def _created(path: Path) -> bool:
 
 
 def _owner(path: Path) -> dict[str, Any] | None:
-    """What the lock says; {} if it cannot be read, as half a file; None without one."""
+    """The content of the lock; {} if it is unreadable; None if there is no lock."""
     try:
         found = json.loads(path.read_text())
         return found if set(Process._fields) <= set(found) else {}
@@ -106,9 +106,9 @@ def _has_ended(path: Path, owner: dict[str, Any]) -> bool:
 
 
 def _remove(path: Path, owner: dict[str, Any]) -> None:
-    """Remove the lock that says `owner`, but no other that was put there since.
+    """Remove the lock if it still names `owner`.
 
-    Who wants to remove it creates a second file first, so only one looks and removes.
+    Creates a second file first, so that only one process compares and removes.
     """
     guard = path.with_name(f"{NAME}.removal")
     try:
@@ -134,7 +134,7 @@ def _start_beat(path: Path) -> None:
         while not stop.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):
                 if _is_mine(path):
-                    os.utime(path)  # to the time of the server
+                    os.utime(path)  # to the server's time
 
     threading.Thread(target=beat, daemon=True).start()
 
@@ -143,13 +143,15 @@ def _refusal(function: str, path: Path, owner: dict[str, Any]) -> Locked:
     who, process = "another process", _process(owner)
     if process is not None:
         since = owner.get("since", "an unknown time")
-        who = f"process {process.pid} on {process.host}, which uses it since {since},"
-    remedy = "stop that one, or choose another folder"
+        who = (
+            f"process {process.pid} on {process.host}, which has used it since {since},"
+        )
+    remedy = "stop that process, or choose another folder"
     if process is None or process.has_ended() is None:
         minutes, last = ABANDONED_SECONDS / 60, f"{max(age(path), 0):.0f} s ago"
         remedy += (
             f"; if it has ended, delete {path}, or wait: it counts as ended after "
-            f"{minutes:g} minutes without a sign of life (the last: {last})"
+            f"{minutes:g} minutes without touching the lock (last touched {last})"
         )
     expected = f"no other live run in {path.parent}"
     return Locked(str(wrong_value(function, expected, who, remedy)))

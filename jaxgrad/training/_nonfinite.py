@@ -1,9 +1,9 @@
 """Training stops at the first loss or parameter that is NaN or infinite.
 
-The loop of an epoch is one compiled program, and looking at every gradient in it would
-take a tenth of its time. So the losses are looked at after each chunk of steps, and the
-parameters once; if there is a fault, the chunk is repeated step by step from a copy of
-its first state, to the same bits, until the fault appears again.
+The loop of an epoch is one compiled program, and checking every gradient in it would
+take a tenth of its time. So the losses and the parameters are checked after each chunk
+of steps. On a fault, the chunk is repeated step by step from a copy of its first state,
+bit for bit, until the fault appears again.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ class NonFinite(FloatingPointError):
         step: The step of that epoch, counted from 0.
         loss: The loss of that step.
         indices: The training images of its batch, (batch,).
-        state: The state before the step, which is finite; yours, not donated.
+        state: The finite state before the step, a copy that is not donated.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ def first_fault(
     """Repeat the steps from `state` up to the first fault.
 
     Returns:
-        The step, the state before it, its loss, and the leaves that it spoils if its
-        loss is finite. Without a fault, which happens only if the steps are not
-        reproducible, the last step.
+        The step, the state before it, its loss, and, if the loss is finite, the leaves
+        that the step made non-finite. If the fault does not appear again, because the
+        steps are not reproducible, the last step.
     """
     step, before, loss = 0, state, float("nan")
-    masks = nonfinite_leaves(state.params)  # they may hold -inf from the first
+    masks = nonfinite_leaves(state.params)  # they may hold -inf from the start
     for step in steps:
         before = copy_of(state)
         state, loss = step_once(state, step)

@@ -1,9 +1,9 @@
 """Which process a file belongs to, and whether that process still runs.
 
-A process id alone does not tell: ids are used again, and a folder may be shared by
-several machines. So a process is known by its machine, its id and its start time.
-Whether it still runs can be seen from its own machine only; from elsewhere the age of a
-file has to do, measured by the clock of the server that keeps it.
+A process id alone is not enough: ids are reused, and several machines may share a
+folder. So a process is identified by its machine, its id and its start time. Only its
+own machine can see whether it still runs; other machines use the age of a file,
+measured by the clock of the file server.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-ABANDONED_SECONDS = 300.0  # a file of another machine, not touched for so long
+ABANDONED_SECONDS = 300.0  # how long another machine may leave a file untouched
 
 
 class Process(NamedTuple):
-    """A process, as distinct from all others of any machine and time."""
+    """A process, identified across machines and reboots."""
 
     host: str
     pid: int
@@ -73,11 +73,11 @@ def _started(pid: int) -> str:
     except OSError:
         return ""
     state, *fields = text.rpartition(")")[2].split()  # a name may hold anything
-    return "" if state in "ZX" else fields[18]  # a zombie has ended, too
+    return "" if state in "ZX" else fields[18]  # a zombie has ended
 
 
 def _machine() -> str:
-    """This boot and this container, where Linux tells them."""
+    """The id of this boot and of this container, on Linux; "" elsewhere."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

@@ -2,10 +2,10 @@
 
     restored = restore(folder, Progress(first), run)      # None: no checkpoint yet
     progress = restored.progress if restored else Progress(first)
-    prepare(folder, progress, run)    # faults of the disk and another live run: here
+    prepare(folder, progress, run)    # fails on a disk fault or another live run
     for progress in advance(..., progress, dataset, epochs=20, save_every=100):
         save(folder, progress, run)
-    release(folder)                   # or the end of the process
+    release(folder)                   # the end of the process does this too
 
 `run` identifies the run: a checkpoint of another run is refused. A checkpoint that is
 damaged, or whose parameters are not finite, is skipped in favour of an older one.
@@ -37,7 +37,7 @@ from jaxgrad.training._nonfinite import all_finite
 from jaxgrad.training._state import Epoch, TrainState
 
 Run = Mapping[Any, Any]
-"""What JSON can hold, and tuples and NumPy's numbers: as its lists and numbers."""
+"""Anything JSON can hold; tuples and NumPy's numbers become its lists and numbers."""
 
 _FORMAT = 1
 _NAME = re.compile(r"step-(\d{9}|[1-9]\d{9,})\.npz")
@@ -48,7 +48,7 @@ class Restored(NamedTuple):
 
     progress: Progress
     path: Path
-    environment: dict[str, Any]  # as passed to `save`, as JSON keeps it
+    environment: dict[str, Any]  # as passed to `save`, read back from JSON
     damaged: tuple[str, ...]  # one line per newer checkpoint that was skipped
 
 
@@ -63,7 +63,7 @@ def save(
     """Write a checkpoint, then remove all but the last `keep`.
 
     A full disk or `kill -9` at any moment leaves the existing checkpoints intact. If
-    no parameters among the last `keep` are finite, the last finite ones are kept too.
+    none of the last `keep` has finite parameters, the last one that has is kept too.
 
     Args:
         folder: An existing folder.
@@ -97,7 +97,7 @@ def save(
 
 
 def _superfluous(written: list[Path], keep: int) -> list[Path]:
-    """All but the `keep` newest, and but the newest finite one if none of them is."""
+    """All except the `keep` newest, and the newest finite one if none of those is."""
     kept, rest = written[:keep], written[keep:]
     if not any(map(_is_finite, kept)):
         finite = next(filter(_is_finite, rest), None)
@@ -118,7 +118,7 @@ def _says_finite(header: Mapping[str, Any]) -> bool:
 def restore(folder: Path | str, start: Progress, run: Run) -> Restored | None:
     """Read the newest undamaged checkpoint; None if the folder has none at all.
 
-    One whose parameters are not finite is read only if there is no finite one.
+    A checkpoint whose parameters are not finite is used only if there is no finite one.
 
     Args:
         folder: The folder, which need not exist.
@@ -182,11 +182,11 @@ def prepare(
 
     Creates the folder and its parents, takes it for this process, removes the
     unfinished files of killed runs, calls `save` with these arguments and checks that
-    there is room for the checkpoints to come. Returns the path of the checkpoint.
+    there is room for the next checkpoints. Returns the path of the checkpoint.
 
-    The folder is this process's until `release` or the end of the process, however it
-    ends. After `kill -9` another process of the same machine may take it at once, one
-    of another machine after 5 minutes.
+    The folder belongs to this process until `release` or until the process ends. After
+    `kill -9` another process of the same machine may take it at once, a process of
+    another machine after 5 minutes.
 
     Raises:
         OSError: If `folder` is a file, is not writable or lacks space.
@@ -204,7 +204,7 @@ def prepare(
     try:
         size = path.stat().st_size
     except FileNotFoundError as fault:
-        got = f"{path.name} removed by another one, which did not take the folder"
+        got = f"{path.name} removed by another process, which did not take the folder"
         expected = f"no other run in {folder}"
         raise Locked(str(wrong_value("prepare", expected, got))) from fault
     # One more than are kept: the oldest is removed after the newest is written.
@@ -262,7 +262,7 @@ def _unpacked(path: Path, start: Progress, run: Run) -> tuple[Progress, dict[str
 
 
 def _as_json(function: str, argument: str, entries: Run) -> dict[str, Any]:
-    """The entries as JSON gives them back, with "NaN" for NaN, which equals itself."""
+    """The entries as read back from JSON; NaN becomes "NaN", which equals itself."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, (np.generic, np.ndarray, jax.Array)):

@@ -1,4 +1,4 @@
-"""What `explain` and the other doors return, and how it is shown.
+"""What `explain` and the other entry points return, and how it is shown.
 
 `data` holds plain dataclasses without any rendering. `text`, `html`,
 `svg` and `dot` render them; `rows`, `marks`, `drawing` and `layout` are what those
