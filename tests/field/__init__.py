@@ -1,0 +1,31 @@
+"""Programs with wrong gradients from public bug reports, in our own words."""
+
+from tests.field import (
+    attention,
+    cut,
+    distributions,
+    flat,
+    loops,
+    losses,
+    matrices,
+    norms,
+    optimizers,
+    powers,
+    precision,
+)
+from tests.field.case import Case as Case
+
+FAMILIES = (
+    norms,
+    powers,
+    distributions,
+    losses,
+    attention,
+    matrices,
+    loops,
+    optimizers,
+    precision,
+    cut,
+    flat,
+)
+CASES = tuple(case for family in FAMILIES for case in family.CASES)

@@ -1,0 +1,140 @@
+"""What jaxgrad, jax_debug_nans and checkify say about a case."""
+
+import io
+import re
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import checkify
+
+import jaxgrad
+from tests.field.case import Case
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """jaxgrad's answer beside the right one.
+
+    Attributes:
+        kind: Whether it finds the fault at all.
+        line: Whether it names the guilty line, or the argument that brought a NaN in.
+        cause: Whether the phase, or the reason of a zero, is right.
+        hint: Whether its hint tells to write what the twin does.
+        quiet: Whether it finds nothing in the twin.
+        text: The answer as printed.
+    """
+
+    kind: bool
+    line: bool
+    cause: bool
+    hint: bool
+    quiet: bool
+    text: str
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is wrong with the answer."""
+        return all((self.kind, self.line, self.cause, self.hint, self.quiet))
+
+
+def judge(case: Case, wrap: Any = lambda f: f) -> Verdict:
+    """jaxgrad's answer to a case; `wrap` is applied to its programs, as `jax.jit`."""
+    with jax.numpy_dtype_promotion("standard"):  # Optax and JAX itself mix dtypes.
+        found = findings(case, wrap(case.program))
+        quiet = not findings(case, wrap(case.mended))
+    answer = next((one for one in found if one.argument in (None, case.argument)), None)
+    if answer is None:
+        return Verdict(False, False, False, False, quiet, "nothing found")
+    return Verdict(
+        kind=True,
+        line=found_line(case, answer),
+        cause=found_cause(case, answer),
+        hint=re.search(case.hint, answer.hint) is not None,
+        quiet=quiet,
+        text=str(answer),
+    )
+
+
+def findings(case: Case, f: Any) -> tuple[Any, ...]:
+    """What jaxgrad finds in one of the case's programs."""
+    if case.kind == "zero":
+        return jaxgrad.find_zero(f)(*case.arguments)
+    found = jaxgrad.find_nonfinite(f, argnums=0)(*case.arguments)
+    return () if found is None else (found,)
+
+
+def found_line(case: Case, answer: Any) -> bool:
+    """Whether the finding names the guilty line, or the argument to blame."""
+    if case.line is None:
+        return answer.argument == case.argument
+    at = answer.source and (answer.source.file, answer.source.line)
+    return at == (case.file, case.line)
+
+
+def found_cause(case: Case, answer: Any) -> bool:
+    """Whether the finding has the right phase, or the right reason."""
+    if case.kind == "zero":
+        return answer.reason == case.reason
+    return case.phase in (answer.phase, "either")
+
+
+def is_wrong(case: Case) -> bool:
+    """Whether the program shows the fault, and its twin does not."""
+    with jax.numpy_dtype_promotion("standard"):
+        broken, mended = (
+            jax.tree.leaves(jax.value_and_grad(f)(*case.arguments))
+            for f in (case.program, case.mended)
+        )
+    if not all(np.isfinite(np.asarray(x, float)).all() for x in mended):
+        return False
+    if case.kind == "nonfinite":
+        return not all(np.isfinite(np.asarray(x, float)).all() for x in broken)
+    return any(not np.any(x) for x in broken[1:])
+
+
+def debug_nans(case: Case) -> str:
+    """What jax_debug_nans says of the gradient."""
+    try:
+        with (
+            jax.debug_nans(True),
+            jax.numpy_dtype_promotion("standard"),
+            redirect_stdout(io.StringIO()),  # JAX prints that it runs a part again.
+        ):
+            jax.block_until_ready(jax.grad(case.program)(*case.arguments))
+    except FloatingPointError as error:
+        what = re.search(r"encountered in ([\w\-]+(\(\w+\))?)", str(error))
+        return f"{what.group(1) if what else 'a NaN'}{_line(case, _frames(error))}"
+    return "nothing"
+
+
+def checkify_says(case: Case) -> str:
+    """What checkify's float checks say of the gradient."""
+    checked = checkify.checkify(jax.grad(case.program), errors=checkify.float_checks)
+    with jax.numpy_dtype_promotion("standard"):
+        found = checked(*case.arguments)[0]
+    try:
+        found.throw()
+    except checkify.JaxRuntimeError as error:
+        what = re.search(r"primitive: ([\w\-]+)|(division by zero)", str(error))
+        said = next(filter(None, what.groups())) if what else "an error"
+        return f"{said}{_line(case, _frames(error))}"
+    return "nothing"
+
+
+def _line(case: Case, lines: set[tuple[str, int]]) -> str:
+    return ", line" if (case.file, case.line) in lines else ""
+
+
+def _frames(error: BaseException | None) -> set[tuple[str, int]]:
+    """The lines in the tracebacks of an error and of its causes."""
+    lines: set[tuple[str, int]] = set()
+    while error is not None:
+        frame = error.__traceback__
+        while frame is not None:
+            lines.add((frame.tb_frame.f_code.co_filename, frame.tb_lineno))
+            frame = frame.tb_next
+        error = error.__cause__ or error.__context__
+    return lines
