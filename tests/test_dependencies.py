@@ -29,6 +29,11 @@ NOT_IMPORTED = {
     "pytest-xdist": "the tests run in parallel",
     "beartype": "the tests check signatures with it at run time",
 }
+# Imported only if it is installed, and why it is in no extra.
+NOT_DECLARED = {
+    "tensorflow": "an error says that tfrecord needs it; it is large",
+    "array_record": "tensorflow-datasets brings it where it has wheels",
+}
 
 
 def imported(*folders):
@@ -43,7 +48,7 @@ def imported(*folders):
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "require":
                 if path.is_relative_to(ROOT / "jaxgrad" / "datasets"):
                     found.add(ast.literal_eval(node.args[1]).split(".")[0])
-    return found - OURS - sys.stdlib_module_names
+    return found - OURS - sys.stdlib_module_names - NOT_DECLARED.keys()
 
 
 def declared(*extras):
