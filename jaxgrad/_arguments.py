@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgrad._modules import is_array, is_inexact, is_module, parameters_in
 
-# A number of layers or a flag stays a Python object; these enter a trace.
+# Types that become arrays in a trace; a number of layers or a flag stays as it is.
 TRACED = (jax.Array, np.ndarray, np.floating, float)
 
 
@@ -48,9 +48,9 @@ def named_leaves(
 def chosen_leaves(leaves: Sequence[NamedLeaf], argument: int | str) -> list[NamedLeaf]:
     """The leaves of an argument that are differentiated.
 
-    What `jax.value_and_grad` takes is differentiated as there. Of a module, and of a
-    tree with a leaf that JAX refuses, only the inexact arrays are, as
-    `eqx.filter_value_and_grad` does.
+    All of them if `jax.value_and_grad` accepts the argument. In a module, and in a tree
+    with a leaf that JAX refuses, only the inexact arrays are differentiated, as by
+    `eqx.filter_value_and_grad`.
     """
     own = [leaf for leaf in leaves if leaf.argument == argument]
     if all(leaf.parameter is None and is_inexact(leaf.value) for leaf in own):

@@ -69,7 +69,7 @@ def as_array(function: str, argument: str, value: ArrayLike) -> Array:
 
 
 def _check_not_cut(function: str, argument: str, value: np.ndarray) -> None:
-    """ValueError if JAX would cut the 64-bit integers of `value` to other numbers."""
+    """ValueError if JAX would truncate the 64-bit integers of `value`."""
     narrow = jax.dtypes.canonicalize_dtype(value.dtype)
     if value.dtype.kind in "iu" and narrow != value.dtype and value.size:
         least, most = np.iinfo(narrow).min, np.iinfo(narrow).max
@@ -141,8 +141,8 @@ def check_int(
 ) -> int:
     """Return `value` as an int, ValueError if it is below `least`.
 
-    NumPy's integers and integer arrays of one number are ints; another type, also a
-    bool, is a TypeError.
+    NumPy's integers and integer arrays of one number count as ints; any other type,
+    including bool, is a TypeError.
     """
     try:
         number = None if isinstance(value, bool) else operator.index(value)
@@ -162,7 +162,7 @@ def check_callable(function: str, argument: str, value: Callable[..., Any]) -> N
 
 
 def check_not_traced(function: str, leaves: Iterable[Any], hint: str = "") -> None:
-    # Inside a trace also what is computed without arguments is traced.
+    # Inside a trace, even what is computed without arguments is traced.
     inside = jax.lax.iota(jnp.int32, 1)
     if any(isinstance(leaf, Tracer) for leaf in (inside, *leaves)):
         call = "a call under a transformation (jit, grad, vmap)"

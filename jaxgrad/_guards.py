@@ -1,7 +1,7 @@
-"""JAX's debug modes and transfer guards, which stop at what is to be reported.
+"""JAX's debug modes and transfer guards, which the entry points switch off.
 
-The doors that look for a NaN run the function without them: the first NaN would raise
-inside the search, and a search moves single numbers to and from the device.
+In a debug mode the first NaN would raise inside the search, and a search moves single
+numbers to and from the device.
 """
 
 from collections.abc import Iterator

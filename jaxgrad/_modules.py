@@ -1,9 +1,9 @@
 """Modules of Equinox and Flax NNX among the arguments of a function.
 
 An Equinox module is a tree whose inexact arrays are its parameters; all other leaves
-stay as they are. An NNX object is a graph that may be changed in place: here it
-becomes a tree (`Split`), and a function of objects a function of such trees. Neither
-library is imported; who has none of their objects has not imported it either.
+stay as they are. An NNX object is a graph that may be changed in place. Here it becomes
+a tree (`Split`), and a function of objects becomes a function of such trees. Neither
+library is imported here: whoever passes one of its objects has already imported it.
 """
 
 import sys
@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# What `jax.jit` takes as it is.
+# Types that `jax.jit` accepts as they are.
 NUMBERS = (jax.Array, np.ndarray, np.generic, int, float, complex)
 
 
@@ -29,7 +29,7 @@ class _Array:
 class Split:
     """An NNX object: its arrays, the parameters (`nnx.Param`) first.
 
-    `static` holds all else, and compares equal for objects of one structure.
+    `static` holds everything else, and compares equal for objects of one structure.
     """
 
     arrays: Sequence[Any]
@@ -53,7 +53,7 @@ class Split:
         return sys.modules["flax.nnx"].merge(graph, *self._states())
 
     def changes(self, node: Any) -> "Split":
-        """The arrays that a function gave the merged object; None for the others."""
+        """The arrays that a function replaced in the merged object; else None."""
         after = Split.of(node)
         if after.static != self.static:
             return after
@@ -61,7 +61,7 @@ class Split:
         return Split([None if old is new else new for old, new in pairs], self.static)
 
     def write_to(self, node: Any) -> None:
-        """Do such changes to an object, in place."""
+        """Apply such changes to an object, in place."""
         given = self.arrays
         if any(array is None for array in given):
             pairs = zip(given, Split.of(node).arrays, strict=True)
@@ -70,7 +70,7 @@ class Split:
         sys.modules["flax.nnx"].update(node, *states)
 
     def parameters(self) -> Any:
-        """Its first arrays as an `nnx.State`, like the gradients of NNX."""
+        """The parameters as an `nnx.State`, like the gradients of NNX."""
         return self._states()[0]
 
     @property
@@ -96,7 +96,7 @@ class Split:
 @jax.tree_util.register_pytree_node_class
 @dataclass(frozen=True)
 class Packed:
-    """A tree of arrays and of other leaves, which `jax.jit` takes as static."""
+    """A tree whose leaves are static for `jax.jit`, except the arrays."""
 
     arrays: Sequence[Any]
     static: tuple[Any, tuple[Any, ...]]  # The structure, and all but the arrays
@@ -117,7 +117,7 @@ class Packed:
 
 
 def pack(tree: Any) -> Any:
-    """A `Packed` of what `jax.jit` does not take as it is: see `unpack`."""
+    """A `Packed` for a tree that `jax.jit` does not accept as it is; see `unpack`."""
     leaves, structure = jax.tree.flatten(tree)
     numbers = all(isinstance(leaf, NUMBERS) for leaf in leaves)
     if jax.tree_util.treedef_is_leaf(structure) or (numbers and not _modules_in(tree)):
@@ -151,7 +151,7 @@ def is_module(value: Any) -> bool:
 
 
 def parameters_in(module: Any) -> list[bool]:
-    """For each leaf of a module whether it is differentiated."""
+    """For each leaf of a module, whether it is differentiated."""
     leaves = jax.tree.leaves(module)
     count = module.count if isinstance(module, Split) else len(leaves)
     return [
@@ -193,7 +193,7 @@ def gradients_of(tree: Any) -> Any:
 
 
 def changing(f: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
-    """`f` of split objects, that returns also the changes of each object."""
+    """`f` as a function of split objects that also returns the changes of each."""
 
     @wraps(f)
     def pure(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -230,7 +230,7 @@ def _map(change: Callable[[Any], Any], tree: Any, chosen: Callable[[Any], bool])
 
 
 def is_array(value: Any) -> bool:
-    """Whether a leaf is an array, not a number of Python's."""
+    """Whether a leaf is an array, not a Python number."""
     return isinstance(value, jax.Array | np.ndarray | np.generic)
 
 

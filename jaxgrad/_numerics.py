@@ -46,7 +46,7 @@ def sign(x: Array) -> Array:
 
 
 def at_most(x: Array, bound: ArrayLike) -> Array:
-    """X <= bound, exact for subnormal numbers, which XLA takes for 0 on the CPU."""
+    """X <= bound, exact for subnormal numbers, which XLA treats as 0 on the CPU."""
     bound = jnp.asarray(bound, x.dtype)
     return (x <= bound) & (_rank(x) <= _rank(bound))
 
@@ -58,7 +58,7 @@ def above(x: Array, bound: ArrayLike) -> Array:
 
 
 def _rank(x: Array) -> Array:
-    """An integer that orders finite numbers; 0 and -0 have the same."""
+    """An integer that orders finite numbers; it is the same for 0 and -0."""
     bits = jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")
     return jnp.where(bits < 0, jnp.iinfo(bits.dtype).min - bits, bits)
 

@@ -45,7 +45,7 @@ def test_a_nan_is_the_only_finding():
     assert finding.kind == "nonfinite"
     assert finding.source and finding.source.text.startswith("return jnp.sqrt")
     assert "Looked for: NaN and infinity.\n" in str(diagnosis)
-    assert "Not looked for anything else" in str(diagnosis)
+    assert "Nothing else was looked for" in str(diagnosis)
 
 
 def test_every_argument_without_a_gradient_is_a_finding():

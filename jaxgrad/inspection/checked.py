@@ -17,7 +17,7 @@ from jaxgrad.inspection.program.call import flatten
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.report.explanation import Blame
 
-# Leaves of at most so many elements are checked together, so many at a time.
+# Leaves with at most SMALL elements are checked together, CHUNK at a time.
 SMALL, CHUNK = 4096, 32
 
 
@@ -25,8 +25,8 @@ class NonFiniteError(FloatingPointError):
     """A value or a gradient is NaN or infinite; `blame` says which step made it.
 
     Attributes:
-        blame: The blame, or None where the function could not be run again, or is
-            finite when it runs operation by operation.
+        blame: The blame, or None if the function could not be run again, or is finite
+            when it runs operation by operation.
     """
 
     def __init__(self, message: str, blame: Blame | None = None) -> None:
@@ -43,8 +43,8 @@ def checked_value_and_grad(
 ) -> Callable[..., tuple[PyTree, PyTree]]:
     """`jax.jit(jax.value_and_grad(f))` that raises where its result is not finite.
 
-    The check is fused into the compiled program; only when it fails, the function is
-    run once more to find the step to blame. Call it from Python, not under `jax.jit`.
+    The check is part of the compiled program. If it fails, the function runs once more
+    to find the step to blame. Call it from Python, not under `jax.jit`.
 
     Equinox and Flax NNX modules are differentiated as by `eqx.filter_value_and_grad`
     and `nnx.value_and_grad`: what `f` changes in an NNX module (statistics, keys) is
@@ -65,7 +65,7 @@ def checked_value_and_grad(
     Raises:
         NonFiniteError: On the call, if the value or a gradient is not finite.
         TypeError: On the call, under `jax.jit` or `jax.vmap`, or if a differentiated
-            argument holds no inexact array.
+            argument has no inexact array.
 
     Examples:
         >>> def loss(w):
@@ -113,7 +113,7 @@ def checked_value_and_grad(
 
 def _all_finite(leaves: Sequence[Array]) -> Array:
     # XLA's time to compile grows with the number of reductions, and faster than the
-    # square of the number of scalars that are put together: so few of both.
+    # square of the number of scalars that are concatenated: keep both small.
     alike: dict[Any, list[Array]] = {}
     for leaf in leaves:
         alike.setdefault(jnp.result_type(leaf), []).append(_few(leaf))
@@ -151,7 +151,7 @@ def _error(f: Callable[..., Any], has_aux: bool, argnums, args, kwargs):
         text = str(blame)
     if blame is None:
         return NonFiniteError(
-            message + "but operation by operation it is finite: the compiled program "
+            message + "but it is finite operation by operation: the compiled program "
             "rounds differently, so a value near the largest number may overflow."
         )
     return NonFiniteError(message + text, blame)

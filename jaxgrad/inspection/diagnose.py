@@ -57,7 +57,7 @@ def diagnose(
         report = explain(f, argnums, has_aux)(*args, **kwargs)
         blame = report.nonfinite
         if blame is not None:
-            rest = "Not looked for anything else, because these numbers are not finite."
+            rest = "Nothing else was looked for, because these numbers are not finite."
             return Diagnosis(report, (blame,), (), LOOKED_FOR[:1], (rest,))
         with undisturbed():
             call = bind("diagnose", f, args, kwargs, argnums)
@@ -70,10 +70,10 @@ def diagnose(
 
 
 def _remark(blame: Any) -> str:
-    return f"{blame.summary}; this need not be a fault. {blame.hint}"
+    return f"{blame.summary}; this may not be a fault. {blame.hint}"
 
 
 def _skipped(report: Explanation) -> tuple[str, ...]:
     if not report.note:
         return ()
-    return (f"Looked at the function only as a whole: {report.note}.",)
+    return (f"Checked the function only as a whole: {report.note}.",)

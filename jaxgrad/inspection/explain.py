@@ -43,9 +43,10 @@ def explain(
     Floats and NumPy arrays enter the trace as arrays, as under `jax.jit`: a function
     that asks for their type, or computes with NumPy, gets what it gets there.
 
-    Of an Equinox module the inexact arrays are differentiated, of a Flax NNX module the
-    `nnx.Param`s; what else they hold stays as it is. So do the other leaves of a tree
-    that `jax.value_and_grad` refuses. An NNX module is not changed.
+    The inexact arrays of an Equinox module and the `nnx.Param`s of a Flax NNX module
+    are differentiated; everything else in them stays as it is. In a tree that
+    `jax.value_and_grad` refuses, only the inexact arrays are differentiated. An NNX
+    module is not changed.
 
     In `shard_map` and `pmap` a step's value has one leading axis: the shards, in the
     order of the mesh. A value that is equal on all shards is shown once for each, with
@@ -65,8 +66,8 @@ def explain(
         A function of the arguments of `f` that returns an `Explanation`.
 
     Raises:
-        TypeError: If `f` is not callable; on the call, if a differentiated argument is
-            without inexact arrays, the result is not a floating scalar, an argument is
+        TypeError: If `f` is not callable; on the call, if a differentiated argument
+            has no inexact arrays, the result is not a floating scalar, an argument is
             traced, or it is called inside a trace.
         ValueError: If `depth` or `keep` is unknown.
         Exception: On the call, what `jax.value_and_grad` raises, with a note that
@@ -93,7 +94,7 @@ def explain(
         with undisturbed():
             call = bind("explain", f, args, kwargs, argnums)
             report = _report(call, argnums, has_aux, depth, keep == "summary")
-            # Later, JAX's options and the arguments may be others.
+            # JAX's options and the arguments may change later.
             found = report.nonfinite
         return replace(report, _find=lambda _: found)
 

@@ -1,4 +1,4 @@
-"""What stands on a tape in the user's terms: steps, lines, names, iterations."""
+"""Describe a tape in the user's terms: steps, lines, names, iterations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from jaxgrad.inspection.run.backward import total
 from jaxgrad.inspection.run.steps import build_step, names_of, numbered
 from jaxgrad.inspection.run.tape import Entry, Tape, Value
 
-# What a library does to an operand that is still the user's.
+# Operations of a library that keep the elements of the user's operand.
 SAME_ELEMENTS = ("convert_element_type", "broadcast_in_dim", "reshape", "copy")
 
 
@@ -22,7 +22,7 @@ class Describer:
 
     drafts: Sequence[Draft]  # What the steps are called and where they are
     tape: Tape
-    report: Report | None = None  # Whose steps to name, else they are built
+    report: Report | None = None  # Names its steps; without it they are built
 
     def ran(self) -> list[Draft]:
         """The drafts without those of branches not taken and of empty loops."""
@@ -96,7 +96,7 @@ def iteration_of(entry: Entry | None) -> int | tuple[int, ...] | None:
 
 
 def line_of(entry: Entry | None, step: Step | None) -> Source | None:
-    """The user's line inside the step, else the step's."""
+    """The user's line inside the step, or else the step's."""
     site = entry and entry.site
     if site and site.user is not None:
         return source_of(site.frames[site.user], site.frames[site.user + 1 :])

@@ -1,9 +1,9 @@
-"""The faults of repetition: a gradient that vanishes or explodes from layer to layer.
+"""Faults of repetition: a gradient that vanishes or explodes from layer to layer.
 
 A flow is one operation repeated, where each repetition depends on the one before: a
 step that a loop hands to its next iteration, or the same operation in layer after
-layer. A gradient that a single step scales down is no fault; a factor that is applied
-again at every repetition is.
+layer. A single step that scales the gradient down is not a fault; a factor that is
+applied at every repetition is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,22 +17,22 @@ from jaxgrad.inspection.report.explanation import Blame, Explanation
 from jaxgrad.inspection.report.format import number
 
 # A gradient vanishes if its norm is halved or worse at each repetition and falls below
-# this part, or if it falls, however slowly, below the rounding errors of a float32.
-# It explodes if the inverse is true.
+# this fraction, or if it falls, however slowly, below the rounding errors of a float32.
+# It explodes if the reverse is true.
 FAST, FACTOR = 1e-3, 0.5
 SLOW = 1e-7
-# How many repetitions are a flow, and which part of them must go the same way.
+# The fewest repetitions of a flow, and the fraction that must change the same way.
 REPETITIONS, SAME_WAY = 4, 0.75
 
 Along = Literal["depth", "time"]
 HINTS: dict[tuple[Kind, Along], str] = {
-    ("vanishing", "depth"): "The first layers hardly learn. Add residual connections "
-    "or normalization, use relu or gelu for sigmoid or tanh, and scale the initial "
-    "weights by their number of inputs (jaxgrad.initializers).",
+    ("vanishing", "depth"): "The first layers barely learn. Add residual connections "
+    "or normalisation, use relu or gelu instead of sigmoid or tanh, and scale the "
+    "initial weights by their number of inputs (jaxgrad.initializers).",
     ("exploding", "depth"): "Scale the initial weights by their number of inputs "
-    "(jaxgrad.initializers), normalize between the layers, or clip the gradient "
+    "(jaxgrad.initializers), normalise between the layers, or clip the gradient "
     "(optax.clip_by_global_norm).",
-    ("vanishing", "time"): "The result hardly depends on the first iterations. Use a "
+    ("vanishing", "time"): "The result barely depends on the first iterations. Use a "
     "cell with gates (LSTM, GRU), start from an orthogonal recurrent matrix, or add "
     "losses at earlier iterations.",
     ("exploding", "time"): "Clip the gradient (optax.clip_by_global_norm), start from "
@@ -63,7 +63,7 @@ class Flow:
 
     @property
     def factor(self) -> float:
-        """The factor of one repetition on the way back: their geometric mean."""
+        """The factor per repetition in the backward pass: the geometric mean."""
         return self.ratio ** (1 / (len(self.gradients) - 1))
 
 
@@ -75,7 +75,7 @@ def gradient_flow(report: Explanation) -> tuple[Flow, ...]:
 
     Returns:
         A `Flow` for each step that is repeated at least four times, each time on the
-        result of the time before, and has a finite gradient that is not zero.
+        previous result, and has a finite gradient that is not zero.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -109,7 +109,7 @@ def _in_loops(report: Report) -> Iterator[Flow]:
 
 
 def _in_layers(report: Report) -> Iterator[Flow]:
-    """A flow for each operation that layer after layer applies again."""
+    """A flow for each operation that is applied in layer after layer."""
     chains: dict[str, list[Step]] = {}
     before: dict[int, int] = {}  # For each step the steps it depends on, as bits
     for step in report.steps:
@@ -153,7 +153,7 @@ def _flow(
 
 
 def _kind(flow: Flow) -> Kind | None:
-    changes = np.diff(np.log(flow.gradients))  # positive where it falls on the way back
+    changes = np.diff(np.log(flow.gradients))  # positive where it falls going back
     if _shrinks(flow.ratio, flow.factor) and np.mean(changes > 0) >= SAME_WAY:
         return "vanishing"
     if _shrinks(1 / flow.ratio, 1 / flow.factor) and np.mean(changes < 0) >= SAME_WAY:

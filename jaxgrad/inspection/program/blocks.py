@@ -100,7 +100,7 @@ class Item:
 
     @functools.cached_property
     def runs_users(self) -> bool:
-        """Whether it runs a function of the user's; a library's solver stays whole."""
+        """Whether it runs a function of the user; a library's solver is not opened."""
         name = self.equation.primitive.name
         if name in jaxprs.CUSTOM_RULES or name not in jaxprs.RUNNING:
             return name in jaxprs.CUSTOM_RULES
@@ -108,7 +108,7 @@ class Item:
 
     @functools.cached_property
     def run(self) -> tuple["Block", Sequence[Any]]:
-        """Of an operation that runs a function: its operations, and its operands."""
+        """The operations of the function that an operation runs, and its operands."""
         body, operands = jaxprs.run_by(self.equation)
         builder = Builder("primitive", loops=True)
         return builder.block(body, self.site.transforms), operands

@@ -43,7 +43,7 @@ class Leaf:
 class Call:
     """A function with its arguments, flattened."""
 
-    f: Callable[..., Any]  # The function to trace, of trees of leaves
+    f: Callable[..., Any]  # The function to trace; it takes trees of leaves
     leaves: tuple[Leaf, ...]  # Every leaf of the positional and keyword arguments
     tree: Any  # Their structure
 

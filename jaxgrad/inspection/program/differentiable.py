@@ -2,7 +2,7 @@
 
 Only these have a cotangent that JAX computes. JAX refuses a reverse derivative through
 a `while` or a callback, so no gradient passes through them. The rule of a custom
-derivative says itself on which tangents its result depends.
+derivative decides which tangents its result depends on.
 """
 
 from collections.abc import Sequence

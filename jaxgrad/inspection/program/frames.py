@@ -149,7 +149,7 @@ class Passes:
 
     `advance` gives each frame of the next equation a number, which changes with a new
     activation of its function and with each pass of a loop. An equation that JAX moved
-    here from another trace begins with another frame, and changes nothing here.
+    here from another trace starts with another frame; each trace counts separately.
     """
 
     def __init__(self) -> None:

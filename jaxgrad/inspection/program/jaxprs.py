@@ -33,7 +33,7 @@ PRINTING = frozenset(("debug_callback", "debug_print"))
 CUSTOM_RULES = frozenset(
     ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin")
 )
-# Operations that run functions of the user's in a way that is not theirs.
+# Operations that run functions of the user, apart from control flow.
 RUNNING = CUSTOM_RULES | {"custom_linear_solve"}
 # JAX's functions inside which a gradient is taken: jax.grad, value_and_grad, vjp ...
 DIFFERENTIATING = frozenset(
@@ -45,7 +45,7 @@ TRACING = frozenset(
     "trace_to_jaxpr trace_to_jaxpr_nounits trace_to_jaxpr_dynamic "
     "trace_to_jaxpr_dynamic2 trace_to_jaxpr_final".split()
 )
-# They change on which axes of a mesh JAX takes a value to vary, not the value.
+# Operations that change only over which axes of a mesh JAX takes a value to vary.
 VARYING = frozenset(("pvary", "pcast"))
 _Transform = type(source_info_util.new_name_stack().transform("jvp").stack[0])
 
@@ -80,7 +80,7 @@ def run_jaxpr(closed: Any, arguments: Sequence[Any]) -> list[Any]:
 
 
 def _keeping_lines_of_rules(closed: Any) -> Any:
-    """Without the lines of the calls of rules, which JAX gives to all inside a rule."""
+    """Drop the source lines of calls with rules: JAX would give them to the rules."""
     jaxpr = open_jaxpr(closed)
     if not any(e.primitive.name == "custom_jvp_call" for e in jaxpr.eqns):
         return closed
@@ -100,7 +100,7 @@ def run_backward_rule(
     equation: Any, operands: Sequence[Any], active: Sequence[bool], cotangents: Any
 ) -> list[Any]:
     """What the backward rule of a `custom_vjp_call` returns for the active operands."""
-    # As JAX's own `process_custom_vjp_call`, which would give all the rule's
+    # Like JAX's own `process_custom_vjp_call`, which would give all the rule's
     # operations the line of the call.
     params = equation.primitive.get_bind_params(equation.params)
     functions, params = params if isinstance(params, tuple) else ((), params)
@@ -292,8 +292,8 @@ def has_derivative(primitive: str) -> bool:
 def perturbed(closed: Any, given: Sequence[bool]) -> list[bool]:
     """Which results of a jaxpr of one `custom_jvp_call` depend on tangents.
 
-    Its rule may return a constant: that of a quantizer is zero. `given` says of its
-    inputs which have a tangent.
+    Its rule may return a constant: that of a quantizer is zero. `given` says which of
+    its inputs have a tangent.
     """
     avals = closed.in_avals
     chosen = [i for i, active in enumerate(given) if active and is_floating(avals[i])]

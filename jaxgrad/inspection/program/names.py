@@ -59,7 +59,7 @@ def words_of(frame: Frame) -> set[str]:
 
 
 def summands_of(frame: Frame) -> tuple[str, ...]:
-    """The names on both sides of a sum, "" for what is not a name; () if it is none."""
+    """The names on both sides of a sum, "" for other terms; () if it is not a sum."""
     node = _expression(frame)
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
         return ()

@@ -175,7 +175,7 @@ class Finding:
         source: The user's line: that of the step, or of the user's derivative rule.
         shard: In a `shard_map` or `pmap` the first shard that made it: `data=1`.
         became: The step that turned this infinity into the NaN of the result.
-        in_derivative: Whether the derivative of that step did so, not the step itself.
+        in_derivative: Whether that was the derivative of the step, not the step itself.
         library: The line of the library that holds the operation; None if it is the
             user's own.
         kind: What is wrong.
@@ -258,8 +258,8 @@ class Diagnosis:
 
     Attributes:
         report: The explanation of the call.
-        findings: The faults, the gravest first.
-        remarks: Sentences about what looks like a fault and is none.
+        findings: The faults, the most serious first.
+        remarks: Sentences about what looks like a fault but is not one.
         looked_for: What was looked for.
         skipped: What could not be looked for, and why.
     """

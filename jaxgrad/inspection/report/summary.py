@@ -58,5 +58,5 @@ def _norm(x: np.ndarray, largest: float) -> float:
     # The square of a large or small number overflows or underflows: scale it first.
     extreme = 0 < largest < np.inf and not 1e-100 < largest < 1e100
     scale = largest if extreme else 1.0
-    # Not by `np.linalg.norm`, whose threads spin for longer than this takes.
+    # Not with `np.linalg.norm`, whose threads spin for longer than this takes.
     return scale * float(np.sqrt(np.square(x / scale if extreme else x).sum()))

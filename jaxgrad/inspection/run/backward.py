@@ -29,7 +29,7 @@ class Backward:
         """Send the cotangents of a stretch back through its passes."""
         assert entry.open
         inputs = {id(value): value for value in entry.inputs}.values()
-        later: list[Any] = []  # What was sent after the stretch stays behind it
+        later: list[Any] = []  # What was sent after the stretch stays after it
         for value in inputs:
             place = next((i for i, p in enumerate(value.parts) if p[0] is entry), None)
             place = len(value.parts) if place is None else place

@@ -25,8 +25,8 @@ _lock = threading.Lock()
 def compiled(run: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """`run`, compiled for arguments of these shapes, dtypes and devices.
 
-    Results that are the same value are one result of the compiled program: XLA would
-    take memory and time to copy it.
+    Results that are the same value become one result of the compiled program, so that
+    XLA does not spend memory and time on copies.
     """
     places: list[int] = []
     trees: list[Any] = []

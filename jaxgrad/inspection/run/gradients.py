@@ -48,7 +48,7 @@ def value_and_cotangents(
 
 
 def run_block(block: Block, inputs: Sequence[Any]) -> tuple[list[Any], Records]:
-    """The outputs of a block, and the branch taken by each `cond` of the user's."""
+    """The outputs of a block, and the branch taken by each of the user's `cond`s."""
     runner = _Runner(op_by_op=False, taps=None)
     return interpret(block, inputs, runner), runner.records
 
@@ -78,7 +78,7 @@ class _Runner(Reader):
 
     op_by_op: bool
     taps: Taps | None
-    axes: tuple[str, ...] = ()  # Of the `shard_map` around that tracks them
+    axes: tuple[str, ...] = ()  # Of the surrounding `shard_map` that tracks them
     records: Records = field(default_factory=dict)
 
     def literal(self, atom: Any) -> Any:
@@ -176,7 +176,7 @@ class _Runner(Reader):
         return results
 
     def _recorded(self, records: Any) -> Any:
-        """Records that vary over all axes of a `shard_map` around, as taps do."""
+        """Records that vary over all axes of the outer `shard_map`, as taps do."""
         if not self.axes:
             return records
         return jax.tree.map(lambda x: jaxprs.as_varying(x, self.axes), records)

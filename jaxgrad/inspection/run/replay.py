@@ -1,4 +1,4 @@
-"""A concrete run of a program, forward and backward, for the faults to read."""
+"""A concrete run of a program, forward and backward, that the searches read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The body of a `shard_map` or `pmap`, run on all its shards at once.
 
-A value in such a body has one leading axis more than the body's own type: the shards,
-in the order of the mesh, so also a value that is equal on all shards is there for each.
-Every operation runs in a `shard_map` of its own.
+A value in such a body has one more leading axis than its type in the body: the shards,
+in the order of the mesh. A value that is equal on all shards is repeated for each.
+Every operation runs in its own `shard_map`.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Shards:
 
     def shard_of(self, number: int) -> str:
         """A shard as the user names it: `data=1, model=0`, or its number."""
-        if self.params.axes[0].startswith("_"):  # of a `pmap` without a name
+        if self.params.axes[0].startswith("_"):  # a `pmap` without an axis name
             return str(number)
         place = np.unravel_index(number, self.params.sizes)
         pairs = zip(self.params.axes, place, strict=True)
@@ -47,7 +47,7 @@ class Shards:
         def local(*arrays: Any) -> list[Any]:
             return [y[None] for y in function(*(x[0] for x in arrays))]
 
-        # Other operations get numbers of the program that JAX takes to be equal.
+        # Other operations may read constants, which JAX takes to be equal everywhere.
         names = jaxprs.names_axis(item.equations, self.params.axes)
         checked = self.params.checked and names
         return self._mapped(local, self._each, self._each, checked)
@@ -63,7 +63,7 @@ class Shards:
         return self._mapped(lambda x: [x[0]], self._each, spec, checked=False)
 
     def spread(self, array: Any) -> Any:
-        """A number of the program, on every shard."""
+        """A constant of the program, repeated on every shard."""
         return jnp.broadcast_to(array, (self.count, *np.shape(array)))
 
     @property
@@ -78,7 +78,7 @@ class Shards:
 
 
 def select(index: Any, *branches: Any) -> list[Any]:
-    """Of the results of several branches those that each shard has chosen."""
+    """The results of the branch that each shard chose."""
     first, *_ = branches
     shape = (*index.shape, *(1 for _ in range(np.ndim(first) - np.ndim(index))))
     return [

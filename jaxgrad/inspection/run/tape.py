@@ -61,7 +61,7 @@ class Entry:
     slot: int  # The step that it belongs to
     site: CallSite | None  # Where it comes from, as precisely as is known
     iteration: tuple[int, ...]  # The iterations of the loops around it, outermost first
-    # In JAX's order, the numbers in the equation included; empty for stack and unstack
+    # In JAX's order, with the literals of the equation; empty for stack and unstack
     operands: list[Value] = field(default_factory=list)
     shards: Shards | None = None  # The shards along the first axis of its values
     compiled: bool = False  # Whether the function is compiled, also for the way back
@@ -88,11 +88,11 @@ class Entry:
 
     @property
     def rows(self) -> list[Value]:
-        """Of a move the rows: what one pass, or a stretch of them, reads or gives."""
+        """The rows of a move: what one pass, or a stretch of them, reads or returns."""
         return self.outputs if self.primitive == "unstack" else self.inputs
 
     def place(self, value: Value) -> int | slice | None:
-        """Of a move, where a row is in the whole; None for the whole itself."""
+        """Where a row is in the whole array of a move; None for the whole itself."""
         rows = zip(self.rows, self.places, strict=True)
         return next((place for row, place in rows if row is value), None)
 
@@ -235,7 +235,7 @@ class _Recorder(Reader):
     def _passes(
         self, item: Item, operands: jaxprs.ScanOperands, passes: range
     ) -> list[Value]:
-        """Run some passes of a loop, many of them as one entry if that is wanted."""
+        """Run some passes of a loop; with `stretches`, many of them as one entry."""
         constants, carry, sliced = operands
         sliced = [self._swapped(item, xs) for xs in sliced]
         whole = self.shards is not None or bool(item.equation.effects)
@@ -276,7 +276,7 @@ class _Recorder(Reader):
     def _opened(
         self, item: Item, operands: jaxprs.ScanOperands, part: range, entry: Entry
     ) -> list[Entry]:
-        """The entries of a stretch's passes, which give its outputs from now on."""
+        """The entries of a stretch's passes, which make its outputs from now on."""
         tape = replace(self.tape, entries=[], number=entry.number)
         inside = replace(self, tape=tape)
         for output, value in zip(
@@ -288,7 +288,7 @@ class _Recorder(Reader):
         return tape.entries
 
     def _swapped(self, item: Item, value: Value) -> Value:
-        """In a `shard_map` with the iterations before the shards, or back again."""
+        """In a `shard_map`, put the iterations before the shards, or back again."""
         if self.shards is None:
             return value
         return self._run(item, "transpose", swapped, [value])[0]
@@ -307,7 +307,7 @@ class _Recorder(Reader):
                 return self._rest_of_while(item, operands, carry, i)
             inside = self._entering(item, i, i)
             results = interpret(body, [*of_body, *carry], inside)
-            if running.array.shape:  # under vmap some elements have stopped before
+            if running.array.shape:  # under vmap some elements have already stopped
                 results = [
                     inside._run(item, "where", _where_running, [running, new, old])[0]
                     for new, old in zip(results, carry, strict=True)
@@ -325,7 +325,7 @@ class _Recorder(Reader):
         return self._passes(item, rest, passes)
 
     def _without_derivative(self, item: Item, value: Value) -> Value:
-        """A value as a while loop takes it: no reverse derivative passes."""
+        """A value that a while loop reads: no reverse derivative passes."""
         if not value.active:
             return value
         (copy,) = self._run(item, "copy", lambda array: [array], [value])
@@ -427,7 +427,7 @@ class _Recorder(Reader):
         places: tuple[int | slice, ...],
         carries: int,
     ) -> list[Value]:
-        """What the passes of a loop give, put together."""
+        """The results of the passes of a loop, stacked."""
         if not rows:
             outputs = item.equation.outvars[carries:]
             shards = () if self.shards is None else (self.shards.count,)
@@ -445,7 +445,7 @@ class _Recorder(Reader):
 
 
 def _is_rule_with_a_loop(equation: Any) -> bool:
-    """Whether it has a derivative of its own and takes long, as an ODE solver does."""
+    """Whether it has a custom derivative and a loop, like an ODE solver: it is slow."""
     rule = equation.primitive.name in jaxprs.CUSTOM_RULES
     body = equation.params.get("call_jaxpr") if rule else None
     return body is not None and bool(jaxprs.primitives_in(body) & {"scan", "while"})
@@ -469,7 +469,7 @@ def _where_running(running: Array, new: Array, old: Array) -> list[Array]:
 def _unstacked(places: Sequence[int | slice], xs: Any) -> list[Any]:
     if jnp.issubdtype(xs.dtype, jax.dtypes.extended):
         return [xs[place] for place in places]
-    # On the host: on the device each row would be a program of its own.
+    # On the host: on the device each row would be a separate program.
     xs = np.asarray(xs)
     return [jnp.asarray(xs[place]) for place in places]
 

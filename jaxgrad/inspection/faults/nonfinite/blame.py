@@ -1,7 +1,7 @@
 """From a culprit to a `Blame` in the user's terms.
 
-Describing runs the user's functions again, which may raise. Each part of a description
-is guarded by itself, so that the step, the phase and the line always come out.
+Describing a culprit runs the user's functions again, which may raise. Each part is
+guarded separately, so that a blame always names the step, the phase and the line.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from jaxgrad.inspection.run.tape import Entry, nonfinite
 
 # How many elements of an operand a blame keeps; the text shows fewer, and says so.
 KEPT = 100
-# What a blame takes from the rule of a custom derivative; the rest is the call's.
+# The fields that come from the rule of a custom derivative; the rest are the call's.
 OF_THE_RULE = ("source", "library", "primitive", "operands", "hint")
 
 
@@ -88,14 +88,14 @@ class BlameWriter:
         return BlameWriter(within).write(inner)
 
     def _shown(self, culprit: Culprit, advice: Hint) -> dict[str, np.ndarray]:
-        """The operands, or what the hint shows instead; of a derivative both."""
+        """The operands, or what the hint shows instead; both for a derivative."""
         shown = {k: np.ravel(v)[:KEPT] for k, v in (advice.shown or {}).items()}
         if shown and culprit.phase != "backward":
             return shown
         return {**self._operands(culprit), **shown}
 
     def _operands(self, culprit: Culprit) -> dict[str, np.ndarray]:
-        """By name, the elements of the operands that met at the non-finite elements."""
+        """The elements of the operands behind the non-finite elements, by name."""
         shown: dict[str, np.ndarray] = {}
         for describe in self._parts(culprit):
             label, elements = guarded(describe, ("", np.zeros(0)))
@@ -167,7 +167,7 @@ def _library(case: Case) -> Source | None:
 
 
 def _deciding_cotangents(culprit: Culprit, entry: Entry) -> list[int]:
-    """The cotangents that are enough by themselves; all if none is."""
+    """The cotangents that make it non-finite by themselves; all if none does."""
     given = [i for i, c in enumerate(culprit.cotangents) if c is not None]
     if len(given) < 2:
         return given
@@ -178,7 +178,7 @@ def _deciding_cotangents(culprit: Culprit, entry: Entry) -> list[int]:
         alone = [c if at == i else None for at, c in enumerate(culprit.cotangents)]
         try:
             sent = Backward([]).pull(entry, arrays, alone)[position]
-        except Exception:  # a rule may want all of them
+        except Exception:  # a rule may need all of them
             return False
         return bool((nonfinite(sent) & culprit.mask).any())
 

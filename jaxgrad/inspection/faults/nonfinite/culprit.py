@@ -46,10 +46,11 @@ class Culprit:
     became: Entry | None = None  # The other operation that turned infinity into NaN
     # The forward operation whose derivative read the non-finite value
     passed: Entry | None = None
-    # The zero that met it, and where: a factor, or a result whose cotangent was 0
+    # The zero that it was multiplied by, and where: a factor, or a result whose
+    # cotangent was 0
     zero: tuple[Value, np.ndarray] | None = None
     adding: bool = False  # Whether finite parts of a cotangent overflowed in their sum
-    # The last select that took the constant, and where
+    # The last select that chose the constant, and where
     chosen: tuple[Entry, np.ndarray] | None = None
 
 
@@ -73,12 +74,12 @@ def blame_forward(value: Value, mask: np.ndarray | None = None) -> Culprit:
             value, mask = constant, constant.bad()
             break
         operand, reached = cause
-        if turned and not entry.moves:  # a move goes on with the first row alone
+        if turned and not entry.moves:  # a move continues with the first row only
             became, zero = entry, _zero_factor(entry, operand, mask)
         value, mask = operand, reached
     if chosen is not None and value.kind != "input" and _holds_nan(value, mask):
         tested = next(_tested(chosen[0].operands[0]), None)
-        if tested is not None:  # a median, say, is NaN where a NaN is among its data
+        if tested is not None:  # a median, for example, tests its data for NaN
             return blame_forward(tested)
     phase: Phase = "input" if value.kind == "input" else "constant"
     culprit = Culprit(phase, entry, value, mask, became=became)
@@ -93,8 +94,8 @@ def blame_backward(backward: Backward, value: Value, mask: np.ndarray) -> Culpri
             entry = value.maker or value.parts[-1][0]
             return Culprit("backward", entry, value, mask, adding=True)
         entry, part = bad[0]
-        assert entry is not None  # only the seed comes from none, and that is 1
-        mask = np.asarray(mask & nonfinite(part))  # of scalars, too
+        assert entry is not None  # only the seed has no entry, and it is 1
+        mask = np.asarray(mask & nonfinite(part))  # also for scalars
         cause = _backward_cause(backward, entry, value, mask)
         if not isinstance(cause, Culprit):
             value, mask = cause
@@ -150,7 +151,7 @@ def _cause(
     suspects = _suspects(entry.inputs)
     found = _deciding(lambda xs: entry.function(*xs)[output], arrays, suspects, mask)
     if found is None and (entry.primitive in PASSING_NAN or entry.open):
-        # It makes a new NaN from one that was there: x / 0 in every pass of a loop.
+        # It makes a NaN where there was one already: x / 0 in every pass of a loop.
         nan = np.asarray(np.isnan(np.asarray(value.array)) & mask)
         passed = (i for i in suspects if _holds_all(arrays[i], nan))
         passed = (i for i in passed if influence(entry, i, output, mask).any())
@@ -162,7 +163,7 @@ def _cause(
 
 
 def _tested(condition: Value, far: int = 20) -> Iterator[Value]:
-    """The values that a condition tests for NaN, and that hold one."""
+    """The values that a condition tests for NaN and that contain one."""
     entry = condition.maker
     if entry is None or not far:
         return
@@ -177,7 +178,7 @@ def _tested(condition: Value, far: int = 20) -> Iterator[Value]:
 
 
 def _bad_literal(entry: Entry) -> Value | None:
-    """A number that is written into an operation and is not finite."""
+    """A literal of an operation that is not finite."""
     literals = (v for v in entry.operands if v.kind == "literal")
     return next((v for v in literals if v.bad().any()), None)
 
@@ -185,7 +186,7 @@ def _bad_literal(entry: Entry) -> Value | None:
 def _backward_cause(
     backward: Backward, entry: Entry, value: Value, mask: np.ndarray
 ) -> Culprit | tuple[Value, np.ndarray]:
-    """The incoming cotangent that was non-finite already, or where the search ends."""
+    """The incoming cotangent that was already non-finite, or where the search ends."""
     if entry.moves:
         whole = entry.inputs[0] if entry.primitive == "unstack" else None
         return _moved(entry, value, mask, whole or entry.outputs[0])
@@ -199,7 +200,7 @@ def _backward_cause(
     given = [(i, c) for i, c in enumerate(cotangents) if c is not None]
     suspects = [i for i, cotangent in given if nonfinite(cotangent).any()]
     found = _deciding(lambda cs: sent_back(arrays, cs), cotangents, suspects, mask)
-    if found is None:  # a derivative that is infinite here hides what came in
+    if found is None:  # an infinite derivative here hides the incoming cotangent
         found = next((i for i in suspects if _came_in(entry, value, mask, i)), None)
     if found is not None:
         reached = reaches(entry, position, found, mask)
@@ -216,7 +217,7 @@ def _backward_cause(
 
 
 def _came_in(entry: Entry, value: Value, mask: np.ndarray, output: int) -> bool:
-    """Whether the elements `mask` of an operand's gradient read a bad cotangent."""
+    """Whether the elements `mask` of an operand's gradient have a bad cotangent."""
     bad = nonfinite(total(entry.outputs[output]))
     reached = reaches(entry, _index(entry.inputs, value), output, mask)
     return bad.shape == reached.shape and bool((bad & reached).any())
@@ -248,7 +249,7 @@ def _zero_cotangent(entry: Entry, mask: np.ndarray) -> tuple[Value, np.ndarray] 
 def _moved(
     entry: Entry, value: Value, mask: np.ndarray, whole: Value
 ) -> tuple[Value, np.ndarray]:
-    """From a row to the whole array at its place, or from there to its first row."""
+    """From a row to its place in the whole array, or from there to its first row."""
     place = entry.place(value)
     if place is None:
         rows = zip(entry.rows, entry.places, strict=True)
@@ -264,7 +265,7 @@ def _deciding(
     suspects: Sequence[int],
     mask: np.ndarray,
 ) -> int | None:
-    """The suspect without whose non-finite elements fewer of the result's are so."""
+    """The suspect whose replacement makes more elements of the result finite."""
     before = int(mask.sum())
 
     def left(chosen: Sequence[int]) -> int:
@@ -308,7 +309,7 @@ def _reached(
     end: Value,
     through: Callable[[Callable[[Array], Array], Array], Array],
 ) -> np.ndarray:
-    """Where a mask arrives that `through` sends between an input and an output."""
+    """Where a mask arrives when `through` sends it between an input and an output."""
     shape = np.shape(end.array)
     if int(np.prod(shape)) == 1 and entry.open is None:
         return np.ones(shape, bool)
@@ -326,14 +327,14 @@ def _reached(
 
 
 def _overlap(bad: np.ndarray, reached: np.ndarray) -> np.ndarray:
-    """The bad elements that are reached; all of them if that cannot be told."""
+    """The bad elements that are reached; all of them if that is not known."""
     if bad.shape == reached.shape and (bad & reached).any():
         return np.asarray(bad & reached)
     return bad
 
 
 def _holds_all(array: Any, nan: np.ndarray) -> bool:
-    """Whether an array is NaN wherever `nan` is true, and that is somewhere."""
+    """Whether `nan` has true elements, and the array is NaN at all of them."""
     array = np.asarray(array)
     somewhere = array.shape == nan.shape and bool(nan.any())
     return somewhere and bool(np.isnan(array)[nan].all())
@@ -346,7 +347,7 @@ def _holds_nan(value: Value, mask: np.ndarray) -> bool:
 def _zero_factor(
     entry: Entry, operand: Value, mask: np.ndarray
 ) -> tuple[Value, np.ndarray] | None:
-    """The factor of zero by which a product made NaN of infinity."""
+    """The zero factor with which a product turned infinity into NaN."""
     if entry.primitive not in ("mul", "dot_general"):
         return None
     for factor in entry.operands:

@@ -32,9 +32,9 @@ from jaxgrad.inspection.run.tape import nonfinite
 
 NUMBERS = (jax.Array, np.ndarray, np.generic, float, complex)
 ONLY_COMPILED = (
-    "Only the compiled program gives this; operation by operation the result is "
-    "finite. It depends on rounding: look for a difference of nearly equal numbers, or "
-    "a pole that is only just missed."
+    "Only the compiled program gives this; the result is finite if the program runs "
+    "operation by operation. It depends on rounding: look for a difference of nearly "
+    "equal numbers, or a pole that is only just missed."
 )
 
 
@@ -45,18 +45,18 @@ def find_nonfinite(
 ) -> Callable[..., Blame | None]:
     """Which step makes the first NaN or Inf that reaches a result or a gradient.
 
-    The function is run operation by operation, with jitted functions opened; where it
-    returns a scalar, so is its backward pass, for all floating arguments or for those
-    of `argnums`. A NaN that reaches no result is not reported: one that `where`
-    discards in both directions, or one in the derivative with respect to the data if
-    only the parameters are differentiated.
+    Runs the function operation by operation, with jitted functions opened. If it
+    returns a scalar, the backward pass runs in the same way, for all floating arguments
+    or for those of `argnums`. A NaN that reaches no result is not reported: one that
+    `where` discards in both directions, or one in the derivative with respect to the
+    data if only the parameters are differentiated.
 
-    Of an Equinox or Flax NNX module only the parameters are differentiated. In
+    Only the parameters of an Equinox or Flax NNX module are differentiated. In
     `shard_map` and `pmap` the blame also names the shard.
 
     Args:
         f: The function, which may be jitted. It may return any arrays; only a
-            floating scalar (with more beside it under `has_aux`) is differentiated.
+            floating scalar (with further results under `has_aux`) is differentiated.
         has_aux: Whether `f` returns a pair of the scalar and further results.
         argnums: The arguments whose gradients have to be finite, as in
             `jax.value_and_grad`; None for all that are floating.
@@ -94,8 +94,8 @@ def find_nonfinite(
 def in_call(call: Call, has_aux: bool, must_reverse: bool) -> Blame | None:
     """The blame of a call, or None if all its results are finite.
 
-    Where JAX refuses to differentiate its error is raised, or, without `must_reverse`,
-    only the values are looked at.
+    If JAX refuses to differentiate, its error is raised; without `must_reverse`, only
+    the values are checked.
     """
     with jax.disable_jit(False), undisturbed():
         return _in_call(call, has_aux, must_reverse)
@@ -115,10 +115,10 @@ def _in_call(call: Call, has_aux: bool, must_reverse: bool) -> Blame | None:
         blame = _blame(program, has_aux, must_reverse)
         if blame is not None or call is whole:
             return blame
-        # The gradients by the numbers that had to stay Python's were not looked at.
+        # The gradients for the numbers that had to stay Python's were not checked.
         return _as_one_step(whole, has_aux)
     except Exception as fault:
-        # What JAX refuses or the function raises is raised here again.
+        # Errors of JAX and of the function are raised again here.
         blame = _as_one_step(call, has_aux)
         leaves = call.leaves_of(traced)
         active = [leaf.differentiated for leaf in leaves]
@@ -151,7 +151,7 @@ def count(tree: Any) -> int:
 
 
 def _traced(call: Call) -> tuple[Call, Traced]:
-    """The trace, if need be with Python's floats left as they are."""
+    """The trace; if it needs them, with Python's floats left as they are."""
     try:
         return call, trace_at_best(call)
     except NotEntered:
@@ -169,8 +169,8 @@ def _blame(
 ) -> Blame | None:
     """Run the program on a tape, and blame what is not finite.
 
-    Where JAX has no derivative its error is raised, or, without `must_reverse`, only
-    the values are looked at. The blame names the steps of `report`, if there is one.
+    If JAX has no derivative, its error is raised; without `must_reverse`, only the
+    values are checked. The blame names the steps of `report`, if there is one.
     """
     run = replay(program, stretches=True)
     writer = BlameWriter(Describer(program.drafts, run.tape, report))

@@ -1,7 +1,7 @@
 """Search inside a function with a custom derivative, and inside its rule.
 
-A tape keeps such a function whole. Where it made a NaN, its body is run on a tape of
-its own; where its derivative did, the rule is.
+A tape records such a function as one entry. If the function made a NaN, its body runs
+on a separate tape; if its derivative did, the rule runs on one.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from jaxgrad.inspection.run.tape import Entry, Value, first_made, run_on_tape
 
 
 def run_inside(culprit: Culprit, names: Describer) -> tuple[Describer, Culprit] | None:
-    """The culprit inside a culprit that is whole, and what describes it."""
+    """The culprit inside a culprit that is one entry, and what describes it."""
     entry = culprit.entry
     if entry is None or entry.primitive not in jaxprs.RUNNING or culprit.adding:
         return None
@@ -39,7 +39,7 @@ def run_inside(culprit: Culprit, names: Describer) -> tuple[Describer, Culprit] 
     if closed is None:
         return None
     found = _run_apart(closed, arrays, labels, names.tape.builder)
-    # A library's solver says more as a whole.
+    # A library's solver is easier to understand as a whole.
     own = entry.primitive in jaxprs.CUSTOM_RULES or (
         found is not None and line_of(found[1].entry, None)
     )
@@ -49,7 +49,7 @@ def run_inside(culprit: Culprit, names: Describer) -> tuple[Describer, Culprit] 
 def _run_apart(
     closed: Any, arrays: Sequence[Any], labels: Sequence[str], builder: Builder
 ) -> tuple[Describer, Culprit] | None:
-    """Run a function on a tape of its own: what describes it, and the culprit."""
+    """Run a function on a separate tape: what describes it, and the culprit."""
     given = [*arrays, *jaxprs.constants_of(closed)]
     names = [*labels, *("" for _ in given[len(labels) :])]
     inputs = [
@@ -70,7 +70,7 @@ def _run_apart(
     culprit = blame_forward(bad)
     first = first_made(tape.entries)
     if first and not (culprit.entry and line_of(culprit.entry, None)):
-        # A solver that stops at a NaN returns another one, made by its own formula.
+        # A solver that stops at a NaN returns a new NaN from its own formula.
         value = next(value for value in first.outputs if value.bad().any())
         culprit = Culprit("forward", first, value, value.bad())
     return Describer(drafts, tape), culprit

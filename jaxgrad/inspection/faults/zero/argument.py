@@ -1,7 +1,8 @@
 """From the elements of an argument without a gradient to the cause.
 
-The walk over the tape gives the operations that block, each with a reason; the gravest
-counts. Where the program has to be moved as a whole to tell, that is done here.
+The walk over the tape gives the operations that block, each with a reason; the most
+serious one counts. Some reasons are confirmed by running the whole program with the
+argument moved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class Causes:
     def all_of(
         self, value: Value, mask: np.ndarray, known: Known = NOTHING
     ) -> tuple[list[Cause], Cause]:
-        """The causes on every way to the result, and the one if there is no way."""
+        """The causes on all paths to the result, and the one if there is no path."""
         walk = search_blocks(self.replay, value, mask)
         causes = []
         for alike in _grouped(walk.blocks):
@@ -58,7 +59,7 @@ class Causes:
         return [], self._without_path(value, mask)
 
     def _without_path(self, value: Value, mask: np.ndarray) -> Cause:
-        """Whether a branch not taken uses it, or only a condition."""
+        """The cause if only a branch not taken, or a condition, uses the argument."""
         inputs = enumerate(self.replay.inputs)
         position = next(i for i, each in inputs if each is value)
         sources, met = dependence(self.replay.program.block)
@@ -77,7 +78,7 @@ class Causes:
     def _confirmed(
         self, best: Cause, causes: list[Cause], value: Value, mask: np.ndarray
     ) -> Cause:
-        """The cause, once the program was moved as a whole, if that decides."""
+        """The cause, confirmed with the argument moved where that is needed."""
         cancelled = [c for c in causes if c.reason == "cancelled"]
         softmax = any(map(_is_exponential, cancelled))
         flat = best.reason == "saturated" and not best.clips and not softmax
@@ -100,7 +101,7 @@ def place(block: Block | None) -> tuple[Any, ...]:
 
 
 def _branching(slot: int) -> Entry:
-    """What stands for a branching, which is not on the tape itself."""
+    """An entry for a branching, which is not on the tape itself."""
     return Entry((), "cond", lambda *_: [], [], [], slot, None, ())
 
 
@@ -135,7 +136,7 @@ def _is_exponential(cause: Cause) -> bool:
 
 
 def _is_shift(cause: Cause) -> bool:
-    """Whether the argument is only added to a value through which others learn."""
+    """Whether the argument is only added to values that other arguments reach."""
     block = cause.block
     if block is None or block.entry.primitive != "broadcast_in_dim":
         return False

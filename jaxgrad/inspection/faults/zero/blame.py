@@ -51,7 +51,7 @@ def write(
 
 
 def _operands(names: Describer, cause: Cause) -> dict[str, np.ndarray]:
-    """By name, the numbers that prove the cause."""
+    """The numbers that prove the cause, by name."""
     block = cause.block
     if block is None:
         return {}

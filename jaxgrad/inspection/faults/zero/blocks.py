@@ -1,9 +1,9 @@
 """Search a tape for the operations that stop the gradient of an argument.
 
 The search starts with the elements of an argument whose gradient is zero and follows
-what depends on them, towards the result. An element whose cotangent is zero as well is
-passed: it is stopped later. An operation with a cotangent that is not zero, or a result
-without derivative, sends nothing back: it blocks.
+what depends on them, towards the result. It passes elements whose cotangent is zero
+too: they are stopped later. An operation blocks if it sends nothing back although its
+cotangent is not zero, or if its result has no derivative.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from jaxgrad.inspection.run.backward import replaced, total
 from jaxgrad.inspection.run.replay import Replay
 from jaxgrad.inspection.run.tape import Entry, Value
 
-# They move elements, so that the others do not depend on them.
+# Operations that only move elements.
 MOVING = frozenset(
     "slice dynamic_slice gather concatenate reshape transpose broadcast_in_dim squeeze "
     "expand_dims rev pad dynamic_update_slice scatter split select_and_scatter_add "
@@ -31,7 +31,7 @@ SPREADING = MOVING | frozenset(
     "cumsum cumprod cummax cummin reduce_window_sum reduce_window_max scatter-add "
     "scatter_add scatter_mul scatter-mul".split()
 )
-# They move elements by their size, and NaN to the end.
+# Operations that order elements by size, with NaN at the end.
 SORTING = ("sort", "top_k", "approx_top_k")
 Masks = dict[int, np.ndarray]
 
@@ -66,7 +66,7 @@ def search_blocks(
 ) -> Walk:
     """What stops the gradient of the elements `mask` of an argument.
 
-    On the way to the result, or, `everywhere`, also on the way to a condition.
+    Follows the paths to the result; with `everywhere` also those to a condition.
     """
     needed = _leading_to(replay.outputs[0])
     if everywhere:
@@ -171,7 +171,7 @@ def reached_by(entry: Entry, given: Sequence[np.ndarray | None]) -> list[np.ndar
 
 
 def nonzero(array: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Which elements are not zero; none of a cotangent that is missing."""
+    """Which elements are not zero; none if the cotangent is missing."""
     if array is None:
         return np.zeros(shape, bool)
     return np.asarray(np.asarray(array) != 0)
@@ -180,7 +180,7 @@ def nonzero(array: Any, shape: tuple[int, ...]) -> np.ndarray:
 def _tainted(
     entry: Entry, given: Sequence[np.ndarray | None]
 ) -> list[np.ndarray] | None:
-    """Where NaN arrives that is put into the elements; None if that cannot be told."""
+    """Where a NaN in the elements `given` arrives; None if that is not known."""
     new = {}
     for i, (value, mask) in enumerate(zip(entry.inputs, given, strict=True)):
         if mask is not None and jaxprs.is_floating(value.array):

@@ -80,7 +80,7 @@ def _bounded_twice(entry: Entry) -> bool:
 
 
 def original(value: Value) -> Value:
-    """What a library only widened, cast or reshaped."""
+    """The value before a library cast, broadcast or reshaped it."""
     while value.maker and value.maker.primitive in SAME_ELEMENTS:
         value = value.maker.operands[0]
     return value

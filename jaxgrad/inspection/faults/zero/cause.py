@@ -34,10 +34,10 @@ class Cause:
     zero: Value | None = None  # For a product, the factor that is zero
     edge: float | None = None  # Where a flat part ends at a kink
     unbounded: bool = False  # Whether a saturated function has one flat side only
-    normal: bool = False  # Whether there is nothing to mend
+    normal: bool = False  # Whether it is not a fault
     alike: tuple[Block, ...] = ()  # The same operation in all iterations
 
     @property
     def clips(self) -> bool:
-        """Whether it is a bound."""
+        """Whether the cause is a bound."""
         return self.reason == "saturated" and self.edge is not None

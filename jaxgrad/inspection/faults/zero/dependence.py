@@ -1,7 +1,8 @@
 """Which arguments a result depends on at all: by values, or only by decisions.
 
-No values here: both branches count, and so does what decides between them or ends a
-loop. What depends on an argument without a path on the tape is in a branch not taken.
+This reader has no values: all branches count, and so does what chooses a branch or ends
+a loop. If a result depends on an argument here but not on the tape, a branch that was
+not taken uses the argument.
 """
 
 from collections.abc import Iterable, Sequence

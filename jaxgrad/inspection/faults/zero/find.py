@@ -33,11 +33,11 @@ from jaxgrad.inspection.run.replay import Replay, replay
 
 
 class Zeros(NamedTuple):
-    """What was found, and what is zero without a fault."""
+    """The faults, and the zero gradients that are not a fault."""
 
-    findings: tuple[Blame, ...]  # The gravest first
-    # Stationary points (`reason` is "stationary"), shifts that a normalisation takes
-    # away ("cancelled"), and units that are off in this batch ("dead")
+    findings: tuple[Blame, ...]  # The most serious first
+    # Stationary points (`reason` is "stationary"), shifts that a normalisation
+    # removes ("cancelled"), and units that are off in this batch ("dead")
     remarks: tuple[Blame, ...]
 
 
@@ -48,26 +48,26 @@ def find_zero(
 ) -> Callable[..., tuple[Blame, ...]]:
     """Which arguments have a gradient of zero, at which step, and why.
 
-    The function is run operation by operation, forward and backward. For each array
-    among the differentiated arguments whose gradient is zero everywhere there is one
-    finding. Its `reason` is
+    Runs the function operation by operation, forward and backward. There is one finding
+    for each array among the differentiated arguments whose gradient is zero everywhere.
+    Its `reason` is
 
-    - "unconnected": the result does not depend on it;
-    - "stopped": by `stop_gradient`;
-    - "integer": it passes an integer, a comparison, argmax, round, floor, sign;
-    - "branch": of `where`, `cond`, `max`: the other one was taken;
-    - "multiplied": by zero, also in a matrix product;
-    - "saturated": sigmoid, tanh, softmax, clip: exactly flat in this dtype;
-    - "dead": relu and its like on negative numbers;
-    - "underflow": it is too small for the dtype;
-    - "rule": a custom derivative returns zero although the function moves;
-    - "cancelled": parts that are not zero add up to zero, wherever it is moved.
+    - "unconnected": the result does not depend on the array;
+    - "stopped": `stop_gradient` ends the derivative;
+    - "integer": it passes through an integer, a comparison, argmax, round, floor, sign;
+    - "branch": `where`, `cond` or `max` took something else;
+    - "multiplied": a factor is zero, also in a matrix product;
+    - "saturated": a sigmoid, tanh, softmax or clip is exactly flat in this dtype;
+    - "dead": a relu or a similar function gets only negative numbers;
+    - "underflow": the gradient is too small for the dtype;
+    - "rule": a custom derivative returns zero although the function changes;
+    - "cancelled": parts that are not zero add up to zero, wherever the array is moved.
 
-    Of an array whose gradient is zero in a row, a column or an element, only units that
-    cannot recover are reported, after the others: saturated, cut by a custom rule, or
-    dead and far from the kink. Rows that are not in the batch, features that are zero
-    in the data, and units that are off in one batch are normal. So is a stationary
-    point: the minimum of a loss, the square at 0.
+    If only some rows, columns or elements of a gradient are zero, the units that cannot
+    recover are reported after the others: saturated, cut by a custom rule, or dead and
+    far from the kink. Rows that are not in the batch, features that are zero in the
+    data, and units that are off in one batch are normal. So is a stationary point: the
+    minimum of a loss, the square at 0.
 
     Args:
         f: The function, which may be jitted; it returns a floating scalar.
@@ -75,8 +75,8 @@ def find_zero(
         has_aux: Whether `f` returns a pair of the scalar and further results.
 
     Returns:
-        A function of the arguments of `f` that returns a tuple of `Blame`, the gravest
-        first; it is empty if nothing is wrong.
+        A function of the arguments of `f` that returns a tuple of `Blame`, the most
+        serious first; it is empty if nothing is wrong.
 
     Raises:
         TypeError: If `f` is not callable; on the call, if a differentiated argument is
@@ -123,7 +123,7 @@ def search(replay: Replay, names: Describer) -> Zeros:
 
 
 def in_call(call: Call, has_aux: bool) -> Zeros:
-    """What is zero in a call; of a function that cannot be entered, as a whole."""
+    """The zero gradients of a call; a function that cannot be entered is one step."""
     with jax.disable_jit(False), undisturbed():
         return _in_call(call, has_aux)
 

@@ -8,42 +8,43 @@ WHY: Mapping[Reason, str] = {
     "unconnected": "the result does not depend on it",
     "stopped": "stop_gradient ends the derivative here",
     "integer": "{operation} is piecewise constant, so its derivative is zero",
-    "branch": "{operation} selects something else, so nothing passes here",
+    "branch": "{operation} selects something else, so no gradient passes here",
     "multiplied": "it is multiplied by zero",
     "saturated": "{operation} is saturated: its derivative is exactly 0 in {dtype}, "
     "although the function changes further away",
     "dead": "{operation} is flat here: every element is on the side of the kink with "
     "slope 0",
     "underflow": "the gradient is not zero, but too small for {dtype}",
-    "rule": "the rule of a custom derivative returns zero, although the function moves",
+    "rule": "the rule of a custom derivative returns zero, although the function "
+    "changes",
     "cancelled": "parts of the gradient that are not zero add up to zero, here and "
     "wherever the argument is moved",
     "stationary": "this is a stationary point: the derivative of {operation} is zero "
-    "here, and not beside it",
+    "here, but not nearby",
 }
 REMEDY: Mapping[Reason, str] = {
-    "unconnected": "Use it in the function, or do not differentiate by it; check that "
-    "it was not replaced on the way.",
-    "stopped": "Remove stop_gradient if the argument is to be trained; else leave it "
-    "out of the differentiated arguments.",
+    "unconnected": "Use it in the function, or leave it out of the differentiated "
+    "arguments; check that it was not overwritten on the way.",
+    "stopped": "Remove stop_gradient if the argument should be trained; otherwise "
+    "leave it out of the differentiated arguments.",
     "integer": "Use a smooth form (softmax for argmax, a sigmoid for a comparison), or "
     "a straight-through estimator: x + stop_gradient(round(x) - x).",
     "branch": "Check the condition or the mask; a smooth form (softplus, logsumexp, "
     "softmax) passes a gradient to every branch.",
-    "multiplied": "Look where the zero comes from: data, a mask, or a weight. A layer "
+    "multiplied": "Find out what makes the zero: data, a mask, or a weight. A layer "
     "that starts at zero on purpose (LoRA, ReZero) is normal in the first step; "
     "otherwise start from small random numbers.",
     "saturated": "Keep its argument small (normalise, scale the initial weights down), "
     "or compute the loss from the logits: sigmoid_binary_cross_entropy, log_softmax.",
     "dead": "Lower the learning rate, start with a bias of zero or above, normalise "
     "before it, or use leaky_relu, elu or gelu.",
-    "underflow": "Compute this in float32 (in float32 already: float64, or work with "
+    "underflow": "Compute this in float32 (if it already is: in float64, or with "
     "logarithms), or scale the loss up and the gradient down again.",
     "rule": "Correct the rule: jaxgrad.check_gradients compares it with differences.",
     "cancelled": "The result does not depend on this argument: look at the terms that "
     "remove it, such as a difference with itself or a sum of a softmax.",
-    "stationary": "Nothing is wrong if a minimum was reached; a start at such a point "
-    "needs another initial value.",
+    "stationary": "This is normal at a minimum; if training starts here, choose "
+    "another initial value.",
 }
 DECIDES = "only a condition or the number of iterations depends on it"
 NOT_TAKEN = "it is used only in a branch that was not taken"
@@ -52,7 +53,7 @@ CLIPPED = (
     "gradient outside."
 )
 SHIFT = (
-    "It is a shift that the function subtracts again, as a bias before a "
+    "It is a shift that the function subtracts again, like a bias before a "
     "normalisation: it can be left out."
 )
 

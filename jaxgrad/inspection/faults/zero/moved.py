@@ -1,7 +1,7 @@
 """The whole program with one argument moved: a minimum, a plateau, or no effect at all.
 
-An operation alone does not tell whether parts that cancel do so everywhere, as in
-x - x, or only here, as at the minimum of a loss.
+A single operation does not show whether parts cancel everywhere, as in x - x, or only
+here, as at the minimum of a loss.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Elsewhere(NamedTuple):
     """What the gradient does where the argument is moved."""
 
     near: bool  # Whether it is not zero after a small move
-    far: bool  # Whether it is not zero further away, where the result is another one
+    far: bool  # Whether it is not zero further away, where the result differs
     lower: bool  # Whether the result is smaller somewhere
 
 

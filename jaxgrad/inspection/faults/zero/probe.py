@@ -1,6 +1,6 @@
 """What an operation does around one element of an operand: flat, a kink, a slope.
 
-The element alone is moved; the results are weighted by their cotangents, so that the
+Only the element is moved, and the results are weighted by their cotangents. So the
 operation is a function of one number, with the slope that its derivative rule gives.
 """
 
@@ -85,7 +85,7 @@ class Probe:
         return min(sides, key=lambda side: abs(side.edge - self.at))
 
     def _moves_without_slope(self, here: float) -> bool:
-        """Whether the rule gives zero on both sides, where the function moves."""
+        """Whether the rule gives zero on both sides although the function changes."""
         ends = [self.at + sign * self._size * OFFSETS[0] for sign in (-1, 1)]
         moves = all(self.value(x) != here for x in ends)
         return moves and not any(self.slope(x) for x in ends)

@@ -21,7 +21,7 @@ SUMS = frozenset("add sub add_any reduce_sum log1p".split())
 
 
 def by_product(block: Block, cotangents: list[Any]) -> Cause | None:
-    """Whether a factor is zero without which a gradient would pass."""
+    """The cause if a gradient would pass without the zeros of a factor."""
     for i, other in enumerate(block.entry.inputs):
         if i == block.position or not passes_without_zeros(block, cotangents, i):
             continue

@@ -1,7 +1,7 @@
 """Why an operation sends no gradient to an operand.
 
 First by numbers: whether larger or other cotangents pass. Then by the structure of the
-operation: a bound, a choice, a product. Else by its shape around one element.
+operation: a bound, a choice, a product. Last by its shape around one element.
 """
 
 from typing import Any
@@ -23,20 +23,20 @@ from jaxgrad.inspection.faults.zero.products import (
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.run.backward import total
 
-# They pass one of their elements on.
+# Operations that pass one of their elements on.
 CHOOSING = frozenset(
     "select_n max min reduce_max reduce_min cummax cummin reduce_window_max "
     "reduce_window_min select_and_gather_add sort top_k approx_top_k "
     "scatter_max scatter_min scatter-max scatter-min".split()
 )
-# An edge as close as this is at zero.
+# An edge closer to zero than this counts as zero.
 NEAR_ZERO = 1e-5
-# How many elements are looked at to find one that is stopped.
+# How many elements are tried to find one that is stopped.
 TRIED = 16
 
 
 def cause_of(block: Block) -> Cause | None:
-    """Why a block sends nothing back; None if it depends on nothing of the operand."""
+    """Why a block sends nothing back; None if it does not depend on the operand."""
     if block.position is None:
         return Cause("cancelled", block)
     entry = block.entry

@@ -15,12 +15,12 @@ from jaxgrad.inspection.faults.zero.blocks import Block, nonzero
 from jaxgrad.inspection.faults.zero.cause import Cause
 from jaxgrad.inspection.run.tape import Value
 
-# The reasons for which a part is looked at.
+# The reasons for which a unit is reported.
 CUTS = ("rule", "saturated", "dead")
-# How many units of an argument are looked at.
+# How many units of an argument are checked.
 MOST = 64
-# A unit is dead if it is this many times further from the kink than the units that are
-# on get on the other side. In healthy training, too, units are off in a whole batch.
+# A unit is dead if it is this many times further from the kink than any active unit is
+# on the other side. Even in healthy training some units are off for a whole batch.
 FAR = 3.0
 
 

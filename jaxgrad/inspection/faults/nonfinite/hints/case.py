@@ -1,4 +1,4 @@
-"""What a hint is decided by: a culprit and the concrete values around it."""
+"""What the rules of hints read: a culprit and the concrete values around it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,23 +38,23 @@ class Case:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of what is not finite."""
+        """The dtype of the non-finite value."""
         return self.culprit.value.array.dtype
 
     @property
     def bad(self) -> np.ndarray:
-        """The elements that are not finite, of a value or of a gradient."""
+        """The non-finite elements of the value or gradient."""
         return np.asarray(self.culprit.value.array)[self.culprit.mask]
 
     def operands(self) -> list[np.ndarray]:
-        """Of each operand the elements that met at the bad ones."""
+        """For each operand, the elements behind the bad ones."""
         found = [met(value, self.culprit.mask) for value in self.entry.operands]
         if self.entry.primitive == "integer_pow":  # whose power is a parameter
             found.append(np.asarray(self.entry.params["y"]))
         return found
 
     def name(self, value: Value) -> str:
-        """The user's name of a value, or "": no type of a nameless constant."""
+        """The user's name of a value; "" for a constant without a name."""
         label = self.label(value)
         return "" if label == constant_label(value.array) else label
 
@@ -65,13 +65,13 @@ class Case:
 
 
 def met(value: Value, mask: np.ndarray) -> np.ndarray:
-    """The elements at `mask`; all of an array of another shape, none of keys."""
+    """The elements at `mask`; all if the array has another shape, none of keys."""
     if jnp.issubdtype(value.array.dtype, jax.dtypes.extended):
         return np.zeros(0)
     array = np.asarray(value.array)
     pairs = list(zip(array.shape, mask.shape, strict=False))
     if array.ndim == mask.ndim and all(a in (1, b) for a, b in pairs):
-        array = np.broadcast_to(array, mask.shape)  # of a division, on an axis of one
+        array = np.broadcast_to(array, mask.shape)  # as of a divisor
     return array[mask] if array.shape == mask.shape else array.reshape(-1)
 
 

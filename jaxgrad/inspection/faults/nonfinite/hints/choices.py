@@ -41,8 +41,8 @@ def chosen_constant(case: Case) -> Hint | None:
     where = ", ".join(reason for reason, _ in described)
     if not selects_for_user(entry):
         text = (
-            f"{case.operation} gives an infinite constant where {where}: it is defined "
-            "so, as for a value outside the support of a distribution; look at the data"
+            f"{case.operation} is defined as an infinite constant where {where}, for "
+            "example outside the support of a distribution: check the data"
         )
     elif _is_mask(case):
         text = MASKING
@@ -107,7 +107,7 @@ def _is_constant(value: Value) -> bool:
 
 
 def _conditions(value: Value, mask: np.ndarray) -> Iterator[Condition]:
-    """What made the elements `mask` of a condition what they are."""
+    """The comparisons and masks that decided the elements `mask` of a condition."""
     if np.shape(value.array) == ():
         mask = np.ones((), bool)
     entry = value.maker

@@ -1,4 +1,4 @@
-"""An index out of bounds, for which `take`, `x[i]` and an embedding give NaN."""
+"""An index out of bounds, where `take`, `x[i]` and an embedding give NaN."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import numpy as np
 from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint, first
 from jaxgrad.inspection.run.tape import Value
 
-# What a library does to indices that are still the user's.
+# Operations of a library that keep the user's indices.
 KEEPING = ("convert_element_type", "broadcast_in_dim", "reshape", "copy", "squeeze")
 
 
 def out_of_bounds(case: Case) -> Hint | None:
-    """The indices beyond the end, where a gather makes NaN of what it reads."""
+    """The indices out of bounds, where a gather reads NaN."""
     if case.entry.primitive != "gather" or len(case.entry.operands) != 2:
         return None
     table, indices = case.entry.operands

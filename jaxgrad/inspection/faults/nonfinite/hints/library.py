@@ -1,4 +1,4 @@
-"""What lies inside a library: its own line, and the remedy its caller can reach."""
+"""Operations inside a library: its own line, and what its caller can change."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ SAME = ("convert_element_type", "broadcast_in_dim", "reshape", "copy", "sqrt")
 
 
 def library_line(entry: Entry) -> Source | None:
-    """The line of a library that bound an operation; None if the user's did."""
+    """The line of a library that ran an operation; None if the user's own line did."""
     frame = _innermost(entry.own_site)
     if frame is None or not is_library(frame.code.co_filename):
         return None
@@ -28,7 +28,7 @@ def library_line(entry: Entry) -> Source | None:
 
 
 def zero_epsilon(case: Case) -> Hint | None:
-    """A number that should keep an operand from 0, but is 0 itself."""
+    """An epsilon that should keep an operand away from 0, but is 0 itself."""
     position = {"div": 1, "sqrt": 0, "rsqrt": 0, "log": 0, "pow": 0}
     at = position.get(case.entry.primitive)
     if at is None or len(case.entry.operands) <= at:
@@ -52,12 +52,12 @@ def zero_epsilon(case: Case) -> Hint | None:
             "(1e-4), or compute this step in float32"
         )
     if not name or library_line(entry) is None:
-        return None  # it need not be meant as an epsilon
+        return None  # it may not be meant as an epsilon
     return Hint(f"{what} is 0: pass a larger {name} (1e-8)")
 
 
 def _added_zero(value: Value) -> tuple[Entry, Value] | None:
-    """The sum that made a value, with the 0 that is written into it."""
+    """The sum that made a value, with its constant summand of 0."""
     while (entry := value.maker) is not None and entry.operands:
         if entry.primitive == "add":
             zeros = (v for v in entry.operands if _written_zero(v))

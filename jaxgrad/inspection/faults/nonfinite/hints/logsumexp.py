@@ -1,4 +1,4 @@
-"""A row of nothing but -inf, of which a logsumexp has neither value nor derivative."""
+"""Rows that are all -inf: their logsumexp has no finite value and no derivative."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def masked_row(case: Case) -> Hint | None:
 
 
 def _exponents(entry: Entry) -> np.ndarray | None:
-    """The exponents whose sum a logarithm found to be 0; None if there is no sum."""
+    """The exponents of a sum of exponentials that is 0; None without such a sum."""
     value: Value | None = entry.operands[0] if entry.primitive == "log" else None
     summed = None
     while value is not None and value.maker is not None and value.maker.operands:

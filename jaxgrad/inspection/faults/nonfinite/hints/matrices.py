@@ -7,7 +7,7 @@ import numpy as np
 from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint
 from jaxgrad.inspection.run.tape import Entry, Value
 
-# What a decomposition takes the derivative of, and which of its results coincide.
+# The values and the vectors of each decomposition.
 SPECTRA = {
     "eigh": ("eigenvalues", "eigenvectors"),
     "eig": ("eigenvalues", "eigenvectors"),
@@ -114,7 +114,7 @@ def _of_step(case: Case, primitives: Any) -> Entry | None:
 
 
 def _matrix(value: Value) -> np.ndarray | None:
-    """A square matrix in float64; of a batch the first that is finite."""
+    """A square matrix in double precision; of a batch, the most singular finite one."""
     array = np.asarray(value.array)
     square = array.ndim >= 2 and array.shape[-1] == array.shape[-2] and array.size
     if not square or array.dtype.kind not in "fcV":
@@ -127,12 +127,12 @@ def _matrix(value: Value) -> np.ndarray | None:
 
 
 def _smallest(matrix: np.ndarray) -> float:
-    """What counts as 0 beside the rounding of float32."""
+    """The largest number that counts as 0, given the rounding of float32."""
     return float(np.abs(matrix).max() * max(matrix.shape) * np.finfo(np.float32).eps)
 
 
 def _spectrum(entry: Entry) -> np.ndarray | None:
-    """The eigenvalues or singular values that a decomposition gave."""
+    """The eigenvalues or singular values that a decomposition returned."""
     rank = entry.inputs[0].array.ndim
     for output in entry.outputs:
         array = np.asarray(output.array)

@@ -1,7 +1,7 @@
 """Where a primitive or its derivative is not finite: poles, and the ends of its domain.
 
-Each point has a predicate over the operands. A sentence is only said if the points
-that hold cover all the elements in question.
+Each point has a predicate over the operands. A hint uses its sentence only if the
+points that hold cover all the elements in question.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ _FRACTIONAL = Point(
 )
 _NEGATIVE_ROOT = Point(_below(0), "sqrt of a negative number is NaN", True)
 
-# What the value is, by primitive. Of an integer_pow the power is the second operand.
+# Points of the value, by primitive. The second operand of integer_pow is its power.
 VALUES: Mapping[str, tuple[Point, ...]] = {
     "sqrt": (_NEGATIVE_ROOT,),
     "rsqrt": (Point(_at(0), "1 / sqrt(0) is infinite"), _NEGATIVE_ROOT),
@@ -72,14 +72,10 @@ VALUES: Mapping[str, tuple[Point, ...]] = {
         Point(_OUTSIDE_1, "erfinv is defined inside (-1, 1)", True),
     ),
     "lgamma": (
-        Point(
-            _WHOLE_BELOW_1, "gammaln is infinite here, at 0 and the whole numbers below"
-        ),
+        Point(_WHOLE_BELOW_1, "gammaln is infinite at 0 and at negative integers"),
     ),
     "digamma": (
-        Point(
-            _WHOLE_BELOW_1, "digamma has a pole here, at 0 and the whole numbers below"
-        ),
+        Point(_WHOLE_BELOW_1, "digamma has poles at 0 and at negative integers"),
     ),
     "pow": (
         _FRACTIONAL,
@@ -106,10 +102,10 @@ REMEDIES = {
     "integer_pow": "bound the base from below",
     "div": "replace a zero denominator by 1, where(d == 0, 1, d), or add an epsilon",
     "rem": "replace a zero divisor by 1",
-    **dict.fromkeys(("lgamma", "digamma"), "keep the argument away from this point"),
+    **dict.fromkeys(("lgamma", "digamma"), "keep the argument away from these points"),
     **dict.fromkeys(("acos", "asin", "acosh", "atanh", "erf_inv"), "clip its argument"),
 }
-# What the derivative is, by primitive.
+# Points of the derivative, by primitive.
 DERIVATIVES: Mapping[str, tuple[Point, ...]] = {
     "sqrt": (Point(_at(0), "sqrt at 0 has an infinite derivative"), _NEGATIVE_ROOT),
     "rsqrt": (Point(_at(0), "1 / sqrt at 0 is infinite"), _NEGATIVE_ROOT),
@@ -129,7 +125,9 @@ DERIVATIVES: Mapping[str, tuple[Point, ...]] = {
             "a power below 1 has an infinite derivative at base 0",
         ),
         Point(
-            _below(0), "the derivative by the exponent is NaN at a negative base", True
+            _below(0),
+            "the derivative with respect to the exponent is NaN at a negative base",
+            True,
         ),
     ),
     "integer_pow": (

@@ -2,7 +2,7 @@
 
 A rule looks at the concrete operands, results and cotangents of a `Case` and returns
 None unless they show what its sentence says. The first rule that holds gives the hint;
-the last ones of each list are the short hints for what nothing explains.
+the last rules of each list give a short hint where no other rule holds.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ ARITHMETIC = frozenset(
     "convert_element_type reduce_sum reduce_prod cumsum cumprod add_any scatter_add "
     "scatter-add scatter_mul reduce_window_sum".split()
 )
-# The functions that overflow, with the logarithm that tells where.
+# The functions that overflow, with the logarithm of their base.
 EXPONENTIAL = {"exp": 1.0, "expm1": 1.0, "exp2": np.log(2), "cosh": 1.0, "sinh": 1.0}
 
 
@@ -57,7 +57,7 @@ def advise(case: Case) -> Hint:
 
 
 def rules_of(case: Case) -> Sequence[Rule]:
-    """The rules for where a culprit was found, the most telling first."""
+    """The rules for where a culprit was found, the most specific first."""
     if case.culprit.phase == "input":
         return (given,)
     if case.culprit.phase == "forward":
@@ -78,24 +78,24 @@ def given(case: Case) -> Hint | None:
 
 
 def nan_constant(case: Case) -> Hint | None:
-    """A NaN that is written into the program."""
+    """A NaN constant of the program."""
     if not jnp.isnan(case.culprit.value.array).any():
         return None
     chosen = case.culprit.chosen
     if chosen is not None and not selects_for_user(chosen[0]):
-        return Hint(f"{case.operation} gives NaN here: it has no value for this input")
+        return Hint(f"{case.operation} gives NaN here: it is undefined for this input")
     return Hint("The function contains a NaN constant")
 
 
 def empty_segment(case: Case) -> Hint | None:
-    """The start value of a maximum or minimum, where a segment has no element."""
+    """The initial value of a maximum or minimum over an empty segment."""
     if not case.operation.startswith("segment_"):
         return None
     return Hint("A segment is empty: its maximum is -inf, its minimum inf")
 
 
 def infinite_constant(case: Case) -> Hint | None:
-    """Any other infinity that is written into the program."""
+    """Any other infinite constant of the program."""
     del case
     return Hint(
         "An infinite constant reaches the result: use a large finite number instead"
@@ -113,7 +113,7 @@ def added_up(case: Case) -> Hint | None:
 
 
 def exponential(case: Case) -> Hint | None:
-    """An exponential of an argument beyond the edge."""
+    """An exponential that overflows."""
     primitive = case.entry.primitive
     if primitive not in EXPONENTIAL:
         return None
@@ -166,7 +166,7 @@ def outside_domain(case: Case) -> Hint | None:
 
 
 def overflow(case: Case) -> Hint | None:
-    """An infinity that arithmetic made of finite operands."""
+    """An infinity that arithmetic made from finite operands."""
     if not np.isinf(case.bad).all() or case.entry.primitive not in ARITHMETIC:
         return None
     if any(value.bad().any() for value in case.entry.inputs):
@@ -190,16 +190,14 @@ def infinite(case: Case) -> Hint | None:
 
 
 def custom_rule(case: Case) -> Hint | None:
-    """A function that stays whole."""
+    """A function with a custom derivative, recorded as one entry."""
     if case.entry.primitive not in jaxprs.CUSTOM_RULES:
         return None
-    return Hint(
-        "a function with a custom derivative returned it: look at its definition"
-    )
+    return Hint("a function with a custom derivative returned it: check its definition")
 
 
 def no_value(case: Case) -> Hint | None:
-    """What is known of any operation."""
+    """Any other operation."""
     return Hint(f"{case.entry.primitive} has no finite value for these operands")
 
 

@@ -1,7 +1,7 @@
-"""The hints for a derivative that is not finite, and for what it read.
+"""The hints for a derivative that is not finite, and for the values it reads.
 
-An infinite derivative is no fault by itself: often the cotangent is 0, and the product
-is NaN. The remedy depends on what made the cotangent 0.
+An infinite derivative is not a fault by itself. Often the cotangent is 0, and the
+product is NaN; then the remedy depends on what made the cotangent 0.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -55,7 +55,7 @@ WAYS: dict[Reason, str] = {
 def passed_on(forward: Sequence[Rule]) -> Rule:
     """The rule for a value of the forward pass that only a derivative read.
 
-    Its reason is what the rules `forward` say.
+    Its reason comes from the rules `forward`.
     """
 
     def rule(case: Case) -> Hint | None:
@@ -106,7 +106,7 @@ def at_a_pole(case: Case) -> Hint | None:
 
 
 def steep(case: Case) -> Hint | None:
-    """A derivative by itself out of range, away from any pole."""
+    """A derivative that is out of range by itself, away from any pole."""
     way = _way(case)
     if way is None or not _is_infinite(case):
         return None
@@ -115,7 +115,7 @@ def steep(case: Case) -> Hint | None:
 
 
 def _is_infinite(case: Case) -> bool:
-    """Whether the derivative is infinite for a cotangent of 1, too."""
+    """Whether the derivative is also infinite for a cotangent of 1."""
     entry, value = case.entry, case.culprit.value
     ones = [jnp.ones_like(v.array) if v.active else None for v in entry.outputs]
     position = next(i for i, v in enumerate(entry.inputs) if v is value)
@@ -124,7 +124,7 @@ def _is_infinite(case: Case) -> bool:
 
 
 def grown(case: Case) -> Hint | None:
-    """A gradient that overflows on its way, away from any pole."""
+    """A gradient that overflows away from any pole."""
     cotangents = [c for c in case.culprit.cotangents if c is not None]
     known = case.entry.primitive in {*DERIVATIVES, *VALUES, *LINEAR, "exp"}
     if not known or case.culprit.zero is not None or not cotangents:
@@ -144,26 +144,26 @@ def custom_rule(case: Case) -> Hint | None:
     """A rule that the user or a library wrote."""
     if case.entry.primitive not in jaxprs.CUSTOM_RULES:
         return None
-    return Hint("The rule of a custom derivative returned it: look at the rule")
+    return Hint("The rule of a custom derivative returned it: check the rule")
 
 
 def no_slope(case: Case) -> Hint | None:
-    """What is known of any derivative."""
+    """Any other derivative."""
     return Hint(f"The derivative of {case.entry.primitive} is not finite here")
 
 
 def nested_norm(case: Case) -> Hint | None:
-    """`at_a_norm`, in a gradient that the user takes inside."""
+    """`at_a_norm` for a gradient taken inside the user's function."""
     return _of_twin(case, at_a_norm)
 
 
 def nested_pole(case: Case) -> Hint | None:
-    """`at_a_pole`, in a gradient that the user takes inside."""
+    """`at_a_pole` for a gradient taken inside the user's function."""
     return _of_twin(case, at_a_pole)
 
 
 def nested_product(case: Case) -> Hint | None:
-    """An infinity of a derivative of a derivative, which met a factor of 0."""
+    """An infinity in a second derivative that is multiplied by 0."""
     way = _way(case)
     fact = fact_at(VALUES.get(case.entry.primitive, ()), case.operands())
     if way is None or fact is None:
@@ -172,7 +172,7 @@ def nested_product(case: Case) -> Hint | None:
 
 
 def _of_twin(case: Case, rule: Rule) -> Hint | None:
-    """A rule, read at the operation of the forward pass that is differentiated."""
+    """A rule applied to the operation of the forward pass that is differentiated."""
     mask, zero = case.culprit.mask, case.culprit.zero or _zero_numerator(case)
     for twin in _twins(case):
         if np.shape(twin.outputs[0].array) != mask.shape:
@@ -226,7 +226,7 @@ def _read(entry: Entry, shape: tuple[int, ...], far: int = 4) -> Iterator[Entry]
 
 
 def _expression(entry: Entry) -> Frame | None:
-    """The expression of the user's that an operation belongs to."""
+    """The user's expression that an operation belongs to."""
     site = entry.site
     return site.frames[site.user] if site and site.user is not None else None
 
@@ -236,7 +236,7 @@ def _fact(case: Case) -> Fact | None:
 
 
 def _way(case: Case, nan: bool | None = None) -> str | None:
-    """Where the zero comes from that met the infinity, and what to do; or None."""
+    """What made the zero that multiplies the infinity, and what to do; or None."""
     culprit = case.culprit
     if culprit.zero is None:
         return None
@@ -251,7 +251,7 @@ def _way(case: Case, nan: bool | None = None) -> str | None:
 
 
 def _reachable(case: Case) -> bool:
-    """Whether the user can guard the operand: it is not a library's own."""
+    """Whether the user can guard the operand: it does not belong to a library."""
     return library_line(case.entry) is None or any(map(case.label, case.entry.operands))
 
 

@@ -156,7 +156,7 @@ def _multiplied_by_zero(entry: Entry, value: Value, mask: np.ndarray) -> bool:
     factors = [np.asarray(v.array) for v in entry.operands if v is not value]
     if entry.primitive == "dot_general":
         return any((factor == 0).any() for factor in factors)
-    # Of a value with an axis of one, each element meets several of the other factor.
+    # On an axis of length 1, an element multiplies several of the other factor's.
     chosen = (np.broadcast_arrays(f, mask) for f in factors)
     return any((factor[met] == 0).all() for factor, met in chosen)
 
@@ -205,7 +205,7 @@ def _is_backward(entry: Entry) -> bool:
 
 
 def _is_blank(value: Value) -> bool:
-    """Whether a value is a 0 that is written into the program."""
+    """Whether a value is a constant 0 of the program."""
     while value.maker is not None and value.maker.primitive == "broadcast_in_dim":
         value = value.maker.operands[0]
     return value.kind in ("literal", "constant") and not np.any(value.array)
