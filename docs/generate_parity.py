@@ -23,11 +23,11 @@ of a parameter within 60 steps.
 """
 FOOT = """## Where the numbers are not PyTorch's
 
-- **Subnormal numbers.** On the CPU, XLA counts numbers below the smallest normal one
-  (1.2e-38 in float32) as 0. The activations with a kink at 0 and the sign that `rprop`
-  takes see them nevertheless. Elsewhere a result can be 0 where PyTorch's is subnormal;
-  so the derivative of a loss at a subnormal *error* is that at 0.
-- **Labels under `jax.jit`.** Without x64, JAX cuts 64-bit arguments of a jitted
+- **Subnormal numbers.** On the CPU, XLA treats numbers below the smallest normal one
+  (1.2e-38 in float32) as 0. The activations with a kink at 0, and the sign of `rprop`,
+  still distinguish them from 0. Elsewhere a result can be 0 where PyTorch's is
+  subnormal; so the derivative of a loss at a subnormal *error* is the one at 0.
+- **Labels under `jax.jit`.** Without x64, JAX truncates 64-bit arguments of a jitted
   function to 32 bits before the function sees them: the label 2**32 arrives as 0, and
   the loss is finite and wrong. Called from Python, or with labels that the jitted
   function closes over, jaxgrad sees the original numbers and raises an error.

@@ -5,7 +5,7 @@ these and the computed values.
 
 A row's `expected` (by default its `printed`) mirrors the computed value: lists and
 tables are compared entry by entry, numbers within `rtol` and `atol`, strings and
-booleans exactly. `{ least = a, most = b }` is an interval for the numbers at its place,
+booleans exactly. `{ least = a, most = b }` is an interval for the numbers in its place,
 `{ stored = "name", rtol = r, atol = a }` an array of PyTorch's in `torch_results.npz`,
 compared entry by entry. The kinds of rows are
 

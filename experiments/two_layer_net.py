@@ -90,7 +90,7 @@ def start(key: jax.Array) -> tuple[Weights, Data]:
 
 
 def fixed_start() -> tuple[Weights, Data]:
-    """The same from NumPy's frozen generator, in float64: PyTorch can start there."""
+    """The same from NumPy's frozen generator, in float64, for PyTorch to repeat."""
     draw = np.random.RandomState(0).standard_normal
     x, y, w1, w2 = (jnp.asarray(draw(shape)) for shape in SHAPES)
     return Weights(w1, w2), Data(x, y)
@@ -219,7 +219,7 @@ def spreads(losses: np.ndarray) -> Section:
 
 
 def _row(entry: Sequence[float], starts: int) -> dict[str, Any]:
-    """What the seed results judge; the spread only if there are enough starts."""
+    """What the seed results check; the spread only if there are enough starts."""
     _, printed, _, median, _, quantile, z, falling = entry
     if starts < STARTS:
         return Part(printed=printed)

@@ -62,7 +62,7 @@ LINES = (
         "cosine_annealing_warm_restarts",
         "CosineAnnealingWarmRestarts",
         "sgdr_schedule",
-        "takes every cycle",
+        "needs a list of all cycles",
     ),
     Line("one_cycle_lr", "OneCycleLR", "cosine_onecycle_schedule", "is one step off"),
     Line("one_cycle_momentum", "OneCycleLR's momentum", "-", "not in Optax"),

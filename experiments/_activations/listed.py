@@ -1,8 +1,8 @@
 """The activations in the notebook's list, each evaluated once.
 
-The list holds PyTorch's classes. Their values at a few points show that each has a
-counterpart, and that it is the right one. Attention and the adaptive softmax have
-weights: here they are cosines, which PyTorch computes alike.
+The list holds PyTorch's classes. Their values at a few points show that each has the
+right counterpart. Attention and the adaptive softmax have weights; here these are
+cosines, which PyTorch computes in the same way.
 """
 
 from typing import Any
@@ -39,12 +39,12 @@ def cosines(*shape: int) -> np.ndarray:
 
 
 def values() -> dict[str, jax.Array]:
-    """The value of every class at POINTS, for those with weights at cosines."""
+    """The value of every class at POINTS; weights are cosines."""
     return {name: value(name) for name in LISTED}
 
 
 def value(name: str) -> jax.Array:
-    """The value of one class of PyTorch's, in the current default dtype."""
+    """The value of one PyTorch class, in the current default dtype."""
     if name == "MultiheadAttention":
         return _attention()
     if name == "AdaptiveLogSoftmaxWithLoss":

@@ -1,4 +1,4 @@
-"""Writing and copying: `b += 5` as the notebook writes it, and who has copy or clone.
+"""Writing and copying: `b += 5` as the notebook writes it, and copy against clone.
 
 `b += 5` is the same line in torch, NumPy and JAX, but not the same operation. A tensor
 and a NumPy array write into their memory. A JAX array never changes: Python then reads
@@ -28,7 +28,7 @@ def add_five(share: Callable[[Any], Any], a: Any) -> tuple[Any, Any, Any]:
 
 
 def plus_equals() -> Section:
-    """`b += 5` executed where NumPy and where JAX owns the name b."""
+    """`b += 5` executed where b is a NumPy array and where it is a JAX array."""
     in_numpy = add_five(lambda a: a.view(), aligned(FOURS))
     in_jax = add_five(jnp.from_dlpack, aligned(FOURS))
     of_jax, x = jnp.asarray(FOURS), jnp.asarray(FOURS)
@@ -73,7 +73,7 @@ def names() -> Section:
     twice = [np.asarray(a).copy(), np.asarray(a.copy()).copy()]
     survives = _survives_donation()
     return Section(
-        "Who has copy, who has clone",
+        "copy and clone",
         "NumPy calls it copy, torch calls it clone: the notebook's a.copy() is an "
         "AttributeError in torch. JAX has NumPy's name. Its arrays also have a clone, "
         "which is not documented and copies nothing: do not port torch's clone to it. "
@@ -98,7 +98,7 @@ def names() -> Section:
 
 
 def _new(old: Any, new: Any) -> str:
-    """What a copy is: its type, and whether it has memory of its own."""
+    """A copy in words: its type, and whether it has its own memory."""
     place = "its own memory" if address(new) != address(old) else "shared memory"
     kind = "ndarray" if isinstance(new, np.ndarray) else "jax.Array"
     same = bool(np.array_equal(np.asarray(old), np.asarray(new)))

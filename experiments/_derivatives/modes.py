@@ -1,9 +1,9 @@
-"""eval(), no_grad() and set_grad_enabled(False): three switches, two questions.
+"""eval(), no_grad() and set_grad_enabled(False): what each of them changes.
 
-`eval()` is about the layers: Dropout and BatchNorm change, gradients do not.
-`no_grad()` and `set_grad_enabled(False)` are about the recording for a backward pass:
-no value changes. In JAX the mode is an argument of a function, and nothing is recorded
-unless a gradient is asked for.
+`eval()` changes the layers Dropout and BatchNorm, and leaves gradients on. `no_grad()`
+and `set_grad_enabled(False)` turn off the recording for a backward pass, and change no
+value. In JAX the mode is an argument of a function, and nothing is recorded unless a
+gradient is asked for.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ CASES = (
 
 
 class Running(NamedTuple):
-    """What BatchNorm has collected while training; here its start."""
+    """The statistics that BatchNorm collects in training; here their initial values."""
 
     mean: float = 0.0
     variance: float = 1.0
@@ -42,7 +42,8 @@ def dropout(key: jax.Array, x: jax.Array, train: bool) -> jax.Array:
 def batch_norm(x: jax.Array, running: Running, train: bool) -> jax.Array:
     """`nn.BatchNorm1d`: training normalises by the batch, evaluation by `running`.
 
-    PyTorch's training also updates the running numbers, a second result in JAX.
+    In training PyTorch also updates the running statistics; in JAX they would be a
+    second result.
     """
     mean, variance = (x.mean(axis=0), x.var(axis=0)) if train else running
     return (x - mean) / jnp.sqrt(variance + EPS)
@@ -62,7 +63,7 @@ class Measured(NamedTuple):
 
 
 def measure(key: jax.Array, x: jax.Array, train: bool, record: bool) -> Measured:
-    """Both layers and a gradient in one mode; without recording, of a constant."""
+    """Both layers and a gradient in one mode; without `record`, x is a constant."""
 
     def f(x: jax.Array) -> jax.Array:
         return network(key, x if record else jax.lax.stop_gradient(x), train)
@@ -88,10 +89,10 @@ def modes(key: jax.Array) -> Section:
     return Section(
         "eval, no_grad, set_grad_enabled",
         "eval() changes what Dropout and BatchNorm compute: Dropout passes everything "
-        "on, and BatchNorm uses its running mean and variance. It turns no gradient "
-        "off. no_grad() turns the recording off and changes no value. "
-        "set_grad_enabled(False) does the same, until it is set again instead of "
-        "until the end of a block. Neither frees what was recorded before; the "
+        "on, and BatchNorm uses its running mean and variance. It does not turn "
+        "gradients off. no_grad() turns the recording off and changes no value. "
+        "set_grad_enabled(False) does the same until it is set again, not only until "
+        "the end of a block. Neither frees what was recorded before; the "
         "notebook says that no_grad() does. In `with torch.no_grad(): model.eval()` "
         "the block ends after one line: the mode stays, and recording resumes. JAX has "
         "no such switch: the mode is an argument of the layer, and f(x) keeps nothing "

@@ -39,7 +39,8 @@ def figure_network(
 ) -> Any:
     """Notebook 000's figure: x1 to x4, units u1 and u2, o1 = w11 u1 + w21 u2.
 
-    Half the squared error: its derivative by the output is the output error.
+    Half the squared error: its derivative with respect to the output is the output
+    error.
     """
     u1 = sigmoid(w_u1 @ x)
     u2 = sigmoid(w_u2 @ x)

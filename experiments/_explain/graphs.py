@@ -1,8 +1,9 @@
 """The two graphs that the notebooks show or ask for, drawn by explain.
 
-Notebook 000 draws a network and says which gradient a weight has. Notebook 001 ends
-with an exercise: draw the graph on a blank sheet, and find the derivative of the loss
-by each parameter. Both are also done on paper here, from the loss backwards.
+Notebook 000 draws a network and gives the formula for the gradient of a weight.
+Notebook 001 ends with an exercise: draw the graph on a blank sheet, and find the
+derivative of the loss with respect to each parameter. Both are also worked out by hand
+here, from the loss backwards.
 """
 
 import jax.numpy as jnp

@@ -1,11 +1,11 @@
-"""A line to every other process: who is there, who said what, and who has died.
+"""Connections between the processes: which are present, what they send, which end.
 
-JAX's own start and its collective operations wait for all processes, and end in a stack
-trace of C++ or never if one is missing, doubled, different or dead. So the processes
-also hold connections to a hub, a thread of process 0: it admits each number once,
-passes on what all have said, and tells the others when a connection breaks. The system
-closes the connections of a process that dies, so they learn of it at once; if a machine
-or network fails, within `SILENT_SECONDS`.
+JAX's own start and its collective operations wait for all processes. If one is missing,
+duplicated, different or dead, they end in a C++ stack trace or wait forever. So every
+process also has a connection to a hub, a thread of process 0. The hub admits each
+number once, passes on the values of all processes, and tells the others when a
+connection breaks. The system closes the connections of a process that dies, so the
+others learn of it at once; if a machine or network fails, within `SILENT_SECONDS`.
 
 Messages are lines of JSON, {kind: content}.
 """
@@ -59,7 +59,7 @@ class Hub:
             time.sleep(0.02)
 
     def _admit(self) -> None:
-        """Accept connections until all processes are there."""
+        """Accept connections until all processes are connected."""
         self.listener.settimeout(0.05)
         end = time.monotonic() + self.seconds
         while not (self.complete.is_set() or time.monotonic() > end):
@@ -82,7 +82,7 @@ class Hub:
                 self._follow(hello["number"], messages)
 
     def _follow(self, number: int, messages: Iterator[dict[str, Any]]) -> None:
-        """What a process says, until its connection ends."""
+        """Handle the messages of a process until its connection ends."""
         last: dict[str, Any] = {}
         for last in messages:
             if "value" in last:
@@ -115,13 +115,13 @@ class Hub:
         return True
 
     def _refuse(self, fault: str) -> None:
-        """Tell all who are there, and those who come later, why they cannot train."""
+        """Tell all processes, also those that connect later, why they cannot train."""
         with self.lock:
             self.fault = self.fault or fault
             self._tell_all({"refused": self.fault})
 
     def _collect(self, number: int, value: Any) -> None:
-        """Pass on what all have said, as soon as the last has said it."""
+        """Pass on the values of all processes, as soon as the last one has sent it."""
         with self.lock:
             self.said[number].append(value)
             if all(self.said.values()):
@@ -164,12 +164,12 @@ class Member:
         self.joined = True
 
     def gather(self, value: Any) -> list[Any]:
-        """What each process has said in this call, in the order of their numbers."""
+        """The value that each process passed to this call, in the order of numbers."""
         self._say({"value": value})
         return self.inbox.get()
 
     def leave(self) -> None:
-        """Say goodbye, once all others are ready to."""
+        """Disconnect, once all other processes are ready to."""
         self.gather(None)
         self.leaving = True
         self._say({"bye": None})
@@ -246,7 +246,7 @@ def _probe_when_silent(connection: socket.socket) -> None:
         ("TCP_KEEPIDLE", parts),
         ("TCP_KEEPINTVL", parts),
         ("TCP_KEEPCNT", 3),
-        ("TCP_USER_TIMEOUT", SILENT_SECONDS * 1000),  # for what is on its way
+        ("TCP_USER_TIMEOUT", SILENT_SECONDS * 1000),  # for data in flight
     ):
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

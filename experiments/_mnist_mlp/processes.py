@@ -3,7 +3,7 @@
 Every process runs the same program on its own devices and its own part of each batch.
 Collective operations must run in all processes in the same order, so whatever decides
 which of them run is compared at the start, a process that has to stop notifies the
-others first, and one that dies ends them all (`_mnist_mlp.channel`).
+others first, and if one dies, all end (`_mnist_mlp.channel`).
 """
 
 import atexit
@@ -52,7 +52,7 @@ _hub: Hub | None = None  # in process 0
 
 @contextmanager
 def joined(config: Config) -> Iterator[None]:
-    """Be connected to the processes that the options name, and end with them."""
+    """Connect to the processes that the options name, and end with them."""
     global _member
     if config.coordinator is None and not config.distributed:
         yield
@@ -74,7 +74,7 @@ def joined(config: Config) -> Iterator[None]:
 
 
 def _join(config: Config) -> Member | None:
-    """Connect to the processes; ValueError if that fails, None if this is the only."""
+    """Connect to the processes; ValueError if that fails, None for a single process."""
     address = config.coordinator
     try:
         if address is None:  # only JAX can read the cluster's settings
@@ -95,14 +95,14 @@ def _meet(config: Config, address: Address, number: int, count: int) -> Member:
     global _hub
     seconds = config.join_seconds
     if number == 0:
-        # If that fails, another process 0 may listen there, and answers.
+        # If this fails, another process 0 may be listening there: it will answer.
         with suppress(OSError):
             _hub = Hub(listen(address[1]), count, seconds)
     return Member(address, number, count, seconds, partial(_end_with, config))
 
 
 def _meet_by_jax(config: Config) -> Member:
-    """Meet where process 0 listens, as JAX tells all processes."""
+    """Connect to the address at which process 0 listens; JAX sends it to all."""
     number, count = jax.process_index(), jax.process_count()
     place = np.zeros(300, np.uint8)
     if number == 0:
@@ -127,24 +127,24 @@ def _shared(config: Config) -> dict[str, Any]:
 
 
 def _end_with(config: Config, why: str, sudden: bool) -> None:
-    """End this process because another one has ended; runs in a thread.
+    """End this process because another process has ended; runs in a thread.
 
     The main thread may wait in a collective operation, which nothing can interrupt.
-    After a sudden end of process 0 JAX aborts this process in a moment.
+    After a sudden end of process 0 JAX aborts this process shortly afterwards.
     """
     if not sudden:
         time.sleep(GRACE_SECONDS)
     if _member is None or _member.leaving:
         return
     line = _last_words(config, why)
-    sys.stderr.write(f"{line}\n")  # at once: others may write, too
+    sys.stderr.write(f"{line}\n")  # in one call: other processes may write too
     if is_first() and (folder := checkpoint_folder(config)):
         checkpoints.release(folder)
     _exit(1)
 
 
 def _last_words(config: Config, why: str) -> str:
-    advice = "Start all again; --checkpoint-dir would keep what they have learned."
+    advice = "Start all of them again; --checkpoint-dir would keep their progress."
     if folder := checkpoint_folder(config):
         advice = f"The checkpoints in {folder} are intact: start all with --resume."
     return f"error: {why}: this process ends too. {advice}"
@@ -159,7 +159,7 @@ def _exit(code: int) -> None:
 
 
 def _leave() -> None:
-    """End the connections, when all others do."""
+    """Close the connection when all processes do."""
     global _member
     if _member is not None:
         _member.leave()
@@ -190,7 +190,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def check_same(what: str, mine: dict[str, Any]) -> None:
-    """ValueError that names every difference between the processes, both sides."""
+    """ValueError that names every difference between the processes: both values."""
     everyone = gather({name: str(value) for name, value in mine.items()})
     first = everyone[0]
     different = [

@@ -1,9 +1,9 @@
-"""Say in one line what JAX says with a stack trace of C++ when process 0 has died.
+"""One line instead of the C++ stack trace that JAX prints when process 0 has died.
 
-JAX's coordination service runs in process 0. When that dies, JAX aborts the others at
-once and prints a page to file descriptor 2, often before Python can do anything. So in
-the others a small program stands between that descriptor and the terminal. It passes on
-every line but those of the service, and writes the given line in place of the trace.
+JAX's coordination service runs in process 0. When process 0 dies, JAX aborts the others
+at once and prints a page to file descriptor 2, often before Python can react. So in the
+others a small program filters that descriptor. It passes on every line except those of
+the service, and writes the given line in place of the trace.
 """
 
 import os
@@ -21,7 +21,7 @@ FATAL = re.compile(rb"F\d{4} .*JAX distributed service detected fatal errors")
 
 
 def put_in_place_of_the_trace(line: str) -> None:
-    """Pass on what this process writes to stderr, but for the trace."""
+    """Pass on what this process writes to stderr, except the trace."""
     sys.stderr.flush()
     command = [sys.executable, "-I", "-S", __file__, line]
     filtering = subprocess.Popen(command, stdin=subprocess.PIPE)
@@ -31,7 +31,7 @@ def put_in_place_of_the_trace(line: str) -> None:
 
 
 def pass_on(lines: BinaryIO, out: BinaryIO, replacement: bytes) -> None:
-    """Copy lines up to the trace, and write the replacement unless it came before."""
+    """Copy lines up to the trace; write the replacement unless it was among them."""
     said = False
     for line in lines:
         if FATAL.match(line):

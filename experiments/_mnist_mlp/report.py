@@ -123,7 +123,7 @@ def _classes(assessment: Assessment) -> str:
     return (
         f"{table(header, rows)}\n"
         f"Overall {assessment.accuracy:.2%}; "
-        f"the network knows best: {best}; worst: {worst}.\n"
+        f"best recall: {best}; worst recall: {worst}.\n"
         "accuracy: of the images of the class, the share predicted to be;\n"
         "precision: of the images predicted to be of the class, the share that are."
     )

@@ -1,8 +1,8 @@
-"""One strength and one fault of each of the six optimizers, measured.
+"""One strength and one weakness of each of the six optimizers, measured.
 
-The notebook says in words what each is good at. Here the words are checked on four
-surfaces, in races that do not depend on the options of the experiment, and on the
-notebook's own paths.
+The notebook says in words what each is good at. Here this is measured on four surfaces,
+in races that do not depend on the options of the experiment, and on the notebook's own
+paths.
 """
 
 import textwrap
@@ -22,7 +22,7 @@ STARTS, STEPS, NEAR = 16, 1000, 1e-2
 
 
 class Measured(NamedTuple):
-    """What is known of one optimizer: its races, and its path of the notebook."""
+    """The measurements of one optimizer: its races, and its path in the notebook."""
 
     races: dict[str, Standing]  # by surface
     first_step: float  # its length
@@ -89,7 +89,7 @@ def _arrival(distance: np.ndarray) -> int:
 
 
 def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[str]]:
-    """A strength and a fault of each; `l2_gap` is what an L2 term changes for Adam."""
+    """A strength and a weakness of each; `l2_gap`: how much an L2 term changes Adam."""
     sgd, adagrad, rmsprop, adadelta, adam, adamw = (
         found[name]
         for name in ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW")
@@ -138,8 +138,8 @@ def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[st
             f"{adagrad.end:.3g}).",
         ],
         "Adam": [
-            f"it finds its way along a bent valley: on Rosenbrock's {arrived(adam)} of "
-            f"the starts arrive, with any other at most {other:.0%}.",
+            f"it can follow a curved valley: on Rosenbrock's {arrived(adam)} of the "
+            f"starts arrive, with any other optimizer at most {other:.0%}.",
             "its momentum carries it past the minimum: in the notebook's path y "
             f"changes its sign {adam.turns} times (SGD's: {sgd.turns}), and it is near "
             f"the minimum after {adam.arrival} steps (SGD: {sgd.arrival}).",
@@ -149,7 +149,7 @@ def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[st
             f"are at {adamw.after_100:.2g} (Adam: {adam.after_100:.2g}); an L2 term in "
             f"the loss changes Adam's path by {l2_gap:.0e}.",
             "it pulls towards 0, not towards the minimum: on Himmelblau's surface it "
-            f"ends {adamw.races['himmelblau'].distance:.1g} beside one (Adam: "
+            f"ends {adamw.races['himmelblau'].distance:.1g} away from one (Adam: "
             f"{adam.races['himmelblau'].distance:.1g}), and on Rosenbrock's "
             f"{arrived(adamw)} of the starts arrive.",
         ],

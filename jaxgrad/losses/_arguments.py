@@ -42,7 +42,7 @@ def check_real(
 ) -> Array:
     """Return `value` as an array; TypeError unless it has integers or floats.
 
-    With `or_bool`, also booleans, as 0 and 1; only some of PyTorch's losses accept them.
+    With `or_bool`, also booleans, as 0 and 1; PyTorch accepts them only in some losses.
     """
     array = as_array(function, argument, value)
     kinds = {"boolean": jnp.bool_, "integer": jnp.integer, "floating": jnp.floating}

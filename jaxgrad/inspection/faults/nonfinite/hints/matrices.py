@@ -1,4 +1,4 @@
-"""Matrices that cannot be inverted or factorized, and spectra that coincide."""
+"""Matrices that cannot be inverted or factorized, and repeated eigenvalues."""
 
 from typing import Any
 
