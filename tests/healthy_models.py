@@ -1,4 +1,4 @@
-"""Small networks that train well: nothing may be found in them at any step.
+"""Small networks that train well: no fault may be found in them at any step.
 
 Each is a function of a key that returns the parameters and a loss of (params, key),
 which draws its batch with the key.

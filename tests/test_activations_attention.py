@@ -148,7 +148,7 @@ def test_the_causal_hint_replaces_the_mask_where_pytorch_s_kernel_takes_it():
 
 
 @pytest.mark.parametrize("is_float", [False, True])
-def test_a_mask_and_a_causal_one_hide_together(is_float):
+def test_attn_mask_and_is_causal_apply_together(is_float):
     seen = jnp.array([[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1], [1, 0, 1, 1]], bool)
     mask = jnp.where(seen, 0.5, -jnp.inf) if is_float else seen
     both = scaled_dot_product_attention(Q, K, V, mask, is_causal=True)

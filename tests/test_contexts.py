@@ -1,4 +1,4 @@
-"""Under JAX's contexts all four doors answer, or refuse clearly."""
+"""Under JAX's contexts all four entry points work, or raise a clear error."""
 
 import jax
 import jax.numpy as jnp
@@ -27,21 +27,21 @@ def logarithm(w):
     return jnp.sum(jnp.log(w) * TABLE)
 
 
-def in_context(name, door, f, values):
-    """What a door returns inside a context, for an array that was made in it."""
+def in_context(name, entry, f, values):
+    """What an entry point returns in a context, for an array that was made in it."""
     array = values.astype(np.float64 if name == "enable_x64" else np.float32)
     if name == "enable_x64":
         with CONTEXTS[name]():
             array = jnp.asarray(array)
     array = jnp.asarray(array) if name != "enable_x64" else array
     with CONTEXTS[name]():
-        result = door(f)(array)
+        result = entry(f)(array)
         text = str(result)
     return result, text
 
 
 @pytest.mark.parametrize("name", CONTEXTS)
-def test_every_door_answers_inside_a_context(name):
+def test_every_entry_point_works_inside_a_context(name):
     if name == "enable_x64":
 
         def f(w):
@@ -68,7 +68,7 @@ def test_every_door_answers_inside_a_context(name):
 
 
 @pytest.mark.parametrize(
-    "door",
+    "entry",
     [
         jaxgrad.explain,
         jaxgrad.find_nonfinite,
@@ -76,9 +76,9 @@ def test_every_door_answers_inside_a_context(name):
         jaxgrad.check_gradients,
     ],
 )
-def test_concrete_arguments_inside_a_trace_are_refused(door):
+def test_concrete_arguments_inside_a_trace_are_refused(entry):
     def outer(y):
-        door(lambda x: jnp.sum(jnp.sin(x)))(jnp.ones(2))
+        entry(lambda x: jnp.sum(jnp.sin(x)))(jnp.ones(2))
         return y
 
     with pytest.raises(TypeError, match="expected to be called from Python"):

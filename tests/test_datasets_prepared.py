@@ -76,7 +76,7 @@ def once(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
-    """`load` accepts the small MNIST, and nobody answers on the network."""
+    """`load` accepts the small MNIST, and there is no network."""
 
     def refuse(url):
         raise _tfds.Unavailable("no connection to example.org (test)")
@@ -129,7 +129,7 @@ def put_into_the_cache(data_dir, files):
         path.with_name(f"{path.name}.INFO").write_text(f'{{"urls": ["{url}"]}}')
 
 
-def test_the_four_ways_give_the_same_arrays(folder, tmp_path):
+def test_the_four_sources_give_the_same_arrays(folder, tmp_path):
     prepared = load("mnist")
     put_into_the_cache(tmp_path, FILES)
     assert load("mnist").source == prepared.source  # found before the cache
@@ -148,7 +148,7 @@ def test_the_four_ways_give_the_same_arrays(folder, tmp_path):
 
 
 def rename_format(folder, name):
-    """Describe the records in another format, which nobody reads in these tests."""
+    """Describe the records as another format, which no test reads."""
     path = folder / "dataset_info.json"
     path.write_text(path.read_text().replace("array_record", name))
     for file in folder.glob("*.array_record-*"):

@@ -1,4 +1,4 @@
-"""`diagnose`: every fault of a call, the gravest first, as text and as a page."""
+"""`diagnose`: every fault of a call, the most serious first, as text and as a page."""
 
 import re
 
@@ -90,7 +90,7 @@ def test_the_page_links_each_finding_and_its_step_to_each_other(tmp_path):
         assert page.count("to its step") == 2
 
 
-def test_a_function_that_cannot_be_entered_is_looked_at_as_a_whole():
+def test_a_function_that_cannot_be_entered_is_checked_as_a_whole():
     def unknown_end(w):
         running = jax.lax.while_loop(lambda s: s < 10, lambda s: s + 1, 0)
         return w * 0 if int(running) > 5 else w

@@ -209,7 +209,7 @@ def test_story_of_a_and_b(result):
     assert alone == [1, 1, 2, 2, 1, 1, 1, 4, 9, 9]
 
 
-def test_both_columns_of_the_story_are_judged(result, computed):
+def test_both_columns_of_the_story_are_compared(result, computed):
     for column in ("one memory", "JAX alone"):
         judged = [
             state for row in range(12, 16) for state in computed[f"3.{row}"][column]

@@ -257,7 +257,7 @@ def test_torchs_modes_are_these():
 
 
 @pytest.mark.parity
-def test_neither_of_torchs_switches_frees_what_was_recorded():
+def test_neither_switch_of_torch_frees_what_was_recorded():
     import torch
 
     w: Any = torch.ones(3, requires_grad=True)

@@ -81,7 +81,7 @@ def test_the_six_paths_are_drawn_in_float32(ran):
     np.testing.assert_array_equal(dots, ran[0]["single"].data["RMSprop"].points)
 
 
-def test_the_measured_strengths_and_faults(ran):
+def test_the_measured_strengths_and_weaknesses(ran):
     found = ran[0]["strengths"].data
     sgd, adagrad, rmsprop, adadelta, adam, adamw = (
         found[name] for name in experiment.FACTORIES
@@ -115,7 +115,7 @@ def test_the_measured_strengths_and_faults(ran):
     assert distance["Adam"] < 1e-6 < 1e-3 < distance["AdamW"]
 
 
-def test_each_optimizer_has_one_strength_and_one_fault_with_its_numbers(ran):
+def test_each_optimizer_has_one_strength_and_one_weakness_with_its_numbers(ran):
     text = ran[0]["strengths"].text()
     for name in experiment.FACTORIES:
         assert text.count(f"\n{name} + ") == text.count(f"\n{name} - ") == 1

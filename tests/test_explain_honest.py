@@ -529,8 +529,8 @@ def broken(*_, **__):
 
 @pytest.mark.parametrize("part", ["build_steps", "take_apart", "value_and_cotangents"])
 def test_a_defect_of_jaxgrad_warns_and_the_numbers_stay_right(monkeypatch, part):
-    door = sys.modules["jaxgrad.inspection.explain"]  # its name is the function's, too
-    monkeypatch.setattr(door, part, broken)
+    module = sys.modules["jaxgrad.inspection.explain"]  # the function has its name too
+    monkeypatch.setattr(module, part, broken)
     with pytest.warns(InspectionWarning, match=r"bug in jaxgrad.*as one step"):
         report = explain(lambda x: (x**2).sum())(jnp.arange(3.0))
     np.testing.assert_array_equal(report.gradients, [0.0, 2.0, 4.0])

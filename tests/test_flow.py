@@ -94,7 +94,7 @@ def test_the_values_of_a_flow_are_in_the_order_of_execution():
     np.testing.assert_allclose(flow.gradients, np.sqrt(3) * 0.5 ** np.arange(3, -1, -1))
 
 
-def test_the_slow_decay_of_a_gated_cell_is_no_fault():
+def test_the_slow_decay_of_a_gated_cell_is_not_a_fault():
     keys = jax.random.split(jax.random.key(0), 4)
     w, u = (jax.random.uniform(k, (32, 8), minval=-0.35, maxval=0.35) for k in keys[:2])
     xs = jax.random.uniform(keys[2], (28, 8))
@@ -130,7 +130,7 @@ def test_sigmoid_layers_vanish_and_residual_ones_do_not(residual):
     assert [f.kind for f in found] == ([] if residual else ["vanishing"])
 
 
-def test_one_step_that_scales_down_is_no_flow():
+def test_one_step_that_scales_down_is_not_a_flow():
     def loss(x):
         h = 1e-9 * x
         for _ in range(5):

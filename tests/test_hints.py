@@ -1,4 +1,4 @@
-"""Each hint where its cause is there, and not where only something like it is."""
+"""Each hint is given where its cause is present, and not where it only looks so."""
 
 from typing import Any
 
@@ -88,8 +88,8 @@ ADD, LOSE = "which is added here, is 0", "0 in float16, where numbers below 6e-8
 IDENTITY, GATE = jnp.eye(2, dtype=bool), array(0, 0)
 ONES, UNIT = jnp.ones((2, 2)), jnp.eye(2)
 
-# By name: a sentence, then a function and an argument of which it is true, then another
-# fault that only looks like it.
+# By name: a sentence, then a function and an argument for which it is true, then a fault
+# that only looks like it.
 CASES = {
     # Why a cotangent is 0: only a select that the user wrote, and that left it out.
     "where": (NOT_SELECTED, positive_root, array(0, 1), closed_root, array(0, 1)),
@@ -126,7 +126,7 @@ CASES = {
         *(UNUSED, lambda x: jnp.sqrt(x)[1:], array(0, 1)),
         *(lambda x: jnp.maximum(jnp.sqrt(x), 1), array(0, 4)),
     ),
-    # Poles are only spoken of where an operand is there.
+    # A hint mentions a pole only if an operand is at it.
     "the root at 0": (
         *("sqrt at 0", positive_root, array(0, 1)),
         *(lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0), array(-1, 1)),
@@ -307,7 +307,7 @@ def test_the_library_s_own_line_is_printed():
     assert blame.library.file.endswith("optax/_src/transform.py")
     assert "jnp.sqrt(v + eps_root)" in blame.library.text
     assert f"inside it, {blame.library.file}:{blame.library.line}" in str(blame)
-    # Of an operation that the user called by its name it would say nothing new.
+    # For an operation that the user called by name, it would say nothing new.
     assert blame_of(lambda x: jnp.sqrt(x).sum(), array(0)).library is None
 
 
@@ -321,7 +321,7 @@ def test_the_coinciding_singular_values_are_shown_with_the_cotangents_that_matte
     assert "cotangent of s" not in blame.operands
 
 
-def test_a_bad_cotangent_that_came_in_is_followed_to_where_it_was_made():
+def test_an_incoming_bad_cotangent_is_followed_to_where_it_was_made():
     def loss(x):
         root = jnp.sqrt(x)
         steep = jnp.sqrt(root * 0)
@@ -392,7 +392,7 @@ def test_the_line_inside_a_rule_is_found_by_every_entry_point(f, line):
     for blame in (*blames, blame_of(scanned(f), array(0, 1))):
         assert blame.source.text.startswith(line), str(blame)
         assert "0 / 0" in blame.hint or "division by 0" in blame.hint
-    # A quotient in a rule is no derivative of what it divides by.
+    # A quotient in a rule is not the derivative of what it divides by.
     assert "sqrt" not in blames[0].hint
 
 
@@ -420,7 +420,7 @@ class Tagger(nn.Module):
         return nn.Dense(2)(hidden)
 
 
-def test_what_a_library_moves_out_of_a_loop_has_no_later_variable_s_name():
+def test_what_a_library_moves_out_of_a_loop_is_not_named_after_a_later_variable():
     model, x, lengths = Tagger(), jnp.ones((2, 4, 1)), jnp.array([4, 1])
     params = model.init(jax.random.key(0), x, lengths)
 

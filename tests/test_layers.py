@@ -38,7 +38,7 @@ ROOMS = set(ARROWS)
 ARROWS["plots"] = ROOMS
 ARROWS["__init__"] = ROOMS
 # Inside `inspection`, each folder may import itself and those before it. The files
-# beside the folders are the doors, and may import all.
+# beside the folders are the entry points, and may import all.
 FLOORS = ("report", "program", "run", "faults")
 
 # What `importlib` imports by a name that is not written there.
@@ -83,7 +83,7 @@ def room(parts):
 
 
 def floor(parts):
-    """The height of a file or module of `inspection`; the doors are above all."""
+    """The height of a file or module of `inspection`; the entry points are on top."""
     return FLOORS.index(parts[1]) if parts[1] in FLOORS else len(FLOORS)
 
 

@@ -1,4 +1,4 @@
-"""Modules as they are: Equinox and Flax NNX modules as arguments of all four doors.
+"""Equinox and Flax NNX modules, unchanged, as arguments of all four entry points.
 
 The references are `eqx.filter_value_and_grad` and `nnx.value_and_grad`.
 """
@@ -15,7 +15,7 @@ import jaxgrad
 from jaxgrad.inspection import NonFiniteError
 
 X = np.array([[0.5, -1.0], [2.0, 0.25], [1.0, 1.5], [-0.5, 0.75]], np.float32)
-DOORS = (
+ENTRY_POINTS = (
     jaxgrad.explain,
     jaxgrad.find_nonfinite,
     jaxgrad.checked_value_and_grad,
@@ -247,14 +247,14 @@ def of_tree(tree):
 
 def test_a_tree_with_other_leaves_is_differentiated_by_its_arrays():
     expected = 0.1 * jnp.cos(TREE["w"]) * TREE["n"]
-    for door in (jaxgrad.explain, jaxgrad.checked_value_and_grad):
-        result = door(lambda tree: jnp.sum(jnp.sin(tree["w"]) * tree["n"]) * 0.1)(TREE)
+    for entry in (jaxgrad.explain, jaxgrad.checked_value_and_grad):
+        result = entry(lambda tree: jnp.sum(jnp.sin(tree["w"]) * tree["n"]) * 0.1)(TREE)
         gradients = result[1] if isinstance(result, tuple) else result.gradients
         np.testing.assert_allclose(gradients["w"], expected, 1e-6)
         assert [gradients[key] for key in ("n", "name", "lr")] == [None] * 3
 
 
-def test_what_jax_differentiates_is_differentiated_as_there():
+def test_what_jax_differentiates_is_differentiated_in_the_same_way():
     tree = {"w": jnp.ones(2), "scale": 2.0}
 
     def f(tree):
@@ -265,10 +265,10 @@ def test_what_jax_differentiates_is_differentiated_as_there():
     assert_same_trees(jaxgrad.checked_value_and_grad(f)(tree)[1], expected)
 
 
-@pytest.mark.parametrize("door", [jaxgrad.explain, jaxgrad.checked_value_and_grad])
-def test_an_argument_without_inexact_arrays_is_refused(door):
+@pytest.mark.parametrize("entry", [jaxgrad.explain, jaxgrad.checked_value_and_grad])
+def test_an_argument_without_inexact_arrays_is_refused(entry):
     with pytest.raises(TypeError, match=r"expected n.* of a floating dtype"):
-        door(lambda n: jnp.sum(n["a"]) * 1.0)({"a": jnp.arange(3), "b": "x"})
+        entry(lambda n: jnp.sum(n["a"]) * 1.0)({"a": jnp.arange(3), "b": "x"})
 
 
 def test_complex_parameters_are_differentiated():

@@ -43,7 +43,7 @@ def test_faults_are_chosen_by_name_or_experiment():
         chosen(["mnist"])
 
 
-def test_a_harmless_change_and_an_error_are_not_faults_noticed(tmp_path):
+def test_a_harmless_change_and_an_error_do_not_count_as_noticed(tmp_path):
     """In one process: a change without effect, a real fault, and one that raises."""
     script = f"""
 import sys

@@ -539,7 +539,7 @@ def test_values_that_are_cut_end_with_an_ellipsis():
     assert "x = 0, 0, 0, 0, 0, 0, 0, 0\n" in str(find(jnp.zeros(8)))
 
 
-def test_of_several_cotangents_those_that_matter_are_shown():
+def test_only_the_cotangents_that_matter_are_shown():
     def split(m):
         u, s, vh = jnp.linalg.svd(m, full_matrices=False)
         return jnp.sum((u[:, :2] * s[:2]) @ vh[:2] * jnp.arange(4.0))

@@ -63,7 +63,7 @@ def test_options_of_schedules(name, options):
 
 @pytest.mark.message
 @pytest.mark.parametrize("axis", [True, np.True_, 1.0, "0", None, np.array([0])])
-def test_what_is_no_int_is_refused(axis):
+def test_what_is_not_an_int_is_refused(axis):
     with pytest.raises(TypeError, match="axis to be an int, got"):
         softmax(jnp.ones(3), axis)
 

@@ -86,7 +86,7 @@ def test_the_conjugate_of_jaxs_gradient_descends():
 
 @pytest.mark.message
 @pytest.mark.parametrize("name", REAL_ONLY)
-def test_those_that_refuse_complex_parameters_in_torch(name):
+def test_optimizers_that_refuse_complex_parameters_in_torch(name):
     optimizer = getattr(optimizers, name)()
     with pytest.raises(TypeError, match=f"^{name}: expected real parameters, got comp"):
         optimizer.init({"w": jnp.ones((2, 2), complex)})

@@ -90,7 +90,7 @@ def test_updates_keep_their_dtype(dtype):
     assert state.lr.dtype == state.best.dtype == "float32"
 
 
-def test_a_rate_behind_adamw_also_scales_its_decay(x64):
+def test_a_rate_after_adamw_also_scales_its_decay(x64):
     params, gradient = jnp.array([2.0, -3.0]), jnp.array([0.5, 0.25])
     both: Any = optax.chain(adamw(1.0), reduce_lr_on_plateau(0.1))
     updates, _ = both.update(gradient, both.init(params), params, value=1.0)

@@ -1,7 +1,7 @@
-"""Calls at the edge of what PyTorch accepts: which it takes, and what it returns.
+"""Calls at the edge of what PyTorch accepts: which it accepts, and what it returns.
 
-Dtypes of targets and weights, masks beside `is_causal`, infinite weights, and inputs
-below the smallest normal number.
+Dtypes of targets and weights, masks together with `is_causal`, infinite weights, and
+inputs below the smallest normal number.
 """
 
 import functools

@@ -21,7 +21,7 @@ def legend(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_contours_show_the_whole_of_a_near_path():
+def test_contours_show_the_whole_of_a_nearby_path():
     figure = plots.contours(BOWL, {"near, lr 1": NEAR})
     low, high = limits(figure.axes[0])
     assert ((low < NEAR) & (high > NEAR)).all()

@@ -27,7 +27,7 @@ def test_a_step_has_the_shards_along_its_first_axis(found):
     assert ["norm", [8, 1, 1], "shard"] in names
     assert ["norm", [4, 4, 1], "shard"] in found["unchecked"]["steps"]
     assert ["norm", [8, 1, 1], "shard"] in found["mapped"]["steps"]
-    # The iterations of a loop come after them.
+    # The iterations of a loop are the next axis.
     assert ["sqrt", [4, 4], "loop"] in found["grid"]["steps"]
     assert any(part.startswith("branch") for _, _, part in found["grid"]["steps"])
 

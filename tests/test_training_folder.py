@@ -1,4 +1,4 @@
-"""What else a folder of checkpoints may hold: odd files, and another live run."""
+"""What else a folder of checkpoints can hold: odd files, and another live run."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def restored(folder, run: Any = RUN):
 
 @pytest.fixture
 def in_time():
-    """Fail a test that waits, instead of waiting with it."""
+    """Make a test that waits fail, instead of waiting forever."""
 
     def late(*_):
         raise TimeoutError("waited for 5 s")
@@ -61,7 +61,7 @@ def endless(path):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, endless])
-def test_what_is_no_file_is_skipped_and_named(tmp_path, make, in_time):
+def test_what_is_not_a_file_is_skipped_and_named(tmp_path, make, in_time):
     good = checkpoints.save(tmp_path, at(1), RUN)
     odd = tmp_path / "step-000000009.npz"
     make(odd)
@@ -126,7 +126,7 @@ def test_a_run_is_the_same_after_json(tmp_path, case):
         ({1: "a"}, {1: "b"}),
     ],
 )
-def test_a_difference_remains_one_after_json(tmp_path, saved, other):
+def test_different_runs_stay_different_after_json(tmp_path, saved, other):
     checkpoints.save(tmp_path, at(1), saved)
     with pytest.raises(
         ValueError, match="restore: expected a checkpoint of a run with"
@@ -227,7 +227,7 @@ def locked_by(folder):
 
 
 def lock_by(folder, **changes):
-    """The lock of a process like this one, but for these changes."""
+    """The lock of a process like this one, except for these changes."""
     owner = _owner.this_process()._asdict() | changes
     (folder / _lock.NAME).write_text(json.dumps(owner))
 
@@ -237,7 +237,7 @@ def touched(path, seconds_ago):
     os.utime(path, (moment, moment))
 
 
-def test_an_id_that_is_used_again_is_not_its_former_process(tmp_path):
+def test_a_reused_id_is_another_process(tmp_path):
     lock_by(tmp_path, pid=os.getppid(), started="12")
     checkpoints.prepare(tmp_path, at(0), RUN)
     assert locked_by(tmp_path) == _owner.this_process()
@@ -302,7 +302,7 @@ def test_a_run_whose_folder_was_taken_stops_at_its_next_save(tmp_path):
 
 
 @pytest.mark.message
-def test_a_run_that_removes_our_checkpoint_is_noticed(tmp_path, monkeypatch):
+def test_a_run_that_removes_our_checkpoint_is_detected(tmp_path, monkeypatch):
     save = checkpoints.save
 
     def removed(*args, **options):
@@ -318,7 +318,7 @@ def test_a_run_that_removes_our_checkpoint_is_noticed(tmp_path, monkeypatch):
     checkpoints.release(tmp_path)
 
 
-def test_of_many_that_find_an_old_lock_one_takes_it(tmp_path, monkeypatch):
+def test_only_one_of_many_processes_takes_an_old_lock(tmp_path, monkeypatch):
     """Threads as processes: each has its own identity."""
     lock_by(tmp_path, **ELSEWHERE)
     touched(tmp_path / _lock.NAME, 1000)
@@ -350,7 +350,7 @@ def test_of_many_that_find_an_old_lock_one_takes_it(tmp_path, monkeypatch):
     assert locked_by(tmp_path).pid == taken[0]
 
 
-def test_drafts_are_removed_only_if_nobody_writes_them(tmp_path):
+def test_drafts_are_removed_only_if_no_process_writes_them(tmp_path):
     names = {
         f"{_owner._machine_tag()}-{os.getppid()}": True,  # lives
         f"{_owner._machine_tag()}-{2**22 + 1}": False,  # above the largest id

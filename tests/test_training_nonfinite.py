@@ -127,7 +127,7 @@ def test_the_message_names_epoch_step_images_and_what_is_spoilt():
     assert "and, after the update, params['fc1']['bias'], params['fc1']" in str(fault)
 
 
-def test_fit_stops_too_and_can_be_told_not_to():
+def test_fit_stops_too_unless_that_is_turned_off():
     fit = partial(training.fit, apply, LOSS, optimizer=optax.sgd(1e38))
     fit = partial(fit, dataset=DATASET, epochs=2, batch_size=BATCH)
     with pytest.raises(FloatingPointError, match="training: expected finite numbers"):
@@ -155,7 +155,7 @@ def test_a_wrong_label_is_found_by_the_images_of_its_batch():
     assert 7 in fault.indices
 
 
-def test_parameters_that_hold_infinities_from_the_first_train():
+def test_parameters_that_are_infinite_from_the_start_can_be_trained():
     params = PARAMS | {"mask": jnp.array([0.0, -jnp.inf])}
 
     def masked(params, images):
@@ -171,7 +171,7 @@ def test_parameters_that_hold_infinities_from_the_first_train():
     assert (fault.epoch, fault.step) == (0, 0)
 
 
-def test_a_step_that_the_optimizer_skips_is_no_reason_to_stop_if_told_so():
+def test_a_step_that_the_optimizer_skips_need_not_stop_the_run():
     optimizer = optax.apply_if_finite(optax.sgd(0.1), max_consecutive_errors=5)
     with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
         progress = counting(2, optimizer)

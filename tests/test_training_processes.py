@@ -1,4 +1,4 @@
-"""How several processes meet, agree and end together; threads stand for processes."""
+"""How processes connect, agree and end together; threads stand in for processes."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ SOON = 10.0
 
 @pytest.fixture
 def meeting():
-    """Let processes with these numbers meet: their members, or why they could not."""
+    """Connect processes with these numbers: their members, or why they could not."""
     members, port = [], free_port()
 
     def meet(*numbers, count=None, seconds=SOON):
@@ -58,7 +58,7 @@ def close(member):
         member.connection.shutdown(socket.SHUT_RDWR)
 
 
-def test_all_are_told_what_all_have_said_in_the_order_of_their_numbers(meeting):
+def test_gather_gives_all_values_in_the_order_of_the_processes(meeting):
     ((first, _), second, third), _ = meeting(0, 1, 2)
     with ThreadPoolExecutor(3) as pool:
         for turn in range(20):
@@ -75,7 +75,7 @@ def test_the_port_is_free_as_soon_as_all_have_met(meeting):
 
 
 @pytest.mark.parametrize("numbers", [(0, 0), (0, 1, 1), (0, 0, 1)])
-def test_one_number_twice_is_refused_naming_both(meeting, numbers):
+def test_a_number_used_twice_is_refused_and_both_are_named(meeting, numbers):
     start = time.monotonic()
     count = [len(numbers)] * len(numbers)
     answers, _ = meeting(*numbers, count=count)
@@ -88,7 +88,7 @@ def test_one_number_twice_is_refused_naming_both(meeting, numbers):
     assert named[0].count(f"process {double} (pid ") == 2
 
 
-def test_one_too_many_is_refused_and_harms_nobody(meeting):
+def test_a_surplus_process_is_refused_and_the_others_go_on(meeting):
     ((first, hub), second), told = meeting(0, 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = socket.create_connection(server.getsockname()[:2])
@@ -105,14 +105,14 @@ def test_one_too_many_is_refused_and_harms_nobody(meeting):
     assert told.empty()
 
 
-def test_other_counts_are_refused_naming_both(meeting):
+def test_different_counts_are_refused_and_both_are_named(meeting):
     answers, _ = meeting(0, 1, count=[2, 3])
     for answer in answers:
         assert answer.startswith("process 0 expects 2 processes, process 1 (pid")
         assert answer.endswith(" 3")
 
 
-def test_a_process_that_does_not_come_is_named(meeting):
+def test_a_missing_process_is_named(meeting):
     ((answer,), _) = meeting(0, count=[3], seconds=0.5)
     assert answer == "processes 1, 2 did not arrive within 0.5 s"
     start = time.monotonic()
@@ -122,7 +122,7 @@ def test_a_process_that_does_not_come_is_named(meeting):
     assert time.monotonic() - start < 5
 
 
-def test_another_program_at_the_address_is_no_process_0(meeting):
+def test_another_program_at_the_address_is_not_process_0(meeting):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()[:2]
 
@@ -136,7 +136,7 @@ def test_another_program_at_the_address_is_no_process_0(meeting):
             Member(address, 1, 2, 1.0, lambda why, sudden: None)
 
 
-def test_a_death_in_the_middle_of_a_turn_is_told(meeting):
+def test_a_death_in_the_middle_of_a_gather_is_reported(meeting):
     ((first, _), second), told = meeting(0, 1)
     first._say({"value": 1})
     second.leaving = True
@@ -146,7 +146,7 @@ def test_a_death_in_the_middle_of_a_turn_is_told(meeting):
     assert why.startswith("process 1 (pid ") and why.endswith(" has ended")
 
 
-def test_strangers_at_the_door_are_ignored():
+def test_connections_of_other_programs_are_ignored():
     port = free_port()
     hub = Hub(listen(port), 1, SOON)
     for text in (b"", b"\n", b"[]\n", b"GET / HTTP/1.1\r\n\r\n", b'{"value": 1}\n'):
@@ -159,7 +159,7 @@ def test_strangers_at_the_door_are_ignored():
     close(member)
 
 
-def test_a_death_is_told_to_all_others(meeting):
+def test_a_dead_process_is_reported_to_all_others(meeting):
     ((first, _), second, third), told = meeting(0, 1, 2)
     second.leaving = True
     close(second)
@@ -172,7 +172,7 @@ def test_a_death_is_told_to_all_others(meeting):
     first.leaving = third.leaving = True
 
 
-def test_a_goodbye_is_no_death(meeting):
+def test_a_process_that_leaves_is_not_reported(meeting):
     ((first, hub), second), told = meeting(0, 1)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda member: member.leave(), (first, second)))
@@ -216,13 +216,15 @@ def shared(**options):
         ({}, {"dataset": "digits"}, "dataset auto in process 0 and digits in"),
     ],
 )
-def test_what_decides_the_operations_is_compared(monkeypatch, first, second, named):
+def test_options_that_decide_the_operations_are_compared(
+    monkeypatch, first, second, named
+):
     gathered(monkeypatch, shared(**first), shared(**second))
     with pytest.raises(ValueError, match=f"the same options, got {named}"):
         processes.check_same("the same options", {})
 
 
-def test_what_a_process_has_for_itself_is_not_compared(monkeypatch):
+def test_options_of_a_single_process_are_not_compared(monkeypatch):
     own = {"process_id": 1, "data_dir": "here", "output_dir": "there", "keep": 7}
     gathered(monkeypatch, shared(), shared(**own, coordinator="h:1"))
     processes.check_same("the same options", {})
@@ -234,7 +236,7 @@ def test_what_a_process_has_for_itself_is_not_compared(monkeypatch):
     assert set(processes.OWN) < fields and "jax" in shared()
 
 
-def test_alone_a_process_agrees_with_itself():
+def test_a_single_process_agrees_with_itself():
     assert processes.gather("anything") == ["anything"]
     json.dumps(shared())
     processes.check_same("the same options", shared())

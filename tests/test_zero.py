@@ -1,4 +1,4 @@
-"""find_zero: the reason, the step, the line; silence on healthy programs."""
+"""find_zero: the reason, the step, the line; no findings in healthy programs."""
 
 import inspect
 from pathlib import Path
@@ -179,7 +179,7 @@ def test_the_iteration_is_named():
     assert blame.operands["multiply"] > 9
 
 
-def test_each_argument_has_its_own_reason_and_the_gravest_is_first():
+def test_each_argument_has_its_own_reason_and_the_most_serious_is_first():
     def loss(params):
         dead = jax.nn.relu(params["dead"] - 10)
         fixed = jax.lax.stop_gradient(params["fixed"])

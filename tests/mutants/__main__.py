@@ -1,8 +1,8 @@
 """Plant every fault, or those named: `python -m tests.mutants [NAME ...]`.
 
-A NAME is that of a fault or of an experiment. First each experiment runs unchanged. The
-last line is "M of M faults noticed"; only then the exit code is 0. A fault counts as
-noticed if a row disagrees; an experiment that raises an error says so.
+A NAME is the name of a fault or of an experiment. First each experiment runs unchanged.
+The exit code is 0 only if the last line is "M of M faults noticed". A fault counts as
+noticed if a row disagrees, not if the experiment raises an error.
 """
 
 import sys

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from tests.mutants.judging import failing_rows
 from tests.mutants.planting import Fault, changed, plant
 
-# What the experiments import, but for the code under test.
+# What the experiments import, except the code under test.
 LIBRARIES = (
     "jax jax.numpy jax.scipy.special jax.experimental optax flax.nnx matplotlib.figure "
     "matplotlib.pyplot sklearn.datasets tyro tqdm jaxtyping"
