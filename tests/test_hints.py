@@ -88,8 +88,8 @@ ADD, LOSE = "which is added here, is 0", "0 in float16, where numbers below 6e-8
 IDENTITY, GATE = jnp.eye(2, dtype=bool), array(0, 0)
 ONES, UNIT = jnp.ones((2, 2)), jnp.eye(2)
 
-# By name: a sentence, then a function and an argument for which it is true, then a fault
-# that only looks like it.
+# By name: a sentence, a function and an argument for which it is true, and a fault that
+# only looks like it.
 CASES = {
     # Why a cotangent is 0: only a select that the user wrote, and that left it out.
     "where": (NOT_SELECTED, positive_root, array(0, 1), closed_root, array(0, 1)),

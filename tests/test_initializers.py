@@ -1,4 +1,4 @@
-"""The initialisers against closed forms, and against torch under `parity`."""
+"""The initializers against closed forms, and against torch under `parity`."""
 
 import math
 from typing import NamedTuple
@@ -265,7 +265,7 @@ def test_empty_shape(name):
     assert EVERY[name](KEY, shape).shape == shape
 
 
-def test_constant_initialisers():
+def test_constant_initializers():
     np.testing.assert_array_equal(constant(0.25)(KEY, (2, 3)), np.full((2, 3), 0.25))
     np.testing.assert_array_equal(ones(KEY, (3,)), [1, 1, 1])
     np.testing.assert_array_equal(zeros(KEY, ()), 0)

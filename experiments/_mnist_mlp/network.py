@@ -26,7 +26,7 @@ Parameters = dict[str, dict[str, jax.Array]]
 class MLP(nnx.Module):
     """Linear layers `fc1`, `fc2`, ... with ReLU between them.
 
-    They are initialized like `torch.nn.Linear`: weights and biases uniform in
+    They are initialised like `torch.nn.Linear`: weights and biases uniform in
     (-1/sqrt(inputs), 1/sqrt(inputs)).
     """
 

@@ -1,7 +1,7 @@
-"""PyTorch's initialisers, as functions of a PRNG key.
+"""PyTorch's initializers, as functions of a PRNG key.
 
-`kaiming_uniform(a=0.1)` returns an initialiser `init(key, shape, dtype)`, like those of
-`jax.nn.initializers`; `zeros`, `ones` and `eye` are initialisers themselves. Kernels
+`kaiming_uniform(a=0.1)` returns an initializer `init(key, shape, dtype)`, like those of
+`jax.nn.initializers`; `zeros`, `ones` and `eye` are initializers themselves. Kernels
 have torch's axes, `(out, in, *kernel)`; for Flax's, `(*kernel, in, out)`, pass
 `in_axis=-2, out_axis=-1`:
 

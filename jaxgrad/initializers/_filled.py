@@ -1,4 +1,4 @@
-"""Initialisers that ignore the axes: constants and independent random numbers."""
+"""Initializers that ignore the axes: constants and independent random numbers."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def uniform(a: float = 0.0, b: float = 1.0) -> Initializer:
         a: The lower bound.
         b: The upper bound; only rounding to the dtype can reach it.
 
-    Returns: An initialiser of any shape.
+    Returns: An initializer of any shape.
     Raises: ValueError if `a > b`.
     Torch: `torch.nn.init.uniform_`.
     """
@@ -37,7 +37,7 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
         mean: The mean.
         std: The standard deviation.
 
-    Returns: An initialiser of any shape.
+    Returns: An initializer of any shape.
     Raises: ValueError if `std` is negative.
     Torch: `torch.nn.init.normal_`.
     """
@@ -60,7 +60,7 @@ def trunc_normal(
             `jax.nn.initializers.truncated_normal` it is multiplied by `stddev`).
         b: The upper bound.
 
-    Returns: An initialiser of any shape.
+    Returns: An initializer of any shape.
     Raises: ValueError if `std` is not positive, if `a > b` or, on the call, if [a, b]
         is so far from the mean that its probability underflows in the dtype (more than
         12 standard deviations in float32, 37 in float64).
@@ -97,7 +97,7 @@ def constant(val: float) -> Initializer:
     Args:
         val: The value.
 
-    Returns: An initialiser of any shape.
+    Returns: An initializer of any shape.
     Torch: `torch.nn.init.constant_`.
     """
     return initializer("constant", jax.nn.initializers.constant(val))
@@ -106,7 +106,7 @@ def constant(val: float) -> Initializer:
 def ones(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
-    """An initialiser of ones, of any shape.
+    """An initializer of ones, of any shape.
 
     Torch: `torch.nn.init.ones_`.
     """
@@ -116,7 +116,7 @@ def ones(
 def zeros(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "..."]:
-    """An initialiser of zeros, of any shape.
+    """An initializer of zeros, of any shape.
 
     Torch: `torch.nn.init.zeros_`.
     """

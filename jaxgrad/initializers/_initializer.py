@@ -1,4 +1,4 @@
-"""Shared by the initialisers: the signature, the dtype and the shape checks."""
+"""Shared by the initializers: the signature, the dtype and the shape checks."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 def initializer(
     function: str, draw: Initializer, check: Callable[[Shape], None] = lambda _: None
 ) -> Initializer:
-    """An initialiser that checks shape and dtype, and draws in float32 or wider."""
+    """An initializer that checks shape and dtype, and draws in float32 or wider."""
 
     def init(
         key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None

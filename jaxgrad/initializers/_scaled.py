@@ -1,4 +1,4 @@
-"""Initialisers whose spread depends on the number of inputs or outputs.
+"""Initializers whose spread depends on the number of inputs or outputs.
 
 All are `jax.nn.initializers.variance_scaling` with the squared gain as its scale.
 """
@@ -94,7 +94,7 @@ def linear_weight(*, in_axis: int = 1, out_axis: int = 0) -> Initializer:
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
-    Returns: An initialiser of shapes with at least two axes.
+    Returns: An initializer of shapes with at least two axes.
     Torch: `kaiming_uniform_(weight, a=math.sqrt(5))` in `torch.nn.Linear` and `ConvNd`.
 
     Examples:
@@ -116,7 +116,7 @@ def linear_bias(fan_in: int) -> Initializer:
         fan_in: The $n$ of `linear_weight`: the number of inputs times the kernel's
             size, which a bias's shape does not show.
 
-    Returns: An initialiser drawing from $U(-1/\sqrt n, 1/\sqrt n)$; zeros if $n = 0$.
+    Returns: An initializer drawing from $U(-1/\sqrt n, 1/\sqrt n)$; zeros if $n = 0$.
     Raises: ValueError if `fan_in` is negative.
 
     Examples:
@@ -131,7 +131,7 @@ def linear_bias(fan_in: int) -> Initializer:
 def xavier_uniform(
     gain: float = 1.0, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    r"""Glorot's uniform initialiser.
+    r"""Glorot's uniform initializer.
 
     $$ U(-b, b), \quad b = g \sqrt{6 / (\text{fan in} + \text{fan out})} $$
 
@@ -140,7 +140,7 @@ def xavier_uniform(
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
-    Returns: An initialiser of shapes with at least two axes.
+    Returns: An initializer of shapes with at least two axes.
     Raises: ValueError if `gain` is negative or, on the call, if the shape has fewer
         axes.
     Torch: `torch.nn.init.xavier_uniform_`.
@@ -154,12 +154,12 @@ def xavier_uniform(
 def xavier_normal(
     gain: float = 1.0, *, in_axis: int = 1, out_axis: int = 0
 ) -> Initializer:
-    r"""Glorot's normal initialiser.
+    r"""Glorot's normal initializer.
 
     $$ N(0, s^2), \quad s = g \sqrt{2 / (\text{fan in} + \text{fan out})} $$
 
     Args: as in `xavier_uniform`.
-    Returns: An initialiser of shapes with at least two axes. (Like torch's and unlike
+    Returns: An initializer of shapes with at least two axes. (Like torch's and unlike
         Flax's `glorot_normal`, it is not truncated.)
     Raises: ValueError as in `xavier_uniform`.
     Torch: `torch.nn.init.xavier_normal_`.
@@ -178,7 +178,7 @@ def kaiming_uniform(
     in_axis: int = 1,
     out_axis: int = 0,
 ) -> Initializer:
-    r"""He's uniform initialiser.
+    r"""He's uniform initializer.
 
     $$ U(-b, b), \quad b = g \sqrt{3 / \text{fan}} $$
 
@@ -191,7 +191,7 @@ def kaiming_uniform(
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs.
 
-    Returns: An initialiser of shapes with at least two axes.
+    Returns: An initializer of shapes with at least two axes.
     Raises: ValueError if `mode` or `nonlinearity` is unknown or `a` is not a number; on
         the call, if the shape has fewer than two axes.
     Torch: `torch.nn.init.kaiming_uniform_`.
@@ -217,12 +217,12 @@ def kaiming_normal(
     in_axis: int = 1,
     out_axis: int = 0,
 ) -> Initializer:
-    r"""He's normal initialiser.
+    r"""He's normal initializer.
 
     $$ N(0, s^2), \quad s = g / \sqrt{\text{fan}} $$
 
     Args: as in `kaiming_uniform`.
-    Returns: An initialiser of shapes with at least two axes. (Like torch's and unlike
+    Returns: An initializer of shapes with at least two axes. (Like torch's and unlike
         Flax's `he_normal`, it is not truncated.)
     Raises: ValueError as in `kaiming_uniform`.
     Torch: `torch.nn.init.kaiming_normal_`.

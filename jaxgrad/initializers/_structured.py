@@ -1,4 +1,4 @@
-"""Structured initialisers: identities, orthogonal and sparse kernels."""
+"""Structured initializers: identities, orthogonal and sparse kernels."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from jaxgrad.initializers._initializer import (
 def eye(
     key: PRNGKey, shape: Sequence[int], dtype: DTypeLike | None = None
 ) -> Float[Array, "rows columns"]:
-    """An initialiser of ones on the diagonal, the same in torch's and Flax's layout.
+    """An initializer of ones on the diagonal, the same in torch's and Flax's layout.
 
     Raises: ValueError unless `shape` has two axes.
     Torch: `torch.nn.init.eye_`.
@@ -47,7 +47,7 @@ def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initialize
         in_axis: The axis of the inputs (of one group).
         out_axis: The axis of the outputs (of all groups).
 
-    Returns: An initialiser of shapes with three to five axes.
+    Returns: An initializer of shapes with three to five axes.
     Raises: ValueError if `groups < 1` or, on the call, if `groups` does not divide the
         number of outputs or the shape does not have three to five axes.
     Torch: `torch.nn.init.dirac_`.
@@ -90,7 +90,7 @@ def orthogonal(
             side of the matrix.
         out_axis: The axis of the outputs, the other side.
 
-    Returns: An initialiser of shapes with at least two axes.
+    Returns: An initializer of shapes with at least two axes.
     Raises: ValueError on the call, if the shape has fewer axes.
     Torch: `torch.nn.init.orthogonal_`.
     References: Saxe et al., 2013; Mezzadri, 2006.
@@ -118,7 +118,7 @@ def sparse(
         in_axis: The axis of the inputs.
         out_axis: The axis of the outputs, along which the zeros are counted.
 
-    Returns: An initialiser of shapes with two axes.
+    Returns: An initializer of shapes with two axes.
     Raises: ValueError if `sparsity` is not in [0, 1] (torch takes any number), if `std`
         is negative or, on the call, if the shape does not have two axes.
     Torch: `torch.nn.init.sparse_`.

@@ -1,4 +1,4 @@
-"""Matrices that cannot be inverted or factorized, and repeated eigenvalues."""
+"""Matrices that cannot be inverted or factorised, and repeated eigenvalues."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def singular(case: Case) -> Hint | None:
 
 
 def rank_deficient(case: Case) -> Hint | None:
-    """The derivative of a factorization that needs a matrix of full rank."""
+    """The derivative of a factorisation that needs a matrix of full rank."""
     if case.entry.primitive not in FULL_RANK:
         return None
     value = case.entry.inputs[0]
@@ -106,7 +106,7 @@ def coinciding(case: Case) -> Hint | None:
 
 
 def _of_step(case: Case, primitives: Any) -> Entry | None:
-    """The factorization that the culprit belongs to."""
+    """The factorisation that the culprit belongs to."""
     if case.entry.primitive in primitives:
         return case.entry
     entries = (e for e in case.of_the_step() if e.primitive in primitives)
