@@ -19,20 +19,20 @@ HEAD = """# Field tests
 
 Written by `python -m docs.generate_field` with JAX {version}; do not edit. Each case
 is a program with a wrong gradient from a public bug report, rewritten in our own words
-in `tests/field/`, beside its mended twin. The answers that fall short are listed at
-the end.
+in `tests/field/`, with a corrected twin. The answers that fall short are listed at the
+end.
 
 - **jaxgrad**: the kind of fault it reports, the phase or the reason, and whether it
   names the guilty line.
-- **mends**: whether its hint leads to the twin, and nothing is found in the twin.
+- **fixed**: whether its hint leads to the twin, and no fault is found in the twin.
 - **jax_debug_nans** and **checkify** (float checks), on `jax.grad`: the operation that
-  they name, and whether the guilty line stands in the traceback.
+  they name, and whether the guilty line is in the traceback.
 
 jaxgrad is right in {right} of {total} cases, names the line in {lines}, and raises
 {alarms} false alarms on the twins. The guilty line is in the traceback of
 jax_debug_nans in {debug}, in that of checkify in {checkify}.
 """
-HEADER = ["case", "report", "jaxgrad", "mends", "jax_debug_nans", "checkify"]
+HEADER = ["case", "report", "jaxgrad", "fixed", "jax_debug_nans", "checkify"]
 
 
 def page() -> str:
@@ -86,12 +86,12 @@ def answer(case: Case, verdict: Verdict) -> str:
 
 
 def yes(condition: bool) -> str:
-    """A truth as a word."""
+    """A condition as a word."""
     return "yes" if condition else "no"
 
 
 def shortcomings() -> Iterator[str]:
-    """What is wrong with jaxgrad's answers, one line a case."""
+    """What is wrong with jaxgrad's answers, one line for each case."""
     yield "## Where the answer falls short\n"
     for case in CASES:
         if case.shortcoming:

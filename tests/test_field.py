@@ -72,5 +72,5 @@ def test_the_page_is_current():
     if f"with JAX {jax.__version__};" not in PAGE:
         pytest.skip("the page is written with another version of JAX")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # A hint that fails is told in the page.
+        warnings.simplefilter("ignore")  # The page reports a hint that fails.
         assert generate_field.main(["--check"]) == 0

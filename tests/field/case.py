@@ -12,10 +12,10 @@ MARK = "# GUILTY"
 
 @dataclass(frozen=True)
 class Case:
-    """A program with a wrong gradient, rewritten from a report, and its mended twin.
+    """A program with a wrong gradient, rewritten from a report, and its corrected twin.
 
     Attributes:
-        program: Returns a scalar; the derivative by its first argument is wrong.
+        program: Returns a scalar; the gradient of its first argument is wrong.
         mended: The same program, changed as the hint says; nothing is wrong with it.
         arguments: The arguments of both.
         source: The report: `owner/repository#number`.

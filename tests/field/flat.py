@@ -215,7 +215,7 @@ CASES = (
         argument="x",
         hint=r"too small|underflow",
         shortcoming=(
-            "speaks of a branch that is not selected; should say that 1 / "
+            "mentions a branch that is not selected; should say that 1 / "
             "exp(x) underflows"
         ),
     ),

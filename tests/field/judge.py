@@ -16,13 +16,13 @@ from tests.field.case import Case
 
 @dataclass(frozen=True)
 class Verdict:
-    """jaxgrad's answer beside the right one.
+    """jaxgrad's answer compared with the right one.
 
     Attributes:
         kind: Whether it finds the fault at all.
         line: Whether it names the guilty line, or the argument that brought a NaN in.
         cause: Whether the phase, or the reason of a zero, is right.
-        hint: Whether its hint tells to write what the twin does.
+        hint: Whether its hint says to write what the twin does.
         quiet: Whether it finds nothing in the twin.
         text: The answer as printed.
     """

@@ -138,9 +138,9 @@ CASES = (
         phase="backward",
         hint=r"(?i)exponent.*negative base",
         shortcoming=(
-            "speaks of the range of float32, since only one of the two bases is "
-            "negative; should say that the derivative by the exponent is NaN at "
-            "a negative base"
+            "mentions the range of float32, since only one of the two bases is "
+            "negative; should say that the derivative with respect to the exponent "
+            "is NaN at a negative base"
         ),
     ),
     Case(
