@@ -8,8 +8,8 @@ import pytest
 
 from tests.tally import Tally, lines
 
-# Files that import torch contain no tests, and cannot be imported without it.
-collect_ignore_glob = ["golden/generate*.py", "torch_*.py"]
+# These contain no tests, and need torch or eight devices to be imported.
+collect_ignore_glob = ["golden/generate*.py", "torch_*.py", "shards_run.py"]
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
