@@ -37,12 +37,12 @@ def test_235_steps_on_mnist_have_the_losses_of_torch(capsys):
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_20_epochs_on_mnist_reach_the_accuracy_of_torch():
+def test_six_epochs_on_mnist_reach_the_accuracy_of_torch():
     """The notebook's settings, the same parameters and the same batches."""
-    result = benchmark.run(benchmark.Config(epochs=20, dataloader=False))
+    result = benchmark.run(benchmark.Config(epochs=6, dataloader=False))
     ours, theirs = result.jaxgrad, result.torch
     assert abs(ours.accuracy - theirs.accuracy) <= 2e-3
-    assert theirs.accuracy > 0.91
+    assert theirs.accuracy > 0.88
     np.testing.assert_allclose(ours.losses.mean(1), theirs.losses.mean(1), rtol=1e-3)
 
 
