@@ -220,11 +220,30 @@ def shard_mapped(
 
 def as_varying(x: Any, axes: Sequence[str]) -> Any:
     """A value of a `shard_map` that JAX takes to vary over all of some axes."""
-    aval = jax.typeof(x)
-    known = getattr(aval, "manual_axis_type", None)  # Since JAX 0.10, before: `vma`
-    varying = getattr(aval, "vma", ()) if known is None else known.varying
+    varying = varying_axes(jax.typeof(x))
     missing = tuple(axis for axis in axes if axis not in varying)
     return jax.lax.pcast(x, missing, to="varying") if missing else x
+
+
+def varying_axes(aval: Any) -> Any:
+    """The axes of a mesh on which a value of this type varies."""
+    known = getattr(aval, "manual_axis_type", None)  # Since JAX 0.10, before: `vma`
+    return getattr(aval, "vma", ()) if known is None else known.varying
+
+
+def has_varying_rule(equations: Sequence[Any]) -> bool:
+    """Whether a `custom_jvp_call` among them, or in a body, has a result that varies.
+
+    JAX compares the type of its rule's result with that of the first trace.
+    """
+    return any(
+        (
+            e.primitive.name == "custom_jvp_call"
+            and any(varying_axes(v.aval) for v in e.outvars)
+        )
+        or any(has_varying_rule(open_jaxpr(body).eqns) for body in bodies_of(e))
+        for e in equations
+    )
 
 
 def names_axis(equations: Sequence[Any], axes: Sequence[str]) -> bool:

@@ -1,7 +1,8 @@
 """A concrete run of a program, forward and backward, that the searches read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import jax.numpy as jnp
@@ -47,6 +48,22 @@ def replay(program: Program, stretches: bool = False) -> Replay:
     ]
     outputs, tape = run_on_tape(program.block, inputs, program.builder, stretches)
     return Replay(program, inputs, outputs, tape)
+
+
+@contextmanager
+def backward_from(replay: Replay, value: Value) -> Iterator[Replay]:
+    """The run as if a value on its tape was the result, with cotangents of 1."""
+    entries = replay.tape.entries
+    values = [*replay.inputs, *(v for e in entries for v in (*e.inputs, *e.outputs))]
+    kept = {id(each): (each, each.parts) for each in values}
+    try:
+        for each, _ in kept.values():
+            each.parts = []
+        Backward(entries).run(value)
+        yield replace(replay, outputs=[value])
+    finally:
+        for each, parts in kept.values():
+            each.parts = parts
 
 
 def _or_zero(value: Value) -> Array:

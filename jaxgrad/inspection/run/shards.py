@@ -47,10 +47,44 @@ class Shards:
         def local(*arrays: Any) -> list[Any]:
             return [y[None] for y in function(*(x[0] for x in arrays))]
 
+        if self.params.checked and jaxprs.has_varying_rule(item.equations):
+            return self._typed(item, function)
         # Other operations may read constants, which JAX takes to be equal everywhere.
         names = jaxprs.names_axis(item.equations, self.params.axes)
         checked = self.params.checked and names
         return self._mapped(local, self._each, self._each, checked)
+
+    def _typed(self, item: Item, function: Function) -> Function:
+        """An operation with the types of the body: its rule is compared with them."""
+        sizes, axes = self.params.sizes, self.params.axes
+        outside = (None,) * len(sizes)
+        inside = (0,) * len(sizes)
+        before, after = map(self._varying, item.reads), map(self._varying, item.writes)
+        given, made = list(before), list(after)
+
+        def local(*arrays: Any) -> list[Any]:
+            return [y[outside] for y in function(*(x[inside] for x in arrays))]
+
+        def run(*arrays: Any) -> list[Any]:
+            grids = [
+                x.reshape(*sizes, *x.shape[1:])[
+                    tuple(slice(None if axis in spec else 1) for axis in axes)
+                ]
+                for x, spec in zip(arrays, given, strict=True)
+            ]
+            results = self._mapped(local, tuple(given), made)(*grids)
+            shapes = [y.shape[len(sizes) :] for y in results]
+            return [
+                jnp.broadcast_to(y, (*sizes, *shape)).reshape(self.count, *shape)
+                for y, shape in zip(results, shapes, strict=True)
+            ]
+
+        return run
+
+    def _varying(self, variable: Any) -> PartitionSpec:
+        varying = jaxprs.varying_axes(variable.aval)
+        axes = self.params.axes
+        return PartitionSpec(*(axis if axis in varying else None for axis in axes))
 
     def split(self, position: int) -> Function:
         """From an operand of the whole `shard_map` to its stacked shards."""

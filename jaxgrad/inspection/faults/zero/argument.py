@@ -18,7 +18,7 @@ from jaxgrad.inspection.faults.zero.moved import elsewhere
 from jaxgrad.inspection.faults.zero.products import EXPONENTIALS
 from jaxgrad.inspection.faults.zero.reasons import cause_of
 from jaxgrad.inspection.run.backward import total
-from jaxgrad.inspection.run.replay import Replay
+from jaxgrad.inspection.run.replay import Replay, backward_from
 from jaxgrad.inspection.run.tape import Entry, Value
 
 # What is known of blocks, by their place on the tape.
@@ -83,7 +83,7 @@ class Causes:
         softmax = any(map(_is_exponential, cancelled))
         flat = best.reason == "saturated" and not best.clips and not softmax
         if best.reason == "stationary":
-            return replace(best, normal=True)
+            return self._stationary(best, value, mask)
         if best.reason != "cancelled" and not (flat and (cancelled or best.unbounded)):
             return best
         least = ROUNDING * max(map(_size, cancelled), default=0.0)
@@ -93,6 +93,17 @@ class Causes:
         if moved.near or not (moved.lower or softmax):
             return replace(best, reason="stationary", normal=True)
         return replace(best, reason="saturated")
+
+    def _stationary(self, best: Cause, value: Value, mask: np.ndarray) -> Cause:
+        """A stationary point, unless nothing passes beside it either."""
+        block, normal = best.block, replace(best, normal=True)
+        if block is None or block.value is value:
+            return normal
+        if elsewhere(self.replay, value, mask, 0.0).near:
+            return normal
+        # As a relu that is off before a square: search what leads to the square.
+        with backward_from(self.replay, block.value) as before:
+            return Causes(before).why(value, mask)
 
 
 def place(block: Block | None) -> tuple[Any, ...]:
