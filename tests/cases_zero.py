@@ -152,6 +152,12 @@ def one_hot_of_argmax(x):
     return jnp.sum(code * jnp.arange(3.0))
 
 
+@zero("integer")
+def rounded_onto_the_target(x):
+    error = jnp.round(x) - jnp.round(x + 0.1)  # GUILTY
+    return jnp.sum(error**2)
+
+
 @zero("integer", np.float32(3.5))
 def number_of_iterations(x):
     steps = x.astype(jnp.int32)  # GUILTY
@@ -390,6 +396,12 @@ def relu_at_zero(x):
 def squared_relu(x):
     y = jax.nn.relu(x) ** 2 + 3 * jax.nn.relu(x)  # GUILTY
     return jnp.sum(y)
+
+
+@zero("dead", -np.abs(X))
+def off_before_a_square(x):
+    hidden = jax.nn.relu(x)  # GUILTY
+    return jnp.mean(hidden**2)
 
 
 # underflow

@@ -115,3 +115,21 @@ def test_no_search_fails(f, recwarn):
     params = {"w": ONES, "table": ONES, "b": jnp.float32(1)}
     jaxgrad.diagnose(f)(params if f is two_zeros else ONES, ONES)
     assert not any(issubclass(w.category, InspectionWarning) for w in recwarn)
+
+
+def test_nothing_is_replayed_if_no_gradient_is_zero(monkeypatch):
+    def replayed(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("jaxgrad.inspection.faults.zero.in_call", replayed)
+    assert jaxgrad.diagnose(healthy)(ONES, ONES).findings == ()
+    with pytest.raises(AssertionError):
+        jaxgrad.diagnose(healthy)(ONES, 0 * ONES)
+
+
+@pytest.mark.message
+def test_an_error_names_diagnose():
+    with pytest.raises(TypeError, match="^diagnose: expected f to return one"):
+        jaxgrad.diagnose(lambda w: w)(ONES)
+    with pytest.raises(TypeError, match="^diagnose: expected w of a floating dtype"):
+        jaxgrad.diagnose(healthy)(jnp.arange(3), ONES)

@@ -47,3 +47,13 @@ def test_a_blame_names_the_iteration_of_a_loop_on_a_shard(found):
 
 def test_what_is_finite_is_not_blamed(found):
     assert found["finite"] is None
+
+
+def test_a_custom_derivative_runs_on_every_shard(found):
+    assert found["rules"] == [[], []]
+    (line,), (square,) = found["off"]
+    assert line == square == ["dead", "own = jax.nn.relu(w + shift)"]
+
+
+def test_a_scalar_of_each_shard_meets_an_array(found):
+    assert all("denominator of 0" in hint or "/ 0" in hint for hint in found["norm"])

@@ -255,3 +255,22 @@ def test_nothing_is_found_while_a_healthy_network_trains(name):
         update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
         params = jax.tree.map(update, params, grads)
     assert np.mean(values[-5:]) < np.mean(values[:5])
+
+
+def test_an_array_that_is_larger_is_a_branch_and_a_number_a_bound():
+    def larger(x, y):
+        return jnp.sum(jnp.maximum(x, y))
+
+    (of_array,) = jaxgrad.find_zero(larger)(jnp.ones(2), jnp.full(2, 3.0))
+    (of_number,) = jaxgrad.find_zero(larger)(jnp.ones(2), 3.0)
+    assert (of_array.reason, of_number.reason) == ("branch", "saturated")
+
+
+def test_a_comparison_inside_a_step_is_not_the_step():
+    def slope(w):
+        return jnp.sum(jax.grad(lambda w: jnp.sum(jax.nn.relu(w)))(w))
+
+    (blame,) = jaxgrad.find_zero(slope)(jnp.ones(2))
+    assert blame.hint.startswith("A comparison (>) in relu is piecewise constant")
+    (blame,) = jaxgrad.find_zero(lambda w: jnp.sum((w > 0) * 2.0))(jnp.ones(2))
+    assert blame.hint.startswith("Greater is piecewise constant")

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
-from jaxgrad.inspection.explain import explain
+from jaxgrad.inspection.explain import report_of
 from jaxgrad.inspection.faults import flow, zero
-from jaxgrad.inspection.program.call import bind
+from jaxgrad.inspection.program.call import Call, bind
+from jaxgrad.inspection.report.data import Argument
 from jaxgrad.inspection.report.explanation import Diagnosis, Explanation
 
 LOOKED_FOR = (
@@ -54,19 +57,31 @@ def diagnose(
     check_callable("diagnose", "f", f)
 
     def diagnosed(*args: Any, **kwargs: Any) -> Diagnosis:
-        report = explain(f, argnums, has_aux)(*args, **kwargs)
-        blame = report.nonfinite
-        if blame is not None:
-            rest = "Nothing else was looked for, because these numbers are not finite."
-            return Diagnosis(report, (blame,), (), LOOKED_FOR[:1], (rest,))
         with undisturbed():
             call = bind("diagnose", f, args, kwargs, argnums)
-            zeros = zero.in_call(call, has_aux)
-        findings = (*zeros.findings, *flow.search(report))
-        remarks = tuple(dict.fromkeys(_remark(each) for each in zeros.remarks))
-        return Diagnosis(report, findings, remarks, LOOKED_FOR, _skipped(report))
+            return _diagnosis(call, argnums, has_aux)
 
     return diagnosed
+
+
+def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagnosis:
+    report = report_of(call, argnums, has_aux)
+    blame = report.nonfinite
+    if blame is not None:
+        rest = "Nothing else was looked for, because these numbers are not finite."
+        return Diagnosis(report, (blame,), (), LOOKED_FOR[:1], (rest,))
+    # It runs operation by operation, which takes long in a long loop.
+    zeros = zero.Zeros((), ())
+    if any(map(_has_zeros, report.arguments)):
+        zeros = zero.in_call(call, has_aux)
+    findings = (*zeros.findings, *flow.search(report))
+    remarks = tuple(dict.fromkeys(_remark(each) for each in zeros.remarks))
+    return Diagnosis(report, findings, remarks, LOOKED_FOR, _skipped(report))
+
+
+def _has_zeros(argument: Argument) -> bool:
+    gradient = argument.gradient
+    return gradient is not None and bool((np.asarray(gradient) == 0).any())
 
 
 def _remark(blame: Any) -> str:

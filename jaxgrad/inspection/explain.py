@@ -93,12 +93,23 @@ def explain(
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         with undisturbed():
             call = bind("explain", f, args, kwargs, argnums)
-            report = _report(call, argnums, has_aux, depth, keep == "summary")
-            # JAX's options and the arguments may change later.
-            found = report.nonfinite
-        return replace(report, _find=lambda _: found)
+            return report_of(call, argnums, has_aux, depth, keep == "summary")
 
     return explained
+
+
+def report_of(
+    call: Call,
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    depth: Depth = "user",
+    summary: bool = False,
+) -> Explanation:
+    """The report of a call, for the entry point that the call names in its errors."""
+    report = _report(call, argnums, has_aux, depth, summary)
+    # JAX's options and the arguments may change later.
+    found = report.nonfinite
+    return replace(report, _find=lambda _: found)
 
 
 def _report(
@@ -108,7 +119,7 @@ def _report(
         traced = trace_at_best(call)
     except failures.NotEntered as reason:
         return _as_one_step(call, argnums, has_aux, reason)
-    _check_result(traced, has_aux)
+    _check_result(call.function, traced, has_aux)
     try:
         program = take_apart(call, traced, depth)
         return _explanation(program, argnums, has_aux, summary)
@@ -119,18 +130,18 @@ def _report(
         return _as_one_step(call, argnums, has_aux, reason, whole)
 
 
-def _check_result(traced: Traced, has_aux: bool) -> None:
+def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
     result = jax.tree.unflatten(traced.tree, range(traced.tree.num_leaves))
     pair = isinstance(result, tuple) and len(result) == 2
     if has_aux and not (pair and result[0] == 0):
         expected = "f to return a pair (value, aux) under has_aux"
-        raise wrong_type("explain", expected, traced.description)
+        raise wrong_type(function, expected, traced.description)
     if not traced.scalar or (not has_aux and traced.tree.num_leaves != 1):
         remedy = "reduce it, for example with a sum"
         if pair and traced.scalar:
             remedy = "with has_aux=True the second may be anything"
         expected = "f to return one floating scalar"
-        raise wrong_type("explain", expected, traced.description, remedy)
+        raise wrong_type(function, expected, traced.description, remedy)
 
 
 def _explanation(
@@ -162,7 +173,7 @@ def _explanation(
 
 
 def _value_and_grad(call: Call, has_aux: bool) -> tuple[Any, list[Any]]:
-    with failures.naming_the_line("explain"):
+    with failures.naming_the_line(call.function):
         return call.value_and_grad(call.differentiated, has_aux)
 
 
@@ -172,7 +183,7 @@ def _why_it_failed(call: Call, traced: Traced, fault: Exception) -> failures.Not
     refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
     if refused is not None:  # the end of a loop is known to Python, not to a trace
         return failures.refused_in_a_trace(refused, call.f)
-    return failures.own_failure("explain", call.f, fault)
+    return failures.own_failure(call.function, call.f, fault)
 
 
 def _as_one_step(

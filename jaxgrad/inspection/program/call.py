@@ -43,6 +43,7 @@ class Leaf:
 class Call:
     """A function with its arguments, flattened."""
 
+    function: str  # The entry point, for messages
     f: Callable[..., Any]  # The function to trace; it takes trees of leaves
     leaves: tuple[Leaf, ...]  # Every leaf of the positional and keyword arguments
     tree: Any  # Their structure
@@ -150,7 +151,7 @@ def flatten(
         Leaf(x.path, x.argument, x.value, id(x) in wanted, id(x) in wanted or x.traced)
         for x in named
     )
-    return Call(f, tuple(leaves), tree)
+    return Call(function, f, tuple(leaves), tree)
 
 
 def _wanted(

@@ -175,5 +175,5 @@ def _what(finding: Finding) -> str:
     operation = finding.step.operation if finding.step else ""
     part = f" ({finding.primitive})" if finding.primitive not in ("", operation) else ""
     when = "" if finding.iteration is None else f" in iteration {finding.iteration}"
-    where = f" on shard {finding.shard}" if finding.shard else ""
+    where = f", first on shard {finding.shard}" if finding.shard else ""
     return f"{made}{part}{when}{where}"

@@ -59,9 +59,14 @@ def _bound_of_select(block: Block) -> float | None:
 
 
 def _constant(value: Value) -> float | None:
-    """The number in all elements of a value that no derivative passes through."""
+    """The number in all elements of a value that no derivative passes through.
+
+    An array among the arguments is no bound, whatever its elements are in this call.
+    """
     array = np.asarray(value.array)
     if value.active or not jaxprs.is_floating(value.array) or not array.size:
+        return None
+    if array.ndim and original(value).kind == "input" and original(value).array.ndim:
         return None
     first = array.reshape(-1)[0]
     return float(np.real(first)) if (array == first).all() else None

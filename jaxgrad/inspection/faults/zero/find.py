@@ -133,7 +133,7 @@ def _in_call(call: Call, has_aux: bool) -> Zeros:
         traced = trace_at_best(call)
     except NotEntered as reason:
         return _as_one_step(call, has_aux, reason)
-    _check_result(traced, has_aux)
+    _check_result(call.function, traced, has_aux)
     if has_references(traced.jaxpr):
         reason = NotEntered("it changes arrays in place", definition_of(call.f))
         return _as_one_step(call, has_aux, reason)
@@ -146,19 +146,19 @@ def _in_call(call: Call, has_aux: bool) -> Zeros:
         run = replay(program)
         return search(run, Describer(program.drafts, run.tape))
     except Exception as fault:
-        return _as_one_step(call, has_aux, own_failure("find_zero", call.f, fault))
+        return _as_one_step(call, has_aux, own_failure(call.function, call.f, fault))
 
 
-def _check_result(traced: Traced, has_aux: bool) -> None:
+def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
     if not traced.scalar or (traced.tree.num_leaves > 1 and not has_aux):
         remedy = "reduce it, for example with a sum"
         expected = "f to return one floating scalar"
-        raise wrong_type("find_zero", expected, traced.description, remedy)
+        raise wrong_type(function, expected, traced.description, remedy)
 
 
 def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> Zeros:
     """The arguments whose gradient is zero, of a function that JAX runs as a whole."""
-    with naming_the_line("find_zero"):
+    with naming_the_line(call.function):
         _, gradients = call.value_and_grad(call.differentiated, has_aux)
     hint = f"The function could not be entered: {reason}."
     found = (

@@ -58,8 +58,16 @@ SHIFT = (
 )
 
 
+COMPARISONS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "==", "ne": "!="}
+# The steps that are a comparison, and not only contain one.
+COMPARING = frozenset("greater greater_equal less less_equal equal not_equal".split())
+
+
 def hint(cause: Cause, operation: str, dtype: str) -> str:
     """Why the gradient is zero, and what to write instead."""
+    primitive = cause.entry.primitive if cause.entry else ""
+    if primitive in COMPARISONS and operation not in {primitive, *COMPARING}:
+        operation = f"a comparison ({COMPARISONS[primitive]}) in {operation}"
     why = WHY[cause.reason].format(operation=operation, dtype=dtype)
     remedy = REMEDY[cause.reason]
     if cause.clips:

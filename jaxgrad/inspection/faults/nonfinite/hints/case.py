@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.nonfinite.culprit import Culprit
+from jaxgrad.inspection.faults.nonfinite.culprit import ELEMENTWISE, Culprit
 from jaxgrad.inspection.program.labels import constant_label
 from jaxgrad.inspection.run.tape import Entry, Tape, Value
 
@@ -48,7 +48,11 @@ class Case:
 
     def operands(self) -> list[np.ndarray]:
         """For each operand, the elements behind the bad ones."""
-        found = [met(value, self.culprit.mask) for value in self.entry.operands]
+        values, mask = self.entry.operands, self.culprit.mask
+        if self.entry.primitive in ELEMENTWISE:
+            found = met_together([np.asarray(v.array) for v in values], mask)
+        else:
+            found = [met(value, mask) for value in values]
         if self.entry.primitive == "integer_pow":  # whose power is a parameter
             found.append(np.asarray(self.entry.params["y"]))
         return found
@@ -73,6 +77,14 @@ def met(value: Value, mask: np.ndarray) -> np.ndarray:
     if array.ndim == mask.ndim and all(a in (1, b) for a, b in pairs):
         array = np.broadcast_to(array, mask.shape)  # as of a divisor
     return array[mask] if array.shape == mask.shape else array.reshape(-1)
+
+
+def met_together(arrays: list[np.ndarray], mask: np.ndarray) -> list[np.ndarray]:
+    """The elements at `mask` of operands, some of them scalars, perhaps by shard."""
+    ranks = max(array.ndim for array in (*arrays, mask))
+    every = [a.reshape(a.shape + (1,) * (ranks - a.ndim)) for a in (*arrays, mask)]
+    *arrays, mask = np.broadcast_arrays(*every)
+    return [array[mask] for array in arrays]
 
 
 def first(mask: np.ndarray) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgrad._types import Array
 from jaxgrad.inspection.faults.nonfinite.culprit import ELEMENTWISE, finite
+from jaxgrad.inspection.faults.nonfinite.hints.case import met_together
 from jaxgrad.inspection.program.blocks import CallSite
 from jaxgrad.inspection.program.frames import is_library, is_machinery
 from jaxgrad.inspection.run.backward import replaced, total
@@ -157,8 +158,7 @@ def _multiplied_by_zero(entry: Entry, value: Value, mask: np.ndarray) -> bool:
     if entry.primitive == "dot_general":
         return any((factor == 0).any() for factor in factors)
     # On an axis of length 1, an element multiplies several of the other factor's.
-    chosen = (np.broadcast_arrays(f, mask) for f in factors)
-    return any((factor[met] == 0).all() for factor, met in chosen)
+    return any((met_together([f], mask)[0] == 0).all() for f in factors)
 
 
 def _of_value(value: Value, mask: np.ndarray, seen: set[int]) -> Iterator[Reason]:
