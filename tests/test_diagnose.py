@@ -129,7 +129,7 @@ def test_nothing_is_replayed_if_no_gradient_is_zero(monkeypatch):
 
 @pytest.mark.message
 def test_an_error_names_diagnose():
-    with pytest.raises(TypeError, match="^diagnose: expected f to return one"):
+    with pytest.raises(TypeError, match=r"^diagnose: expected f to return one"):
         jaxgrad.diagnose(lambda w: w)(ONES)
-    with pytest.raises(TypeError, match="^diagnose: expected w of a floating dtype"):
+    with pytest.raises(TypeError, match=r"^diagnose: expected w of a floating dtype"):
         jaxgrad.diagnose(healthy)(jnp.arange(3), ONES)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgrad.inspection.faults.zero.blocks import Block, search_blocks
+from jaxgrad.inspection.faults.zero.blocks import Block, nonzero, search_blocks
 from jaxgrad.inspection.faults.zero.cause import ORDER, Cause
 from jaxgrad.inspection.faults.zero.dependence import dependence
 from jaxgrad.inspection.faults.zero.moved import elsewhere
@@ -103,7 +103,8 @@ class Causes:
             return normal
         # As a relu that is off before a square: search what leads to the square.
         with backward_from(self.replay, block.value) as before:
-            return Causes(before).why(value, mask)
+            passes = bool((nonzero(total(value), mask.shape) & mask).any())
+            return normal if passes else Causes(before).why(value, mask)
 
 
 def place(block: Block | None) -> tuple[Any, ...]:

@@ -68,7 +68,7 @@ def _operands(names: Describer, cause: Cause) -> dict[str, np.ndarray]:
         shown[_label(names, block, other)] = _kept(other.array, mask)
     for output, live in zip(block.entry.outputs, block.live, strict=True):
         cotangent = total(output)
-        if cotangent is not None and live is not None and live.any():
+        if cotangent is not None and live is not None and np.any(cotangent):
             shown["cotangent"] = _kept(cotangent, live)
     return shown
 
