@@ -92,7 +92,14 @@ def divided_by_a_scalar(w, x):
 
 def zero_of(f, *arguments):
     (finding,) = jaxgrad.find_zero(f)(*arguments)
+    assert finding.source is not None
     return [finding.reason, finding.source.text]
+
+
+def hint_of(f, *arguments):
+    blame = jaxgrad.find_nonfinite(f)(*arguments)
+    assert blame is not None
+    return blame.hint
 
 
 def blame_of(f, *arguments):
@@ -131,7 +138,7 @@ def main():
         "blame loop": blame_of(tensor_parallel, *grid, X.at[5].set(-3.0)),
         "off on all axes": zero_of(off_on_all_axes, W, X),
         "off on one axis": zero_of(off_on_one_axis, W, X),
-        "scalar": jaxgrad.find_nonfinite(divided_by_a_scalar)(0 * W, X).hint,
+        "scalar": hint_of(divided_by_a_scalar, 0 * W, X),
         "finite": blame_of(data_parallel(LINE, True), W, X),
     }
     print(json.dumps(found))
