@@ -36,13 +36,18 @@ def torch_chain(
     if not is_zero(weight_decay):
         decay = optax.add_decayed_weights(weight_decay)  # pyright: ignore
     links = (
-        optax.scale(-1.0) if maximize else None,
+        _negated() if maximize else None,
         None if decoupled else decay,
         core,
         decay if decoupled else None,
         None if lr is None else scale_by_lr(lr),
     )
     return at_least_float32(optax.chain(*(link for link in links if link is not None)))
+
+
+def _negated() -> optax.GradientTransformation:
+    # A product with -1 would make subnormal numbers 0.
+    return optax.stateless(lambda updates, _: jax.tree.map(jnp.negative, updates))
 
 
 def scale_by_lr(lr: ScalarOrSchedule) -> optax.GradientTransformation:

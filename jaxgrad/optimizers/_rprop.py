@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import wrong_value
-from jaxgrad._numerics import sign
+from jaxgrad._numerics import in_tiny, sign
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     cast_like,
@@ -101,8 +101,8 @@ def _agreement(g: Array, prev: Array) -> Array:
     Torch's product is 0 there too. XLA's is 0 earlier, below the normal numbers.
     """
     info = jnp.finfo(g.dtype)
-    tiny, half_ulp = float(info.tiny), float(info.eps) / 2
-    is_seen = jnp.abs(g) / tiny > half_ulp / jnp.abs(prev)
+    half_ulp = float(info.eps) / 2 / float(info.tiny)
+    is_seen = in_tiny(g) > half_ulp / in_tiny(prev)
     return jnp.where(is_seen, sign(g) * sign(prev), 0)
 
 
