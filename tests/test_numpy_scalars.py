@@ -1,15 +1,19 @@
 """NumPy's scalars act like Python's numbers, wherever an argument takes a number."""
 
 import dataclasses
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgrad import optimizers
+from jaxgrad import optimizers, training
 from jaxgrad.activations import softmax
+from jaxgrad.descent import descend
 from tests.cases import CASES, in_jaxgrad
 from tests.schedule_cases import LR
+from tests.tiny_run import BATCH, DATASET, LOSS, PARAMS, apply
 
 AS_NUMPY = {bool: np.bool_, int: np.int64, float: np.float64}
 
@@ -70,3 +74,15 @@ def test_what_is_not_an_int_is_refused(axis):
 
 def test_an_array_of_one_int_is_an_int():
     assert softmax(jnp.ones(2), jnp.array(0)).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("as_int", [np.uint8, np.int64, np.asarray, jnp.asarray])
+def test_counts_of_training_and_descent(as_int):
+    """Small unsigned integers do not overflow, and arrays are hashed nowhere."""
+    numbers: Any = {"epochs": as_int(1), "batch_size": as_int(BATCH)}
+    optimizer = optimizers.sgd(0.1)
+    state = training.init(jax.random.key(0), PARAMS, optimizer)
+    run = training.fit(apply, LOSS, optimizer, state, DATASET, **numbers)
+    assert len(list(run)) == 1
+    path = descend(optimizer, lambda x: x**2, jnp.float32(1), as_int(2))
+    assert path.values.shape == (2,)

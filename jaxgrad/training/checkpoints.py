@@ -83,7 +83,7 @@ def save(
             hold `run` or `environment`.
         ValueError: If `keep` is below 1.
     """
-    check_int("save", "keep", keep, least=1)
+    keep = check_int("save", "keep", keep, least=1)
     _check_progress("save", progress)
     folder = Path(folder)
     _lock.check("save", folder)
