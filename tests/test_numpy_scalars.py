@@ -65,6 +65,29 @@ def test_options_of_schedules(name, options):
         np.testing.assert_array_equal(make(LR, **as_numpy(options))(step), expected)
 
 
+@pytest.mark.parametrize("as_float", [np.float32, np.float64, np.asarray])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("adam", {"betas": (0.5, 0.75)}),
+        ("rprop", {"etas": (0.5, 1.5), "step_sizes": (0.25, 2.0)}),
+        ("adafactor", {"eps": (0.125, 0.5)}),
+        ("muon", {"ns_coefficients": (3.5, -4.75, 2.0)}),
+    ],
+)
+def test_options_of_optimizers(name, options, as_float, x64):
+    """With x64, JAX would widen float32 parameters to a float64 scalar's dtype."""
+    make, point = getattr(optimizers, name), jnp.array([[1.0, -2.0]], jnp.float32)
+    found = []
+    for convert in (float, as_float):
+        given = {k: tuple(map(convert, pair)) for k, pair in options.items()}
+        optimizer = make(convert(0.5), **given)
+        updates, _ = optimizer.update(point, optimizer.init(point), point)
+        assert updates.dtype == jnp.float32
+        found.append(updates)
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
 @pytest.mark.message
 @pytest.mark.parametrize("axis", [True, np.True_, 1.0, "0", None, np.array([0])])
 def test_what_is_not_an_int_is_refused(axis):

@@ -322,6 +322,26 @@ def test_asgd_state_holds_the_average():
     assert float(optax.tree.get(state, "ax")) == (2.0 + 1.0) / 2
 
 
+NO_NUMBERS = [
+    ("sgd", {"lr": "0.1"}, "lr to be a number, got str"),
+    ("adam", {"lr": [0.1]}, "lr to be a number, got list"),
+    ("asgd", {"weight_decay": None}, "weight_decay to be a number, got NoneType"),
+    ("adamax", {"betas": ("a", 0.9)}, r"betas\[0\] to be a number, got str"),
+    ("adamw", {"betas": 0.9}, "betas to be a pair, got 0.9"),
+    ("nadam", {"betas": 0.9}, "betas to be a pair, got 0.9"),
+    ("radam", {"betas": (0.9,)}, r"betas to be a pair, got \(0.9,\)"),
+    ("rprop", {"step_sizes": 1.0}, "step_sizes to be a pair, got 1.0"),
+    ("adafactor", {"eps": 1e-30}, "eps to be a pair, got 1e-30"),
+]
+
+
+@pytest.mark.message
+@pytest.mark.parametrize(("name", "options", "message"), NO_NUMBERS)
+def test_an_option_that_is_no_number_is_named(name, options, message):
+    with pytest.raises(TypeError, match=f"{name}: expected {message}"):
+        getattr(optimizers, name)(**options)
+
+
 BAD = [
     ("sgd", {"lr": -1.0}, "lr >= 0"),
     ("sgd", {"momentum": -0.1}, "momentum >= 0"),

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgrad._checks import check_range, wrong_type, wrong_value
+from jaxgrad._checks import check_number, check_range, wrong_type, wrong_value
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PyTree, Scalar, ScalarOrSchedule
 
@@ -202,10 +202,17 @@ def check_known_range(
         check_range(function, argument, known, least, most)
 
 
+def check_pair(function: str, argument: str, value: Any) -> None:
+    """TypeError unless `value` holds two of something."""
+    if not hasattr(value, "__len__") or len(value) != 2:
+        raise wrong_type(function, f"{argument} to be a pair", value)
+
+
 def known_number(function: str, argument: str, value: ScalarOrSchedule) -> float | None:
     """`value` as a float, or None for a schedule or a traced value."""
     if callable(value):
         return None
+    check_number(function, argument, value)
     if np.size(value) != 1:
         what = f"{argument} to be a single number"
         raise wrong_value(function, what, f"shape {np.shape(value)}")

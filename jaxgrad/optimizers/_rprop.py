@@ -12,6 +12,7 @@ from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     cast_like,
     check_not_negative,
+    check_pair,
     known_number,
     lr_at,
     torch_chain,
@@ -59,6 +60,8 @@ def rprop(
         Array([1.44, 1.44], dtype=float32)
     """
     check_not_negative("rprop", lr=lr)
+    check_pair("rprop", "etas", etas)
+    check_pair("rprop", "step_sizes", step_sizes)
     shrink, grow = (known_number("rprop", "etas", eta) for eta in etas)
     if shrink is not None and grow is not None and not 0.0 < shrink < 1.0 < grow:
         raise wrong_value("rprop", "etas with 0 < etas[0] < 1 < etas[1]", etas)
