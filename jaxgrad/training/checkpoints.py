@@ -91,18 +91,12 @@ def save(
     _archive.write(path, _packed(progress, run, environment or {}))
     # Newer files are damaged ones that were skipped; the run will overwrite them.
     written = [other for other in paths(folder) if _step(other) <= _step(path)]
-    finite = _newest_finite(written, progress)
+    is_finite = bool(all_finite(progress.state.params))
+    finite = path if is_finite else next(filter(_is_finite, written), None)
     for old in written[keep:]:
         if old != finite and not old.is_dir():
             old.unlink(missing_ok=True)
     return path
-
-
-def _newest_finite(written: list[Path], newest: Progress) -> Path | None:
-    """The newest undamaged checkpoint whose parameters are finite."""
-    if all_finite(newest.state.params):
-        return written[0]
-    return next(filter(_is_finite, written), None)
 
 
 def _is_finite(path: Path) -> bool:
