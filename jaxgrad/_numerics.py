@@ -57,6 +57,14 @@ def above(x: Array, bound: ArrayLike) -> Array:
     return (x >= bound) & (_rank(x) > _rank(bound))
 
 
+def in_tiny(x: Array) -> Array:
+    """|x| divided by the smallest normal number, exact for subnormal `x`."""
+    info, size = jnp.finfo(x.dtype), jnp.abs(x)
+    tiny = float(info.tiny)
+    subnormal = _rank(size).astype(x.dtype) * float(info.eps)
+    return jnp.where(size < tiny, subnormal, size / tiny)
+
+
 def _rank(x: Array) -> Array:
     """An integer that orders finite numbers; it is the same for 0 and -0."""
     bits = jax.lax.bitcast_convert_type(x, f"int{8 * x.dtype.itemsize}")

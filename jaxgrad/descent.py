@@ -139,7 +139,7 @@ def descend(
         ([4.0, 2.0, 1.0], [64.0, 16.0, 4.0])
     """
     start = check_floating("descend", "start", start)
-    check_int("descend", "num_steps", num_steps, least=0)
+    num_steps = check_int("descend", "num_steps", num_steps, least=0)
     # Not weakly typed, like the result of a step.
     return _descend(optimizer, f, num_steps, jnp.asarray(start, start.dtype))
 
@@ -252,7 +252,7 @@ def race(
         raise wrong_value("race", "starts of shape (n, 2)", f"shape {starts.shape}")
     lrs = check_floating("race", "lrs", lrs)
     check_shape("race", "lrs", lrs, (lrs.size,))
-    check_int("race", "num_steps", num_steps, least=1)
+    num_steps = check_int("race", "num_steps", num_steps, least=1)
     factories = tuple(optimizers.values())
     summary, paths = _race(
         factories, surface, num_steps, keep_paths, starts, lrs, tolerance

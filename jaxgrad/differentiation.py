@@ -50,7 +50,7 @@ def derivative(f: Function[Result], order: int = 1) -> Function[Result]:
         >>> [derivative(cubic, order)(2.0).item() for order in (1, 2, 3)]
         [17.0, 14.0, 6.0]
     """
-    check_int("derivative", "order", order, least=0)
+    order = check_int("derivative", "order", order, least=0)
     tower = _tower("derivative", f, order)
     return lambda x: tower(x)[order]
 
@@ -71,7 +71,7 @@ def derivatives(f: Function[Result], max_order: int) -> Function[tuple[Result, .
         >>> [y.item() for y in derivatives(jnp.sin, 3)(0.0)]
         [0.0, 1.0, 0.0, -1.0]
     """
-    check_int("derivatives", "max_order", max_order, least=0)
+    max_order = check_int("derivatives", "max_order", max_order, least=0)
     return _tower("derivatives", f, max_order)
 
 

@@ -194,7 +194,7 @@ def heads(*arrays, **options):
         (
             attend(Q, K, V, jnp.ones((4, 4), int)),
             TypeError,
-            "attn_mask of a floating dtype",
+            "attn_mask of a boolean or floating dtype",
         ),
         (
             attend(jnp.stack([Q] * 3, 1), K[:, None].repeat(2, 1), V, enable_gqa=True),

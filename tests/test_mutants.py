@@ -39,8 +39,8 @@ def test_faults_are_chosen_by_name_or_experiment():
     assert [f.name for f in faults if f.experiment != "mnist_mlp"] == ["lr + 10 %"]
     assert len(faults) > 5 and unnoticed == []
     assert chosen([]) == (FAULTS, list(UNNOTICED))
-    with pytest.raises(ValueError, match="expected a fault or an experiment, got"):
-        chosen(["mnist"])
+    with pytest.raises(ValueError, match="or an experiment, got a, mnist instead"):
+        chosen(["mnist", "a"])
 
 
 def test_a_harmless_change_and_an_error_do_not_count_as_noticed(tmp_path):

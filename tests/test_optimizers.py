@@ -113,6 +113,25 @@ def test_rprops_product_of_gradients_is_as_small_as_in_ieee_arithmetic(dtype, x6
         assert seen == sizes
 
 
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_rprop_sees_subnormal_gradients(dtype, maximize, x64):
+    """As the gradient itself and as the one before, with either sign."""
+    tiny = float(np.finfo(dtype).tiny) / 1000
+    gradients = np.array(
+        [[tiny, 1.0, -tiny, 1.0], [1.0, -tiny, 1.0, tiny], [tiny, tiny, -tiny, -tiny]]
+    )
+    optimizer = optimizers.rprop(lr=0.25, etas=(0.5, 2.0), maximize=maximize)
+    state, update = optimizer.init(jnp.zeros(4, dtype)), jax.jit(optimizer.update)
+    moves = []
+    for gradient in gradients:
+        updates, state = update(jnp.asarray(gradient.astype(dtype)), state)
+        moves.append(np.real(updates))
+    expected = [[0.25, 0.25, -0.25, 0.25], [0.5, 0, 0, 0.5], [1, 0.125, -0.125, -0.5]]
+    sign = 1 if maximize else -1
+    np.testing.assert_array_equal(moves, sign * np.array(expected))
+
+
 def params_for(name, dtype=jnp.float32):
     """A pytree with every shape that the optimizer accepts, and with a None."""
     tree = {"w": jnp.array([[1.0, -2.0], [3.0, 0.5]], dtype), "none": None}
@@ -301,6 +320,26 @@ def test_asgd_state_holds_the_average():
     # halved every step; the average starts with the second step, as in torch
     assert seen == [4.0, 2.0, 1.0]
     assert float(optax.tree.get(state, "ax")) == (2.0 + 1.0) / 2
+
+
+NO_NUMBERS = [
+    ("sgd", {"lr": "0.1"}, "lr to be a number, got str"),
+    ("adam", {"lr": [0.1]}, "lr to be a number, got list"),
+    ("asgd", {"weight_decay": None}, "weight_decay to be a number, got NoneType"),
+    ("adamax", {"betas": ("a", 0.9)}, r"betas\[0\] to be a number, got str"),
+    ("adamw", {"betas": 0.9}, "betas to be a pair, got 0.9"),
+    ("nadam", {"betas": 0.9}, "betas to be a pair, got 0.9"),
+    ("radam", {"betas": (0.9,)}, r"betas to be a pair, got \(0.9,\)"),
+    ("rprop", {"step_sizes": 1.0}, "step_sizes to be a pair, got 1.0"),
+    ("adafactor", {"eps": 1e-30}, "eps to be a pair, got 1e-30"),
+]
+
+
+@pytest.mark.message
+@pytest.mark.parametrize(("name", "options", "message"), NO_NUMBERS)
+def test_an_option_that_is_no_number_is_named(name, options, message):
+    with pytest.raises(TypeError, match=f"{name}: expected {message}"):
+        getattr(optimizers, name)(**options)
 
 
 BAD = [

@@ -47,7 +47,7 @@ def in_time():
     """Make a test that waits fail, instead of waiting forever."""
 
     def late(*_):
-        raise TimeoutError("waited for 5 s")
+        raise AssertionError("waited for 5 s")  # no OSError, which may be caught
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(5)
@@ -84,6 +84,51 @@ def test_a_folder_of_pipes_holds_no_checkpoint(tmp_path, in_time):
 
 
 LATE = [999_999_998, 999_999_999, 1_000_000_000, 1_000_000_001, 2**31 - 1]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, endless])
+def test_a_lock_that_is_no_file_is_named(tmp_path, make, in_time):
+    make(tmp_path / _lock.NAME)
+    with pytest.raises(
+        OSError, match=r"prepare: expected .*lock to be a file, got a f"
+    ):
+        checkpoints.prepare(tmp_path, at(0), RUN)
+
+
+FOREIGN: dict[str, Any] = {
+    "a number": {"header": np.array(5)},
+    "a list": {"header": np.array("[1]")},
+    "no JSON": {"header": np.array("{")},
+    "two": {"header": np.array(["{}", "{}"])},
+    "no header": {"x": np.array(1)},
+}
+
+
+@pytest.mark.parametrize("name", [*FOREIGN, "an npy file", "a folder"])
+def test_foreign_files_do_not_stop_a_run_that_is_not_finite(tmp_path, name):
+    """Nor count as the last finite checkpoint."""
+    checkpoints.prepare(tmp_path, at(0), RUN)
+    foreign = tmp_path / "step-000000001.npz"
+    if name in FOREIGN:
+        np.savez(foreign, **FOREIGN[name])
+    elif name == "a folder":
+        foreign.mkdir()
+    else:
+        with foreign.open("wb") as file:
+            np.save(file, np.arange(3))
+    (tmp_path / ".step-000000001.npz.x.draft").mkdir()
+    for step in (2, 3):
+        checkpoints.prepare(tmp_path, at(step, np.nan), RUN, keep=1)
+    assert restored(tmp_path).path.name == "step-000000000.npz"
+    checkpoints.release(tmp_path)
+
+
+def test_a_damaged_checkpoint_does_not_count_as_the_last_finite_one(tmp_path):
+    checkpoints.save(tmp_path, at(0), RUN)
+    damaged = checkpoints.save(tmp_path, at(1), RUN)
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    checkpoints.save(tmp_path, at(2, np.nan), RUN, keep=1)
+    assert restored(tmp_path).path.name == "step-000000000.npz"
 
 
 def test_more_than_a_billion_steps_are_found_in_order(tmp_path):

@@ -124,7 +124,9 @@ def mask_bias(
     mask = as_array(name, argument, mask)
     if mask.dtype == bool:
         return jnp.where(mask == hidden, -jnp.inf, 0).astype(dtype)
-    return check_floating(name, argument, mask).astype(dtype)
+    if not jnp.issubdtype(mask.dtype, jnp.floating):
+        raise wrong_type(name, f"{argument} of a boolean or floating dtype", mask.dtype)
+    return mask.astype(dtype)
 
 
 def causal_bias(queries: int, keys: int, dtype: jnp.dtype) -> Array:

@@ -142,7 +142,7 @@ def from_arrays(
 
     Torch: `torch.utils.data.TensorDataset` with `random_split`.
     """
-    check_int("from_arrays", "white", white, least=1)
+    white = check_int("from_arrays", "white", white, least=1)
     pixels = _as_pixels(np.asarray(images), white)
     classes = _as_labels(np.asarray(labels), len(pixels))
     if not 0 < test_fraction < 1:

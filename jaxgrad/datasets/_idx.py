@@ -61,7 +61,7 @@ def read_idx(
         array([7, 2, 1], dtype=uint8)
     """
     path = Path(path)
-    check_int("read_idx", "max_bytes", max_bytes, least=1)
+    max_bytes = check_int("read_idx", "max_bytes", max_bytes, least=1)
     _check_regular(path)
     try:
         with _opened(path) as stream:

@@ -55,7 +55,7 @@ def check_gradients(
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if tolerance is not None:
             check_range("check_gradients", name, tolerance, 0)
-    check_int("check_gradients", "order", order, least=1)
+    order = check_int("check_gradients", "order", order, least=1)
     if order > 2:
         raise wrong_value("check_gradients", "order 1 or 2", order)
 

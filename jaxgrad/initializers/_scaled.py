@@ -76,8 +76,8 @@ def linear(
         >>> weight.shape, bias.shape
         ((100, 784), (100,))
     """
-    check_int("linear", "in_features", in_features, least=0)
-    check_int("linear", "out_features", out_features, least=0)
+    in_features = check_int("linear", "in_features", in_features, least=0)
+    out_features = check_int("linear", "out_features", out_features, least=0)
     weight_key, bias_key = jax.random.split(key)
     return (
         linear_weight()(weight_key, (out_features, in_features), dtype),
@@ -123,7 +123,7 @@ def linear_bias(fan_in: int) -> Initializer:
         >>> linear_bias(100)(jax.random.key(0), (3,)).tolist()
         [0.08953, 0.09572, -0.03354]
     """
-    check_int("linear_bias", "fan_in", fan_in, least=0)
+    fan_in = check_int("linear_bias", "fan_in", fan_in, least=0)
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     return uniform(-bound, bound)
 

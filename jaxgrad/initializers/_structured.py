@@ -57,7 +57,7 @@ def dirac(groups: int = 1, *, in_axis: int = 1, out_axis: int = 0) -> Initialize
         Array([[[0., 1., 0.]],
                [[0., 0., 0.]]], dtype=float32)
     """
-    check_int("dirac", "groups", groups, least=1)
+    groups = check_int("dirac", "groups", groups, least=1)
 
     def check(shape: Shape) -> None:
         check_kernel("dirac", shape, in_axis, out_axis, ndims=(3, 4, 5))

@@ -12,6 +12,7 @@ from jaxgrad.optimizers._common import (
     cast_like,
     check_known_range,
     check_not_negative,
+    check_pair,
     check_params,
     float_dtype,
     lr_at,
@@ -66,6 +67,7 @@ def adafactor(
         >>> optimizer.update(2 * params, optimizer.init(params), params)[0]
         Array([26.7512, 26.7512], dtype=float32)
     """
+    check_pair("adafactor", "eps", eps)
     eps1, eps2 = eps
     check_not_negative("adafactor", lr=lr, eps2=eps2, weight_decay=weight_decay)
     if eps1 is not None:

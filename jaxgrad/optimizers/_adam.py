@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgrad._checks import wrong_value
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     cast_like,
+    check_pair,
     is_array,
     next_step,
     transformation,
@@ -232,6 +234,8 @@ def scale_by_adamax(
 
 
 def _check_kinds(function: str, betas: Betas) -> None:
+    check_pair(function, "betas", betas)
     fixed = [beta for beta in betas if not callable(beta)]
-    if not all(map(is_array, fixed)) and not all(isinstance(b, float) for b in fixed):
+    floats = [isinstance(beta, float | np.floating) for beta in fixed]
+    if not all(map(is_array, fixed)) and not all(floats):
         raise wrong_value(function, "betas to be two floats or two arrays", betas)

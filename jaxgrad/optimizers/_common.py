@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jax.core import Tracer
 
-from jaxgrad._checks import check_range, wrong_type, wrong_value
+from jaxgrad._checks import check_number, check_range, wrong_type, wrong_value
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, DTypeLike, PyTree, Scalar, ScalarOrSchedule
 
@@ -36,13 +36,18 @@ def torch_chain(
     if not is_zero(weight_decay):
         decay = optax.add_decayed_weights(weight_decay)  # pyright: ignore
     links = (
-        optax.scale(-1.0) if maximize else None,
+        _negated() if maximize else None,
         None if decoupled else decay,
         core,
         decay if decoupled else None,
         None if lr is None else scale_by_lr(lr),
     )
     return at_least_float32(optax.chain(*(link for link in links if link is not None)))
+
+
+def _negated() -> optax.GradientTransformation:
+    # A product with -1 would make subnormal numbers 0.
+    return optax.stateless(lambda updates, _: jax.tree.map(jnp.negative, updates))
 
 
 def scale_by_lr(lr: ScalarOrSchedule) -> optax.GradientTransformation:
@@ -197,10 +202,17 @@ def check_known_range(
         check_range(function, argument, known, least, most)
 
 
+def check_pair(function: str, argument: str, value: Any) -> None:
+    """TypeError unless `value` holds two of something."""
+    if not hasattr(value, "__len__") or len(value) != 2:
+        raise wrong_type(function, f"{argument} to be a pair", value)
+
+
 def known_number(function: str, argument: str, value: ScalarOrSchedule) -> float | None:
     """`value` as a float, or None for a schedule or a traced value."""
     if callable(value):
         return None
+    check_number(function, argument, value)
     if np.size(value) != 1:
         what = f"{argument} to be a single number"
         raise wrong_value(function, what, f"shape {np.shape(value)}")

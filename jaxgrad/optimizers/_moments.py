@@ -11,6 +11,7 @@ from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     as_float,
     check_not_negative,
+    check_pair,
     known_number,
     log,
     next_step,
@@ -58,6 +59,7 @@ def bias_correction(decay: Scalar, step: Array) -> Array:
 
 def check_betas(function: str, betas: Betas) -> None:
     """ValueError unless both betas lie in [0, 1)."""
+    check_pair(function, "betas", betas)
     for index, beta in enumerate(betas):
         known = known_number(function, f"betas[{index}]", beta)
         if known is not None and not 0.0 <= known < 1.0:

@@ -123,9 +123,9 @@ def newton_schulz(
     x: Array, coefficients: tuple[Scalar, Scalar, Scalar], steps: Scalar, eps: Scalar
 ) -> Array:
     """`x` with singular values near 1, rounded to bfloat16 where torch rounds."""
-    a, b, c = coefficients
     tall = x.shape[0] > x.shape[1]
     x = _rounded((x.T if tall else x).astype(jnp.float32))
+    a, b, c = (cast_like(number, x) for number in coefficients)
     x = _rounded(x / _rounded(jnp.maximum(jnp.sqrt(jnp.sum(x * x)), cast_like(eps, x))))
 
     def step(_: ArrayLike, x: Array) -> Array:

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import wrong_value
-from jaxgrad._numerics import sign
+from jaxgrad._numerics import in_tiny, sign
 from jaxgrad._types import Array, PyTree, Scalar, ScalarOrSchedule
 from jaxgrad.optimizers._common import (
     cast_like,
     check_not_negative,
+    check_pair,
     known_number,
     lr_at,
     torch_chain,
@@ -59,6 +60,8 @@ def rprop(
         Array([1.44, 1.44], dtype=float32)
     """
     check_not_negative("rprop", lr=lr)
+    check_pair("rprop", "etas", etas)
+    check_pair("rprop", "step_sizes", step_sizes)
     shrink, grow = (known_number("rprop", "etas", eta) for eta in etas)
     if shrink is not None and grow is not None and not 0.0 < shrink < 1.0 < grow:
         raise wrong_value("rprop", "etas with 0 < etas[0] < 1 < etas[1]", etas)
@@ -101,8 +104,8 @@ def _agreement(g: Array, prev: Array) -> Array:
     Torch's product is 0 there too. XLA's is 0 earlier, below the normal numbers.
     """
     info = jnp.finfo(g.dtype)
-    tiny, half_ulp = float(info.tiny), float(info.eps) / 2
-    is_seen = jnp.abs(g) / tiny > half_ulp / jnp.abs(prev)
+    half_ulp = float(info.eps) / 2 / float(info.tiny)
+    is_seen = in_tiny(g) > half_ulp / in_tiny(prev)
     return jnp.where(is_seen, sign(g) * sign(prev), 0)
 
 

@@ -64,21 +64,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return dict(archive)
 
 
-def peek(path: Path, name: str) -> np.ndarray | None:
-    """One array of a file, without comparing the digest; None if it cannot be read."""
-    try:
-        if path.is_file():
-            with np.load(path, allow_pickle=False) as archive:
-                return archive[name]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
-        pass
-    return None
-
-
 def sweep(folder: Path, pattern: str) -> None:
     """Remove the unfinished files of processes that have ended."""
     for draft in folder.glob(f"{pattern}{DRAFT}"):
-        if is_abandoned(draft):
+        if is_abandoned(draft) and not draft.is_dir():
             draft.unlink(missing_ok=True)
 
 

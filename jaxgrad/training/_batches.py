@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Bool, Int, Int32, UInt8
 
+from jaxgrad._checks import check_int
 from jaxgrad._types import Array, PRNGKey
 from jaxgrad.datasets import Split
 
@@ -34,6 +35,7 @@ def count_batches(n: int, batch_size: int) -> BatchCount:
         >>> count_batches(60_000, 256)
         BatchCount(steps=235, last=96)
     """
+    batch_size = check_int("count_batches", "batch_size", batch_size, least=1)
     steps = -(-n // batch_size)
     return BatchCount(steps, n - (steps - 1) * batch_size)
 

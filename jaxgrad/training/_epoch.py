@@ -196,14 +196,14 @@ def train_epoch(
 
     Torch: the loop over `DataLoader(train, batch_size, shuffle=True)`.
     """
-    _check_split("train_epoch", split, batch_size, white)
+    batch_size, white = _check_split("train_epoch", split, batch_size, white)
     state = replicated(state, mesh)
     if order is None:
         batches = shuffled(state, split, batch_size, mesh)
     else:
         indices = _checked_order(order, len(split.labels))
         batches = make_batches(split, batch_size, mesh, indices)
-    stop = _checked_stop(first, steps, total=len(batches.mask))
+    first, stop = _checked_range(first, steps, total=len(batches.mask))
     setup = Setup(apply, loss, white, mesh)
     state, losses = train_steps(setup, optimizer, state, batches, first, stop)
     return state, losses if stop - first == len(losses) else losses[first:stop]
@@ -239,7 +239,7 @@ def evaluate(
     Torch: `net.eval()` and the loop under `torch.no_grad()`. JAX records nothing unless
     `jax.grad` is called, so there is nothing to switch off.
     """
-    _check_split("evaluate", split, batch_size, white)
+    batch_size, white = _check_split("evaluate", split, batch_size, white)
     n = len(split.labels)
     batches = make_batches(split, min(batch_size, n), mesh)
     setup = Setup(apply, loss, white, mesh)
@@ -249,7 +249,8 @@ def evaluate(
 def scaled(images: Array, white: int, params: PyTree) -> Array:
     """Bytes as numbers in [0, 1], in the dtype of the first floating parameter."""
     dtypes: list[Any] = [leaf.dtype for leaf in jax.tree.leaves(params)]
-    dtype = next(dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating))
+    floating = (dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating))
+    dtype = next(floating, jnp.float32)
     return images.astype(dtype) / white
 
 
@@ -268,13 +269,18 @@ def _mean(losses: Array, mask: Array | None) -> Array:
     return jnp.sum(jnp.where(mask, losses, 0)) / count
 
 
-def _check_split(function: str, split: Split, batch_size: int, white: int) -> None:
+def _check_split(
+    function: str, split: Split, batch_size: int, white: int
+) -> tuple[int, int]:
+    """Return the numbers as ints."""
     images, labels = map(len, split)
     if images != labels or not labels:
         expected = "split to have one label for each image and at least one"
         raise wrong_value(function, expected, f"{images} images and {labels} labels")
-    check_int(function, "batch_size", batch_size, least=1)
-    check_int(function, "white", white, least=1)
+    return (
+        check_int(function, "batch_size", batch_size, least=1),
+        check_int(function, "white", white, least=1),
+    )
 
 
 def _checked_order(order: ArrayLike, n: int) -> Array:
@@ -286,12 +292,12 @@ def _checked_order(order: ArrayLike, n: int) -> Array:
     return jnp.asarray(indices, jnp.int32)
 
 
-def _checked_stop(first: int, steps: int | None, total: int) -> int:
-    check_int("train_epoch", "first", first, least=0)
+def _checked_range(first: int, steps: int | None, total: int) -> tuple[int, int]:
+    first = check_int("train_epoch", "first", first, least=0)
     if steps is not None:
-        check_int("train_epoch", "steps", steps, least=1)
+        steps = check_int("train_epoch", "steps", steps, least=1)
     stop = total if steps is None else first + steps
     if not first < stop <= total:
         expected = f"first and steps within the {total} steps of the epoch"
         raise wrong_value("train_epoch", expected, f"first {first} and steps {steps}")
-    return stop
+    return first, stop

@@ -83,8 +83,8 @@ def fit(
         NonFinite: While iterating, instead of returning a state that is not finite. It
             has the epoch, the step, the images of the batch and the state before it.
     """
-    check_int("fit", "epochs", epochs, least=1)
-    check_int("fit", "batch_size", batch_size, least=1)
+    epochs = check_int("fit", "epochs", epochs, least=1)
+    batch_size = check_int("fit", "batch_size", batch_size, least=1)
     options: Any = {"epochs": epochs, "batch_size": batch_size, "mesh": mesh}
     options["evaluate_training"] = evaluate_training
     options["stop_at_nonfinite"] = stop_at_nonfinite
@@ -124,10 +124,10 @@ def advance(
             take more than 2,147,483,647 steps, which its counter cannot hold.
         NonFinite: As in `fit`.
     """
-    check_int("advance", "epochs", epochs, least=1)
-    check_int("advance", "batch_size", batch_size, least=1)
+    epochs = check_int("advance", "epochs", epochs, least=1)
+    batch_size = check_int("advance", "batch_size", batch_size, least=1)
     if save_every is not None:
-        check_int("advance", "save_every", save_every, least=1)
+        save_every = check_int("advance", "save_every", save_every, least=1)
     train, test = dataset.train, dataset.test
     _check_steps(progress, epochs, count_batches(len(train.labels), batch_size).steps)
     if mesh is None:  # with a mesh, the host gives the devices their parts each epoch

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import json
 import os
+import stat
 import threading
 import time
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ class Locked(OSError):
 def acquire(function: str, folder: Path) -> None:
     """Take the lock of a folder, or keep it; Locked if another process has it."""
     path = folder / NAME
+    _check_regular(function, path)
     for _ in range(20):  # others may take and remove it meanwhile
         if _created(path) or _is_mine(path):
             return _start_beat(path)
@@ -64,6 +66,14 @@ def release_all() -> None:
     """Give up all locks of this process."""
     for path in list(_held):
         release(path.parent)
+
+
+def _check_regular(function: str, path: Path) -> None:
+    """OSError for a folder, link or pipe: reading a pipe would wait forever."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            got = "a folder, a link or a pipe"
+            raise OSError(str(wrong_value(function, f"{path} to be a file", got)))
 
 
 def _created(path: Path) -> bool:

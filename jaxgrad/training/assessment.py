@@ -123,7 +123,7 @@ def predict(
 
     Torch: `net.eval()` and the loop under `torch.no_grad()`.
     """
-    check_int("predict", "batch_size", batch_size, least=1)
+    batch_size = check_int("predict", "batch_size", batch_size, least=1)
     pixels = np.asarray(images)
     batches = np.split(pixels, range(batch_size, len(pixels), batch_size))
     logits = partial(_logits, apply, params, model_state, white=white)
@@ -166,7 +166,7 @@ def confusion_matrix(
         array([[1, 1],
                [0, 1]])
     """
-    check_int("confusion_matrix", "num_classes", num_classes, least=1)
+    num_classes = check_int("confusion_matrix", "num_classes", num_classes, least=1)
     rows, columns = np.asarray(labels), np.asarray(predictions)
     check_entries("confusion_matrix", "labels", rows, 0, num_classes - 1)
     check_entries("confusion_matrix", "predictions", columns, 0, num_classes - 1)
@@ -194,7 +194,7 @@ def mistakes(
     most: int = 20,
 ) -> Mistakes:
     """The misclassified images, largest loss first, at most `most` (>= 0) of them."""
-    check_int("mistakes", "most", most, least=0)
+    most = check_int("mistakes", "most", most, least=0)
     wrong = np.flatnonzero(predictions.prediction != predictions.label)
     # Stable, so that of equal losses the first image comes first; NaN is the largest.
     losses = np.nan_to_num(predictions.loss[wrong], nan=np.inf)

@@ -83,7 +83,7 @@ def save(
             hold `run` or `environment`.
         ValueError: If `keep` is below 1.
     """
-    check_int("save", "keep", keep, least=1)
+    keep = check_int("save", "keep", keep, least=1)
     _check_progress("save", progress)
     folder = Path(folder)
     _lock.check("save", folder)
@@ -91,24 +91,19 @@ def save(
     _archive.write(path, _packed(progress, run, environment or {}))
     # Newer files are damaged ones that were skipped; the run will overwrite them.
     written = [other for other in paths(folder) if _step(other) <= _step(path)]
-    for old in _superfluous(written, keep):
-        old.unlink(missing_ok=True)
+    is_finite = bool(all_finite(progress.state.params))
+    finite = path if is_finite else next(filter(_is_finite, written), None)
+    for old in written[keep:]:
+        if old != finite and not old.is_dir():
+            old.unlink(missing_ok=True)
     return path
 
 
-def _superfluous(written: list[Path], keep: int) -> list[Path]:
-    """All except the `keep` newest, and the newest finite one if none of those is."""
-    kept, rest = written[:keep], written[keep:]
-    if not any(map(_is_finite, kept)):
-        finite = next(filter(_is_finite, rest), None)
-        rest = [path for path in rest if path != finite]
-    return [path for path in rest if not path.is_dir()]
-
-
 def _is_finite(path: Path) -> bool:
-    """Whether the parameters in a checkpoint are finite, as its header says."""
-    header = _archive.peek(path, "header")
-    return header is not None and _says_finite(json.loads(header.item()))
+    try:
+        return _says_finite(_header(path, _archive.read(path)))
+    except (OSError, ValueError):  # unreadable, damaged or of another format
+        return False
 
 
 def _says_finite(header: Mapping[str, Any]) -> bool:

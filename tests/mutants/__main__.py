@@ -50,7 +50,8 @@ def chosen(names: Sequence[str]) -> tuple[list[Fault], list[tuple[Fault, str]]]:
         word for f in (*FAULTS, *dict(UNNOTICED)) for word in (f.name, f.experiment)
     }
     if unknown := set(names) - known:
-        raise ValueError(f"NAME: expected a fault or an experiment, got {unknown}.")
+        got = ", ".join(sorted(unknown))
+        raise ValueError(f"NAME: expected a fault or an experiment, got {got} instead.")
 
     def wanted(fault: Fault) -> bool:
         return not names or fault.name in names or fault.experiment in names
@@ -62,4 +63,8 @@ def chosen(names: Sequence[str]) -> tuple[list[Fault], list[tuple[Fault, str]]]:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if check(*chosen(sys.argv[1:])) else 1)
+    try:
+        wanted = chosen(sys.argv[1:])
+    except ValueError as fault:
+        sys.exit(f"error: {fault}")
+    sys.exit(0 if check(*wanted) else 1)
