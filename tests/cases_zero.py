@@ -641,6 +641,11 @@ def causal_attention(x):
     return jnp.sum((weights @ x) ** 2)
 
 
+@healthy(jnp.float32(2.0))
+def fitted_data_beside_data_of_zero(w):
+    return jnp.sum((w * jnp.array([0.0, 1.0]) - jnp.array([1.0, 2.0])) ** 2)
+
+
 @healthy(jnp.array([0.5, -0.25]))
 def bias_before_a_normalisation(bias):
     x = jnp.array([[1.0, 2.0], [3.0, -2.0], [-4.0, 0.0], [0.0, 0.0]])

@@ -92,13 +92,13 @@ def added_up(case: Case) -> Hint | None:
 def summed(case: Case) -> Hint | None:
     """The finite cotangents of all elements to which one was broadcast."""
     entry, mask = case.entry, case.culprit.mask
-    several = np.size(entry.outputs[0].array) // max(mask.size, 1)
-    if entry.primitive not in SUMMING or several < 2 or not _scales(case):
+    several = np.size(entry.outputs[0].array) > mask.size
+    if entry.primitive not in SUMMING or not several or not _scales(case):
         return None
     return Hint(
-        f"The gradient of one element is the sum of the cotangents of all {several} "
-        f"that read it, and leaves the range of {case.dtype}{_end(case)}: convert to "
-        "a wider dtype before this step (float32), or scale the loss down"
+        "Several elements read this one, and the sum of their cotangents leaves the "
+        f"range of {case.dtype}{_end(case)}: convert to a wider dtype before this "
+        "step, or scale the loss down"
     )
 
 

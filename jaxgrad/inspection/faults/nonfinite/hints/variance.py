@@ -34,7 +34,10 @@ def negative_root(case: Case) -> Hint | None:
             f"{fact}{added}: the difference of nearly equal numbers is rounded below "
             f"0; {CLIP}, {TWICE}"
         )
-    return Hint(f"{fact}{added}: {CLIP}{' before that' if added else ''}")
+    if added:
+        return Hint(f"{fact}{added}: {CLIP} before that")
+    ends = " and add an epsilon" if case.entry.primitive == "rsqrt" else ""
+    return Hint(f"{fact}: {CLIP}{ends}")
 
 
 def _maker(value: Value) -> Entry | None:
