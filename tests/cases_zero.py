@@ -438,6 +438,16 @@ def weight_of_a_far_gaussian(x):
     return jnp.sum(x * kernel)  # GUILTY
 
 
+@zero("underflow", np.float32(1e30))
+def inverse_of_a_large_number(x):
+    return 1 / x  # GUILTY
+
+
+@zero("underflow", np.float32(88.5))
+def log_of_a_large_exponential(x):
+    return jnp.log(jnp.exp(x))  # GUILTY
+
+
 @zero("underflow", np.full(60, 1e-3, np.float32))
 def product_of_probabilities(x):
     likelihood = jnp.prod(x)  # GUILTY
