@@ -125,8 +125,8 @@ DERIVATIVES: Mapping[str, tuple[Point, ...]] = {
         ),
         Point(
             _below(0),
-            "the derivative with respect to the exponent takes the log of the base, and "
-            "is NaN at a negative base",
+            "the derivative with respect to the exponent takes the log of the base, "
+            "and is NaN at a negative base",
             True,
         ),
     ),
