@@ -438,6 +438,16 @@ def weight_of_a_far_gaussian(x):
     return jnp.sum(x * kernel)  # GUILTY
 
 
+@zero("underflow", np.float32(1e30))
+def inverse_of_a_large_number(x):
+    return 1 / x  # GUILTY
+
+
+@zero("underflow", np.float32(88.5))
+def log_of_a_large_exponential(x):
+    return jnp.log(jnp.exp(x))  # GUILTY
+
+
 @zero("underflow", np.full(60, 1e-3, np.float32))
 def product_of_probabilities(x):
     likelihood = jnp.prod(x)  # GUILTY
@@ -639,6 +649,11 @@ def causal_attention(x):
     mask = jnp.tril(jnp.ones((3, 3), bool))
     weights = jax.nn.softmax(jnp.where(mask, scores, -1e9))
     return jnp.sum((weights @ x) ** 2)
+
+
+@healthy(jnp.float32(2.0))
+def fitted_data_beside_data_of_zero(w):
+    return jnp.sum((w * jnp.array([0.0, 1.0]) - jnp.array([1.0, 2.0])) ** 2)
 
 
 @healthy(jnp.array([0.5, -0.25]))

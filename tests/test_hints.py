@@ -80,11 +80,20 @@ def hidden(x, finite=False):
     return jax.nn.logsumexp(array(0, -inf)[:, None] + logs, axis=0)
 
 
+def difference(x):
+    return x[0] ** 2 - x[1] ** 2
+
+
+def wide(x):
+    return x.astype(jnp.float16).astype(jnp.float32)
+
+
 NOT_SELECTED, FACTOR = "The branch is not selected", "A factor of 0 makes"
 UNUSED, SUPPORT = "not used later", "outside the support of a distribution"
 MASK, ROW = "no row is fully masked", "reads is -inf: a row is fully masked"
 BOUNDS, SINGULAR = "an index is out of bounds", "the matrix is singular"
 ADD, LOSE = "which is added here, is 0", "0 in float16, where numbers below 6e-8"
+HALVES = jnp.zeros(99, jnp.float16)
 IDENTITY, GATE = jnp.eye(2, dtype=bool), array(0, 0)
 ONES, UNIT = jnp.ones((2, 2)), jnp.eye(2)
 
@@ -231,6 +240,43 @@ CASES = {
         *(LOSE, lambda x: x / (abs(x) + 1e-8), array(0, dtype=jnp.float16)),
         *(lambda x: x / (abs(x) + 0), array(0)),
     ),
+    # Numbers that leave the range only in the derivative, or only in float16.
+    "an exponential that shows in its derivative": (
+        *("above 88.7, and the", lambda x: 1 / (1 + jnp.exp(-x)), array(-100, 1)),
+        *(lambda x: jnp.exp(80 * jnp.sqrt(x)), array(0, 1)),
+    ),
+    "a power in float16 that shows in its derivative": (
+        *("float16 ends at 65504, and the derivative", lambda x: jnp.tanh(x**3)),
+        *(array(300, dtype=jnp.float16),),
+        *(lambda x: 1 / (1 + x**-2.0), array(0, dtype=jnp.float16)),
+    ),
+    "a sum of cotangents": (
+        *("the sum of their cotangents", lambda b: 1e3 * wide(HALVES + b)),
+        *(array(1, dtype=jnp.float16)[0],),
+        *(lambda x: 300 * wide(x * 300), array(1, dtype=jnp.float16)),
+    ),
+    "an infinite factor": (
+        *("an infinite constant", lambda x: jnp.where(x > 0, 0, x * -inf), array(1)),
+        *(lambda x: jnp.where(x > 0, 0.0, x * (1 / (x - 1))), array(1)),
+    ),
+    "a learned exponent": (
+        *("at a negative base", lambda e: array(-2, 3) ** e, jnp.float32(2)),
+        *(lambda e: 1e8 * array(1e10, 3) ** e, jnp.float32(3)),
+    ),
+    "a variance below 0": (
+        *("rounded below 0", lambda x: jnp.sqrt(difference(x) + 1e-5)),
+        *(array(1, 1.00002),),
+        *(lambda x: jnp.sqrt(difference(x) + 1e-5), array(1, 1.1)),
+    ),
+    "an epsilon that is too small": (
+        *("is too small to", lambda x: jax.lax.rsqrt(x + 1e-5), array(-1)),
+        *(lambda x: jax.lax.rsqrt(x - 1), array(0)),
+    ),
+    "singular values within rounding": (
+        *("singular values that coincide", lambda x: jnp.linalg.svd(x)[0][0]),
+        *(jnp.ones((4, 4)),),
+        *(lambda x: jnp.sqrt(jnp.linalg.svd(x)[0]), jnp.diag(array(3, 2, 1))),
+    ),
     "float16": (
         *("float16 ends at 65504", lambda x: x * x, array(300, dtype=jnp.float16)),
         *(lambda x: x * x, array(1e30)),
@@ -253,6 +299,8 @@ QUICK = (
     "a singular matrix",
     "an epsilon under the root",
     "an epsilon of the user's",
+    "an exponential that shows in its derivative",
+    "a sum of cotangents",
 )
 
 
@@ -300,6 +348,13 @@ def test_the_values_that_chose_a_constant_are_shown():
     blame = blame_of(nll, 1.0, array(3, 0, 10), argnums=0)
     assert blame.operands["y"].tolist() == [0, 10]
     assert "where y > 0 is False (y[1] = 0), y < 9 is False (y[2] = 10)" in blame.hint
+
+
+def test_an_operand_that_was_indexed_is_named_by_its_index():
+    blame = blame_of(lambda points: jnp.sqrt(points[:, 0]).sum(), jnp.zeros((2, 2)))
+    assert blame.operands["points[:, 0]"].tolist() == [0, 0]
+    blame = blame_of(lambda x: jnp.sqrt((x + x)[1:]).sum(), jnp.zeros(2))
+    assert blame.operands["index"].tolist() == [0]  # of no variable
 
 
 def test_the_library_s_own_line_is_printed():

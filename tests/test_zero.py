@@ -206,9 +206,9 @@ def test_argnums_and_aux_choose_as_in_value_and_grad():
 def test_a_hint_names_what_to_write_instead():
     hints = {
         "argmax": "straight-through",
-        "hidden_layer": "leaky_relu",
+        "hidden_layer": "leaky_relu, elu or gelu. A hinge loss",
         "sigmoid_above": "sigmoid_binary_cross_entropy",
-        "clipped": "bounds",
+        "clipped": "may also be meant to end the gradient",
         "float16_factors": "float32",
         "stopped_directly": "Remove stop_gradient",
         "rule_of_a_vjp": "check_gradients",

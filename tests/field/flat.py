@@ -178,10 +178,6 @@ CASES = (
         reason="multiplied",
         argument="params['w1']",
         hint=r"(?i)init|zero|0",
-        shortcoming=(
-            "says nothing, as at a stationary point; should say that w1 is "
-            "multiplied by the zeros of w2, and w2 by those of w1"
-        ),
     ),
     Case(
         *(density_of_its_own_sample, density_of_its_own_sample_mended),
@@ -214,10 +210,6 @@ CASES = (
         reason="underflow",
         argument="x",
         hint=r"too small|underflow",
-        shortcoming=(
-            "mentions a branch that is not selected; should say that 1 / "
-            "exp(x) underflows"
-        ),
     ),
     Case(
         *(curvature_of_softplus, curvature_of_softplus_mended, (jnp.float32(20.0),)),

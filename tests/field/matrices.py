@@ -45,10 +45,6 @@ CASES = (
         source="jax-ml/jax#2311",
         phase="backward",
         hint=COINCIDE,
-        shortcoming=(
-            "gives no reason where rounding keeps one of the singular values "
-            "(4, 2e-7, 0, 0) from 0; should say that they coincide or are 0"
-        ),
     ),
     Case(
         *(norm_by_svd, norm_by_svd_mended),

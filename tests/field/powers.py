@@ -120,11 +120,6 @@ CASES = (
         *((jnp.float32(1.0),), "jax-ml/jax#2630"),
         phase="either",
         hint=r"finite number",
-        shortcoming=(
-            "advises where twice, which leaves x * inf in the program; should "
-            "say that a factor is an infinite constant, and to use a finite "
-            "number"
-        ),
     ),
     Case(
         *(roots_dropped_later, roots_dropped_later_mended, (jnp.float32(1.0),)),
@@ -137,11 +132,6 @@ CASES = (
         source="tensorflow/tfjs#346",
         phase="backward",
         hint=r"(?i)exponent.*negative base",
-        shortcoming=(
-            "mentions the range of float32, since only one of the two bases is "
-            "negative; should say that the derivative with respect to the exponent "
-            "is NaN at a negative base"
-        ),
     ),
     Case(
         *(divide_no_nan, divide_no_nan_mended),
@@ -175,10 +165,6 @@ CASES = (
         source="patrick-kidger/equinox#314",
         phase="forward",
         hint=r"negative.*(clip|bound)",
-        shortcoming=(
-            "advises an epsilon, which is already there; should advise to clip "
-            "the variance at 0, or to average the squared differences"
-        ),
     ),
     Case(
         *(root_above_zero, root_above_zero_mended),

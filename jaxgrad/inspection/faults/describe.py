@@ -7,6 +7,7 @@ from typing import Any
 from jaxgrad.inspection.program.failures import warn_of_own_failure
 from jaxgrad.inspection.program.frames import source_of
 from jaxgrad.inspection.program.labels import Draft
+from jaxgrad.inspection.program.names import index_of
 from jaxgrad.inspection.report.data import Report, Source, Step
 from jaxgrad.inspection.run.backward import total
 from jaxgrad.inspection.run.steps import build_step, names_of, numbered
@@ -71,10 +72,18 @@ class Describer:
             for position, each in enumerate(shown):
                 if each is value:
                     draft = next((d for d in self.drafts if d.item.slot == slot), None)
-                    return names_of(draft)[position] if draft else ""
+                    return _name(draft, position) if draft else ""
         if maker.primitive in SAME_ELEMENTS and maker.operands:
             return self.label(maker.operands[0])
         return ""
+
+
+def _name(draft: Draft, position: int) -> str:
+    """The variable that holds a result, else the index that was read, else the step."""
+    site = draft.item.site
+    if draft.operation == "index" and not draft.names and site.anchor is not None:
+        return index_of(site.frames[site.anchor]) or draft.operation
+    return names_of(draft)[position]
 
 
 def guarded(describe: Callable[[], Any], otherwise: Any) -> Any:

@@ -26,6 +26,9 @@ OPERATORS: dict[str, str] = dict(
 # An expression inside one of these, or a comprehension, is not the assigned value.
 BOUNDARIES = (ast.Lambda, ast.List, ast.Set, ast.Dict, ast.stmt)
 
+# Of a longer index only the operation is named.
+LONGEST_INDEX = 30
+
 
 class Assignment(NamedTuple):
     """An expression that is assigned, and the variables it is assigned to."""
@@ -49,6 +52,15 @@ def operation_of(frame: Frame) -> str:
     if isinstance(node, ast.Attribute):
         return "transpose" if node.attr in ("T", "mT") else node.attr
     return ""
+
+
+def index_of(frame: Frame) -> str:
+    """The variable and the index that are read at `frame`: `points[:, 0]`; or ""."""
+    node = _expression(frame)
+    if not isinstance(node, ast.Subscript) or not _single(node.value):
+        return ""
+    text = ast.unparse(node)
+    return text if len(text) <= LONGEST_INDEX else ""
 
 
 def words_of(frame: Frame) -> set[str]:

@@ -39,7 +39,7 @@ class Causes:
         causes, missing = self.all_of(value, mask, known)
         if not causes:
             return missing
-        best = min(causes, key=lambda cause: ORDER.index(cause.reason))
+        best = min(causes, key=_rank)
         return self._confirmed(best, causes, value, mask)
 
     def all_of(
@@ -105,6 +105,13 @@ class Causes:
         with backward_from(self.replay, block.value) as before:
             passes = bool((nonzero(total(value), mask.shape) & mask).any())
             return normal if passes else Causes(before).why(value, mask)
+
+
+def _rank(cause: Cause) -> tuple[int, bool]:
+    """The gravest first, and a weight of zero before a residual that happens to be."""
+    by_weight = cause.zero is not None and cause.zero.active
+    order = "stationary" if cause.reason == "multiplied" and by_weight else cause.reason
+    return ORDER.index(order), not by_weight
 
 
 def place(block: Block | None) -> tuple[Any, ...]:

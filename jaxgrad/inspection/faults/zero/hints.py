@@ -37,7 +37,8 @@ REMEDY: Mapping[Reason, str] = {
     "saturated": "Keep its argument small (normalise, scale the initial weights down), "
     "or compute the loss from the logits: sigmoid_binary_cross_entropy, log_softmax.",
     "dead": "Lower the learning rate, start with a bias of zero or above, normalise "
-    "before it, or use leaky_relu, elu or gelu.",
+    "before it, or use leaky_relu, elu or gelu. A hinge loss whose margins are all met "
+    "is flat as well, and no fault.",
     "underflow": "Compute this in float32 (if it already is: in float64, or with "
     "logarithms), or scale the loss up and the gradient down again.",
     "rule": "Correct the rule: jaxgrad.check_gradients compares it with differences.",
@@ -50,7 +51,7 @@ DECIDES = "only a condition or the number of iterations depends on it"
 NOT_TAKEN = "it is used only in a branch that was not taken"
 CLIPPED = (
     "Widen the bounds, or use a smooth bound (tanh, sigmoid, softplus) that keeps a "
-    "gradient outside."
+    "gradient outside. A clip may also be meant to end the gradient, as PPO's is."
 )
 SHIFT = (
     "It is a shift that the function subtracts again, like a bias before a "

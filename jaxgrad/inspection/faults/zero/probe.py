@@ -52,7 +52,8 @@ class Probe:
 
     def _moved(self, x: float) -> list[Any]:
         array = np.array(self.arrays[self.position])
-        array[self.index] = x
+        with np.errstate(over="ignore"):  # an infinity is no change that counts
+            array[self.index] = x
         return replaced(self.arrays, {self.position: jnp.asarray(array)})
 
     def value(self, x: float) -> float:

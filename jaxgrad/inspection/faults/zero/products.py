@@ -37,7 +37,9 @@ def by_product(block: Block, cotangents: list[Any]) -> Cause | None:
 def _by_zero(block: Block, zero: Value) -> Cause:
     array = np.asarray(zero.array)
     flushed = ((array != 0) & _is_zero(array)).any()
-    reason = "underflow" if flushed or _underflowed(zero) else "multiplied"
+    ordinary = np.isfinite(array).all() and not _is_zero(array).any()  # as in 1 / x
+    small = flushed or ordinary or _underflowed(zero)
+    reason = "underflow" if small else "multiplied"
     return Cause(reason, block, zero=zero)
 
 

@@ -77,11 +77,19 @@ def _live(cotangent: Any, live: np.ndarray) -> np.ndarray | None:
 
 def _of_numbers(block: Block, cotangents: list[Any]) -> Cause | None:
     """Whether larger or other cotangents would pass: underflow, or cancellation."""
-    if passes(block, cotangents):
+    if passes(block, cotangents) or passes(block, _enlarged(cotangents)):
         return Cause("underflow", block)
     if passes(block, [None if c is None else c * _weights(c) for c in cotangents]):
         return Cause("cancelled", block)
     return None
+
+
+def _enlarged(cotangents: list[Any]) -> list[Any]:
+    """The cotangents times a power of two, exactly, so that what cancels still does."""
+    return [
+        None if c is None else c * 2.0 ** (jnp.finfo(c.dtype).maxexp // 2)
+        for c in cotangents
+    ]
 
 
 def _weights(array: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A constant that a select took: the comparison and the values that chose it."""
+"""Infinite constants: those that a select took and what chose it, and factors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -66,6 +66,19 @@ def _joined(columns: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
 def added_mask(case: Case) -> Hint | None:
     """An infinity added to logits that a softmax then reads."""
     return Hint(MASKING) if _is_mask(case) else None
+
+
+def infinite_factor(case: Case) -> Hint | None:
+    """An infinity that is written into a product or a quotient."""
+    if case.entry.primitive not in ("mul", "div"):
+        return None
+    written = [v for v in case.entry.operands if _is_constant(v) and v.bad().any()]
+    if not written or np.isnan(np.asarray(written[0].array)).any():
+        return None
+    return Hint(
+        f"A factor is an infinite constant, and 0 * inf = NaN in the derivative of "
+        f"{case.operation}, also where it is not selected: use a finite number instead"
+    )
 
 
 def _is_mask(case: Case) -> bool:

@@ -91,18 +91,25 @@ def coinciding(case: Case) -> Hint | None:
     if spectrum is None:
         return None
     ordered = np.sort(spectrum)[::-1]
-    equal = np.zeros(ordered.shape, bool)
-    equal[1:] |= ordered[1:] == ordered[:-1]
-    equal[:-1] |= ordered[1:] == ordered[:-1]
-    zero = (ordered == 0) & (case.entry.primitive == "svd")
-    if not (equal | zero).any():
+    rounding = ordered.size * float(np.finfo(ordered.dtype).eps)
+    exact, near = (_found(case, ordered, apart) for apart in (0.0, rounding))
+    if not near:
         return None
-    found = "coincide" if equal.any() else "are 0"
-    if equal.any() and (zero & ~equal).any():
-        found = "coincide or are 0"
+    found = exact or f"{near} within rounding"
     text = f"The {vectors_word} of {values_word} that {found} have no derivative"
     name = case.label(case.entry.inputs[0]) or "the matrix"
     return Hint(text, {f"{values_word} of {name}": ordered})
+
+
+def _found(case: Case, ordered: np.ndarray, apart: int | float) -> str:
+    """What is wrong with a spectrum: values that are not further apart, or 0."""
+    least = apart * np.abs(ordered).max(initial=0)
+    close = np.abs(np.diff(ordered)) <= least
+    equal = np.append(close, False) | np.append(False, close)
+    zero = (np.abs(ordered) <= least) & (case.entry.primitive == "svd")
+    if equal.any() and (zero & ~equal).any():
+        return "coincide or are 0"
+    return "coincide" if equal.any() else "are 0" if zero.any() else ""
 
 
 def _of_step(case: Case, primitives: Any) -> Entry | None:

@@ -93,7 +93,6 @@ VALUES: Mapping[str, tuple[Point, ...]] = {
     "rem": (Point(lambda _, d: d == 0, "a remainder modulo 0", True),),
 }
 REMEDIES = {
-    "sqrt": "clip its argument at 0",
     "rsqrt": "add an epsilon to its argument",
     "log": "bound its argument from below, or compute the logarithm directly "
     "(log_softmax, log_sigmoid, logsumexp)",
@@ -126,7 +125,8 @@ DERIVATIVES: Mapping[str, tuple[Point, ...]] = {
         ),
         Point(
             _below(0),
-            "the derivative with respect to the exponent is NaN at a negative base",
+            "the derivative with respect to the exponent takes the log of the base, "
+            "and is NaN at a negative base",
             True,
         ),
     ),

@@ -23,24 +23,22 @@ from jaxgrad.inspection.faults.nonfinite.hints.matrices import (
     singular,
 )
 from jaxgrad.inspection.faults.nonfinite.hints.points import REMEDIES, VALUES, fact_at
+from jaxgrad.inspection.faults.nonfinite.hints.range import (
+    added_up,
+    exponential,
+    overflow,
+)
 from jaxgrad.inspection.faults.nonfinite.hints.slopes import (
     DERIVATIVE,
     NESTED,
     passed_on,
 )
+from jaxgrad.inspection.faults.nonfinite.hints.variance import negative_root
 from jaxgrad.inspection.faults.nonfinite.hints.zeros import selects_for_user
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.failures import warn_of_own_failure
 
 Rule = Callable[[Case], Hint | None]
-
-ARITHMETIC = frozenset(
-    "add sub mul div pow integer_pow square dot_general conv_general_dilated "
-    "convert_element_type reduce_sum reduce_prod cumsum cumprod add_any scatter_add "
-    "scatter-add scatter_mul reduce_window_sum".split()
-)
-# The functions that overflow, with the logarithm of their base.
-EXPONENTIAL = {"exp": 1.0, "expm1": 1.0, "exp2": np.log(2), "cosh": 1.0, "sinh": 1.0}
 
 
 def advise(case: Case) -> Hint:
@@ -102,31 +100,6 @@ def infinite_constant(case: Case) -> Hint | None:
     )
 
 
-def added_up(case: Case) -> Hint | None:
-    """Finite parts of a cotangent whose sum is not finite."""
-    if not case.culprit.adding:
-        return None
-    return Hint(
-        "The cotangents that arrive here are finite, but their sum is not: scale the "
-        "loss down, or accumulate in a wider dtype"
-    )
-
-
-def exponential(case: Case) -> Hint | None:
-    """An exponential that overflows."""
-    primitive = case.entry.primitive
-    if primitive not in EXPONENTIAL:
-        return None
-    edge = np.log(float(jnp.finfo(case.dtype).max)) / EXPONENTIAL[primitive]
-    exponents = np.abs(np.real(case.operands()[0]).astype(float))
-    if not (exponents > edge - 0.01).all():
-        return None
-    return Hint(
-        f"{primitive} leaves the range of {case.dtype} above {edge:.1f}: work in the "
-        "log domain (log_softmax, logsumexp, softplus), or subtract the maximum first"
-    )
-
-
 def zero_times_log(case: Case) -> Hint | None:
     """X * log(x) at 0."""
     if case.entry.primitive != "log" or (case.operands()[0] != 0).any():
@@ -163,20 +136,6 @@ def outside_domain(case: Case) -> Hint | None:
     if fact is None:
         return None
     return Hint(f"{fact.sentence}: {REMEDIES[case.entry.primitive]}")
-
-
-def overflow(case: Case) -> Hint | None:
-    """An infinity that arithmetic made from finite operands."""
-    if not np.isinf(case.bad).all() or case.entry.primitive not in ARITHMETIC:
-        return None
-    if any(value.bad().any() for value in case.entry.inputs):
-        return None
-    if case.dtype == jnp.float16:
-        return Hint(
-            "float16 ends at 65504: compute this step in float32 or bfloat16, or scale "
-            "its operands down"
-        )
-    return Hint(f"the result leaves the range of {case.dtype}: rescale the operands")
 
 
 def infinite(case: Case) -> Hint | None:
@@ -217,6 +176,7 @@ FORWARD: tuple[Rule, ...] = (
     not_positive_definite,
     singular,
     zero_epsilon,
+    negative_root,
     outside_domain,
     overflow,
     infinite,

@@ -10,7 +10,9 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.faults.nonfinite.culprit import ELEMENTWISE
 from jaxgrad.inspection.faults.nonfinite.hints.case import Case, Hint, met
+from jaxgrad.inspection.faults.nonfinite.hints.choices import infinite_factor
 from jaxgrad.inspection.faults.nonfinite.hints.library import library_line, zero_epsilon
 from jaxgrad.inspection.faults.nonfinite.hints.logsumexp import masked_row
 from jaxgrad.inspection.faults.nonfinite.hints.matrices import (
@@ -23,16 +25,20 @@ from jaxgrad.inspection.faults.nonfinite.hints.points import (
     Fact,
     fact_at,
 )
+from jaxgrad.inspection.faults.nonfinite.hints.range import (
+    Excess,
+    grown,
+    summed,
+    swallowed,
+)
 from jaxgrad.inspection.faults.nonfinite.hints.zeros import Reason, zero_reason
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.frames import Frame
 from jaxgrad.inspection.run.backward import Backward
-from jaxgrad.inspection.run.tape import Entry, Value
+from jaxgrad.inspection.run.tape import Entry, Value, nonfinite
 
 Rule = Callable[[Case], Hint | None]
 
-# A gradient that overflows in one of these met a large factor, or kept growing.
-LINEAR = frozenset("mul dot_general conv_general_dilated convert_element_type".split())
 # The user's words for a primitive whose derivative is infinite somewhere.
 SPELLED = {
     "divide": "div",
@@ -64,10 +70,28 @@ def passed_on(forward: Sequence[Rule]) -> Rule:
         hint = next(filter(None, (each(case) for each in forward)), None)
         if hint is None:
             return None
+        excess = swallowed(case)
+        if excess is not None:
+            return Hint(_of_excess(case, excess), hint.shown)
         reason = hint.text.partition(": ")[0]
         return Hint(f"{way}; here {reason}", hint.shown)
 
     return rule
+
+
+def out_of_range(case: Case) -> Hint | None:
+    """A result that overflows, and shows only in the derivative: 1 / (1 + inf)."""
+    excess = swallowed(case)
+    return None if excess is None else Hint(_of_excess(case, excess))
+
+
+def _of_excess(case: Case, excess: Excess) -> str:
+    """An overflow, and where the infinity became NaN."""
+    way = _way(case)
+    if way is not None and _zero_reason(case) != "other":
+        return f"{way}; here {excess.fact}"
+    product = "" if way is None else ", and the derivative makes 0 * inf = NaN"
+    return f"{excess.fact}{product}: {excess.remedy}"
 
 
 def at_a_norm(case: Case) -> Hint | None:
@@ -121,23 +145,6 @@ def _is_infinite(case: Case) -> bool:
     position = next(i for i, v in enumerate(entry.inputs) if v is value)
     sent = Backward([]).pull(entry, [v.array for v in entry.inputs], ones)
     return bool(np.isinf(np.asarray(sent[position]))[case.culprit.mask].all())
-
-
-def grown(case: Case) -> Hint | None:
-    """A gradient that overflows away from any pole."""
-    cotangents = [c for c in case.culprit.cotangents if c is not None]
-    known = case.entry.primitive in {*DERIVATIVES, *VALUES, *LINEAR, "exp"}
-    if not known or case.culprit.zero is not None or not cotangents:
-        return None
-    if not all(np.isfinite(np.asarray(c)).all() for c in cotangents):
-        return None
-    remedy = ": scale the loss down, or keep the factors that meet here small"
-    if case.dtype == jnp.float16:
-        remedy = " (float16 ends at 65504): compute this in float32, or scale less"
-    return Hint(
-        f"The gradient leaves the range of {case.dtype} on its way back through "
-        f"{case.operation}{remedy}"
-    )
 
 
 def custom_rule(case: Case) -> Hint | None:
@@ -232,22 +239,43 @@ def _expression(entry: Entry) -> Frame | None:
 
 
 def _fact(case: Case) -> Fact | None:
-    return fact_at(DERIVATIVES.get(case.entry.primitive, ()), case.operands())
+    return fact_at(DERIVATIVES.get(case.entry.primitive, ()), _operands(case))
+
+
+def _operands(case: Case) -> list[np.ndarray]:
+    """The operands at the bad elements.
+
+    Of a value that is broadcast, only where its own part of the sum is bad.
+    """
+    entry, mask = case.entry, case.culprit.mask
+    cotangents, shape = case.culprit.cotangents, np.shape(entry.outputs[0].array)
+    if entry.primitive not in ELEMENTWISE or mask.shape == shape or not cotangents:
+        return case.operands()
+    arrays = [jnp.broadcast_to(v.array, shape) for v in entry.inputs]
+    position = next(i for i, v in enumerate(entry.inputs) if v is case.culprit.value)
+    parts = nonfinite(Backward([]).pull(entry, arrays, cotangents)[position])
+    return [met(value, parts) for value in entry.operands]
 
 
 def _way(case: Case, nan: bool | None = None) -> str | None:
     """What made the zero that multiplies the infinity, and what to do; or None."""
-    culprit = case.culprit
-    if culprit.zero is None:
+    if case.culprit.zero is None:
         return None
-    backward = culprit.phase == "backward" or culprit.passed is not None
-    reason = zero_reason(*culprit.zero, backward)
+    reason = _zero_reason(case)
     if nan is None:
-        nan = culprit.phase == "forward" and bool(np.isnan(case.bad).all())
+        nan = case.culprit.phase == "forward" and bool(np.isnan(case.bad).all())
     way = WAYS[reason].format(what="NaN" if nan else "inf")
     if _reachable(case):
         return way
     return f"{way.partition(': ')[0]}: guard what goes into {case.operation}"
+
+
+def _zero_reason(case: Case) -> Reason:
+    """Why the factor or the cotangent that met the infinity is 0."""
+    culprit = case.culprit
+    assert culprit.zero is not None
+    backward = culprit.phase == "backward" or culprit.passed is not None
+    return zero_reason(*culprit.zero, backward)
 
 
 def _reachable(case: Case) -> bool:
@@ -261,13 +289,16 @@ def _capital(sentence: str) -> str:
 
 DERIVATIVE: tuple[Rule, ...] = (
     custom_rule,
+    infinite_factor,
     coinciding,
     rank_deficient,
     masked_row,
     at_a_norm,
     epsilon_at_a_pole,
     at_a_pole,
+    out_of_range,
     steep,
+    summed,
     grown,
     no_slope,
 )
