@@ -248,7 +248,7 @@ CASES = {
     "a power in float16 that shows in its derivative": (
         *("float16 ends at 65504, and the derivative", lambda x: jnp.tanh(x**3)),
         *(array(300, dtype=jnp.float16),),
-        *(lambda x: 1 / (1 + x**-2.0), array(0, dtype=jnp.float16)),
+        *(lambda x: 1 / (1 + (1 / x) ** 2), array(0, dtype=jnp.float16)),
     ),
     "a sum of cotangents": (
         *("the sum of their cotangents", lambda b: 1e3 * wide(HALVES + b)),
@@ -257,7 +257,7 @@ CASES = {
     ),
     "an infinite factor": (
         *("an infinite constant", lambda x: jnp.where(x > 0, 0, x * -inf), array(1)),
-        *(lambda x: jnp.where(x > 0, 0.0, x * (1 / (x - 1))), array(1)),
+        *(lambda x: 1e30 * (1e30 * (1e-38 * x)), array(1)),
     ),
     "a learned exponent": (
         *("at a negative base", lambda e: array(-2, 3) ** e, jnp.float32(2)),
