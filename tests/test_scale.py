@@ -12,7 +12,7 @@ import pytest
 
 from jaxgrad import checked_value_and_grad, explain, find_nonfinite
 from jaxgrad.inspection.checked import _all_finite
-from jaxgrad.inspection.run import cache, stretches, tape
+from jaxgrad.inspection.run import cache, recorder, stretches
 
 PASSES = 300
 NUMBERS = jnp.arange(float(PASSES))
@@ -131,20 +131,20 @@ def test_a_long_loop_is_searched_as_if_pass_by_pass(loss, monkeypatch):
     quick = blame_of(loss, w)
     assert (quick.phase, quick.primitive, quick.iteration) == LOOPS[loss]
     monkeypatch.setattr(stretches, "BASE", 10**6)
-    monkeypatch.setattr(tape, "BASE", 10**6)
+    monkeypatch.setattr(recorder, "BASE", 10**6)
     assert facts(blame_of(loss, w)) == facts(quick)
 
 
 @pytest.mark.parametrize("loss", [carried, backward], ids=lambda f: f.__name__)
 def test_few_of_many_passes_are_recorded(loss, monkeypatch):
     recorded = []
-    record = tape._Recorder._record
+    record = recorder._Recorder._record
 
     def counted_record(self, *args):
         recorded.append(args[1])
         return record(self, *args)
 
-    monkeypatch.setattr(tape._Recorder, "_record", counted_record)
+    monkeypatch.setattr(recorder._Recorder, "_record", counted_record)
     assert blame_of(loss, jnp.full(2, 0.5)).iteration in (78, 99)
     assert len(recorded) < 2 * PASSES  # one by one it is 5 to 7 for each pass
 

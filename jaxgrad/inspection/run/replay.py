@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxgrad._types import Array
 from jaxgrad.inspection.program.program import Program
 from jaxgrad.inspection.run.backward import Backward, total
-from jaxgrad.inspection.run.tape import Tape, Value, run_on_tape
+from jaxgrad.inspection.run.recorder import run_on_tape
+from jaxgrad.inspection.run.tape import Tape, Value
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from jaxgrad.inspection.program.differentiable import mark_differentiable
 from jaxgrad.inspection.program.failures import NEEDS_VALUE
 from jaxgrad.inspection.program.labels import Origin, draft_steps
 from jaxgrad.inspection.run.backward import Backward
-from jaxgrad.inspection.run.tape import Entry, Value, first_made, run_on_tape
+from jaxgrad.inspection.run.recorder import run_on_tape
+from jaxgrad.inspection.run.tape import Entry, Value, first_made
 
 
 def run_inside(culprit: Culprit, names: Describer) -> tuple[Describer, Culprit] | None:
