@@ -38,7 +38,7 @@ REMEDY: Mapping[Reason, str] = {
     "or compute the loss from the logits: sigmoid_binary_cross_entropy, log_softmax.",
     "dead": "Lower the learning rate, start with a bias of zero or above, normalise "
     "before it, or use leaky_relu, elu or gelu. A hinge loss whose margins are all met "
-    "is flat as well, and no fault.",
+    "is flat as well; that is normal.",
     "underflow": "Compute this in float32 (if it already is: in float64, or with "
     "logarithms), or scale the loss up and the gradient down again.",
     "rule": "Correct the rule: jaxgrad.check_gradients compares it with differences.",
