@@ -103,10 +103,11 @@ class Hub:
                 fault = f"process 0 expects {self.count} processes, {name} {count}"
             elif number in self.names:
                 fault = f"{self.names[number]} and {name} have the same number"
-            if fault and not self.complete.is_set():
-                self._refuse(fault)
             if fault := self.fault or fault:
+                # The newcomer first: process 0 may end as soon as it is told.
                 _send(connection, {"refused": fault})
+                if not self.complete.is_set():
+                    self._refuse(fault)
                 return False
             self.members[number], self.names[number] = connection, name
             self.said[number] = []
