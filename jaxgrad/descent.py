@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -116,7 +116,7 @@ def descend(
     optimizer: optax.GradientTransformation,
     f: Objective,
     start: Float[ArrayLike, "*shape"],
-    num_steps: int,
+    num_steps: SupportsIndex,
 ) -> Path:
     """Follow an optimizer down a function.
 
@@ -213,7 +213,7 @@ def race(
     surface: Surface,
     starts: Float[ArrayLike, "starts 2"],
     lrs: Float[ArrayLike, "lrs"],
-    num_steps: int,
+    num_steps: SupportsIndex,
     *,
     tolerance: float = 1e-2,
     keep_paths: bool = False,

@@ -37,7 +37,12 @@ def test_the_right_hand_side_of_an_ode_is_named_in_both_directions():
     )
 
 
-def test_the_functions_of_custom_root_and_custom_linear_solve_are_named():
+@pytest.mark.xfail(
+    jax.__version_info__ >= (0, 12),
+    reason="with JAX 0.12 the line of the call is named, not that of the equation",
+    strict=True,
+)
+def test_the_equation_of_custom_root_is_named():
     def root(a):
         def equation(x):
             offset = jnp.sqrt(a - 2.0)
@@ -51,6 +56,8 @@ def test_the_functions_of_custom_root_and_custom_linear_solve_are_named():
     assert found(root, 2.0) == ("backward", "offset = jnp.sqrt(a - 2.0)")
     assert found(root, 1.0) == ("forward", "offset = jnp.sqrt(a - 2.0)")
 
+
+def test_the_solver_of_custom_linear_solve_is_named():
     def linear(b, d):
         def solve(_, b):
             return b / d

@@ -65,7 +65,7 @@ def test_options_of_schedules(name, options):
         np.testing.assert_array_equal(make(LR, **as_numpy(options))(step), expected)
 
 
-@pytest.mark.parametrize("as_float", [np.float32, np.float64, np.asarray])
+@pytest.mark.parametrize("as_float", [np.float32, np.float64, jnp.asarray])
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -5,7 +5,7 @@ compiled loop runs over them, and each step takes a gradient and updates the sta
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -154,7 +154,7 @@ def train_epoch(
     state: TrainState,
     split: Split,
     *,
-    batch_size: int = 256,
+    batch_size: SupportsIndex = 256,
     white: int = 255,
     order: Int[ArrayLike, "n"] | None = None,
     first: int = 0,
@@ -216,7 +216,7 @@ def evaluate(
     split: Split,
     *,
     model_state: PyTree = (),
-    batch_size: int = 1000,
+    batch_size: SupportsIndex = 1000,
     white: int = 255,
     mesh: Mesh | None = None,
 ) -> Evaluation:
@@ -270,7 +270,7 @@ def _mean(losses: Array, mask: Array | None) -> Array:
 
 
 def _check_split(
-    function: str, split: Split, batch_size: int, white: int
+    function: str, split: Split, batch_size: SupportsIndex, white: int
 ) -> tuple[int, int]:
     """Return the numbers as ints."""
     images, labels = map(len, split)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -45,8 +45,8 @@ def fit(
     state: TrainState,
     dataset: Dataset,
     *,
-    epochs: int,
-    batch_size: int = 256,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex = 256,
     evaluate_training: bool = False,
     stop_at_nonfinite: bool = True,
     mesh: Mesh | None = None,
@@ -99,9 +99,9 @@ def advance(
     progress: Progress,
     dataset: Dataset,
     *,
-    epochs: int,
-    batch_size: int = 256,
-    save_every: int | None = None,
+    epochs: SupportsIndex,
+    batch_size: SupportsIndex = 256,
+    save_every: SupportsIndex | None = None,
     evaluate_training: bool = False,
     stop_at_nonfinite: bool = True,
     mesh: Mesh | None = None,
