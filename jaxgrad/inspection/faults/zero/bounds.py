@@ -61,7 +61,7 @@ def _bound_of_select(block: Block) -> float | None:
 def _constant(value: Value) -> float | None:
     """The number in all elements of a value that no derivative passes through.
 
-    An array among the arguments is no bound, whatever its elements are in this call.
+    An array among the arguments is not a bound, whatever its elements are in this call.
     """
     array = np.asarray(value.array)
     if value.active or not jaxprs.is_floating(value.array) or not array.size:

@@ -52,7 +52,7 @@ class Probe:
 
     def _moved(self, x: float) -> list[Any]:
         array = np.array(self.arrays[self.position])
-        with np.errstate(over="ignore"):  # an infinity is no change that counts
+        with np.errstate(over="ignore"):  # an infinite change does not count
             array[self.index] = x
         return replaced(self.arrays, {self.position: jnp.asarray(array)})
 
