@@ -10,6 +10,7 @@ from types import ModuleType
 
 import jax
 
+from docs.generated import write_or_check
 from docs.ledger._table import Table
 from tests.field import CASES, FAMILIES, Case
 from tests.field.judge import Verdict, checkify_says, debug_nans, judge
@@ -101,19 +102,7 @@ def shortcomings() -> Iterator[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Write the page, or compare it with --check; return the exit code."""
-    if argv not in ([], ["--check"]):
-        print(f"error: expected no option or --check, got {' '.join(argv)}")
-        return 2
-    text = page()
-    if not argv:
-        PAGE.write_text(text, encoding="utf-8")
-        print(f"written: {PAGE}")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        print(f"{PAGE.name} is current")
-        return 0
-    print(f"{PAGE.name} is not current: python -m docs.generate_field")
-    return 1
+    return write_or_check(PAGE, page, argv, "python -m docs.generate_field")
 
 
 if __name__ == "__main__":

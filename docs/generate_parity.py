@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 
+from docs.generated import write_or_check
 from docs.ledger import activations, arguments, losses, optimizers, schedules
 
 PAGE = Path(__file__).with_name("parity.md")
@@ -56,19 +57,7 @@ def page() -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Write the page, or compare it with --check; return the exit code."""
-    if argv not in ([], ["--check"]):
-        print(f"error: expected no option or --check, got {' '.join(argv)}")
-        return 2
-    text = page()
-    if not argv:
-        PAGE.write_text(text, encoding="utf-8")
-        print(f"written: {PAGE}")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        print(f"{PAGE.name} is current")
-        return 0
-    print(f"{PAGE.name} is not current: python -m docs.generate_parity")
-    return 1
+    return write_or_check(PAGE, page, argv, "python -m docs.generate_parity")
 
 
 if __name__ == "__main__":

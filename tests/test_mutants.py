@@ -85,7 +85,7 @@ def test_the_first_fault_of_each_experiment_is_noticed():
     assert code == 0, printed
 
 
-@pytest.mark.mutants
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_every_fault_is_noticed():
     code, last, printed = run_of([])

@@ -56,8 +56,9 @@ def test_a_complex_parameter_is_a_pair_of_reals(name):
 
     for points, real in both(start, gradients):
         assert points.dtype == "complex64"
-        # Within a rounding error: XLA may contract a product and a sum in one of them.
-        np.testing.assert_allclose(pairs(points), real, rtol=2e-7)
+        # JAX 0.12's XLA contracts a product and a sum in one of them: a rounding error.
+        rtol = 2e-7 if jax.__version_info__ >= (0, 12) else 0
+        np.testing.assert_allclose(pairs(points), real, rtol=rtol)
 
 
 def test_complex128_and_real_leaves_side_by_side(x64):

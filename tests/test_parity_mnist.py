@@ -37,12 +37,15 @@ def test_235_steps_on_mnist_have_the_losses_of_torch(capsys):
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_six_epochs_on_mnist_reach_the_accuracy_of_torch():
+@pytest.mark.parametrize(
+    ("epochs", "least"), [(6, 0.88), pytest.param(20, 0.91, marks=pytest.mark.by_hand)]
+)
+def test_epochs_on_mnist_reach_the_accuracy_of_torch(epochs, least):
     """The notebook's settings, the same parameters and the same batches."""
-    result = benchmark.run(benchmark.Config(epochs=6, dataloader=False))
+    result = benchmark.run(benchmark.Config(epochs=epochs, dataloader=False))
     ours, theirs = result.jaxgrad, result.torch
     assert abs(ours.accuracy - theirs.accuracy) <= 2e-3
-    assert theirs.accuracy > 0.88
+    assert theirs.accuracy > least
     np.testing.assert_allclose(ours.losses.mean(1), theirs.losses.mean(1), rtol=1e-3)
 
 
