@@ -33,6 +33,12 @@ def x64():
 
 
 @pytest.fixture
+def bounded_memory():
+    """For a test with hundreds of programs: call this now and then."""
+    return bound.check
+
+
+@pytest.fixture
 def tally(record_property):
     """Counts comparisons; pytest's report ends with the sums over all tests."""
     counts = Tally()
