@@ -77,9 +77,7 @@ def _blame(
         params: PyTree, model_state: PyTree, images: Array, labels: Array
     ) -> tuple[Array, PyTree]:
         network = setup.apply, setup.loss
-        return batch_loss(
-            *network, params, model_state, key, images, labels, mask
-        )
+        return batch_loss(*network, params, model_state, key, images, labels, mask)
 
     def update(params: PyTree, gradients: PyTree, opt_state: Any) -> PyTree:
         updates, _ = optimizer.update(gradients, opt_state, params)

@@ -43,11 +43,10 @@ class Watched(NamedTuple):
 
 
 class _Counts(NamedTuple):
-    """What can be added up over the parameters of a layer."""
+    """How many elements, rows and columns of a gradient are zero, and there are."""
 
-    norms: Array  # of the gradient, the update and the weights, (3,)
-    zeros: Array  # how many elements, rows and columns are zero, (3,)
-    sizes: np.ndarray  # how many there are, (3,)
+    zeros: Array  # (3,), int32
+    sizes: np.ndarray  # (3,)
 
 
 def monitor(
@@ -108,66 +107,83 @@ def gradient_metrics(params: PyTree, gradients: PyTree, updates: PyTree) -> Watc
 
     Examples:
         >>> params = {"fc": {"kernel": jnp.ones((2, 2)), "bias": jnp.zeros(2)}}
-        >>> zero = jax.tree.map(jnp.zeros_like, params)
-        >>> gradients = zero | {"fc": zero["fc"] | {"kernel": jnp.array([[3., 0], [4, 0]])}}
-        >>> watched = gradient_metrics(params, gradients, zero)
-        >>> kernel = watched.parameters["params['fc']['kernel']"]
-        >>> kernel.gradient_norm.item(), kernel.dead.item(), kernel.dead_columns.item()
-        (5.0, 0.5, 0.5)
-        >>> watched.layers["params['fc']"].dead.item()
-        0.6666667
+        >>> kernel, bias = jnp.array([[3.0, 0.0], [4.0, 0.0]]), jnp.zeros(2)
+        >>> gradients = {"fc": {"kernel": kernel, "bias": bias}}
+        >>> watched = gradient_metrics(params, gradients, gradients)
+        >>> metrics = watched.parameters["params['fc']['kernel']"]
+        >>> metrics.gradient_norm.item(), metrics.update_ratio.item()
+        (5.0, 2.5)
+        >>> metrics.dead.item(), metrics.dead_columns.item(), metrics.dead_rows.item()
+        (0.5, 0.5, 0.0)
+        >>> round(watched.layers["params['fc']"].dead.item(), 2)
+        0.67
     """
-    structures = [jax.tree.structure(tree) for tree in (params, gradients, updates)]
+    structures = [jax.tree.structure(tree) for tree in (gradients, updates, params)]
     if len({*structures}) > 1:
         expected = "params, gradients and updates of one structure"
         got = ", ".join(map(str, structures))
         raise wrong_value("gradient_metrics", expected, got)
-    named = jax.tree.leaves_with_path(gradients)
-    others = jax.tree.leaves(updates), jax.tree.leaves(params)
-    parameters: dict[str, Metrics] = {}
-    layers: dict[str, list[_Counts]] = {}
-    for (path, gradient), update, weight in zip(named, *others, strict=True):
-        counts = _counts(*map(jnp.asarray, (gradient, update, weight)))
-        parameters[_name(path)] = _metrics([counts])
-        layers.setdefault(_name(path[:-1]), []).append(counts)
-    return Watched(parameters, {name: _metrics(each) for name, each in layers.items()})
+    paths = [path for path, _ in jax.tree.leaves_with_path(gradients)]
+    arrays = [*map(jnp.asarray, jax.tree.leaves((gradients, updates, params)))]
+    norms = _norms(arrays).reshape(3, -1)  # of the gradients, updates and weights
+    counts = [*map(_counts, arrays[: len(paths)])]
+    layers: dict[str, list[int]] = {}
+    for number, path in enumerate(paths):
+        layers.setdefault(_name(path[:-1]), []).append(number)
+
+    def metrics(chosen: list[int]) -> Metrics:
+        return _metrics(norms[:, np.array(chosen)], [counts[i] for i in chosen])
+
+    return Watched(
+        {_name(path): metrics([number]) for number, path in enumerate(paths)},
+        {name: metrics(chosen) for name, chosen in layers.items()},
+    )
 
 
 def _name(path: tuple[Any, ...]) -> str:
     return f"params{jax.tree_util.keystr(path)}"
 
 
-def _counts(gradient: Array, update: Array, weight: Array) -> _Counts:
-    zero = gradient.reshape(1, -1) == 0 if gradient.ndim < 2 else gradient == 0
-    *rest, rows, columns = range(zero.ndim)
-    masks = zero, zero.all((*rest, columns)), zero.all((*rest, rows))
-    return _Counts(
-        norms=jnp.stack([*map(_norm, _alike(gradient, update, weight))]),
-        zeros=jnp.stack([jnp.sum(mask, dtype=jnp.int32) for mask in masks]),
-        sizes=np.array([mask.size for mask in masks]),
-    )
-
-
-def _alike(*arrays: Array) -> list[Array]:
-    """The sizes of the elements of each, in one dtype of at least single precision."""
-    dtype = jnp.finfo(promoted(*arrays, jnp.zeros((), jnp.float32))).dtype
-    return [jnp.abs(array).astype(dtype) for array in arrays]
-
-
-def _norm(size: Array) -> Array:
-    """The Euclidean norm, scaled by the largest element so that no square overflows."""
-    largest = jnp.max(size, initial=0)
-    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
-    return scale * jnp.sqrt(jnp.sum((size / scale) ** 2))
-
-
-def _metrics(counts: Sequence[_Counts]) -> Metrics:
-    norms = jnp.stack(_alike(*(each.norms for each in counts)))
-    gradient, update, weight = map(_norm, norms.T)
+def _metrics(norms: Array, counts: Sequence[_Counts]) -> Metrics:
+    """From the norms, (3, parameters), and the counts of these parameters."""
+    gradient, update, weight = map(_scaled_norm, norms)
     ratio = jnp.where(update == 0, 0, update / weight)
     sizes = np.maximum(sum(each.sizes for each in counts), 1)
     zeros = sum(each.zeros for each in counts)
     return Metrics(gradient, ratio, *(zeros / sizes).astype(gradient.dtype))
+
+
+def _counts(gradient: Array) -> _Counts:
+    zero = gradient.reshape(1, -1) == 0 if gradient.ndim < 2 else gradient == 0
+    *rest, rows, columns = range(zero.ndim)
+    masks = zero, zero.all((*rest, columns)), zero.all((*rest, rows))
+    zeros = jnp.stack([jnp.sum(mask, dtype=jnp.int32) for mask in masks])
+    return _Counts(zeros, np.array([mask.size for mask in masks]))
+
+
+def _norms(arrays: Sequence[Array]) -> Array:
+    """The Euclidean norm of each array, in one dtype of at least single precision.
+
+    A dot product is the fastest sum of squares. If one may have left the range of the
+    dtype, all are computed again with scaling.
+    """
+    dtype = jnp.finfo(promoted(*arrays, jnp.zeros((), jnp.float32))).dtype
+    sizes = [jnp.abs(array).astype(dtype).ravel() for array in arrays]
+    squares = jnp.stack([jnp.vdot(x, x, precision="highest") for x in sizes])
+    info = jnp.finfo(dtype)
+    least = float(info.tiny) / float(info.eps) ** 2
+    return jax.lax.cond(
+        ((squares > least) & (squares < info.max)).all(),
+        lambda: jnp.sqrt(squares),
+        lambda: jnp.stack([*map(_scaled_norm, sizes)]),
+    )
+
+
+def _scaled_norm(size: Array) -> Array:
+    """The Euclidean norm of numbers >= 0, scaled so that no square overflows."""
+    largest = jnp.max(size, initial=0)
+    scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    return scale * jnp.sqrt(jnp.sum((size / scale) ** 2))
 
 
 # As rows of numbers, which the loop of an epoch fills and a checkpoint holds.

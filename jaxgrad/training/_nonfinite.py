@@ -64,11 +64,20 @@ class NonFinite(FloatingPointError):
         """Add the cause to the message, and the examples where `bad` is true."""
         self.examples = self.indices[bad]
         lines = [*self.args]
-        if 0 < len(self.examples) < len(self.indices):
-            lines.append(f"Of these only {_listed(self.examples)} have such a loss.")
+        few, all_ = len(self.examples), len(self.indices)
+        if 0 < few < all_:
+            found = f"The loss of {few} of these {all_} images is not finite"
+            lines.append(f"{found}: {_listed(self.examples)}.")
+        if all_finite(self.state.params):
+            largest = max(map(_largest, _inexact(self.state.params)), default=0)
+            lines.append(f"Before the step, the largest parameter was {largest:.3g}.")
         if not isinstance(cause, str):
             self.blame = cause
         self.args = ("\n".join([*lines, str(cause)]),)
+
+
+def _largest(leaf: Array) -> float:
+    return float(jnp.max(jnp.abs(leaf), initial=0))
 
 
 def _listed(indices: np.ndarray) -> str:
