@@ -292,9 +292,8 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, whole, monkeyp
     assert (learned(config(tmp_path, resume=True)), rows(tmp_path)) == whole
 
 
-@pytest.mark.parametrize(("lr", "epoch"), [("100", 1), ("1e38", 0)])
-def test_a_loss_that_is_not_finite_ends_the_run_with_one_message(tmp_path, lr, epoch):
-    options = f"--dataset digits --lr {lr} --epochs 3 --no-side-runs".split()
+def test_a_loss_that_is_not_finite_ends_the_run_with_one_message(tmp_path):
+    options = "--dataset digits --lr 1e38 --epochs 3 --no-side-runs".split()
     folders = ["--output-dir", str(tmp_path), "--checkpoint-dir", str(tmp_path / "c")]
     with pytest.raises(SystemExit) as end:
         experiment.main([*options, *folders])
@@ -302,11 +301,10 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_message(tmp_path, lr, e
     assert message.startswith(
         "error: training: expected finite numbers, got a loss of "
     )
-    assert f" of epoch {epoch} (" in message and "network.py:" in message
+    assert " of epoch 0 (" in message and "network.py:" in message
     assert message.endswith("\nA smaller --lr may keep them finite.")
-    rows = text(tmp_path).splitlines()
-    assert len(rows) == epoch
-    assert len([*(tmp_path / "c").iterdir()]) == epoch + 1
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["step-000000000.npz"]
+    assert text(tmp_path) == ""
 
 
 def test_a_folder_is_released_when_its_run_ends(tmp_path):

@@ -25,7 +25,8 @@ def start(params: Any = PARAMS):
 
 def advance(progress=None, **options: Any):
     run = partial(training.advance, apply, LOSS, MOMENTUM, progress or start(), DATASET)
-    return run(**({"epochs": 3, "batch_size": BATCH} | options))
+    fixed: dict[str, Any] = {"epochs": 3, "batch_size": BATCH}
+    return run(**(fixed | options))
 
 
 def last(*progress, **options: Any):
@@ -73,7 +74,7 @@ def test_a_measured_step_is_that_of_the_monitor_and_of_numpy():
     state = next(run).state
     alone = watch(state.params, state.opt_state, images, labels)
     gradients = jax.grad(loss)(state.params, images, labels)
-    updates, _ = MOMENTUM.update(gradients, state.opt_state, state.params)
+    updates: Any = MOMENTUM.update(gradients, state.opt_state, state.params)[0]
     norms = [
         np.sqrt(sum(np.sum(np.square(x)) for x in tree["fc1"].values()))
         for tree in (gradients, updates, state.params)
@@ -198,7 +199,7 @@ def test_the_figure_draws_each_layer_or_parameter(whole):
     norms, ratios, dead = figure.axes
     assert norms.get_yscale() == ratios.get_yscale() == "log"
     steps, values = dead.lines[1].get_data()
-    assert list(steps) == [0, 3, 6, 9]
+    np.testing.assert_array_equal(steps, [0, 3, 6, 9])
     layers = [epoch.watched.layers["params['fc2']"] for epoch in whole.completed]
     np.testing.assert_array_equal(values, np.concatenate([x.dead for x in layers]))
     assert len(plots.watched(whole.completed, of="parameters").axes[0].lines) == 4

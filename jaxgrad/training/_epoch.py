@@ -72,8 +72,9 @@ def train_steps(
     def step(i: Array | int, state: TrainState, rows: Rows) -> tuple[Any, ...]:
         images, *rest = batches.batch(i)
         images = scaled(images, setup.white, state.params)
-        change = setup.apply, setup.loss, optimizer, state, images, *rest
-        return measured_step(*change, partial(recorder.record, rows, state.step))
+        network = setup.apply, setup.loss, optimizer
+        measure = partial(recorder.record, rows, state.step)
+        return measured_step(*network, state, images, *rest, measure=measure)
 
     def body(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         state, losses, rows = carry
@@ -120,8 +121,9 @@ def train_step(
     Torch: `optimizer.zero_grad(); loss.backward(); optimizer.step()`. No gradient has
     to be zeroed: it is a value, not a field of the parameters.
     """
+    batch = images, labels, mask
     state, value, _ = measured_step(
-        apply, loss, optimizer, state, images, labels, mask, lambda *_: None
+        apply, loss, optimizer, state, *batch, measure=lambda *_: None
     )
     return state, value
 
@@ -133,7 +135,8 @@ def measured_step(
     state: TrainState,
     images: Array,
     labels: Array,
-    mask: Array | None,
+    mask: Array | None = None,
+    *,
     measure: Callable[[PyTree, PyTree, PyTree], Any],
 ) -> tuple[TrainState, Array, Any]:
     """`train_step`, and `measure(params, gradients, opt_state)` before its update."""

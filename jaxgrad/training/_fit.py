@@ -209,11 +209,12 @@ def _chunks(job: _Job, progress: Progress) -> Iterator[Progress]:
     for first in range(len(progress.losses), total, size):
         steps, state = (first, min(first + size, total)), progress.state
         start = copy_of(state) if job.stop_at_nonfinite else None
-        recorder = Recorder(job.optimizer, job.watch, int(state.step))
+        before = int(state.step)
+        recorder = Recorder(job.optimizer, job.watch, before)
         loop = job.setup, job.optimizer, state, batches, *steps, job.watch
         state, losses, rows = train_steps(*loop)
         new = np.asarray(losses)[slice(*steps)]  # waits for the steps to end
-        done = recorder.start + len(new)
+        done = before + len(new)
         watched = joined(progress.watched, recorder.watched(state.params, rows, done))
         if start is not None and not is_finite(new, state.params):
             _raise_first_fault(job, batches, start, new, range(*steps), watched)
@@ -248,7 +249,8 @@ def _raise_first_fault(
     indices, mask = indices_of(order, job.batch_size, step)
     fault = NonFinite(epoch, step, loss, indices[mask], before, leaves, watched)
     if job.blame:
-        batch = (*(np.asarray(part)[indices] for part in job.train), mask)
+        images, labels = (np.asarray(part)[indices] for part in job.train)
+        batch = images, labels, mask
         fault.explain(*cause_of(job.setup, job.optimizer, before, batch, leaves))
     raise fault
 

@@ -196,7 +196,7 @@ class Recorder(NamedTuple):
 
     optimizer: optax.GradientTransformation
     every: int | None  # None: no step
-    start: Array  # completed steps before the loop, ()
+    start: Array | int  # completed steps before the loop
 
     def no_rows(self, params: PyTree, steps: int) -> Rows:
         """Room for the metrics of a loop of so many steps."""
