@@ -26,5 +26,6 @@ from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import explain_torch as explain_torch
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
 from jaxgrad.inspection import find_zero as find_zero
+from jaxgrad.inspection import load_record as load_record
 
 __version__ = "0.3.0"

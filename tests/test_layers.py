@@ -15,6 +15,7 @@ LIBRARY = ROOT / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 GROUND = {"_types", "_checks", "_arguments", "_modules", "_guards", "_numerics"}
+GROUND |= {"_archive"}
 # Each room, and the rooms that it may import besides itself.
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),

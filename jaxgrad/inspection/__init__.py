@@ -17,4 +17,5 @@ from jaxgrad.inspection.report.data import Step as Step
 from jaxgrad.inspection.report.explanation import Blame as Blame
 from jaxgrad.inspection.report.explanation import Diagnosis as Diagnosis
 from jaxgrad.inspection.report.explanation import Explanation as Explanation
+from jaxgrad.inspection.report.explanation import load_record as load_record
 from jaxgrad.inspection.report.summary import Summary as Summary

@@ -12,8 +12,8 @@ from jaxgrad.inspection.report.explanation import Explanation
 from jaxgrad.inspection.torch_run.arrays import array_of, copied, summarized
 from jaxgrad.inspection.torch_run.faults import first_nonfinite
 from jaxgrad.inspection.torch_run.leaves import inputs_of
-from jaxgrad.inspection.torch_run.recorder import Recorder
-from jaxgrad.inspection.torch_run.run import Run, last_operation, run
+from jaxgrad.inspection.torch_run.recorder import Recorder, next_operation
+from jaxgrad.inspection.torch_run.run import Run, run
 from jaxgrad.inspection.torch_run.stack import home_of
 from jaxgrad.inspection.torch_run.steps import arguments_of, steps_of
 
@@ -88,7 +88,7 @@ def explain_torch(
             keep=summarized if keep == "summary" else copied,
             keep_gradient=summarized if keep == "summary" else array_of,
             home=home_of(f),
-            start=last_operation(),
+            start=next_operation(),
             internal={id(tensor) for tensor in inputs.constants.values()},
         )
         ran = run(f, args, kwargs, inputs, recorder, has_aux)
@@ -102,7 +102,7 @@ def _explanation(
 ) -> Explanation:
     value: np.ndarray = array_of(ran.value).reshape(())
     arguments = arguments_of(ran)
-    notes = (EAGER if ran.eager else "", "" if ran.value.requires_grad else CUT)
+    notes = (EAGER if ran.uncompiled else "", "" if ran.value.requires_grad else CUT)
     return Explanation(
         name=name,
         value=(value, ran.output[1]) if has_aux else value,

@@ -8,17 +8,11 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
-from jaxgrad.inspection.torch_run.calls import FUNCTIONS
+from jaxgrad.inspection.torch_run.calls import name_of_node
 from jaxgrad.inspection.torch_run.stack import torch_folder
 
-# The functions of `torch.func` by the functions that implement them.
-TRANSFORMS = {
-    "vmap_impl": "vmap",
-    "grad_impl": "grad",
-    "grad_and_value_impl": "grad_and_value",
-    "_vjp_with_argnums": "vjp",
-    "_jvp_with_argnums": "jvp",
-}
+# The files that implement the transformations of `torch.func`.
+TRANSFORMS = ("apis.py", "eager_transforms.py", "vmap.py")
 
 
 class Opaque(NamedTuple):
@@ -35,16 +29,19 @@ def opaque_at(stack: Sequence[FrameType]) -> Opaque | None:
     import torch
 
     apply = torch.autograd.Function.apply.__func__.__code__
-    for depth, frame in enumerate(stack):
+    for frame in stack:
         if frame.f_code is apply:
             values: Mapping[str, Any] = frame.f_locals
             function, name = values["cls"], str(values["cls"].__name__)
             arguments = values["args"], values["kwargs"]
-            return Opaque(FUNCTIONS.get(name, name), function, arguments, frame)
-        if frame.f_code.co_filename.startswith(f"{torch_folder()}_functorch/"):
+            return Opaque(name_of_node(name), function, arguments, frame)
+        if _transforms(frame):
             values = frame.f_locals
-            inside = [inner.f_code.co_name for inner in stack[depth:]]
-            names = (TRANSFORMS[name] for name in inside if name in TRANSFORMS)
-            name = next(names, "torch.func")
+            name = frame.f_code.co_qualname.partition(".")[0]
             return Opaque(name, None, (values.get("args"), values.get("kwargs")), frame)
     return None
+
+
+def _transforms(frame: FrameType) -> bool:
+    folder, _, file = frame.f_code.co_filename.rpartition("/")
+    return file in TRANSFORMS and folder == f"{torch_folder()}_functorch"

@@ -6,6 +6,7 @@ function: `model`, `trainer.model`, `layers[0]`.
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -35,10 +36,10 @@ def search(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Reached:
             return
         seen.add(id(value))
         if isinstance(value, torch.nn.Module):
-            found.modules[name] = value
+            found.modules[_unused(name, found.modules)] = value
         elif isinstance(value, torch.Tensor):
             if tensors:
-                found.tensors[name] = value
+                found.tensors[_unused(name, found.tensors)] = value
         else:
             for inner, each in _parts(name, value):
                 visit(inner, each, depth + 1, tensors)
@@ -47,6 +48,12 @@ def search(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Reached:
     for name, value in arguments.items():
         visit(name, value, 0, tensors=False)
     return Reached(_outermost(found.modules), found.tensors)
+
+
+def _unused(name: str, names: Mapping[str, Any]) -> str:
+    """The name, with a number if another thing has it."""
+    numbered = (f"{name}_{i}" for i in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if n not in names)
 
 
 def _outermost(modules: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, functools.partial):
         yield from _parts_of_a_partial(name, value)
     elif isinstance(value, MethodType):
-        yield name or "self", value.__self__
+        yield name, value.__self__
         yield name, value.__func__
     elif isinstance(value, FunctionType):
         if not is_library(value.__code__.co_filename):

@@ -50,22 +50,33 @@ class _Known(NamedTuple):
 
 
 @dataclass(eq=False)
+class _Entered:
+    """A call whose inside is not recorded, and which operations it makes."""
+
+    opaque: Opaque
+    number: int  # Of its record
+    begin: int
+    end: float = float("inf")
+
+
+@dataclass(eq=False)
 class Recorder:
     """The calls so far, and where each living tensor comes from."""
 
     keep: Callable[[Any], Any]  # What to keep of a value
     keep_gradient: Callable[[Any], Any]
     home: str  # The package that counts as the user's own
-    start: int  # PyTorch's number of the last operation before the run
+    start: int  # PyTorch's number of the first operation of the run
     internal: set[int] = field(default_factory=set)  # The modules' buffers
+    differentiating: bool = False  # Whether the run's own backward pass is on
     records: list[Record] = field(default_factory=list)
     hooks: list[Any] = field(default_factory=list)
     unpacking: Unpacking = field(default_factory=Unpacking)
     _known: dict[int, _Known] = field(default_factory=dict)
     _nodes: dict[Any, Origin] = field(default_factory=dict)  # By autograd node
     _writers: dict[Any, Origin] = field(default_factory=dict)  # By storage
-    # Calls whose inside is not recorded, with the numbers of their records
-    _opaque: list[tuple[Opaque, int]] = field(default_factory=list)
+    _opaque: list[_Entered] = field(default_factory=list)  # Not all claimed yet
+    _operation: int = 0  # PyTorch's number of the next operation, before the call
     _claimed: dict[Any, int] = field(default_factory=dict)  # By autograd node
 
     def introduce(self, tensor: Any, origin: Origin) -> None:
@@ -78,8 +89,9 @@ class Recorder:
         if calls.only_reads(function):
             return function(*args, **kwargs)
         given = list(tensors_in((args, kwargs)))
+        self._operation = next_operation()
         for tensor in given:
-            self._claim(tensor)
+            self._look_at(tensor)
         before = [version(tensor) for tensor in given]
         inputs = tuple(dict.fromkeys(self._operands(function, args, kwargs)))
         cuts = bool(inputs) and any(tensor.requires_grad for tensor in given)
@@ -108,7 +120,7 @@ class Recorder:
 
     def origin_of_result(self, tensor: Any) -> Origin:
         """The origin of what the program returns."""
-        self._claim(tensor)
+        self._look_at(tensor)
         return self.origins(tensor)[-1]
 
     def finished(self, result: Origin) -> tuple[list[Record], Origin, Unpacked]:
@@ -145,6 +157,7 @@ class Recorder:
         changed: dict[int, Any],
     ) -> None:
         stack = running()
+        self._leave(stack)
         if (opaque := opaque_at(stack)) is not None:
             self._enter(opaque, stack)
             return
@@ -192,7 +205,7 @@ class Recorder:
 
     def _storing(self, result: Result) -> Callable[[Any], None]:
         def store(gradient: Any) -> None:
-            if gradient is not None:
+            if self.differentiating and gradient is not None:
                 result.gradient = self.keep_gradient(gradient)
 
         return store
@@ -215,42 +228,66 @@ class Recorder:
 
     def _enter(self, opaque: Opaque, stack: Sequence[Any]) -> None:
         """Begin a record whose results are claimed when they appear."""
-        if any(opaque.frame is known.frame for known, _ in self._opaque):
+        if any(opaque.frame is known.opaque.frame for known in self._opaque):
             return
-        given = list(tensors_in(opaque.arguments))
-        for tensor in given:
-            self._claim(tensor)
-        inputs = [origin for tensor in given for origin in self.origins(tensor)]
-        self._opaque.append((opaque, len(self.records)))
+        inputs: list[Origin] = []
+        for tensor in tensors_in(opaque.arguments):
+            if self._is_unclaimed(tensor):
+                self._claim(tensor)
+            inputs += self.origins(tensor)
+        # The node of an `autograd.Function` is made before its forward pass runs.
+        begin = self._operation - (opaque.function is not None)
+        self._opaque.append(_Entered(opaque, len(self.records), begin))
         site = site_of(stack[: stack.index(opaque.frame)], self.home)
-        inputs = tuple(dict.fromkeys(inputs))
-        self.records.append(Record(opaque.operation, inputs, site, True))
+        unique = tuple(dict.fromkeys(inputs))
+        self.records.append(Record(opaque.operation, unique, site, True))
 
-    def _claim(self, tensor: Any) -> None:
+    def _leave(self, stack: Sequence[Any]) -> None:
+        """Note which calls that are not recorded have ended."""
+        for entered in self._opaque:
+            if entered.opaque.frame not in stack:
+                entered.end = min(entered.end, self._operation)
+
+    def _look_at(self, tensor: Any) -> None:
         """Find the call behind a tensor that no recorded call has made."""
+        if self._is_unclaimed(tensor):
+            stack = running()
+            self._leave(stack)
+            if (opaque := opaque_at(stack)) is not None:
+                self._enter(opaque, stack)
+            else:
+                self._claim(tensor)
+
+    def _is_unclaimed(self, tensor: Any) -> bool:
+        """Whether a call that is not recorded has made a tensor."""
         made_by, known = tensor.grad_fn, self._find(tensor)
         if made_by is None or made_by._sequence_nr() < self.start:
-            return
-        function = getattr(type(made_by), "_forward_cls", None)
-        if known is not None and (
-            function is None
-            or known.version == version(tensor)
-            or made_by in self._nodes
-        ):
-            return
+            return False
+        if known is None:
+            return True
+        # A custom function may return its argument, changed in place.
+        changed = known.version != version(tensor) and made_by not in self._nodes
+        return changed and hasattr(type(made_by), "_forward_cls")
+
+    def _claim(self, tensor: Any) -> None:
+        """Make a tensor the result of a call that is not entered."""
+        made_by = tensor.grad_fn
         if made_by not in self._claimed:
+            function = getattr(type(made_by), "_forward_cls", None)
             self._claimed[made_by] = self._number_of(made_by, function)
         self._add(self._claimed[made_by], tensor)
 
     def _number_of(self, made_by: Any, function: Any) -> int:
         """The number of the record of a call that was not entered."""
-        for i, (opaque, number) in reversed([*enumerate(self._opaque)]):
-            if opaque.function is function:
-                del self._opaque[i]
-                return number
+        operation = made_by._sequence_nr()
+        for entered in self._opaque:
+            inside = entered.begin <= operation < entered.end
+            if inside and entered.opaque.function is function:
+                self._opaque.remove(entered)
+                return entered.number
         inputs = tuple(dict.fromkeys(self._behind(made_by)))
-        name = str(function.__name__ if function else made_by.name())
-        name = calls.FUNCTIONS.get(name, name)
+        name = function.__name__ if function else made_by.name()
+        name = calls.name_of_node(str(name))
         self.records.append(Record(name, inputs, site_of(running(), self.home), True))
         return len(self.records) - 1
 
@@ -282,6 +319,13 @@ def recording(recorder: Recorder) -> AbstractContextManager[Any]:
             return recorder.call(func, args, kwargs or {})
 
     return Recording()
+
+
+def next_operation() -> int:
+    """The number that PyTorch will give to the next operation with a derivative."""
+    import torch
+
+    return torch.autograd._get_sequence_nr()
 
 
 def _storage(tensor: Any) -> Any:

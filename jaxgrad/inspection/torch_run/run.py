@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from jaxgrad.inspection.torch_run.untouched import requiring, untouched
 from jaxgrad.inspection.torch_run.variables import name_results
 
 REENTRANT = "CheckpointFunctionBackward"
+COMPILED = "compile_wrapper"  # PyTorch's function around a compiled one
 
 
 @dataclass(eq=False)
@@ -28,7 +29,12 @@ class Run:
     values: list[Any]  # Of the leaves, before the run
     gradients: list[Any]  # Of the leaves; None where there is none
     records: list[Record]
-    eager: bool  # Whether compiled functions ran without compilation
+
+    @property
+    def uncompiled(self) -> bool:
+        """Whether functions under `torch.compile` ran uncompiled."""
+        frames = (frame for record in self.records for frame in record.site.frames)
+        return any(frame.code.co_name == COMPILED for frame in frames)
 
 
 def run(
@@ -46,26 +52,20 @@ def run(
     for number, leaf in enumerate(inputs.leaves):
         recorder.introduce(leaf.tensor, Origin("argument", number, label=leaf.path))
     with untouched(inputs, values), requiring(inputs.chosen), differentiating():
-        with uncompiled() as eager, recording(recorder):
+        with uncompiled(), recording(recorder):
             output = f(*args, **kwargs)
         value = scalar_in(output, has_aux)
         result = recorder.origin_of_result(value)
         leaves = [*inputs.leaves, *_unnamed(value, inputs.leaves, recorder)]
         values += [copied(leaf.tensor) for leaf in leaves[len(values) :]]
-        gradients = _gradients(value, [leaf.tensor for leaf in leaves])
+        recorder.differentiating = True
+        tensors = [leaf.tensor for leaf in leaves]
+        gradients = _gradients(value, tensors)
     for hook in recorder.hooks:
         hook.remove()
     records, result, unpacked = recorder.finished(result)
     name_results(records, result, unpacked)
-    return Run(value, output, result, leaves, values, gradients, records, eager)
-
-
-def last_operation() -> int:
-    """The number that PyTorch has given to the last operation."""
-    import torch
-
-    probe: Any = torch.zeros((), requires_grad=True).clone()
-    return probe.grad_fn._sequence_nr()
+    return Run(value, output, result, leaves, values, gradients, records)
 
 
 @contextmanager
@@ -77,16 +77,13 @@ def differentiating() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def uncompiled() -> Iterator[bool]:
-    """Run compiled functions operation by operation; whether there may be any."""
-    if "torch._dynamo" not in sys.modules:
-        yield False
-        return
+def uncompiled() -> AbstractContextManager[Any]:
+    """Run functions under `torch.compile` operation by operation."""
+    if "torch._dynamo" not in sys.modules:  # which `torch.compile` imports, slowly
+        return nullcontext()
     import torch
 
-    with torch.compiler.set_stance("force_eager"):
-        yield True
+    return torch.compiler.set_stance("force_eager")
 
 
 def scalar_in(output: Any, has_aux: bool) -> Any:
@@ -124,14 +121,17 @@ def _gradients(value: Any, tensors: Sequence[Any]) -> list[Any]:
 
     gradients: list[Any] = [None] * len(tensors)
     wanted = [i for i, tensor in enumerate(tensors) if tensor.requires_grad]
-    if not value.requires_grad or not wanted:
+    if not value.requires_grad:
         return gradients
     inputs = [tensors[i] for i in wanted]
+    # The leaves made on the way count as well, or nothing behind them would run.
+    known = {id(tensor) for tensor in inputs}
+    inputs += [leaf for leaf in _leaves(value, tensors) if id(leaf) not in known]
     if any(node.name() == REENTRANT for node in _nodes(value)):
         found = _by_backward(value, inputs)
     else:
         found = torch.autograd.grad(value, inputs, allow_unused=True)
-    for i, gradient in zip(wanted, found, strict=True):
+    for i, gradient in zip(wanted, found, strict=False):
         gradients[i] = gradient
     return gradients
 
@@ -160,9 +160,15 @@ def _nodes(value: Any, ends: Sequence[Any] = ()) -> Iterator[Any]:
             pending += [each for each, _ in node.next_functions]
 
 
+def _leaves(value: Any, tensors: Sequence[Any]) -> list[Any]:
+    """The leaves of the graph between a value and some tensors."""
+    nodes = _nodes(value, [tensor.grad_fn for tensor in tensors])
+    found = (getattr(node, "variable", None) for node in nodes)
+    return [tensor for tensor in found if tensor is not None]
+
+
 def _unnamed(value: Any, leaves: Sequence[Leaf], recorder: Recorder) -> list[Leaf]:
     """The leaves of the graph that no search has found and no call has made."""
-    ends = [leaf.tensor.grad_fn for leaf in leaves]
-    tensors = (getattr(node, "variable", None) for node in _nodes(value, ends))
-    others = [t for t in tensors if t is not None and not recorder.knows(t)]
+    found = _leaves(value, [leaf.tensor for leaf in leaves])
+    others = [tensor for tensor in found if not recorder.knows(tensor)]
     return [Leaf(f"leaf[{i}]", tensor) for i, tensor in enumerate(others)]

@@ -80,7 +80,7 @@ def home_of(f: Callable[..., Any]) -> str:
     """The package of a library's function or module that is explained itself."""
     import torch
 
-    code = type(f).forward if isinstance(f, torch.nn.Module) else f
+    code = f.forward if isinstance(f, torch.nn.Module) else f
     home = frames.home_of(code)
     return "" if torch_folder().startswith(home) else home
 

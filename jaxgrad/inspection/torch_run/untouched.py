@@ -19,23 +19,26 @@ def untouched(inputs: Inputs, values: Sequence[Any]) -> Iterator[None]:
     owners = [part for m in inputs.modules.values() for part in m.modules()]
     buffers = [(owner, dict(owner._buffers)) for owner in owners]
     held = [b for _, each in buffers for b in each.values() if b is not None]
-    saved = [(buffer, version(buffer), copied(buffer)) for buffer in held]
+    saved = [(buffer, copied(buffer)) for buffer in held]
     parameters = {id(parameter) for parameter in inputs.parameters}
-    pairs = zip(inputs.leaves, values, strict=False)
-    saved += [
-        (leaf.tensor, version(leaf.tensor), value)
-        for leaf, value in pairs
-        if id(leaf.tensor) in parameters
+    pairs = zip(inputs.leaves, values, strict=True)
+    own = [
+        (leaf.tensor, value) for leaf, value in pairs if id(leaf.tensor) in parameters
     ]
+    versions = [version(parameter) for parameter, _ in own]
     try:
         yield
     finally:
+        # A batch norm does not count its changes: all buffers are written.
+        for (parameter, value), before in zip(own, versions, strict=True):
+            if version(parameter) != before:
+                saved.append((parameter, value))
         with torch.no_grad():
             for owner, each in buffers:
-                owner._buffers.update(each)
-            for tensor, before, value in saved:
-                if version(tensor) != before:
-                    tensor.copy_(value)
+                if isinstance(owner._buffers, dict):
+                    owner._buffers.update(each)
+            for tensor, value in saved:
+                tensor.copy_(value)
 
 
 @contextmanager

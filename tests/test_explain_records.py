@@ -1,0 +1,147 @@
+"""A report that is saved and loaded is the same report; a damaged file is refused."""
+
+import json
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgrad import _archive, explain, load_record
+
+
+def everything(params, x, key):
+    """Two results, bfloat16, integers, random keys, a branch in a loop, a NaN."""
+    noise = jax.random.normal(jax.random.split(key)[0], x.shape)
+    left, right = jnp.split(x * params["w"] + noise, 2)
+    rows = jnp.argmax(left)
+
+    def body(carry, i):
+        return jax.lax.cond(i > 0, lambda c: c * 2, lambda c: c + 1, carry), None
+
+    looped = jax.lax.scan(body, right.astype(jnp.bfloat16), jnp.arange(2))[0]
+    loss = jnp.sum(left * rows.astype(left.dtype) + looped.astype(jnp.float32))
+    return loss + jnp.sqrt(params["b"][0]), (rows, {"more": [loss, "text"]})
+
+
+ARGUMENTS = (
+    {"w": jnp.arange(4.0), "b": (jnp.float32(0.0), jnp.ones(2, jnp.bfloat16))},
+    jnp.arange(4.0) - 1,
+    jax.random.key(0),
+)
+
+
+@pytest.fixture(scope="module")
+def report():
+    return explain(everything, has_aux=True)(*ARGUMENTS)
+
+
+@pytest.fixture
+def path(report, tmp_path):
+    report.save_record(tmp_path / "x.npz")
+    return tmp_path / "x.npz"
+
+
+def assert_same(got, expected):
+    """The same tree, dtypes and bits."""
+    got, tree = jax.tree.flatten(got)
+    expected, expected_tree = jax.tree.flatten(expected)
+    assert tree == expected_tree
+    for a, b in zip(got, expected, strict=True):
+        if isinstance(b, jax.Array) and jnp.issubdtype(b.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        assert getattr(a, "dtype", type(a)) == getattr(b, "dtype", type(b))
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_a_loaded_report_is_the_report(report, path, tmp_path):
+    loaded = load_record(path)
+    assert str(loaded) == str(report)
+    assert loaded._repr_html_() == report._repr_html_()
+    assert (loaded.to_svg(), loaded.to_dot()) == (report.to_svg(), report.to_dot())
+    assert_same(loaded.value, report.value)
+    assert_same(loaded.gradients, report.gradients)
+    for ours, theirs in zip(loaded.steps, report.steps, strict=True):
+        assert_same([ours.value, ours.gradient], [theirs.value, theirs.gradient])
+        assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+        assert (ours.source, ours.inputs, ours.loop) == (
+            theirs.source,
+            theirs.inputs,
+            theirs.loop,
+        )
+        np.testing.assert_array_equal(ours.taken, theirs.taken)
+    loaded.save_record(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_what_is_not_finite_is_saved_with_its_step(report, path):
+    found, expected = load_record(path).nonfinite, report.nonfinite
+    assert (found.phase, str(found)) == (expected.phase, str(expected))
+    assert found.step.name == expected.step.name
+    assert found.step.operation == "sqrt"
+
+
+def test_summaries_are_kept(tmp_path):
+    report = explain(lambda x: jnp.sum(x**2), keep="summary")(jnp.arange(3.0))
+    report.save_record(tmp_path / "x.npz")
+    loaded = load_record(tmp_path / "x.npz")
+    assert [s.value for s in loaded.steps] == [s.value for s in report.steps]
+    assert loaded.nonfinite is None
+
+
+def test_nothing_is_pickled(path):
+    with np.load(path, allow_pickle=False) as archive:
+        header = json.loads(archive["header"].item())
+        assert all(archive[name].dtype != object for name in archive)
+    assert header["format"] == 1
+
+
+@pytest.mark.message
+def test_a_changed_or_cut_file_is_refused(path):
+    whole = path.read_bytes()
+    for place in (0, 40, len(whole) // 2, len(whole) - 100, len(whole) - 1):
+        flipped = bytes([whole[place] ^ 1])
+        path.write_bytes(whole[:place] + flipped + whole[place + 1 :])
+        with pytest.raises(ValueError, match=r"x\.npz is damaged"):
+            load_record(path)
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"x\.npz is damaged"):
+            load_record(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="load_record: expected a file"):
+        load_record(path)
+
+
+@pytest.mark.message
+def test_another_kind_of_file_is_refused(path):
+    np.savez(path, a=np.zeros(3))
+    with pytest.raises(ValueError, match="is damaged"):
+        load_record(path)
+    for header in ({}, {"header": np.array(json.dumps({"format": 1}))}):
+        _archive.write(path, path.with_suffix(".tmp"), header)
+        with pytest.raises(ValueError, match="not a record"):
+            load_record(path)
+
+
+@pytest.mark.message
+def test_another_version_is_refused_by_name(path):
+    arrays = _archive.read(path)
+    header = json.loads(arrays["header"].item()) | {"format": 7}
+    arrays["header"] = np.array(json.dumps(header))
+    _archive.write(path, path.with_suffix(".tmp"), arrays)
+    with pytest.raises(ValueError, match=r"of format 1, got format 7 instead"):
+        load_record(path)
+
+
+def test_a_fault_of_the_disk_leaves_the_old_record(report, path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.save_record(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
