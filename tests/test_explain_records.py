@@ -2,13 +2,14 @@
 
 import json
 import os
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgrad import _archive, explain, load_record
+from jaxgrad import _archive, explain, explain_torch, load_record
 
 
 def everything(params, x, key):
@@ -145,3 +146,10 @@ def test_a_fault_of_the_disk_leaves_the_old_record(report, path, monkeypatch):
         report.save_record(path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.message
+def test_without_torch_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"explain_torch: .* pip install torch\."):
+        explain_torch(lambda x: x)

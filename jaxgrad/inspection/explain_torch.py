@@ -1,6 +1,5 @@
 """`explain_torch`: every intermediate value of a PyTorch program, and its gradient."""
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from jaxgrad.inspection.torch_run.arrays import array_of, copied, summarized
 from jaxgrad.inspection.torch_run.faults import first_nonfinite
 from jaxgrad.inspection.torch_run.leaves import inputs_of
 from jaxgrad.inspection.torch_run.recorder import Recorder, next_operation
-from jaxgrad.inspection.torch_run.run import Run, run
+from jaxgrad.inspection.torch_run.run import Run, check_installed, run
 from jaxgrad.inspection.torch_run.stack import home_of
 from jaxgrad.inspection.torch_run.steps import arguments_of, steps_of
 
@@ -76,11 +75,7 @@ def explain_torch(
     """
     check_callable("explain_torch", "f", f)
     check_choice("explain_torch", "keep", keep, ("arrays", "summary"))
-    if importlib.util.find_spec("torch") is None:
-        raise ImportError(
-            "explain_torch: expected PyTorch to be installed, got no module torch "
-            "instead; pip install torch."
-        )
+    check_installed("explain_torch")
 
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         inputs = inputs_of(f, args, kwargs)

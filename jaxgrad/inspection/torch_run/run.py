@@ -10,7 +10,8 @@ from jaxgrad._checks import wrong_type
 from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.torch_run.arrays import copied
 from jaxgrad.inspection.torch_run.leaves import Inputs, Leaf
-from jaxgrad.inspection.torch_run.recorder import Record, Recorder, recording
+from jaxgrad.inspection.torch_run.recorder import Recorder, recording
+from jaxgrad.inspection.torch_run.records import Record
 from jaxgrad.inspection.torch_run.untouched import requiring, untouched
 from jaxgrad.inspection.torch_run.variables import name_results
 
@@ -37,6 +38,15 @@ class Run:
         return any(frame.code.co_name == COMPILED for frame in frames)
 
 
+def check_installed(function: str) -> None:
+    """ImportError unless PyTorch can be imported."""
+    try:
+        import torch  # noqa: F401
+    except ImportError as fault:
+        got = f"got {fault} instead; pip install torch."
+        raise ImportError(f"{function}: expected PyTorch, {got}") from fault
+
+
 def run(
     f: Callable[..., Any],
     args: Any,
@@ -48,14 +58,16 @@ def run(
     """Run a program and its backward pass; the user's tensors stay as they are."""
     values = [copied(leaf.tensor) for leaf in inputs.leaves]
     for name, tensor in inputs.constants.items():
-        recorder.introduce(tensor, Origin("constant", label=name))
+        recorder.origins.introduce(tensor, Origin("constant", label=name))
     for number, leaf in enumerate(inputs.leaves):
-        recorder.introduce(leaf.tensor, Origin("argument", number, label=leaf.path))
+        recorder.origins.introduce(
+            leaf.tensor, Origin("argument", number, label=leaf.path)
+        )
     with untouched(inputs, values), requiring(inputs.chosen), differentiating():
         with uncompiled(), recording(recorder):
             output = f(*args, **kwargs)
         value = scalar_in(output, has_aux)
-        result = recorder.origin_of_result(value)
+        records, result, unpacked = recorder.finished(value)
         leaves = [*inputs.leaves, *_unnamed(value, inputs.leaves, recorder)]
         values += [copied(leaf.tensor) for leaf in leaves[len(values) :]]
         recorder.differentiating = True
@@ -63,7 +75,6 @@ def run(
         gradients = _gradients(value, tensors)
     for hook in recorder.hooks:
         hook.remove()
-    records, result, unpacked = recorder.finished(result)
     name_results(records, result, unpacked)
     return Run(value, output, result, leaves, values, gradients, records)
 
@@ -170,5 +181,5 @@ def _leaves(value: Any, tensors: Sequence[Any]) -> list[Any]:
 def _unnamed(value: Any, leaves: Sequence[Leaf], recorder: Recorder) -> list[Leaf]:
     """The leaves of the graph that no search has found and no call has made."""
     found = _leaves(value, [leaf.tensor for leaf in leaves])
-    others = [tensor for tensor in found if not recorder.knows(tensor)]
+    others = [tensor for tensor in found if recorder.origins.find(tensor) is None]
     return [Leaf(f"leaf[{i}]", tensor) for i, tensor in enumerate(others)]

@@ -9,7 +9,7 @@ from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.report.data import Argument, Operand, Step
 from jaxgrad.inspection.report.summary import Summary, summarize
 from jaxgrad.inspection.torch_run.arrays import array_of, dtype_of
-from jaxgrad.inspection.torch_run.recorder import Record, Result
+from jaxgrad.inspection.torch_run.records import Record, Result
 from jaxgrad.inspection.torch_run.run import Run
 
 UNUSED = "the result does not depend on it"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from jaxgrad.inspection.program.frames import Passes
 from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.program.names import Assignment, assignment_of
-from jaxgrad.inspection.torch_run.recorder import Record
+from jaxgrad.inspection.torch_run.records import Record
 from jaxgrad.inspection.torch_run.unpacking import Unpacked
 
 Readers = Mapping[tuple[int, int], set[int]]
