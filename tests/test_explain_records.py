@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +78,8 @@ def test_a_loaded_report_is_the_report(report, path, tmp_path):
 
 
 def test_what_is_not_finite_is_saved_with_its_step(report, path):
-    found, expected = load_record(path).nonfinite, report.nonfinite
+    found: Any = load_record(path).nonfinite
+    expected = report.nonfinite
     assert (found.phase, str(found)) == (expected.phase, str(expected))
     assert found.step.name == expected.step.name
     assert found.step.operation == "sqrt"

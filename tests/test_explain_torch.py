@@ -5,6 +5,7 @@
 import functools
 import inspect
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -225,6 +226,22 @@ def test_the_module_stays_as_it_was(block):
     weight = embedding.weight.detach().clone()
     explain_torch(lambda i: embedding(i).sum())(torch.tensor([0, 2]))
     assert torch.equal(embedding.weight, weight)
+
+
+def test_a_training_step_inside_is_undone(block):
+    (x,) = tensors((5, 3))
+    before = {name: t.clone() for name, t in block.state_dict().items()}
+    optimizer = torch.optim.SGD(block.parameters(), lr=0.1)
+
+    def step(x):
+        block(x).sum().backward()
+        optimizer.step()
+        return block(x).sum()
+
+    assert explain_torch(step)(x).gradients
+    after = block.state_dict()
+    assert all(torch.equal(after[name], t) for name, t in before.items())
+    assert all(parameter.grad is None for parameter in block.parameters())
 
 
 def test_it_is_left_as_it_was_after_an_error(block):
@@ -499,7 +516,7 @@ def test_a_gradient_taken_inside_is_one_step():
     np.testing.assert_array_equal(report["slope"].gradient, expected)
 
 
-def doubled_sine(x: torch.Tensor):
+def doubled_sine(x):
     return (x * 2).sin()
 
 
@@ -599,7 +616,7 @@ def test_the_first_nan_is_found_in_either_direction():
         squares = (x**2).sum()
         return squares.sqrt()
 
-    found = explain_torch(distance)(x).nonfinite
+    found: Any = explain_torch(distance)(x).nonfinite
     assert (found.phase, found.step.operation) == ("backward", "sqrt")
 
     def logarithm(x):
@@ -607,13 +624,11 @@ def test_the_first_nan_is_found_in_either_direction():
         return (x - 1).log().sum() + masked.sum()
 
     report = explain_torch(logarithm)(x)
-    assert (report.nonfinite.phase, report.nonfinite.step.operation) == (
-        "forward",
-        "log",
-    )
+    found = report.nonfinite
+    assert (found.phase, found.step.operation) == ("forward", "log")
     assert "log made 2 non-finite" in str(report)
-    given = explain_torch(logarithm)(torch.tensor([torch.nan]))
-    assert (given.nonfinite.phase, given.nonfinite.argument) == ("input", "x")
+    found = explain_torch(logarithm)(torch.tensor([torch.nan])).nonfinite
+    assert (found.phase, found.argument) == ("input", "x")
     assert explain_torch(distance)(torch.ones(2)).nonfinite is None
 
 
@@ -643,7 +658,8 @@ def test_results_that_cannot_be_differentiated_are_refused():
         caught.match(got)
     with pytest.raises(TypeError, match="a pair"):
         explain_torch(lambda x: x.sum(), has_aux=True)(x)
+    wrong: Any = 3
     with pytest.raises(TypeError, match="f to be a function"):
-        explain_torch(3)
+        explain_torch(wrong)
     with pytest.raises(ValueError, match="keep to be one of"):
-        explain_torch(nn.Linear(1, 1), keep="all")
+        explain_torch(nn.Linear(1, 1), keep=wrong)

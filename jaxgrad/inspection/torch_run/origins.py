@@ -1,7 +1,7 @@
 """Where each living tensor of a run comes from.
 
-A tensor is known by its identity. A change through a view shows in the version that
-PyTorch counts, and the storage tells which call has made it.
+A tensor is known by its identity. A change in place reaches all tensors with the same
+storage: views, and what `detach` gives.
 """
 
 import weakref
@@ -48,11 +48,11 @@ class Origins:
         known = self.find(tensor)
         if known is None:
             return (Origin("constant", label=_label(tensor)),)
-        if known.version != version(tensor):
-            writer = self._writers.get(_storage(tensor))
-            if writer is not None and writer != known.origin:
-                return (known.origin, writer)
-        return (known.origin,)
+        origin = known.origin
+        writer = self._writers.get(_storage(tensor)) if self._writers else None
+        if writer and (origin.kind != "step" or origin.number < writer.number):
+            return (origin, writer)
+        return (origin,)
 
     def behind(self, node: Any) -> Iterator[Origin]:
         """The origins that lead to an autograd node."""

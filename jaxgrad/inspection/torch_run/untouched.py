@@ -26,6 +26,7 @@ def untouched(inputs: Inputs, values: Sequence[Any]) -> Iterator[None]:
         (leaf.tensor, value) for leaf, value in pairs if id(leaf.tensor) in parameters
     ]
     versions = [version(parameter) for parameter, _ in own]
+    grads = [(x.tensor, x.tensor.grad) for x in inputs.leaves if x.tensor.is_leaf]
     try:
         yield
     finally:
@@ -33,6 +34,8 @@ def untouched(inputs: Inputs, values: Sequence[Any]) -> Iterator[None]:
         for (parameter, value), before in zip(own, versions, strict=True):
             if version(parameter) != before:
                 saved.append((parameter, value))
+        for tensor, gradient in grads:
+            tensor.grad = gradient
         with torch.no_grad():
             for owner, each in buffers:
                 if isinstance(owner._buffers, dict):
