@@ -306,6 +306,14 @@ def test_modules_are_found_wherever_they_are():
     assert next(a.path for a in report.arguments) == "x"
 
 
+def test_a_part_of_a_module_is_not_a_second_module():
+    whole = nn.Sequential(nn.Linear(3, 2))
+    (x,), part = tensors((4, 3)), whole[0]
+    report = explain_torch(lambda x: (part(x) + whole(x)).sum())(x)
+    assert list(report.gradients) == ["0.weight", "0.bias"]
+    assert [step.scope for step in report.steps[:2]] == ["0", "0"]
+
+
 def test_a_module_of_pytorch_shows_its_own_lines():
     module = nn.Sequential(nn.Linear(3, 2), nn.Flatten(0), nn.Linear(8, 1))
     (x,) = tensors((4, 3), requires_grad=True)

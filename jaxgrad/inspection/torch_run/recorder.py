@@ -228,4 +228,5 @@ def next_operation() -> int:
     """The number that PyTorch will give to the next operation with a derivative."""
     import torch
 
-    return torch._C._autograd._get_sequence_nr()
+    autograd: Any = torch.autograd
+    return autograd._get_sequence_nr()
