@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgrad import torch_state
-from tests.optimizer_cases import CASES, STEPS, TORCH_NAMES, gradient, make, problem
+from tests.optimizer_cases import STEPS, TORCH_NAMES, gradient, make, problem
 from tests.test_optimizers_parity import database_cases, farthest
 
 pytestmark = pytest.mark.parity
@@ -26,7 +26,9 @@ class Run:
 
         self.case, of = case, problem(case.optimizer)
         start, *rest = (start or of.start, *of[1:])
-        self.params = {n: torch.tensor(x, dtype=torch.float64) for n, x in start.items()}
+        self.params = {
+            n: torch.tensor(x, dtype=torch.float64) for n, x in start.items()
+        }
         self.rest = [{n: torch.tensor(x) for n, x in tree.items()} for tree in rest]
         kind = getattr(torch.optim, TORCH_NAMES[case.optimizer])
         self.optimizer = kind(self.params.items(), **case.options)

@@ -79,7 +79,7 @@ def as_tensor(array: np.ndarray) -> Any:
     """A copy as a tensor, where torch has been imported."""
     torch = sys.modules["torch"]
     array = np.array(array)
-    if array.dtype.isbuiltin:
+    if array.dtype.isbuiltin == 1:  # not one of ml_dtypes
         return torch.from_numpy(array)
     integers = array.view(f"u{array.dtype.itemsize}")
     return torch.from_numpy(integers).view(getattr(torch, array.dtype.name))
@@ -93,7 +93,7 @@ def cast_exactly(function: str, name: str, array: np.ndarray, dtype: Any) -> np.
             cast = np.array(array, dtype)
             if ((cast.astype(array.dtype) == array) | (array != array)).all():
                 return cast
-    hint = "round it before, or enable jax_enable_x64"
+    hint = "cast one of the two before; 64 bits need jax_enable_x64"
     what = f"{name!r} with values that {np.dtype(dtype)} has"
     raise wrong_value(function, what, f"others in {array.dtype}", hint)
 

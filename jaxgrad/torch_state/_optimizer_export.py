@@ -138,8 +138,8 @@ class _Export:
             got = ", ".join(sorted(fields)) or "none of them"
             raise wrong_value(FUNCTION, what, got, hint)
         return {
-            field: _value(f"{field} of {name}", field, array, like.get(field))
-            for field, array in fields.items()
+            field: _value(f"{field} of {name}", field, fields[field], like.get(field))
+            for field in like or fields
         }
 
 
