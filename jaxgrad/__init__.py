@@ -3,8 +3,8 @@
 The families that mirror PyTorch stay in their submodules
 (`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), under PyTorch's names;
 docs/parity.md lists the arguments that have another name.
-`jaxgrad.datasets`, `jaxgrad.training` and `jaxgrad.plots` are imported on demand; the
-plots and the downloaded data sets need the `experiments` extra.
+`jaxgrad.datasets`, `jaxgrad.training`, `jaxgrad.torch_state` and `jaxgrad.plots` are
+imported on demand; the plots and the downloaded data sets need the `experiments` extra.
 """
 
 from jaxgrad import activations as activations

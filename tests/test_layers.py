@@ -33,6 +33,7 @@ ARROWS = {
         GROUND,
     ),
     "losses": GROUND | {"activations"},
+    "torch_state": GROUND | {"optimizers"},
     "training": GROUND | {"activations", "losses", "datasets", "inspection"},
 }
 ROOMS = set(ARROWS)

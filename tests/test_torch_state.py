@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -172,7 +172,11 @@ def test_nested_and_flat_are_inverses():
             r"pass checkpoint\['mod",
         ),
         (lambda: nested({"epoch": 3}), TypeError, "'epoch' to be a tensor or an array"),
-        (lambda: nested([values(1)]), TypeError, r"pass module.state_dict\(\)"),
+        (
+            lambda: nested(cast(Any, [values(1)])),
+            TypeError,
+            r"pass module.state_dict\(\)",
+        ),
     ],
 )
 def test_what_is_no_state_dict_is_refused(call, error, message):
@@ -421,7 +425,7 @@ def test_groups_with_their_own_optimizers():
     """Torch has two groups, of which one is frozen; here `optax.partition` has them."""
     theirs = adam_state("a.weight", "b.weight")
     del theirs["state"][1]
-    groups = {"trained": optimizers.adam(), "frozen": optax.set_to_zero()}
+    groups: Any = {"trained": optimizers.adam(), "frozen": optax.set_to_zero()}
     both = optax.partition(groups, {"a": "trained", "b": "frozen"})
     state = torch_state.optimizer_from_torch(theirs, both.init(PARAMS), LAYOUT)
     back = torch_state.optimizer_to_torch(state, theirs, LAYOUT)

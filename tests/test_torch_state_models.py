@@ -221,7 +221,7 @@ def test_convolutions_of_one_and_three_axes(space):
     template = jax.eval_shape(model.init, jax.random.key(0), channels_last(x))
     variables = from_torch(module.state_dict(), template)
     theirs = channels_last(module[:2](x))
-    ours = model.apply(variables, channels_last(x))
+    ours: Any = model.apply(variables, channels_last(x))
     np.testing.assert_allclose(ours, theirs, atol=1e-12, rtol=0)
     assert_comes_back(module, variables)
 
@@ -352,9 +352,8 @@ def test_recurrent_layers_of_linen(kind, cell):
     class Model(linen.Module):
         @linen.compact
         def __call__(self, x):
-            for name in ("l0", "l1"):
-                x = linen.RNN(cell(4, name=name, **F64))(x)
-            return x
+            hidden: Any = linen.RNN(cell(4, name="l0", **F64))(x)
+            return linen.RNN(cell(4, name="l1", **F64))(hidden)
 
     module, x = recurrent(kind, 2), torch.randn(2, 5, 3)
     ours = jnp.asarray(numpy_of(x))
