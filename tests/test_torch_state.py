@@ -52,6 +52,13 @@ def test_a_file_written_by_hand_is_read(tmp_path):
     same(torch_state.read_safetensors(path), {"a.b": np.array([1, 2], np.float32)})
 
 
+@pytest.mark.parametrize("length", [0x0280, 0x0480])
+def test_a_header_whose_length_begins_like_a_pickle(length, tmp_path):
+    path = tmp_path / "long.safetensors"
+    path.write_bytes(file_of(HEADER.ljust(length)))
+    assert list(torch_state.read_safetensors(path)) == ["a.b"]
+
+
 DTYPES = (
     "bool uint8 int8 int16 uint16 int32 uint32 int64 uint64 float16 bfloat16 float32"
 )
@@ -135,7 +142,12 @@ def test_a_damaged_file_is_refused(what, tmp_path):
 @pytest.mark.message
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("a.bin", b"PK\x03\x04rest"), ("a.bin", b"\x80\x02}q\x00."), ("a.pt", b"(dp0\n.")],
+    [
+        ("a.bin", b"PK\x03\x04rest"),
+        ("a.bin", b"\x80\x02}q\x00."),
+        ("a.bin", b"\x80\x05}\x94."),
+        ("a.pt", b"(dp0\n."),
+    ],
 )
 def test_a_pickle_is_refused_with_the_way_out(name, data, tmp_path):
     path = tmp_path / name

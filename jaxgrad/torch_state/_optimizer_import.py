@@ -110,7 +110,7 @@ class _Takeover:
         return as_jax(self.function, "steps", np.asarray(steps), old.dtype)
 
     def _number(self, field: str, paths: list[Path], old: Any) -> Any:
-        names = {self.names.source(self.layout, path).name for path in paths}
+        names = [self.names.source(self.layout, path).name for path in paths]
         numbers = {self._value(field, name).item() for name in names}
         if len(numbers) != 1:
             what = f"one {field!r} for all parameters"

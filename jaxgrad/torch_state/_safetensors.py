@@ -2,8 +2,8 @@
 
 The format is eight bytes with the header's length, the header, and one buffer that the
 arrays fill without a gap. Nothing in a file is executed, and every number of the header
-is checked before it is used. Both directions are shorter than the calls of the
-safetensors package with its cases, and keep bfloat16 without torch.
+is checked before it is used. It is read here, not by the safetensors package, so that
+no extra is needed and bfloat16 comes without torch.
 
 Source: https://huggingface.co/docs/safetensors, section "Format".
 """
@@ -38,7 +38,7 @@ DTYPES = {
     "F8_E5M2": "float8_e5m2",
 }
 CODES = {jnp.dtype(dtype): code for code, dtype in DTYPES.items()}
-PICKLES = (b"PK\x03\x04", b"\x80\x02")
+PICKLES = (b"PK\x03\x04", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 LONGEST_HEADER = 100_000_000
 
 
@@ -55,12 +55,13 @@ def read_safetensors(path: str | PathLike[str]) -> Arrays:
     """
     path = Path(path)
     data = path.read_bytes()
-    if data.startswith(PICKLES) or path.suffix in {".pt", ".pth", ".pkl"}:
-        what, got = "a safetensors file", f"{path}, a pickle or an archive of pickles"
-        raise wrong_value("read_safetensors", what, got, CONVERT)
     try:
         return _parsed(data)
     except _Damaged as fault:
+        # The length of a header can have the first bytes of a pickle.
+        if data.startswith(PICKLES) or path.suffix in {".pt", ".pth", ".pkl"}:
+            what, got = "a safetensors file", f"{path}, a pickle or an archive of them"
+            raise wrong_value("read_safetensors", what, got, CONVERT) from None
         what = "a whole safetensors file"
         raise wrong_value("read_safetensors", what, f"{path}: {fault}") from None
 
