@@ -76,9 +76,8 @@ def like_value(function: str, name: str, array: np.ndarray, like: Any) -> Any:
 
 
 def as_tensor(array: np.ndarray) -> Any:
-    """A copy as a tensor, where torch has been imported."""
+    """An array as a tensor that shares its memory, where torch has been imported."""
     torch = sys.modules["torch"]
-    array = np.array(array)
     if array.dtype.isbuiltin == 1:  # not one of ml_dtypes
         return torch.from_numpy(array)
     integers = array.view(f"u{array.dtype.itemsize}")

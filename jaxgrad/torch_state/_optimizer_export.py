@@ -82,7 +82,11 @@ class _Export:
     def add(self, node: Any) -> None:
         """Take the values of one of our states."""
         fields = dict(zip(STATES[type(node)], node, strict=True))
-        numbers = {f: np.asarray(fields.pop(f)) for f in NUMBERS & {*fields}}
+        numbers = {
+            field: np.asarray(fields.pop(field))
+            for field in [*fields]
+            if field in NUMBERS
+        }
         covered = set()
         for field, tree in fields.items():
             for name, arrays in self._of_parameters(field, tree).items():
@@ -121,7 +125,7 @@ class _Export:
         if steps is not None:
             self.counts = {check_int(FUNCTION, "steps", steps, least=0)}
         theirs = self.names.fields.get("step", {})
-        for name in self.uncounted:
+        for name in sorted(self.uncounted):
             known = {*self.counts} or {int(theirs[n]) for n in (name,) if n in theirs}
             if len(known) != 1:
                 what = "steps, the number of updates, which torch counts"
@@ -167,7 +171,8 @@ def _value(what: str, field: str, array: np.ndarray, like: Any) -> Any:
 
 
 def _new(array: np.ndarray) -> Any:
-    return as_tensor(array) if "torch" in sys.modules else np.array(array)
+    array = np.array(array)
+    return as_tensor(array) if "torch" in sys.modules else array
 
 
 def _number_dtype() -> str:

@@ -39,7 +39,8 @@ def optimizer_from_torch(
     """The state of an optimizer of `jaxgrad.optimizers`, with the values of torch's.
 
     A step with it is the step that torch's optimizer would take, if both have the same
-    hyperparameters: neither state dict nor state says whether they do.
+    hyperparameters: our state does not say whether they do. Muon's step depends on
+    which axis of a matrix is the first, so that of a transposed kernel differs in size.
 
     Args:
         theirs: `optimizer.state_dict()` of a `torch.optim` optimizer.

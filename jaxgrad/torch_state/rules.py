@@ -12,7 +12,10 @@ Rule = Callable[[np.ndarray], np.ndarray]
 
 
 def unchanged(x: np.ndarray) -> np.ndarray:
-    """The same axes in the same order: norms, embeddings, torch's own layout."""
+    """The same axes in the same order: torch's own layout.
+
+    Also for the weights of `Conv1D` in transformers' GPT-2, which are (in, out).
+    """
     return x
 
 
