@@ -302,6 +302,12 @@ def test_pairs_of_a_pure_function_are_filled_by_names_and_rules():
     ("state", "template", "names", "message"),
     [
         (
+            {"a.weight": (6, 4)},
+            {"a_kernel": (3, 2, 4)},
+            {},
+            r"\(3, 2, 4\), got .*\(6, 4",
+        ),
+        (
             {"fc.weight": (2, 3)},
             {"fc_kernel": (2, 3)},
             {},
@@ -350,7 +356,9 @@ def test_words_of_names_match_whatever_is_between_them():
     variables = {"params": params, "batch_stats": {"bn": {"var": jnp.zeros(2)}}}
     filled = from_torch(state, variables, {"mask": None})
     assert (filled["batch_stats"]["bn"]["var"] == state["bn.running_var"]).all()
-    same(to_torch(filled, state, {"mask": None}), state)
+    back = to_torch(filled, state, {"mask": None})
+    same(back, state)
+    assert not any(np.shares_memory(back[name], state[name]) for name in state)
 
 
 def test_tied_arrays_have_one_place():
@@ -525,6 +533,28 @@ ADAM = optimizers.adam()
 def test_states_that_do_not_fit_are_refused(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+@pytest.mark.message
+def test_moments_of_two_biases_have_no_sum():
+    state = {
+        "a.weight_ih": values(4, 3),
+        "a.weight_hh": values(4, 1),
+        "a.bias_ih": values(4),
+        "a.bias_hh": values(4),
+    }
+    dense: Any = {"dense_i": {"kernel": jnp.zeros((3, 4))}}
+    dense["dense_h"] = {"kernel": jnp.zeros((1, 4)), "bias": jnp.zeros(4)}
+    fields = {i: {"momentum_buffer": array} for i, array in enumerate(state.values())}
+    groups = [{"params": [*fields], "param_names": [*state]}]
+    theirs = {"state": fields, "param_groups": groups}
+    params = {"a": dense}
+    ours = optimizers.sgd(momentum=0.9).init(params)
+    layout = torch_state.layout(state, params)
+    with pytest.raises(
+        ValueError, match=r"'a/dense_h/bias' to be one .*the sum a.bias"
+    ):
+        torch_state.optimizer_from_torch(theirs, ours, layout)
 
 
 @pytest.mark.message
