@@ -24,6 +24,7 @@ from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection import diagnose as diagnose
 from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import explain_torch as explain_torch
+from jaxgrad.inspection import find_inaccurate as find_inaccurate
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
 from jaxgrad.inspection import find_zero as find_zero
 from jaxgrad.inspection import load_record as load_record

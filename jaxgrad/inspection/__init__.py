@@ -7,6 +7,7 @@ from jaxgrad.inspection.explain import explain as explain
 from jaxgrad.inspection.explain_torch import explain_torch as explain_torch
 from jaxgrad.inspection.faults.flow import Flow as Flow
 from jaxgrad.inspection.faults.flow import gradient_flow as gradient_flow
+from jaxgrad.inspection.faults.inaccurate import find_inaccurate as find_inaccurate
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite
 from jaxgrad.inspection.faults.zero import find_zero as find_zero
 from jaxgrad.inspection.program.failures import InspectionWarning as InspectionWarning
