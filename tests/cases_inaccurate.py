@@ -276,7 +276,7 @@ def _(x):
 
 @rearranged
 def hamming_twin(x):
-    return jnp.log1p(-x) / jnp.log1p(x)
+    return -1 - x - x**2 / 2 - 5 * x**3 / 12
 
 
 @hamming("3.4.1", 1e-3)
@@ -287,7 +287,7 @@ def _(x):
 
 @rearranged
 def hamming_twin(x):
-    return 2 * (jnp.sin(x / 2) / x) ** 2
+    return 0.5 - x**2 / 24 + x**4 / 720
 
 
 @hamming("3.4.2", 1.0, 2.0, 1e-5)
@@ -299,8 +299,7 @@ def _(a, b, eps):
 
 @rearranged
 def hamming_twin(a, b, eps):
-    top = eps * jnp.expm1((a + b) * eps)
-    return top / (jnp.expm1(a * eps) * jnp.expm1(b * eps))
+    return (1 / a + 1 / b) * (1 + a * b * eps**2 / 12)
 
 
 @hamming("3.4.3", 1e-6)
@@ -314,7 +313,7 @@ def hamming_twin(eps):
     return -2 * jnp.arctanh(eps)
 
 
-@hamming("3.4.4", 1e-5)
+@hamming("3.4.4", 3e-5)
 def _(x):
     two, one = jnp.exp(2 * x), jnp.exp(x)
     quotient = (two - 1) / (one - 1)  # GUILTY
@@ -326,7 +325,7 @@ def hamming_twin(x):
     return jnp.sqrt(jnp.exp(x) + 1)
 
 
-@hamming("3.4.5", 1e-2)
+@hamming("3.4.5", 3e-3)
 def _(x):
     sine, tangent = jnp.sin(x), jnp.tan(x)
     return (x - sine) / (x - tangent)  # GUILTY
@@ -368,3 +367,318 @@ def _(x):
 @rearranged
 def hamming_twin(x):
     return 1 / -jnp.expm1(-x)
+
+
+def on_vector(*numbers: float) -> Any:
+    return jnp.array(numbers, jnp.float32)
+
+
+@backward(7.0)
+def tail_of_tanh(x):
+    y = jnp.tanh(x)  # GUILTY
+    return 2 * y
+
+
+@rearranged
+def tail_of_tanh_twin(x):
+    return 2 - 4 * jax.nn.sigmoid(-2 * x)
+
+
+@backward(14.0)
+def tail_of_sigmoid(x):
+    y = jax.nn.sigmoid(x)  # GUILTY
+    return y * 3
+
+
+@rearranged
+def tail_of_sigmoid_twin(x):
+    return 3 - 3 * jax.nn.sigmoid(-x)
+
+
+@backward(on_vector(12.0, 0.0, 1.0))
+def tail_of_softmax(logits):
+    powers = jnp.exp(logits - jnp.max(logits))
+    p = powers / jnp.sum(powers)  # GUILTY
+    return p[0]
+
+
+@rearranged
+def tail_of_softmax_twin(logits):
+    return 1 - jnp.sum(jnp.exp(jax.nn.log_softmax(logits))[1:])
+
+
+@backward(on_vector(12.0, 0.0, 1.0))
+def logsumexp_minus_a_logit(logits):
+    total = jax.nn.logsumexp(logits)
+    loss = total - logits[0]  # GUILTY
+    return 1 + loss
+
+
+@rearranged
+def logsumexp_minus_a_logit_twin(logits):
+    return 1 + jnp.log1p(jnp.sum(jnp.exp(logits[1:] - logits[0])))
+
+
+@jax.custom_vjp
+def _cross_entropy(logits):
+    return jnp.log1p(jnp.sum(jnp.exp(logits[1:] - logits[0])))
+
+
+def _probabilities_minus_one_hot(logits, g):
+    p = jnp.exp(logits - jax.nn.logsumexp(logits))
+    return (g * (p - jax.nn.one_hot(0, 3)),)  # GUILTY
+
+
+_cross_entropy.defvjp(lambda x: (_cross_entropy(x), x), _probabilities_minus_one_hot)
+
+
+@backward(on_vector(12.0, 0.0, 1.0))
+def cross_entropy_with_a_rule(logits):
+    return _cross_entropy(logits)
+
+
+@rearranged
+def cross_entropy_with_a_rule_twin(logits):
+    return jnp.log1p(jnp.sum(jnp.exp(logits[1:] - logits[0])))
+
+
+@jax.custom_vjp
+def _log1p(x):
+    return jnp.log1p(x)
+
+
+def _rule_of_log1p(x, g):
+    rest = 1 - x / (1 + x)  # GUILTY
+    return (g * rest,)
+
+
+_log1p.defvjp(lambda x: (_log1p(x), x), _rule_of_log1p)
+
+
+@backward(1e5)
+def rule_of_log1p(x):
+    return _log1p(x) * 2
+
+
+@rearranged
+def rule_of_log1p_twin(x):
+    return jnp.log1p(x) * 2
+
+
+@backward(1e-3)
+def sinc(x):
+    return jnp.sin(x) / x  # GUILTY
+
+
+@rearranged
+def sinc_twin(x):
+    return 1 - x**2 / 6 + x**4 / 120
+
+
+@backward(1e-4)
+def bernoulli(x):
+    y = x / jnp.expm1(x)  # GUILTY
+    return y + 1
+
+
+@rearranged
+def bernoulli_twin(x):
+    return 2 - x / 2 + x**2 / 12
+
+
+@backward(1e-6)
+def quotient_of_logarithms(x):
+    top, bottom = jnp.log1p(-x), jnp.log1p(x)
+    return top / bottom  # GUILTY
+
+
+@rearranged
+def quotient_of_logarithms_twin(x):
+    return -1 - x - x**2 / 2
+
+
+@backward(1e3)
+def slope_and_length(x):
+    length = jnp.sqrt(1 + x * x)
+    return x / length  # GUILTY
+
+
+@rearranged
+def slope_and_length_twin(x):
+    return 1 / jnp.sqrt(1 + 1 / (x * x))
+
+
+@backward(1e5)
+def softsign(x):
+    return x / (1 + jnp.abs(x))  # GUILTY
+
+
+@rearranged
+def softsign_twin(x):
+    return 1 - 1 / (1 + x)
+
+
+@backward(12.0)
+def logistic_by_hand(x):
+    power = jnp.exp(x)
+    return power / (1 + power)  # GUILTY
+
+
+@rearranged
+def logistic_by_hand_twin(x):
+    return 1 / (1 + jnp.exp(-x))
+
+
+@backward(1e5)
+def moebius(x):
+    return (x + 1) / (x - 1)  # GUILTY
+
+
+@rearranged
+def moebius_twin(x):
+    return 1 + 2 / (x - 1)
+
+
+@backward(1e3)
+def ratio_of_squares(x):
+    square = x**2
+    return square / (1 + square)  # GUILTY
+
+
+@rearranged
+def ratio_of_squares_twin(x):
+    return 1 / (1 + x**-2)
+
+
+@backward(50.0, 2.5)
+def hill(x, n):
+    power = x**n
+    return power / (power + 1)  # GUILTY
+
+
+@rearranged
+def hill_twin(x, n):
+    return 1 / (1 + x**-n)
+
+
+@backward(1e4)
+def in_a_scan(x):
+    def body(h, gain):
+        h = gain * h / (1 + h)  # GUILTY
+        return h, None
+
+    return jax.lax.scan(body, x, jnp.array([1.0, 2.0, 3.0]))[0]
+
+
+@rearranged
+def in_a_scan_twin(x):
+    def body(h, gain):
+        return gain / (1 + 1 / h), None
+
+    return jax.lax.scan(body, x, jnp.array([1.0, 2.0, 3.0]))[0]
+
+
+@backward(on_vector(2e4, 5e4, 1e5))
+def vmapped(x):
+    @jax.vmap
+    def each(x):
+        return x / (1 + x)  # GUILTY
+
+    return jnp.sum(each(x))
+
+
+@rearranged
+def vmapped_twin(x):
+    return jnp.sum(jax.vmap(lambda x: 1 / (1 + 1 / x))(x))
+
+
+@backward({"w": on_vector(3.0, 4.0), "b": 0.5}, on_vector(2.0, 2.0))
+def unit_of_a_network(params, x):
+    @jax.jit
+    def unit(params, x):
+        score = x @ params["w"] + params["b"]
+        return jax.nn.sigmoid(score)  # GUILTY
+
+    return unit(params, x)
+
+
+@rearranged
+def unit_of_a_network_twin(params, x):
+    return 1 - jax.nn.sigmoid(-(x @ params["w"] + params["b"]))
+
+
+@backward(jnp.float16(0.5), jnp.full(4096, 0.1, jnp.float16))
+def sum_of_cotangents_in_float16(w, x):
+    def body(total, x):
+        product = w * x  # GUILTY
+        return total + product.astype(jnp.float32), None
+
+    return jax.lax.scan(body, jnp.float32(0), x)[0]
+
+
+@rearranged
+def sum_of_cotangents_in_float16_twin(w, x):
+    wide = w.astype(jnp.float32)
+
+    def body(total, x):
+        return total + wide * x.astype(jnp.float32), None
+
+    return jax.lax.scan(body, jnp.float32(0), x)[0]
+
+
+@jax.custom_vjp
+def _product(a, b):
+    return jnp.sum(a @ b)
+
+
+def _narrow_rule(residuals, g):
+    a, b = residuals
+    ones = jnp.full((len(a), b.shape[1]), g).astype(jnp.bfloat16)
+    back = ones @ b.T.astype(jnp.bfloat16)  # GUILTY
+    return back.astype(jnp.float32), jnp.zeros_like(b)
+
+
+_product.defvjp(lambda a, b: (_product(a, b), (a, b)), _narrow_rule)
+
+
+@backward(jnp.ones((2, 16)), jnp.linspace(0.1, 1.0, 16 * 32).reshape(16, 32))
+def matrix_product_in_bfloat16(a, b):
+    return _product(a, b)
+
+
+@rearranged
+def matrix_product_in_bfloat16_twin(a, b):
+    return jnp.sum(a @ b)
+
+
+@backward(1e22, 1e21)
+def underflow_in_a_quotient(x, y):
+    return x / y  # GUILTY
+
+
+@rearranged
+def underflow_in_a_quotient_twin(x, y):
+    return jnp.exp(jnp.log(x) - jnp.log(y))
+
+
+@jax.custom_vjp
+def _inverse(x):
+    return 1 / x
+
+
+def _overflowing_rule(x, g):
+    square = x * x  # GUILTY
+    return (-g / square,)
+
+
+_inverse.defvjp(lambda x: (_inverse(x), x), _overflowing_rule)
+
+
+@backward(2e19)
+def overflow_in_a_rule(x):
+    return _inverse(x) * 1e20
+
+
+@rearranged
+def overflow_in_a_rule_twin(x):
+    return jnp.exp(jnp.log(jnp.float32(1e20)) - jnp.log(x))

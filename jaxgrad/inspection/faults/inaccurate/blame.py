@@ -12,6 +12,7 @@ from jaxgrad.inspection.faults.inaccurate.outputs import Output
 from jaxgrad.inspection.faults.inaccurate.path import worst
 from jaxgrad.inspection.faults.inaccurate.twin import Operation, Pair
 from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.program.frames import is_machinery
 from jaxgrad.inspection.program.labels import Draft
 from jaxgrad.inspection.report.data import Phase
 from jaxgrad.inspection.report.explanation import Blame
@@ -24,10 +25,10 @@ def write(
 ) -> Blame:
     """The finding for the value, or for the gradient of a leaf."""
     operation = cause.stage.operation
-    guilty = _split(operation)
+    guilty = user_of(cause)
     entry = _entry(names, guilty)
     step = guarded(lambda: names.step(entry), None)
-    primitive = operation.item.equation.primitive.name
+    primitive = operation.name
     own, true = str(pair.own.dtype), _precision(pair)
     what = f"The gradient of {output.label}" if output.label else "The value"
     because = f", because of {step.name}" if step else ""
@@ -52,6 +53,14 @@ def write(
     )
 
 
+def in_library(operation: Operation) -> bool:
+    """Whether it belongs to a library's formula, such as that of log_softmax."""
+    site = operation.item.site
+    inside = site.frames if site.user is None else site.frames[site.user + 1 :]
+    files = [frame.code.co_filename for frame in inside]
+    return not all(is_machinery(f) or "/jax/_src/numpy/" in f for f in files)
+
+
 def _precision(pair: Pair) -> str:
     if pair.own.dtype == pair.true.dtype:
         return "with the last bits rounded at random (Monte Carlo arithmetic)"
@@ -65,7 +74,7 @@ def _numbers(pair: Pair, index: tuple[int, ...]) -> tuple[Any, Any]:
 def _operands(cause: Cause) -> Iterator[tuple[str, np.ndarray]]:
     """The numbers of the operation, in its own precision and in twice of it."""
     stage = cause.stage
-    name = stage.operation.item.equation.primitive.name
+    name = stage.operation.name
     for place in stage.read[:2]:
         position = next(
             i for i, x in enumerate(stage.operation.inputs) if x is place.pair
@@ -82,15 +91,19 @@ def _pair(place: Any) -> np.ndarray:
     return np.array(_numbers(place.pair, place.index))
 
 
-def _split(operation: Operation) -> Operation:
-    """For a sum of cotangents, the operation whose two sides they come from."""
-    if operation.item.equation.primitive.name != "add_any":
+def user_of(cause: Cause) -> Operation:
+    """For a sum of cotangents, the operation in the user's line that they come from.
+
+    Two sides that cancel come from the difference that they were sent back from; a part
+    of a long sum, from the operation that sent it.
+    """
+    operation = cause.stage.operation
+    if operation.name != "add_any":
         return operation
     sides = [_cotangents(pair) for pair in operation.inputs]
-    if len(sides) != 2:
-        return operation
-    apart = [*(sides[0] ^ sides[1])]
-    return min(apart, key=lambda each: each.number, default=operation)
+    apart = sides[0].symmetric_difference(*sides[1:])
+    pick = min if cause.reason == "cancellation" else max
+    return pick(apart, key=lambda each: each.number, default=operation)
 
 
 def _cotangents(pair: Pair) -> set[Operation]:
@@ -132,16 +145,21 @@ def _entry(names: Describer, operation: Operation) -> Entry:
     draft = _draft(names.ran(), operation)
     slot = draft.item.slot if draft else len(names.drafts) * 1000
     name = item.equation.primitive.name
-    return Entry((), name, lambda *_: [], [], [], slot, item.site, operation.iteration)
+    place = slot, operation.site, operation.iteration
+    return Entry((), name, lambda *_: [], [], [], *place)
 
 
 def _draft(drafts: Sequence[Draft], operation: Operation) -> Draft | None:
     """The step on the line of an operation that contains it, or the last one there."""
-    line = line_of(Entry((), "", lambda *_: [], [], [], 0, operation.item.site, ()), None)
+    line = line_of(Entry((), "", lambda *_: [], [], [], 0, operation.site, ()), None)
     if line is None:
         return None
-    here = [d for d in drafts if (d.source.file, d.source.line) == (line.file, line.line)]
-    name = operation.item.equation.primitive.name
+    place = line.file, line.line
+    here = [d for d in drafts if (d.source.file, d.source.line) == place]
+    if not here:  # a line of a custom rule
+        rules = [d for d in drafts if _primitives(d) & jaxprs.CUSTOM_RULES]
+        here = rules if len(rules) == 1 else []
+    name = operation.name
     name = "sub" if name == "neg" and operation.item.site.backward else name
     inside = [d for d in here if name in _primitives(d)]
     return (inside or here or [None])[-1]

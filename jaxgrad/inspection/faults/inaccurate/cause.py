@@ -32,6 +32,8 @@ SQUARES = frozenset(("integer_pow", "square", "mul", "pow"))
 SAME = frozenset(
     "convert_element_type broadcast_in_dim reshape squeeze copy neg transpose".split()
 )
+# The reasons that a formula near a special point has.
+ROUNDING = ("cancellation", "absorbed", "amplified")
 # An operation loses digits if it makes the relative error this many times larger.
 LOSING = 16.0
 # A sum cancels if it is this much smaller than its terms.
@@ -56,16 +58,11 @@ def cause_of(stages: Sequence[Stage]) -> Cause | None:
     narrow = next((s for s in stages if _is_narrow_product(s.operation)), None)
     if narrow is not None:
         return Cause("matmul", narrow)
-    sums = (s for s in stages if s.operation.item.equation.primitive.name in SUMS)
+    sums = (s for s in stages if s.operation.name in SUMS)
     summing = next(sums, None)
     if summing is None:
         return Cause("amplified", best)
     return Cause("absorbed" if _stalls(summing) else "accumulated", summing)
-
-
-def is_cut(cause: Cause) -> bool:
-    """Whether a matrix product was computed in fewer digits than its result has."""
-    return cause.reason == "matmul"
 
 
 def _reason(stage: Stage) -> Reason:
@@ -75,7 +72,7 @@ def _reason(stage: Stage) -> Reason:
         return "overflow"
     if stage.local > 0.5 and abs(true) < float(jnp.finfo(own.dtype).tiny):
         return "underflow"
-    name = operation.item.equation.primitive.name
+    name = operation.name
     if stage.local > 0.5 and _is_narrow_product(operation):
         return "matmul"
     if name in SUMS and _cancels(operation, place):
@@ -83,7 +80,7 @@ def _reason(stage: Stage) -> Reason:
     if name in SUMS:
         return "accumulated"
     makers = (origin(p.pair) for p in stage.read)
-    adds = any(m and m.item.equation.primitive.name in SUMS for m in makers)
+    adds = any(m and m.name in SUMS for m in makers)
     return "absorbed" if adds else "amplified"
 
 
@@ -91,7 +88,7 @@ def origin(pair: Pair) -> Operation | None:
     """What made a value, apart from conversions and moves."""
     maker = pair.maker
     while isinstance(maker, Operation):
-        if maker.item.equation.primitive.name not in SAME or not maker.inputs:
+        if maker.name not in SAME or not maker.inputs:
             return maker
         maker = maker.inputs[0].maker
     return None
@@ -102,23 +99,28 @@ def _of_difference(operation: Operation) -> Reason:
     if len(operation.inputs) != 2:
         return "cancellation"
     makers = [origin(pair) for pair in operation.inputs]
-    names = [m.item.equation.primitive.name if m else "" for m in makers]
+    names = [m.name if m else "" for m in makers]
     if any(map(_is_square, makers)) and any(map(_is_mean_of_squares, makers)):
         return "variance"
     for maker, other in zip(makers, reversed(operation.inputs), strict=True):
-        if maker and maker.item.equation.primitive.name in ADDING:
+        if maker and maker.name in ADDING:
             if _loses(maker) and any(x is other for x in maker.inputs):
                 return "absorbed"
-    return "absorbed" if any(map(_adds_to_literal, makers)) and "" in names else (
-        "cancellation"
+    return (
+        "absorbed"
+        if any(map(_adds_to_literal, makers)) and "" in names
+        else ("cancellation")
     )
 
 
 def _adds_to_literal(maker: Operation | None) -> bool:
     """Whether it is the sum of one variable and a large constant, as x + 1e8."""
-    name = maker.item.equation.primitive.name if maker else ""
-    return maker is not None and name in ADDING and len(maker.inputs) == 1 and (
-        _loses(maker)
+    name = maker.name if maker else ""
+    return (
+        maker is not None
+        and name in ADDING
+        and len(maker.inputs) == 1
+        and (_loses(maker))
     )
 
 
@@ -131,7 +133,7 @@ def _loses(maker: Operation) -> bool:
 
 
 def _is_square(maker: Operation | None) -> bool:
-    if maker is None or maker.item.equation.primitive.name not in SQUARES:
+    if maker is None or maker.name not in SQUARES:
         return False
     equation = maker.item.equation
     name = equation.primitive.name
@@ -145,7 +147,7 @@ def _is_mean_of_squares(maker: Operation | None) -> bool:
     for _ in range(3):
         if maker is None:
             return False
-        name = maker.item.equation.primitive.name
+        name = maker.name
         if name in ("reduce_sum", "dot_general"):
             below = origin(maker.inputs[0])
             return name == "dot_general" or _is_square(below)
@@ -178,8 +180,8 @@ def _at(array: Any, index: tuple[int, ...]) -> float:
 
 
 def _is_narrow_product(operation: Operation) -> bool:
-    """Whether it is a matrix product of numbers in 16 bits, or less exact than its type."""
-    if operation.item.equation.primitive.name not in PRODUCTS:
+    """Whether it is a matrix product that reads or makes numbers of 16 bits."""
+    if operation.name not in PRODUCTS:
         return False
     dtypes = [x.own.dtype for x in (*operation.inputs, *operation.outputs)]
     return any(d.itemsize <= 2 for d in dtypes if jnp.issubdtype(d, jnp.floating))
@@ -188,7 +190,7 @@ def _is_narrow_product(operation: Operation) -> bool:
 def _stalls(stage: Stage) -> bool:
     """Whether an addition leaves its larger term as it was."""
     operation, place = stage.operation, stage.place
-    if operation.item.equation.primitive.name not in ADDING:
+    if operation.name not in ADDING:
         return False
     own = np.asarray(place.pair.own)[place.index]
     terms = [np.asarray(x.own) for x in operation.inputs]

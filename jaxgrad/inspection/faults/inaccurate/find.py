@@ -1,6 +1,6 @@
 """The fault of lost digits: its entry point, and the search in a program."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxgrad._checks import check_callable, wrong_type
 from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.faults.describe import Describer
-from jaxgrad.inspection.faults.inaccurate.blame import write
-from jaxgrad.inspection.faults.inaccurate.cause import cause_of, is_cut
+from jaxgrad.inspection.faults.inaccurate.blame import in_library, user_of, write
+from jaxgrad.inspection.faults.inaccurate.cause import ROUNDING, Cause, cause_of
 from jaxgrad.inspection.faults.inaccurate.outputs import Output, Outputs, limit
 from jaxgrad.inspection.faults.inaccurate.path import walk, worst
 from jaxgrad.inspection.faults.inaccurate.twin import Pair
@@ -19,6 +19,7 @@ from jaxgrad.inspection.program.failures import NotEntered, own_failure
 from jaxgrad.inspection.program.jaxprs import has_references
 from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.explanation import Blame
+from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.run.replay import replay
 
 
@@ -98,22 +99,24 @@ def find_inaccurate(
 def search(program: Program) -> Losses:
     """The inaccurate numbers of a program."""
     outputs = Outputs(program)
-    inputs = outputs.inputs  # in the dtypes that they have without x64
+    assert outputs.inputs  # in the dtypes that they have without x64
     with jax.enable_x64(True):
         wrong = outputs.inaccurate()
         findings = [(o, i) for i, o in wrong if not o.ill_conditioned]
         remarks = tuple(_remark(o) for _, o in wrong if o.ill_conditioned)
         if not findings:
             return Losses((), remarks)
-        del inputs
         pairs, _ = outputs.run()
-        causes = [(o, pairs[i], _cause(outputs, pairs[i])) for o, i in findings]
+        known = [(o, pairs[i], _cause(outputs, pairs[i])) for o, i in findings]
+        causes = [each for each in known if each[2] is not None]
+        if all(_in_library(cause) for *_, cause in causes):
+            return Losses((), (*remarks, *_of_library([o for o, *_ in causes])))
     run = replay(program, stretches=True)
     names = Describer(program.drafts, run.tape)
     assert run.backward
     with jax.enable_x64(True):
-        blames = (write(names, *known, pairs[0]) for known in causes if known[2])
-        return Losses(tuple(blames), remarks)
+        blames = tuple(write(names, *each, pairs[0]) for each in causes)
+    return Losses(blames, remarks)
 
 
 def in_call(call: Call, has_aux: bool) -> Losses:
@@ -140,12 +143,12 @@ def _in_call(call: Call, has_aux: bool) -> Losses:
         return Losses((), skipped=str(own_failure(call.function, call.f, fault)))
 
 
-def _cause(outputs: Outputs, pair: Pair) -> Any:
+def _cause(outputs: Outputs, pair: Pair) -> Cause | None:
     """The cause of a wrong output; None if it is only as coarse as its parts."""
     if worst(pair).error == 0:
         return None
     cause = cause_of(walk(pair))
-    if cause is None or is_cut(cause):
+    if cause is None or cause.reason == "matmul":
         return cause
     coarsest = max(outputs.dtypes, key=lambda dtype: float(jnp.finfo(dtype).eps))
     return cause if worst(pair).error > limit(coarsest) / 4 else None
@@ -158,9 +161,25 @@ def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
         raise wrong_type(function, expected, traced.description, remedy)
 
 
+def _in_library(cause: Cause) -> bool:
+    """Whether a library's own formula is to blame, which the user cannot rearrange."""
+    return cause.reason in ROUNDING and in_library(user_of(cause))
+
+
+def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
+    if outputs:
+        names = ", ".join(o.label or "the value" for o in outputs)
+        error = max(o.error for o in outputs)
+        yield (
+            f"Digits are lost inside a library's function (in {names}: a relative "
+            f"error of up to {number(error, 2)}), as in a loss near its minimum; this "
+            "may not be a fault."
+        )
+
+
 def _remark(output: Output) -> str:
     what = f"The gradient of {output.label}" if output.label else "The value"
     return (
         f"{what} is ill-conditioned in its inputs: their own rounding changes it as "
-        "much as the rounding of the program does; this may not be a fault"
+        "much as the rounding of the program does; this may not be a fault."
     )

@@ -24,7 +24,8 @@ WHY: Mapping[Reason, str] = {
 REMEDY: Mapping[Reason, str] = {
     "cancellation": "Rearrange the formula so that the difference is taken before the "
     "rounding, or compute this part in float64.",
-    "variance": "Subtract the mean first: jnp.mean((x - jnp.mean(x)) ** 2), or jnp.var.",
+    "variance": "Subtract the mean first, in two passes: "
+    "jnp.mean((x - jnp.mean(x)) ** 2), or jnp.var.",
     "absorbed": "Keep the small number apart: log1p(x) for log(1 + x), expm1, or "
     "subtract the large number before adding.",
     "accumulated": "Sum pairwise (jnp.sum of an array), with Kahan's compensation, or "
@@ -66,7 +67,7 @@ REWRITING: Mapping[str, str] = {
     "mul": "a product, as (a - b) * (a + b) for a**2 - b**2, or subtract before "
     "multiplying.",
 }
-# The order in which they are looked for.
+# How many operations before the difference are looked at.
 DEPTH = 3
 
 
@@ -90,5 +91,5 @@ def _rewritings(operation: Operation) -> Iterator[str]:
     for _ in range(DEPTH):
         makers = [origin(pair) for each in row for pair in each.inputs]
         row = [maker for maker in makers if maker is not None]
-        names = [maker.item.equation.primitive.name for maker in row]
+        names = [maker.name for maker in row]
         yield from (REWRITING[name] for name in names if name in REWRITING)

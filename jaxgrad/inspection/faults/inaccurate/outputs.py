@@ -51,16 +51,16 @@ class Outputs:
     @cached_property
     def closed(self) -> Any:
         """Its jaxpr: the inputs are the leaves of the arguments."""
-        count = len(self.program.call.differentiated)
+        program, count = self.program, len(self.program.call.differentiated)
+        traced = jaxprs.keeping_lines_of_rules(program.traced.jaxpr)
 
         def run(*arrays: Any) -> Any:
             def value(chosen: Sequence[Any]) -> Any:
-                given = [*chosen, *arrays[count:]]
-                return jaxprs.run_jaxpr(self.program.traced.jaxpr, given)[0]
+                return jaxprs.run_jaxpr(traced, [*chosen, *arrays[count:]])[0]
 
             return jax.value_and_grad(value)(list(arrays[:count]))
 
-        return jax.make_jaxpr(run)(*(leaf.value for leaf in self.program.leaves))
+        return jax.make_jaxpr(run)(*(leaf.value for leaf in program.leaves))
 
     @cached_property
     def block(self) -> Block:
@@ -124,8 +124,10 @@ class Outputs:
         reference = [t for _, t in run(self.inputs, exact)]
         effects = []
         for _ in range(RUNS):
-            shifted = [self._shifted(x, t, random)
-                       for x, t in zip(self.inputs, exact, strict=True)]
+            shifted = [
+                self._shifted(x, t, random)
+                for x, t in zip(self.inputs, exact, strict=True)
+            ]
             true = [t for _, t in run(self.inputs, shifted)]
             effects.append([_size(_minus(true[i], reference[i])) for i in positions])
         scale = float(jnp.finfo(jnp.float64).eps) / MOVED if self.noise else 1.0

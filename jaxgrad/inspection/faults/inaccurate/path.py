@@ -125,8 +125,10 @@ def _out_of(passing: Pass, place: Place) -> Place | None:
     if passing.step == 0:
         return Place(loop.operands.carry[passing.position], place.index)
     position = passing.position
-    place = Place(Pair(*(x[passing.step] for x in loop.history[position]),
-                       position=position), place.index)
+    place = Place(
+        Pair(*(x[passing.step] for x in loop.history[position]), position=position),
+        place.index,
+    )
     return _last_change(loop, passing.step, place)
 
 

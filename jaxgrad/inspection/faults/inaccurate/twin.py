@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxgrad.inspection.faults.inaccurate import wide
 from jaxgrad.inspection.program import jaxprs
-from jaxgrad.inspection.program.blocks import Item
+from jaxgrad.inspection.program.blocks import CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
 
 RANDOM = ("random_", "threefry", "rng_")
@@ -52,7 +52,13 @@ class Operation:
     outputs: Sequence[Pair]
     function: wide.Function  # In twice the precision
     number: int  # In the order of execution
+    site: CallSite  # Where the user called it
     iteration: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The primitive."""
+        return self.item.equation.primitive.name
 
 
 @dataclass(eq=False)
@@ -82,11 +88,17 @@ class Loop:
                 for i, (own, true) in enumerate(self.history)
             ]
             rows = [
-                Pair(x.own[index], x.true[index], x.random, x.argument,
-                     Pass(self, step, i, x, index))
+                Pair(
+                    x.own[index],
+                    x.true[index],
+                    x.random,
+                    x.argument,
+                    Pass(self, step, i, x, index),
+                )
                 for i, x in enumerate(sliced)
             ]
-            inside = replace(self.reader, iteration=self._iteration(index))
+            inside = self.reader.within(self.item)
+            inside = replace(inside, iteration=self._iteration(index))
             given = [*constants, *before, *rows]
             self.opened[index] = interpret(self.item.bodies[0], given, inside)
         return self.opened[index]
@@ -114,6 +126,15 @@ class Twin(Reader):
     noise: bool = False  # Whether float64 is rounded at random
     log: list[Operation] | None = None  # On concrete arrays: the operations
     iteration: tuple[int, ...] = ()
+    site: CallSite | None = None  # Of the call around the block
+
+    def within(self, item: Item) -> "Twin":
+        """The reader for a body: of a library's operations the user's call is known."""
+        return replace(self, site=self._site_of(item))
+
+    def _site_of(self, item: Item) -> CallSite:
+        known = item.site.user is not None
+        return item.site if known or self.site is None else self.site
 
     def literal(self, atom: Any) -> Pair:
         own = wide.literal(atom)
@@ -125,14 +146,15 @@ class Twin(Reader):
 
     def equations(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
         if not item.is_primitive:
-            return interpret(item.opened, operands, self)
+            return interpret(item.opened, operands, self.within(item))
         name = item.equation.primitive.name
         if name in jaxprs.PRINTING:
             return []
         if name in jaxprs.RUNNING:
             return self._inside(item, operands)
         own = jaxprs.run_jaxpr(item.jaxpr, [x.own for x in operands])
-        function = wide.wide_function(item.equation, item.reads)
+        own = [*map(wide.rounded, own)]
+        function = wide.wide_function(item.equation, item.reads, item.writes)
         random = name.startswith(RANDOM) or any(x.random for x in operands)
         argument = any(x.argument for x in operands)
         if name.startswith(RANDOM):
@@ -191,8 +213,8 @@ class Twin(Reader):
     ) -> None:
         if self.log is None:
             return
-        number, place = len(self.log), self.iteration
-        operation = Operation(item, inputs, outputs, function, number, place)
+        place = len(self.log), self._site_of(item), self.iteration
+        operation = Operation(item, inputs, outputs, function, *place)
         for i, output in enumerate(outputs):
             output.maker, output.position = operation, i
         self.log.append(operation)
@@ -202,9 +224,14 @@ class Twin(Reader):
         known = dict(zip(item.reads, operands, strict=True))
         block, atoms = item.run
         given = [self.literal(a) if jaxprs.is_literal(a) else known[a] for a in atoms]
-        results = interpret(block, given, self)
+        results = interpret(block, given, self.within(item))
         made = dict(zip(item.equation.outvars, results, strict=True))
         return [made[variable] for variable in item.writes]
+
+    def jit(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
+        return interpret(item.bodies[0], operands, self.within(item))
+
+    remat = jit
 
     def shard_map(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
         return self._whole(item, operands)
@@ -246,7 +273,7 @@ class Twin(Reader):
     def cond(self, item: Item, index: Pair, operands: list[Pair]) -> Sequence[Pair]:
         if not isinstance(index.own, jax.core.Tracer):
             chosen = int(np.clip(int(index.own), 0, len(item.bodies) - 1))
-            return interpret(item.bodies[chosen], operands, self)
+            return interpret(item.bodies[chosen], operands, self.within(item))
         flags = [(x.random, x.argument) for x in operands]
 
         def branch(body: Any) -> Callable[..., Any]:

@@ -37,8 +37,18 @@ def widened(array: Any) -> Any:
     return array.astype(_wide(array.dtype)) if jaxprs.is_floating(array) else array
 
 
-def wide_function(equation: Any, reads: Sequence[Any]) -> Function:
-    """An operation as a function of wide arrays, in the order of `reads`."""
+def rounded(array: Any) -> Any:
+    """A result in 16 bits as rounded, which a compiled program may leave out."""
+    if not jnp.issubdtype(array.dtype, jnp.floating) or array.dtype.itemsize > 2:
+        return array
+    info = jnp.finfo(array.dtype)
+    return jax.lax.reduce_precision(array, info.nexp, info.nmant)
+
+
+def wide_function(
+    equation: Any, reads: Sequence[Any], writes: Sequence[Any]
+) -> Function:
+    """An operation as a function of wide arrays, from `reads` to `writes`."""
     params = {name: _wide_parameter(p) for name, p in equation.params.items()}
     if "precision" in params:
         params["precision"] = jax.lax.Precision.HIGHEST
@@ -55,7 +65,9 @@ def wide_function(equation: Any, reads: Sequence[Any]) -> Function:
                 if jnp.iscomplexobj(operands[0]) == _is_complex(equation.outvars[0]):
                     return operands
         results = equation.primitive.bind(*operands, **params)
-        return list(results) if several else [results]
+        results = list(results) if several else [results]
+        made = dict(zip(equation.outvars, results, strict=True))
+        return [made[variable] for variable in writes]
 
     return function
 
@@ -159,10 +171,14 @@ def _wide_body(body: Any, opened: Any) -> Any:
         known |= dict(zip(opened.constvars, jaxprs.constants_of(body), strict=True))
         for each in opened.eqns:
             reads = list(dict.fromkeys(jaxprs.variables(each.invars)))
-            results = wide_function(each, reads)(*(known[v] for v in reads))
+            results = wide_function(each, reads, each.outvars)(
+                *(known[v] for v in reads)
+            )
             known.update(zip(each.outvars, results, strict=True))
-        return [widened(literal(v)) if jaxprs.is_literal(v) else known[v]
-                for v in opened.outvars]
+        return [
+            widened(literal(v)) if jaxprs.is_literal(v) else known[v]
+            for v in opened.outvars
+        ]
 
     blanks = (jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in opened.invars)
     wide = [
