@@ -106,9 +106,9 @@ def search(program: Program) -> Losses:
         remarks = tuple(_remark(o) for _, o in wrong if o.ill_conditioned)
         if not findings:
             return Losses((), remarks)
-        pairs, _ = outputs.run()
-        known = [(o, pairs[i], _cause(outputs, pairs[i])) for o, i in findings]
-        causes = [each for each in known if each[2] is not None]
+        pairs = outputs.run()
+        known = ((o, pairs[i], _cause(outputs, pairs[i])) for o, i in findings)
+        causes = [(o, pair, cause) for o, pair, cause in known if cause is not None]
         if all(_in_library(cause) for *_, cause in causes):
             return Losses((), (*remarks, *_of_library([o for o, *_ in causes])))
     run = replay(program, stretches=True)

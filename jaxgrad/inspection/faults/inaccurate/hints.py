@@ -31,7 +31,7 @@ REMEDY: Mapping[Reason, str] = {
     "accumulated": "Sum pairwise (jnp.sum of an array), with Kahan's compensation, or "
     "in a wider dtype.",
     "matmul": "Pass float32 operands with precision='highest', or accumulate with "
-    "preferred_element_type=jnp.float32. In mixed-precision training this may be meant.",
+    "preferred_element_type=jnp.float32. In mixed precision this may be meant.",
     "overflow": "Scale before (hypot, logsumexp, subtract the maximum), or use "
     "logarithms.",
     "underflow": "Scale before (hypot), add logarithms instead of multiplying, or use "
@@ -46,7 +46,7 @@ REWRITING: Mapping[str, str] = {
     "logsumexp for log-probabilities.",
     "log1p": "one log1p of the quotient for a difference of two.",
     "sqrt": "multiply by the conjugate: sqrt(a) - sqrt(b) is "
-    "(a - b) / (sqrt(a) + sqrt(b)); for a root of a quadratic take 2c / (-b -+ sqrt(d)).",
+    "(a - b) / (sqrt(a) + sqrt(b)); a root of a quadratic is 2c / (-b -+ sqrt(d)).",
     "rsqrt": "a common denominator, then multiply by the conjugate.",
     "cbrt": "multiply by the conjugate: a - b is (a**3 - b**3) / (a**2 + a b + b**2).",
     "pow": "expm1 and log1p: (x + 1)**p - x**p is x**p * expm1(p * log1p(1 / x)).",

@@ -8,7 +8,7 @@ difference of nearly equal numbers, not the roundings that it enlarges.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,8 @@ DONE = 1 / 30
 MOST_STEPS = 400
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Place:
     """An element of a value."""
 
     pair: Pair

@@ -2,7 +2,7 @@
 
 Both runs take the same decisions: what the program computes as integers, comparisons,
 orders and roundings is the same in both, and so are random numbers. Traced, it is the
-program to compile; on concrete arrays, with a `log`, every result knows what made it.
+program to compile; on concrete arrays, with a log, every result knows what made it.
 A loop is run compiled, and its passes are opened one by one when they are needed.
 """
 
@@ -13,10 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxgrad.inspection.faults.inaccurate import wide
 from jaxgrad.inspection.program import jaxprs
-from jaxgrad.inspection.program.blocks import CallSite, Item
+from jaxgrad.inspection.program.blocks import Block, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
 
 RANDOM = ("random_", "threefry", "rng_")
@@ -69,7 +70,7 @@ class Loop:
     operands: jaxprs.ScanOperands
     history: Sequence[Any]  # For each carry (own, true) before each pass, stacked
     outputs: Sequence[Pair]
-    reader: "Twin"
+    reader: "_Twin"
     opened: dict[int, list[Pair]] = field(default_factory=dict)
 
     @property
@@ -81,7 +82,7 @@ class Loop:
     def open(self, index: int) -> list[Pair]:
         """The results of one pass, run operation by operation."""
         if index not in self.opened:
-            constants, carry, sliced = self.operands
+            constants, _, sliced = self.operands
             step = self.order.index(index)
             before = [
                 Pair(own[step], true[step], maker=Pass(self, step, i))
@@ -120,7 +121,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Twin(Reader):
+class _Twin(Reader):
     """Runs a program twice; a value is a `Pair`."""
 
     noise: bool = False  # Whether float64 is rounded at random
@@ -128,7 +129,7 @@ class Twin(Reader):
     iteration: tuple[int, ...] = ()
     site: CallSite | None = None  # Of the call around the block
 
-    def within(self, item: Item) -> "Twin":
+    def within(self, item: Item) -> "_Twin":
         """The reader for a body: of a library's operations the user's call is known."""
         return replace(self, site=self._site_of(item))
 
@@ -250,7 +251,7 @@ class Twin(Reader):
         flags = [(x.random, x.argument) for x in sliced]
 
         def once(carry: list[Any], xs: list[Any]) -> Any:
-            rows = [Pair(*x, *flag) for x, flag in zip(xs, flags, strict=True)]
+            rows = _pairs(xs, flags)
             given = [*constants, *(Pair(*x) for x in carry), *rows]
             results = both(interpret(body, given, inside))
             count = len(carry)
@@ -271,15 +272,14 @@ class Twin(Reader):
         return outputs
 
     def cond(self, item: Item, index: Pair, operands: list[Pair]) -> Sequence[Pair]:
-        if not isinstance(index.own, jax.core.Tracer):
+        if not isinstance(index.own, Tracer):
             chosen = int(np.clip(int(index.own), 0, len(item.bodies) - 1))
             return interpret(item.bodies[chosen], operands, self.within(item))
         flags = [(x.random, x.argument) for x in operands]
 
         def branch(body: Any) -> Callable[..., Any]:
             def taken(values: list[Any]) -> list[Any]:
-                pairs = [Pair(*x, *f) for x, f in zip(values, flags, strict=True)]
-                return both(interpret(body, pairs, self))
+                return both(interpret(body, _pairs(values, flags), self))
 
             return taken
 
@@ -306,6 +306,27 @@ class Twin(Reader):
         return [Pair(*x) for x in results]
 
 
+def run_twice(
+    block: Block,
+    inputs: Sequence[Pair],
+    noise: bool,
+    log: list[Operation] | None = None,
+) -> list[Pair]:
+    """The outputs of a block in both precisions; with `noise`, float64 is one of them.
+
+    With a `log`, on concrete arrays, every pair knows what made it.
+    """
+    return interpret(block, inputs, _Twin(noise, log))
+
+
 def both(pairs: Sequence[Pair]) -> list[Any]:
     """Pairs as JAX's trees."""
     return [(x.own, x.true) for x in pairs]
+
+
+def _pairs(values: Sequence[Any], flags: Sequence[tuple[bool, bool]]) -> list[Pair]:
+    """Pairs from JAX's trees, with what is known of them."""
+    return [
+        Pair(own, true, random, argument)
+        for (own, true), (random, argument) in zip(values, flags, strict=True)
+    ]

@@ -120,7 +120,7 @@ def _exact(name: str, operands: Sequence[Any], result: Any) -> Any:
         high = result - a
         return (a - (result - high)) + (b - high) == 0
     if name == "mul" and len(operands) == 2:
-        return _product_error(*operands, result) == 0
+        return _product_error(operands[0], operands[1], result) == 0
     if name == "div":
         return _product_error(result, operands[1], operands[0]) == 0
     if name == "sqrt":
