@@ -397,7 +397,7 @@ def tail_of_sigmoid_twin(x):
 
 @backward(on_vector(12.3, 0.4, 1.1))
 def tail_of_softmax(logits):
-    powers = jnp.exp(logits - jnp.max(logits))
+    powers = jnp.exp(logits)
     p = powers / jnp.sum(powers)  # GUILTY
     return p[0]
 

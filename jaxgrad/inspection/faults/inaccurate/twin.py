@@ -154,7 +154,7 @@ class _Twin(Reader):
         if name in jaxprs.RUNNING:
             return self._inside(item, operands)
         own = jaxprs.run_jaxpr(item.jaxpr, [x.own for x in operands])
-        own = [*map(wide.rounded, own)]
+        own = [wide.rounded(name, x) for x in own]
         function = wide.wide_function(item.equation, item.reads, item.writes)
         random = name.startswith(RANDOM) or any(x.random for x in operands)
         argument = any(x.argument for x in operands)
