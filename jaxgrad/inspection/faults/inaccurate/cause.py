@@ -96,40 +96,24 @@ def origin(pair: Pair) -> Operation | None:
 
 def _of_difference(operation: Operation) -> Reason:
     """Variance, absorption, or any other difference of nearly equal numbers."""
-    if len(operation.inputs) != 2:
-        return "cancellation"
     makers = [origin(pair) for pair in operation.inputs]
-    names = [m.name if m else "" for m in makers]
     if any(map(_is_square, makers)) and any(map(_is_mean_of_squares, makers)):
         return "variance"
-    for maker, other in zip(makers, reversed(operation.inputs), strict=True):
-        if maker and maker.name in ADDING:
-            if _loses(maker) and any(x is other for x in maker.inputs):
-                return "absorbed"
-    return (
-        "absorbed"
-        if any(map(_adds_to_literal, makers)) and "" in names
-        else ("cancellation")
-    )
-
-
-def _adds_to_literal(maker: Operation | None) -> bool:
-    """Whether it is the sum of one variable and a large constant, as x + 1e8."""
-    name = maker.name if maker else ""
-    return (
-        maker is not None
-        and name in ADDING
-        and len(maker.inputs) == 1
-        and (_loses(maker))
-    )
+    adding = (m for m in makers if m is not None and m.name in ADDING)
+    return "absorbed" if any(map(_loses, adding)) else "cancellation"
 
 
 def _loses(maker: Operation) -> bool:
     """Whether a sum keeps less than half of the digits of its smaller term."""
-    sizes = [float(np.abs(np.asarray(x.true)).max(initial=0)) for x in maker.inputs]
     (result, *_) = maker.outputs
-    total = float(np.abs(np.asarray(result.true)).max(initial=0))
-    return min(sizes) < eps_of(result) ** 0.5 * total
+    return min(_sizes(maker)) < eps_of(result) ** 0.5 * max(_sizes(maker))
+
+
+def _sizes(operation: Operation) -> list[float]:
+    """The largest element of each operand, literals included."""
+    literals = (a.val for a in operation.item.equation.invars if jaxprs.is_literal(a))
+    arrays = [*(x.true for x in operation.inputs), *literals]
+    return [float(np.abs(np.asarray(x)).max(initial=0)) for x in arrays]
 
 
 def _is_square(maker: Operation | None) -> bool:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.inaccurate.twin import Pair, both, run_twice
+from jaxgrad.inspection.faults.inaccurate.twin import Noise, Pair, both, run_twice
 from jaxgrad.inspection.faults.inaccurate.wide import widened
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder
@@ -27,7 +27,9 @@ UNITS = 1000.0
 # An error of this many times the effect of one unit in the inputs is the program's.
 CONDITION = 100.0
 # A true result this many units of float64 small, relative to its parts, is zero.
-ZERO = 30.0
+ZERO = 200.0
+# The largest relative error of what counts as the truth.
+CERTAIN = 0.1
 # How far float64 inputs are moved; the effect is scaled down to a unit.
 MOVED = 2.0**-26
 RUNS = 2
@@ -78,9 +80,10 @@ class Outputs:
         return _dtypes(self.closed)
 
     @property
-    def noise(self) -> bool:
+    def noise(self) -> Noise:
         """Whether it computes in float64, for which there is no wider type."""
-        return any(dtype.itemsize == _digits(dtype) * 8 for dtype in self.dtypes)
+        wide = any(dtype.itemsize == _digits(dtype) * 8 for dtype in self.dtypes)
+        return "float64" if wide else ""
 
     def inaccurate(self) -> list[tuple[int, Output]]:
         """The outputs that are inaccurate, by position; to be called under x64."""
@@ -96,6 +99,9 @@ class Outputs:
                 error = _size(_minus(own, true))
                 output = Output(labels[i], error / max(_size(true), _size(own)), False)
                 found.append((i, error, output))
+        if found and not self.noise:
+            noisy = [t for _, t in self._compiled("all")(self.inputs, exact)]
+            found = [x for x in found if _is_certain(pairs[x[0]][1], noisy[x[0]])]
         if not found:
             return []
         moved = self._moved(exact, [i for i, *_ in found])
@@ -109,7 +115,7 @@ class Outputs:
         inputs = [Pair(x, widened(x)) for x in self.inputs]
         return run_twice(self.block, inputs, self.noise, [])
 
-    def _compiled(self, noise: bool) -> Any:
+    def _compiled(self, noise: Noise) -> Any:
         def run(own: list[Any], true: list[Any]) -> Any:
             inputs = [*map(Pair, own, true)]
             return both(run_twice(self.block, inputs, noise))
@@ -119,7 +125,7 @@ class Outputs:
 
     def _moved(self, exact: list[Any], positions: list[int]) -> list[float]:
         """The effect of one unit in the last place of the inputs, for some outputs."""
-        run, random = self._compiled(noise=False), np.random.default_rng(0)
+        run, random = self._compiled(noise=""), np.random.default_rng(0)
         reference = [t for _, t in run(self.inputs, exact)]
         effects = []
         for _ in range(RUNS):
@@ -164,6 +170,11 @@ def _is_wrong(own: np.ndarray, true: np.ndarray, among: float | None) -> bool:
         return error > ZERO * float(info.eps) * among
     zero = ZERO * float(jnp.finfo(jnp.float64).eps) / float(info.eps)
     return size > zero * error
+
+
+def _is_certain(true: np.ndarray, noisy: Any) -> bool:
+    """Whether float64 has digits enough for the truth, which may be zero."""
+    return _size(np.asarray(noisy) - true) < CERTAIN * _size(true)
 
 
 def _minus(own: Any, true: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ A loop is run compiled, and its passes are opened one by one when they are neede
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,8 @@ from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, CallSite, Item
 from jaxgrad.inspection.program.interpreter import Reader, interpret
 
+# What is rounded at random: nothing, the program's own float64, or everything.
+Noise = Literal["", "float64", "all"]
 RANDOM = ("random_", "threefry", "rng_")
 
 
@@ -124,7 +126,7 @@ class Pass:
 class _Twin(Reader):
     """Runs a program twice; a value is a `Pair`."""
 
-    noise: bool = False  # Whether float64 is rounded at random
+    noise: Noise = ""  # What is rounded at random in twice the precision
     log: list[Operation] | None = None  # On concrete arrays: the operations
     iteration: tuple[int, ...] = ()
     site: CallSite | None = None  # Of the call around the block
@@ -200,7 +202,7 @@ class _Twin(Reader):
         ]
 
     def _rounded(self, item: Item, operands: Any, own: Any, true: Any) -> Any:
-        if not self.noise or own.dtype != true.dtype:
+        if not self.noise or (self.noise == "float64" and own.dtype != true.dtype):
             return true
         known = {v: x.true for v, x in zip(item.reads, operands, strict=True)}
         given = [
@@ -309,10 +311,10 @@ class _Twin(Reader):
 def run_twice(
     block: Block,
     inputs: Sequence[Pair],
-    noise: bool,
+    noise: Noise,
     log: list[Operation] | None = None,
 ) -> list[Pair]:
-    """The outputs of a block in both precisions; with `noise`, float64 is one of them.
+    """The outputs of a block in both precisions, the second one with noise or without.
 
     With a `log`, on concrete arrays, every pair knows what made it.
     """
