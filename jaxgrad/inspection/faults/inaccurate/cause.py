@@ -49,12 +49,12 @@ class Cause:
 
 
 def cause_of(stages: Sequence[Stage]) -> Cause | None:
-    """The cause from the operations on the way to a wrong number."""
+    """The cause from the operations on the way to a wrong number, if it is a fault."""
     if not stages:
         return None
     best = max(reversed(stages), key=lambda stage: stage.growth)
     if best.growth >= LOSING:
-        return Cause(_reason(best), best)
+        return None if _is_guard(best) else Cause(_reason(best), best)
     narrow = next((s for s in stages if _is_narrow_product(s.operation)), None)
     if narrow is not None:
         return Cause("matmul", narrow)
@@ -82,6 +82,15 @@ def _reason(stage: Stage) -> Reason:
     makers = (origin(p.pair) for p in stage.read)
     adds = any(m and m.name in SUMS for m in makers)
     return "absorbed" if adds else "amplified"
+
+
+def _is_guard(stage: Stage) -> bool:
+    """Whether what is lost is a small constant, as in log(p + 1e-8): it may vanish."""
+    makers = (origin(place.pair) for place in stage.read)
+    adding = [m for m in makers if m is not None and m.name in ADDING]
+    return any(_loses(m) and _sizes(m)[-1] == min(_sizes(m)) for m in adding) and all(
+        len(m.inputs) == 1 for m in adding
+    )
 
 
 def origin(pair: Pair) -> Operation | None:

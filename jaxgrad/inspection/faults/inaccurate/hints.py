@@ -38,6 +38,10 @@ REMEDY: Mapping[Reason, str] = {
     "logsumexp.",
     "amplified": "Compute its operand more accurately, from numbers that are exact.",
 }
+NEAR_ONE = (
+    "Write log1p of the difference from 1; for probabilities log_softmax, log_sigmoid "
+    "or logsumexp of the logits."
+)
 # What to write for a difference, by the operations that made its terms.
 REWRITING: Mapping[str, str] = {
     "exp": "jnp.expm1(x) for exp(x) - 1; for several terms sinh and cosh of halves.",
@@ -82,6 +86,10 @@ def hint(cause: Cause, operation: str) -> str:
     if cause.reason == "cancellation":
         known = next(_rewritings(cause.stage.operation), "")
         remedy = f"Write {known}" if known else remedy
+    if cause.reason == "absorbed" and cause.stage.operation.iteration:
+        remedy = REMEDY["accumulated"]
+    if cause.reason == "amplified" and cause.stage.operation.name == "log":
+        remedy = NEAR_ONE
     return f"{why[0].upper()}{why[1:]}. {remedy}"
 
 
