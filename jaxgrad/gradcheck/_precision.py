@@ -5,6 +5,7 @@ sum of the results is differentiated in both, at the same numbers.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -84,12 +85,15 @@ def _is_wrong(own: np.ndarray, true: np.ndarray, effect: float, dtype: str) -> b
 
 
 def _inaccuracy(path: str, dtype: str, own: np.ndarray, true: np.ndarray) -> Inaccuracy:
-    distance = np.nan_to_num(np.abs(own - true), nan=np.inf)
+    distance = np.asarray(np.nan_to_num(np.abs(own - true), nan=np.inf))
     index = tuple(int(i) for i in np.unravel_index(distance.argmax(), own.shape))
     error = float(distance.max() / max(_size(true), _size(own)))
     numbers = float(own[index]), float(true[index])
-    return Inaccuracy(path, index, dtype, *numbers, error if np.isfinite(error) else 1)
+    return Inaccuracy(
+        path, index, dtype, *numbers, error if np.isfinite(error) else 1.0
+    )
 
 
-def _size(array: np.ndarray) -> float:
-    return float(np.nan_to_num(np.abs(array), nan=np.inf).max(initial=0))
+def _size(numbers: Any) -> float:
+    size = np.asarray(np.abs(numbers))
+    return float(np.nan_to_num(size, nan=np.inf).max(initial=0))

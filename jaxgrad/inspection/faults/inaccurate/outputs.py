@@ -178,7 +178,7 @@ def _is_certain(true: np.ndarray, noisy: Any) -> bool:
 
 
 def _minus(own: Any, true: Any) -> np.ndarray:
-    return np.asarray(widened(own)) - np.asarray(true)
+    return np.asarray(np.asarray(widened(own)) - np.asarray(true))
 
 
 def _size(array: Any) -> float:
