@@ -11,13 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad._numerics import usual_error
 from jaxgrad._types import Array
 from jaxgrad.gradcheck._problem import Problem, computing, weighted
 from jaxgrad.gradcheck._report import Inaccuracy
 
-# A gradient is wrong beyond so many units in the last place, or if half of its digits
-# are, where that is less.
-UNITS = 1000.0
 # An error of this many times the effect of one unit in the arguments is the function's.
 CONDITION = 100.0
 # A gradient this many float64 units small, relative to its parts, is zero.
@@ -80,7 +78,7 @@ def _is_wrong(own: np.ndarray, true: np.ndarray, effect: float, dtype: str) -> b
         return bool(size < float(info.max))
     error = _size(own - true)
     zero = ZERO * float(jnp.finfo(jnp.float64).eps) / eps
-    enough = error > min(UNITS * eps, eps**0.5) * size and size > zero * error
+    enough = error > usual_error(dtype) * size and size > zero * error
     return enough and error > CONDITION * effect
 
 

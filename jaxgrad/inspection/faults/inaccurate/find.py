@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from jaxgrad._checks import check_callable, wrong_type
 from jaxgrad._guards import undisturbed
+from jaxgrad._numerics import usual_error
 from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.faults.inaccurate.blame import in_library, user_of, write
 from jaxgrad.inspection.faults.inaccurate.cause import ROUNDING, Cause, cause_of
-from jaxgrad.inspection.faults.inaccurate.outputs import Output, Outputs, limit
+from jaxgrad.inspection.faults.inaccurate.outputs import Output, Outputs
 from jaxgrad.inspection.faults.inaccurate.path import walk, worst
 from jaxgrad.inspection.faults.inaccurate.twin import Pair
 from jaxgrad.inspection.program.call import Call, Traced, bind, refusal, trace_at_best
@@ -151,7 +152,7 @@ def _cause(outputs: Outputs, pair: Pair) -> Cause | None:
     if cause is None or cause.reason == "matmul":
         return cause
     coarsest = max(outputs.dtypes, key=lambda dtype: float(jnp.finfo(dtype).eps))
-    return cause if worst(pair).error > limit(coarsest) / 4 else None
+    return cause if worst(pair).error > usual_error(coarsest) / 4 else None
 
 
 def _check_result(function: str, traced: Traced, has_aux: bool) -> None:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad._numerics import usual_error
 from jaxgrad.inspection.faults.inaccurate.twin import Noise, Pair, both, run_twice
 from jaxgrad.inspection.faults.inaccurate.wide import widened
 from jaxgrad.inspection.program import jaxprs
@@ -21,9 +22,6 @@ from jaxgrad.inspection.program.blocks import Block, Builder
 from jaxgrad.inspection.program.program import Program
 from jaxgrad.inspection.run.cache import compiled
 
-# A result is inaccurate beyond so many units in the last place, or if half of its
-# digits are wrong, where that is less.
-UNITS = 1000.0
 # An error of this many times the effect of one unit in the inputs is the program's.
 CONDITION = 100.0
 # A true result this many units of float64 small, relative to its parts, is zero.
@@ -146,12 +144,6 @@ class Outputs:
         return true * (1 + step * jnp.asarray(random.choice([-1.0, 1.0], true.shape)))
 
 
-def limit(dtype: Any) -> float:
-    """The largest relative error of an accurate result."""
-    eps = float(jnp.finfo(dtype).eps)
-    return min(UNITS * eps, eps**0.5)
-
-
 def _is_wrong(own: np.ndarray, true: np.ndarray, among: float | None) -> bool:
     """Whether an output is wrong, and not zero but for rounding.
 
@@ -164,7 +156,7 @@ def _is_wrong(own: np.ndarray, true: np.ndarray, among: float | None) -> bool:
     error, size = _size(_minus(own, true)), _size(true)
     if size < float(info.tiny) and _size(own) < float(info.tiny):
         return False
-    if error <= limit(own.dtype) * size:
+    if error <= usual_error(own.dtype) * size:
         return False
     if among is not None:
         return error > ZERO * float(info.eps) * among
