@@ -194,12 +194,12 @@ def test_what_is_ill_conditioned_is_remarked():
 
 def test_the_two_runs_take_the_same_decisions():
     def loss(x):
-        near = jnp.round(x * 1e7) + (x > 0.3).astype(jnp.float32)
+        near = jnp.floor(x * 10) + (x > 0.3).astype(jnp.float32)
         near = near + jnp.argmax(x).astype(jnp.float32)
         order = jnp.argsort(x)
         return jnp.sum(jnp.where(x * 3 > 1, near, x) * x[order])
 
-    x = jnp.array([0.1, 0.3, 1 / 3, 0.55, 0.1])
+    x = jnp.array([0.1, 0.3, 1 / 3, 0.7, 0.1])
     assert find_inaccurate(loss, x) == ()
 
 
@@ -207,7 +207,8 @@ def test_random_numbers_are_the_same():
     def loss(w, key):
         noise = jax.random.normal(key, (200,))
         keep = jax.random.bernoulli(key, 0.5, (200,))
-        return jnp.mean(jnp.where(keep, w * noise, noise) ** 2)
+        wild = jnp.sin(noise * 65536)  # exact, and far more sensitive than rounding
+        return jnp.mean(jnp.where(keep, w * wild, wild) ** 3)
 
     assert jaxgrad.find_inaccurate(loss)(1.5, jax.random.key(0)) == ()
 
@@ -232,10 +233,11 @@ def test_a_librarys_formula_is_remarked():
 
 
 def test_a_small_constant_may_be_lost():
-    def loss(p):
-        return -jnp.log(p + 1e-9) + 1e-30
+    def loss(x):
+        p = 1 / (1 + jnp.exp(-x))
+        return -jnp.log(p + 1e-9)
 
-    assert find_inaccurate(loss, 1.0) == ()
+    assert find_inaccurate(loss, 30.0) == ()
 
 
 def test_a_gradient_of_zero_is_not_inaccurate():
