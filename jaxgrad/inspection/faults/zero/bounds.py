@@ -36,6 +36,8 @@ def _bound(block: Block) -> float | None:
     others = [v for v in entry.operands if v is not block.value]
     if entry.primitive == "clamp":
         return np.inf  # of two sides
+    if any(original(v).kind == "input" for v in others) and not _bounded_twice(entry):
+        return None  # the larger of two numbers, not a bound
     bounds = {_constant(v) for v in others} - {None}
     return bounds.pop() if len(bounds) == 1 and len(others) == 1 else None
 

@@ -41,6 +41,8 @@ def cause_of(block: Block) -> Cause | None:
         return Cause("cancelled", block)
     entry = block.entry
     if not any(output.active for output in entry.outputs):
+        if block.not_taken:
+            return Cause("branch", block)
         stopped = entry.primitive == "stop_gradient"
         return Cause("stopped" if stopped else "integer", block)
     lost = [
