@@ -262,8 +262,22 @@ def test_an_array_that_is_larger_is_a_branch_and_a_number_a_bound():
         return jnp.sum(jnp.maximum(x, y))
 
     (of_array,) = jaxgrad.find_zero(larger)(jnp.ones(2), jnp.full(2, 3.0))
+    (of_scalar,) = jaxgrad.find_zero(larger)(jnp.ones(2), jnp.float32(3.0))
     (of_number,) = jaxgrad.find_zero(larger)(jnp.ones(2), 3.0)
-    assert (of_array.reason, of_number.reason) == ("branch", "saturated")
+    assert (of_array.reason, of_scalar.reason) == ("branch", "branch")
+    assert of_number.reason == "saturated"
+
+
+def test_what_a_mapped_cond_does_not_take_is_a_branch_not_a_stop_gradient():
+    def loss(w, x):
+        def f(x):
+            return jax.lax.cond(x > 10, lambda x: w * x, lambda x: x, x)
+
+        return jnp.sum(jax.vmap(f)(x))
+
+    (blame,) = jaxgrad.find_zero(loss)(2.0, jnp.ones(3))
+    assert blame.reason == "branch"
+    assert blame.hint.startswith("It is used only in a branch that was not taken")
 
 
 def test_a_comparison_inside_a_step_is_not_the_step():

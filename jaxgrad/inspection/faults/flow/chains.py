@@ -153,13 +153,26 @@ def _chains(graph: Graph) -> Iterator[list[Step]]:
                     chain.append(step)
     seen: set[int] = set()
     for chains in groups:
-        for chain in sorted(chains.values(), key=len, reverse=True):
+        long = [chain for chain in chains.values() if len(chain) >= REPETITIONS]
+        for chain in sorted(long, key=len, reverse=True):
             span = range(chain[0].index, chain[-1].index)
             # Not the other operations of the same layers
-            if len(chain) >= REPETITIONS and not seen.intersection(span):
+            if not seen.intersection(span):
                 if chains is groups[0] or _in_sequence(graph, chain):
                     seen.update(span)
-                    yield chain
+                    yield _main(graph, chain, long)
+
+
+def _main(graph: Graph, chain: list[Step], chains: Sequence[list[Step]]) -> list[Step]:
+    """The chain that carries all of the gradient, if this one is beside it.
+
+    In w = w - rate * gradient(w) that is w, not the gradient.
+    """
+    if _in_sequence(graph, chain):
+        return chain
+    beside = (c for c in chains if len(c) == len(chain))
+    mutual = (c for c in beside if graph.depends(chain[-1], c[0]))
+    return next((c for c in mutual if _in_sequence(graph, c)), chain)
 
 
 def _expression(step: Step) -> Any:

@@ -35,7 +35,8 @@ HINTS: dict[tuple[Kind, Along], str] = {
     "initial weights by their number of inputs (jaxgrad.initializers).",
     ("exploding", "depth"): "Scale the initial weights by their number of inputs "
     "(jaxgrad.initializers), normalise between the layers, or clip the gradient "
-    "(optax.clip_by_global_norm).",
+    "(optax.clip_by_global_norm). If the layers are steps of an iteration, take fewer "
+    "or smaller steps.",
     ("vanishing", "time"): "The result barely depends on the first iterations. Use a "
     "cell with gates (LSTM, GRU), start from an orthogonal recurrent matrix, or add "
     "losses at earlier iterations. If the iterations are layers, add residual "
