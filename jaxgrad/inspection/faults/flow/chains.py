@@ -119,7 +119,9 @@ def _beside_loop(graph: Graph, step: Step) -> np.ndarray:
             to_carry = any(graph.leads(reader, each) for each in graph.carried)
             parts = [] if to_carry else [gradient_norms(reader)]
         else:  # all iterations stacked
-            alike = [g for v, g in reader.results if np.shape(v) == np.shape(step.value)]
+            alike = [
+                g for v, g in reader.results if np.shape(v) == np.shape(step.value)
+            ]
             parts = [norms(gradient, step) for gradient in alike]
         for part in parts:
             if len(part) == len(entering):
