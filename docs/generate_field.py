@@ -1,7 +1,8 @@
 """Write the page of field tests: `python -m docs.generate_field [--check]`.
 
-`--check` only compares; the exit code is 1 if the page is not current. Where brainstate
-or TorchLens is not installed, its column and its version are taken from the stored page.
+`--check` only compares; the exit code is 1 if the page is not current. Where
+brainstate or TorchLens is not installed, its column and its version are taken from the
+stored page.
 """
 
 import re

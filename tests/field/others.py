@@ -43,37 +43,34 @@ def torchlens_says(case: Case) -> str:
 
     from tests.field import torch_twins
 
-    program = getattr(torch_twins, case.program.__name__, None)
-    if program is None:
+    name = case.name.title().replace(" ", "")
+    twin = getattr(torch_twins, name, None)
+    if twin is None:
         return "-"
     arguments = jax.tree.map(
         lambda x: torch.tensor(np.asarray(x), requires_grad=_is_floating(x)),
         case.arguments,
     )
 
-    class Model(torch.nn.Module):
-        def forward(self, *arguments: Any) -> Any:
-            return program(*arguments)
-
-    found = debug.find_nan(Model(), list(arguments))
+    found = debug.find_nan(twin(), list(arguments))
     if found.found:
-        return f"{found.func_name}{_line(program, found.source_line)}"
+        return f"{found.func_name}{_line(twin, found.source_line)}"
     with_grads = CaptureOptions(save_grads=True)
-    traced = trace(Model(), list(arguments), capture=with_grads)
+    traced = trace(twin(), list(arguments), capture=with_grads)
     traced.log_backward(traced[traced.output_layers[0]].out)
     born = debug.bisect_nan_backward(traced).birth
     if born is None:
         return "nothing"
     name = re.sub(r"Backward\d*$", "", born.grad_fn_class).lower()
-    return f"{name}{_line(program, born.source_line)}"
+    return f"{name}{_line(twin, born.source_line)}"
 
 
 def _is_floating(x: Any) -> bool:
     return bool(np.issubdtype(np.asarray(x).dtype, np.floating))
 
 
-def _line(program: Any, said: str | None) -> str:
-    """Whether TorchLens names the marked line of a program."""
-    lines, first = inspect.getsourcelines(program)
+def _line(twin: Any, said: str | None) -> str:
+    """Whether TorchLens names the marked line of a module."""
+    lines, first = inspect.getsourcelines(twin)
     marked = next(first + i for i, line in enumerate(lines) if MARK in line)
     return ", line" if (said or "").endswith(f"torch_twins.py:{marked}") else ""

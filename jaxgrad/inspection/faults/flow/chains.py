@@ -7,6 +7,7 @@ what the last one made.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -16,11 +17,14 @@ from jaxgrad.inspection.faults.flow.graph import (
     gradient_norms,
     has_gradient,
     norms,
+    value_norms,
 )
 from jaxgrad.inspection.report.data import Step
 
 # The fewest repetitions of a flow.
 REPETITIONS = 4
+# The operations that send their gradient back times the other factor.
+PRODUCTS = frozenset("multiply divide matmul dot einsum tensordot".split())
 Along = Literal["depth", "time"]
 
 
@@ -71,7 +75,7 @@ class Flow:
 
 
 def flows_in(graph: Graph) -> Iterator[Flow]:
-    """The flows of a report: those in loops, the innermost first, then those in depth."""
+    """The flows of a report: in loops, the innermost first, then in depth."""
     for step in graph.carried:
         if step.loop and step.taken is None:
             entering = _beside_loop(graph, step)
@@ -117,7 +121,7 @@ def _beside_loop(graph: Graph, step: Step) -> np.ndarray:
     for reader in graph.readers[step.index]:
         if reader.loop == step.loop:
             to_carry = any(graph.leads(reader, each) for each in graph.carried)
-            parts = [] if to_carry else [gradient_norms(reader)]
+            parts = [] if to_carry else [_sent(reader, step)]
         else:  # all iterations stacked
             alike = [
                 g for v, g in reader.results if np.shape(v) == np.shape(step.value)
@@ -129,12 +133,22 @@ def _beside_loop(graph: Graph, step: Step) -> np.ndarray:
     return entering
 
 
+def _sent(reader: Step, step: Step) -> np.ndarray:
+    """About how large the gradient is that a reader sends to a step, by iteration."""
+    sent = gradient_norms(reader)
+    if reader.operation in PRODUCTS and not (reader.outputs or step.outputs):
+        sizes = value_norms(reader), value_norms(step)
+        if sizes[0].shape == sizes[1].shape == sent.shape:
+            sent = sent * sizes[0] / np.where(sizes[1] > 0, sizes[1], 1)
+    return sent
+
+
 def _beside_layers(graph: Graph, chain: Sequence[Step]) -> np.ndarray:
     """The gradients that enter each layer other than from the next one."""
     entering = np.zeros(len(chain))
-    for i, (step, following) in enumerate(zip(chain, chain[1:], strict=False)):
+    for i, (step, following) in enumerate(pairwise(chain)):
         beside = [
-            gradient_norms(reader)
+            _sent(reader, step)
             for reader in graph.readers[step.index]
             if not reader.loop and not graph.leads(reader, following)
         ]
@@ -184,11 +198,11 @@ def _expression(step: Step) -> Any:
 
 def _has_weight(graph: Graph, step: Step) -> bool:
     """Whether a step reads a differentiated matrix."""
-    read = [graph.arguments[o.index] for o in step.inputs if o.kind == "argument"]
+    indices = [o.index for o in step.inputs if o.kind == "argument"]
+    read = [graph.arguments[i] for i in indices if i is not None]
     return any(a.gradient is not None and len(a.shape) > 1 for a in read)
 
 
 def _in_sequence(graph: Graph, chain: Sequence[Step]) -> bool:
     """Whether all of the gradient of each step comes through the next one."""
-    pairs = zip(chain, chain[1:], strict=False)
-    return all(graph.all_through(step, following) for step, following in pairs)
+    return all(graph.all_through(step, after) for step, after in pairwise(chain))

@@ -84,7 +84,7 @@ def search(report: Report) -> list[Blame]:
 
 
 def _same(graph: Graph, flow: Flow, other: Flow) -> bool:
-    """Whether a flow in time is that of another state of its loop, or of a loop inside."""
+    """Whether a flow in time is of the same loop as another, or of a loop around it."""
     if flow.along == other.along == "time":
         return graph.leads(other.steps[0], flow.steps[0])
     return False

@@ -91,10 +91,20 @@ def norms(array: object, step: Step) -> np.ndarray:
 
 def gradient_norms(step: Step) -> np.ndarray:
     """The norms of the gradient of all results of a step, by iteration."""
+    return _together(step, 1)
+
+
+def value_norms(step: Step) -> np.ndarray:
+    """The norms of all results of a step, by iteration."""
+    return _together(step, 0)
+
+
+def _together(step: Step, which: int) -> np.ndarray:
     if step.loop:
-        known = [norms(gradient, step) for _, gradient in step.results]
-        known = [each for each in known if each.size]
+        found = [norms(pair[which], step) for pair in step.results]
+        known = [each for each in found if each.size]
     else:
-        known = [g.norm for _, g in step.summaries if g is not None]
+        summaries = [pair[which] for pair in step.summaries]
+        known = [summary.norm for summary in summaries if summary is not None]
     squares = [np.square(each) for each in known]
     return np.sqrt(np.atleast_1d(sum(squares))) if squares else np.zeros(0)

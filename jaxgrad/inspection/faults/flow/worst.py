@@ -6,6 +6,7 @@ the sum.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def _changes(graph: Graph, flow: Flow) -> Iterator[tuple[Step, float]]:
             if graph.leads(s, step) and any(graph.leads(start, s) for start in starts)
         ]
         yield from _along(step, _passed_by_all(graph, between, starts), shift=1)
-    for step, following in zip(flow.steps, flow.steps[1:], strict=False):
+    for step, following in pairwise(flow.steps):
         between = [
             s
             for s in graph.steps[step.index + 1 : following.index + 1]
