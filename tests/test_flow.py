@@ -187,6 +187,19 @@ def test_layers_of_different_operations_are_one_flow():
     assert (found.kind, found.count) == ("vanishing", 5)
 
 
+def test_a_line_with_two_products_is_one_layer():
+    weights = [jax.random.normal(jax.random.key(i), (4, 4)) * 0.15 for i in range(8)]
+    average = jnp.ones((5, 5)) / 5
+
+    def loss(weights, x):
+        for w in weights:
+            x = jnp.tanh(average @ x @ w)
+        return x.sum()
+
+    (flow,) = gradient_flow(explain(loss)(weights, jnp.ones((5, 4))))
+    assert len(flow.steps) == 8
+
+
 def test_in_nested_loops_the_line_is_that_of_the_inner_loop():
     def loss(x):
         def inner(h, _):

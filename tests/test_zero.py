@@ -280,6 +280,23 @@ def test_what_a_mapped_cond_does_not_take_is_a_branch_not_a_stop_gradient():
     assert blame.hint.startswith("It is used only in a branch that was not taken")
 
 
+def test_what_a_softmax_stops_inside_is_not_the_cause():
+    def hard(logits):
+        soft = jax.nn.softmax(logits)
+        return jnp.sum(jax.nn.one_hot(jnp.argmax(soft), 3) * jnp.arange(3.0))
+
+    def distilled(logits):
+        target = jax.nn.softmax(logits)
+        target = jax.lax.stop_gradient(target)
+        return jnp.sum(target * jnp.arange(3.0))
+
+    logits = jnp.array([0.1, 0.5, 0.2])
+    (of_hard,), (of_distilled,) = (find_zero(f)(logits) for f in (hard, distilled))
+    assert (of_hard.reason, of_hard.step.operation) == ("integer", "argmax")
+    assert of_distilled.reason == "stopped"
+    assert of_distilled.step.operation == "stop_gradient"
+
+
 def test_a_comparison_inside_a_step_is_not_the_step():
     def slope(w):
         return jnp.sum(jax.grad(lambda w: jnp.sum(jax.nn.relu(w)))(w))

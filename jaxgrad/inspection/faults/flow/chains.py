@@ -170,6 +170,7 @@ def _chains(graph: Graph) -> Iterator[list[Step]]:
     seen: set[int] = set()
     for chains in groups:
         long = [chain for chain in chains.values() if len(chain) >= REPETITIONS]
+        long = _once_a_line(long) if chains is groups[0] else long
         for chain in sorted(long, key=len, reverse=True):
             span = range(chain[0].index, chain[-1].index)
             # Not the other operations of the same layers
@@ -177,6 +178,17 @@ def _chains(graph: Graph) -> Iterator[list[Step]]:
                 if chains is groups[0] or _in_sequence(graph, chain):
                     seen.update(span)
                     yield _main(graph, chain, long)
+
+
+def _once_a_line(chains: Sequence[list[Step]]) -> list[list[Step]]:
+    """Without what a line does twice each time, such as the products in a @ x @ w."""
+    times: dict[Any, int] = {}
+    for chain in chains:
+        line = chain[0].source.file, chain[0].source.line
+        times[line] = min(len(chain), times.get(line, len(chain)))
+    lines = [(chain[0].source.file, chain[0].source.line) for chain in chains]
+    pairs = zip(chains, lines, strict=True)
+    return [chain for chain, line in pairs if len(chain) == times[line]]
 
 
 def _main(graph: Graph, chain: list[Step], chains: Sequence[list[Step]]) -> list[Step]:
