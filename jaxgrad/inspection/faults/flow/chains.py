@@ -169,7 +169,11 @@ def _chains(graph: Graph) -> Iterator[list[Step]]:
                     chain.append(step)
     seen: set[int] = set()
     for chains in groups:
-        long = [chain for chain in chains.values() if len(chain) >= REPETITIONS]
+        long = [
+            chain
+            for chain in chains.values()
+            if len(chain) >= REPETITIONS and gradient_norms(chain[-1]).any()
+        ]
         long = _once_a_line(long) if chains is groups[0] else long
         for chain in sorted(long, key=len, reverse=True):
             span = range(chain[0].index, chain[-1].index)
