@@ -41,7 +41,7 @@ ARROWS["plots"] = ROOMS
 ARROWS["__init__"] = ROOMS
 # Inside `inspection`, each folder may import itself and those before it. The files
 # beside the folders are the entry points, and may import all.
-FLOORS = ("report", "program", "run", "torch_run", "faults")
+FLOORS = ("report", "program", "run", "torch_run", "faults", "comparison")
 
 # What `importlib` imports by a name that is not written there.
 COMPUTED = "a computed name"

@@ -38,7 +38,7 @@ class Explanation(Report):
 
         A file of that name is replaced at once: it is never half a page.
         """
-        _write(path, page(self))
+        write(path, page(self))
 
     def save_record(self, path: str | Path) -> None:
         """Write the report as one npz file for `load_record`.
@@ -89,10 +89,11 @@ class Diagnosis(data.Diagnosis):
 
     def save(self, path: str | Path) -> None:
         """Write the faults and the explanation as one HTML page."""
-        _write(path, diagnosis_page(self))
+        write(path, diagnosis_page(self))
 
 
-def _write(path: str | Path, text: str) -> None:
+def write(path: str | Path, text: str) -> None:
+    """Write a file that replaces one of that name at once."""
     path = Path(path).resolve()
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
