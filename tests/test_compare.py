@@ -62,6 +62,7 @@ BINARY = {"add": np.add, "multiply": np.multiply, "subtract": np.subtract}
 
 def generated(seed, length=30, dtype="float64", layout=False, planted=None):
     """A random program; `layout` writes it in other axes, order and names."""
+    noise = random(100 + seed)
     draw, program = random(seed), Program("ours.py" if layout else "theirs.py", dtype)
     turn = (lambda x: np.asarray(x).T) if layout else np.asarray
     weights = draw.normal(size=(3, 6, 6)) / 2
@@ -84,6 +85,10 @@ def generated(seed, length=30, dtype="float64", layout=False, planted=None):
             value, read = BINARY[name](x, y), (s, t)
         if i == planted:
             value = value * 1.01 + 0.01
+        if layout and planted is None:  # Another order of summation: the last digit
+            value = value * (
+                1 + 2 * np.finfo(dtype).eps * noise.normal(size=value.shape)
+            )
         value = value.astype(dtype)
         label = f"v{i}" if not layout else f"step_{length - i}"
         made.append((program.step(name, turn(value), *read, name=label), value))
@@ -129,16 +134,16 @@ def test_summaries_are_compared_as_far_as_they_go():
     assert first_of(theirs, bad).ours.index == 12
 
 
-def pair(theirs, ours, *arguments, last="sum"):
+def pair(theirs, ours, *arguments, dtype="float64"):
     """Two programs of one step each on the same arguments, and a sum of it."""
     reports = []
     for file, (operation, f) in (("theirs.py", theirs), ("ours.py", ours)):
-        program = Program(file)
+        program = Program(file, dtype)
         given = [program.argument(f"a{i}", x) for i, x in enumerate(arguments)]
         value = f(*(np.asarray(x) for x in arguments))
         step = program.step(operation, value, *given)
         ramp = np.linspace(1, 2, value.size).reshape(value.shape)
-        program.step(last, (np.exp(np.minimum(value, 5)) * ramp).sum(), step)
+        program.step("sum", (np.exp(np.minimum(value, 5)) * ramp).sum(), step)
         reports.append(program.report())
     return reports
 
@@ -283,6 +288,11 @@ def test_the_cause_of_another_loss_is_guessed(name):
     theirs = "cross_entropy", lambda x, t: losses(x, t).mean()
     first = first_of(*pair(theirs, ("mean", loss), X, LABELS))
     assert (first.cause, first.theirs.operation) == (cause, "cross_entropy")
+
+
+def test_a_small_epsilon_shows_in_float32():
+    steps = [("layer_norm", lambda x, e=e: normalized(x, e)) for e in (1e-5, 1e-6)]
+    assert first_of(*pair(*steps, X / 3, dtype="float32")).cause == "eps"
 
 
 def gradients(theirs, ours):

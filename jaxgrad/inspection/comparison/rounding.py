@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxgrad.inspection.comparison.fingerprint import Fingerprint
 from jaxgrad.inspection.comparison.nodes import Graph, Node
-from jaxgrad.inspection.comparison.operations import ADDING
+from jaxgrad.inspection.comparison.operations import ADDING, MOVING
 
 STEP = 16.0  # Units in the last place that one step may differ
 SUM = 2.0  # Times the root of the number of terms
@@ -80,6 +80,10 @@ def amplification(
         count = max(x.size / max(value.size, 1), 1.0)
         total = np.sqrt(count) if node.kind in ("sum", "matmul") else count**-0.5
         by_kind = x.scale * total / value.scale
+    elif node.kind not in MOVING and x.size == value.size:
+        # sin(x) keeps the absolute distance of x, exp(x) makes it a relative one.
+        least = 1.0 if node.kind == "exponential" else np.inf
+        by_kind = x.scale / min(value.scale, least)
     return float(np.clip(max(by_gradient, by_kind), 1.0, MOST))
 
 
