@@ -33,12 +33,14 @@ BUGS = (
         'start = tuple(jnp.broadcast_to(params[s], (len(x), 6)) for s in ("h", "c"))',
         cause=r"state|swap|order|initial",
         source="microsoft/nni#2842",
+        missed=("float64", "float32"),
     ),
     Bug(
         *("time reversed", "lstm", "reversed"),
         "_, out = jax.lax.scan(step, start, x.transpose(1, 0, 2), reverse=True)",
         cause=r"revers|time|order",
         source="stanfordmlgroup/nlc#8",
+        missed=("float64", "float32"),
     ),
     Bug(
         *("last step of the padding", "lstm", "last"),

@@ -25,6 +25,7 @@ BUGS = (
         "h = (h - mean) / jnp.sqrt(variance + 1e-6)",
         cause=r"eps",
         source="google/flax#2195",
+        missed=("float32",),
     ),
     Bug(
         *("square matrix not transposed", "mlp", "transposed"),
@@ -126,6 +127,7 @@ BUGS = (
         "length = jnp.linalg.norm(z, axis=1)",
         cause=r"(?i)norm|nan|zero|derivatives? at",
         source="jax-ml/jax#39792",
+        missed=("float64", "float32"),
         kind="gradient",
     ),
     Bug(

@@ -40,6 +40,7 @@ BUGS = (
         "weights = jax.nn.softmax(scores, axis=-1) * seen",
         cause=r"mask|inf",
         source="huggingface/pytorch-image-models#2236",
+        missed=("float64", "float32"),
     ),
     Bug(
         *("softmax over the queries", "gpt", "axis"),
@@ -144,6 +145,7 @@ BUGS = (
         'mixed = dense(8, name="out")(mixed.reshape(n, t, d)) * keep / 0.9',
         cause=r"dropout",
         source="Coderx7/SimpleNet#2",
+        missed=("float64", "float32"),
     ),
     Bug(
         *("residual around attention forgotten", "encoder", "residual"),
