@@ -173,7 +173,7 @@ def _typed(array: np.ndarray, dtype: str) -> Any:
 def _is_key_type(dtype: Any) -> bool:
     try:
         return jnp.issubdtype(dtype, jax.dtypes.prng_key)
-    except TypeError:
+    except (TypeError, ValueError):
         return False
 
 
