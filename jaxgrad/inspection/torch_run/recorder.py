@@ -27,6 +27,7 @@ from jaxgrad.inspection.torch_run.opaque import (
 from jaxgrad.inspection.torch_run.origins import Origins, storage_of
 from jaxgrad.inspection.torch_run.records import Record, Result, compact
 from jaxgrad.inspection.torch_run.stack import running, site_of
+from jaxgrad.inspection.torch_run.turns import Turns
 from jaxgrad.inspection.torch_run.unpacking import Unpacked, Unpacking
 
 
@@ -43,6 +44,7 @@ class Recorder:
     hooks: list[Any] = field(default_factory=list)
     origins: Origins = field(default_factory=Origins)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    _turns: Turns = field(default_factory=Turns)
     _opaque: OpaqueCalls = field(default_factory=OpaqueCalls)
     _claimed: dict[Any, int] = field(default_factory=dict)  # By autograd node
     _operation: int = 0  # PyTorch's number of the next operation, before the call
@@ -77,6 +79,7 @@ class Recorder:
             for each in record.results:
                 each.overwritten = self.origins.is_overwritten(each.viewed, number)
         self.unpacking.read((), self._origin)
+        self._turns.forget()
         return compact(self.records, result, self.unpacking.found)
 
     def _record(
@@ -99,9 +102,9 @@ class Recorder:
                 self.origins.introduce(tensor, origin)
             return
         self.unpacking.read(stack, self._origin)
-        self.records.append(
-            Record(calls.operation_at(function, site), inputs, site, cuts)
-        )
+        operation = calls.operation_at(function, site)
+        turns = self._turns.next(stack)
+        self.records.append(Record(operation, inputs, site, turns, cuts))
         self.unpacking.note(len(self.records) - 1, stack, site)
         for tensor in made:
             origin = self._add(len(self.records) - 1, tensor)
@@ -193,7 +196,8 @@ class Recorder:
         site = site_of(outside, self.home)
         self.unpacking.note(len(self.records), outside, site)
         unique = tuple(dict.fromkeys(inputs))
-        self.records.append(Record(opaque.operation, unique, site, True))
+        turns = self._turns.next(outside)
+        self.records.append(Record(opaque.operation, unique, site, turns, True))
 
     def _look_at(self, tensor: Any) -> None:
         """Find the call behind a tensor that no recorded call has made."""
@@ -230,7 +234,9 @@ class Recorder:
         inputs = tuple(dict.fromkeys(self.origins.behind(node)))
         function = function_of(node)
         name = calls.name_of_node(function.__name__ if function else node.name())
-        self.records.append(Record(name, inputs, site_of(running(), self.home), True))
+        stack = running()
+        site, turns = site_of(stack, self.home), self._turns.next(stack)
+        self.records.append(Record(name, inputs, site, turns, True))
         return len(self.records) - 1
 
 

@@ -34,6 +34,7 @@ class Record:
     operation: str
     inputs: tuple[Origin, ...]
     site: Site
+    turns: tuple[int, ...]  # For each frame, its pass
     cuts: bool  # Whether a derivative reaches its operands
     results: list[Result] = field(default_factory=list)
     names: dict[int, list[str]] = field(default_factory=dict)  # By result, inner first
