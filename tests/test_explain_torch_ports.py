@@ -199,14 +199,14 @@ def test_a_lazy_module_is_refused_by_its_parameters():
 
 def test_a_function_that_map_calls_does_not_end_an_assignment():
     """Also inside a loop: only the frames that run tell it from a loop's next pass."""
-    (x,) = tensors((2, 4), requires_grad=True)
+    (x,) = tensors((2, 6), requires_grad=True)
 
     def exponential(x):
         return (x + 1).exp()
 
     def heads(x):
-        q, k = map(exponential, x.split(2, dim=1))
-        return q @ k.T
+        q, k, v = map(exponential, x.split(2, dim=1))
+        return q @ k.T @ v
 
     def loss(x):
         total = x.new_zeros(())
@@ -217,5 +217,5 @@ def test_a_function_that_map_calls_does_not_end_an_assignment():
 
     report = explained_like_torch(loss, x, leaves={"x": x})
     exponentials = [s.name for s in report.steps if s.operation == "exp"]
-    assert exponentials == ["q", "k"] * 2
+    assert exponentials == ["q", "k", "v"] * 2
     assert [s.name for s in report.steps if s.operation == "tanh"] == ["attended"] * 2
