@@ -219,3 +219,51 @@ def test_a_function_that_map_calls_does_not_end_an_assignment():
     exponentials = [s.name for s in report.steps if s.operation == "exp"]
     assert exponentials == ["q", "k", "v"] * 2
     assert [s.name for s in report.steps if s.operation == "tanh"] == ["attended"] * 2
+
+
+def test_a_part_of_a_parameter_is_written_without_a_gradient():
+    net, (x,) = nn.Linear(3, 3), tensors((2, 3))
+    before = net.weight.detach().clone()
+
+    def loss(x):
+        with torch.no_grad():
+            net.weight[0].zero_()
+            net.weight.view(-1)[5] = 2
+        return net(x).pow(2).sum()
+
+    report = explain_torch(loss)(x)
+    assert torch.equal(net.weight, before)
+    (zeroed,) = [step for step in report.steps if step.operation == "zero_"]
+    assert zeroed.why
+    weight = before.clone()
+    weight[0], weight[1, 2] = 0, 2
+    expected = F.linear(x, weight, net.bias).pow(2).sum()
+    np.testing.assert_array_equal(report.value, expected.detach().numpy())
+
+
+def test_a_write_to_the_real_part_of_a_complex_tensor():
+    (z,) = tensors((3,), dtype=torch.complex64, requires_grad=True)
+
+    def loss(z):
+        y = z * 1
+        torch.view_as_real(y)[:, 0].mul_(2)
+        y.imag.add_(1)
+        return y.abs().sum()
+
+    report = explained_like_torch(loss, z, leaves={"z": z})
+    final = report["abs"]
+    unit = (
+        z.detach().numpy().real * 2 + 1j * (z.detach().numpy().imag + 1)
+    ) / final.value
+    scaled = next(step for step in report.steps if step.operation == "mul_")
+    np.testing.assert_allclose(report["add_"].gradient, unit.imag, rtol=1e-5)
+    np.testing.assert_allclose(scaled.gradient, unit.real, rtol=1e-5)
+
+
+def test_a_gradient_that_the_caller_retains_is_left_alone():
+    (x,) = tensors((3,), requires_grad=True)
+    h = x * 2
+    h.retain_grad()
+    report = explain_torch(lambda h: h.pow(2).sum())(h)
+    np.testing.assert_array_equal(report.gradients["h"], (2 * h).detach().numpy())
+    assert h.grad is None

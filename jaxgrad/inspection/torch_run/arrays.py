@@ -55,17 +55,32 @@ def array_of(tensor: Any) -> np.ndarray:
     return tensor.view(getattr(torch, f"int{8 * dtype.itemsize}")).numpy().view(dtype)
 
 
+def is_differentiated(tensor: Any) -> bool:
+    """Whether a tensor requires a gradient and can receive one.
+
+    PyTorch refuses to differentiate a view that was made and changed under `no_grad`,
+    if what it views requires a gradient.
+    """
+    try:
+        tensor.grad_fn  # noqa: B018
+    except RuntimeError:
+        return False
+    return tensor.requires_grad
+
+
 def part_of(base: Any, view: Any) -> Callable[[Any], Any]:
     """A function from a gradient of `base` to that of its view."""
     import torch
 
     size, stride = base.size(), base.stride()
-    offset = view.storage_offset() - base.storage_offset()
+    as_real = base.is_complex() and not view.is_complex()
+    offset = view.storage_offset() - base.storage_offset() * (1 + as_real)
     inside = view.size(), view.stride(), offset
 
     def part(gradient: Any) -> Any:
         like = {"dtype": gradient.dtype, "device": gradient.device}
         whole = torch.empty_strided(size, stride, **like).copy_(gradient)
+        whole = torch.view_as_real(whole) if as_real else whole
         return whole.as_strided(*inside)
 
     return part

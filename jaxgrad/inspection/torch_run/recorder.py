@@ -13,6 +13,7 @@ from jaxgrad.inspection.program.labels import Origin, constant_label
 from jaxgrad.inspection.torch_run import calls
 from jaxgrad.inspection.torch_run.arrays import (
     dtype_of,
+    is_differentiated,
     part_of,
     shape_of,
     tensors_in,
@@ -137,7 +138,7 @@ class Recorder:
             if known is None or known.origin.kind != "step":
                 continue
             result = self._result(known.origin)
-            if tensor.requires_grad and not result.active:
+            if is_differentiated(tensor) and not result.active:
                 result.active = True
                 self.origins.nodes[tensor.grad_fn] = known.origin
                 self.hooks.append(tensor.register_hook(self._storing(result)))
@@ -147,7 +148,7 @@ class Recorder:
         base = view._base
         if base is None or not base.requires_grad or base.is_leaf:
             return
-        if base.dtype == view.dtype and not base.is_nested:
+        if base.dtype.to_real() == view.dtype.to_real() and not base.is_nested:
             result.active, store = True, self._storing(result)
             part = part_of(base, view)
             self.hooks.append(base.register_hook(lambda g: store(part(g))))
@@ -211,7 +212,8 @@ class Recorder:
 
     def _is_unclaimed(self, tensor: Any) -> bool:
         """Whether a call that is not recorded has made a tensor."""
-        made_by, known = tensor.grad_fn, self.origins.find(tensor)
+        made_by = tensor.grad_fn if is_differentiated(tensor) else None
+        known = self.origins.find(tensor)
         if made_by is None:
             return False
         if known is None:

@@ -70,7 +70,7 @@ class _Tensor:
     @classmethod
     def of(cls, tensor: Any, value: Any) -> "_Tensor":
         is_leaf = tensor.is_leaf
-        gradient = tensor.grad if is_leaf else None
+        gradient = tensor.grad if is_leaf or tensor.retains_grad else None
         memory = tensor.detach()
         return cls(tensor, memory, value, gradient, is_leaf, tensor.requires_grad)
 
@@ -81,6 +81,7 @@ class _Tensor:
                 tensor.detach_()
             if tensor.requires_grad != self.requires_grad:
                 tensor.requires_grad_(self.requires_grad)
+        if self.is_leaf or tensor.retains_grad:
             tensor.grad = self.gradient
         if _moved(tensor, self.memory):
             tensor.data = self.memory
