@@ -494,7 +494,7 @@ def test_no_value_is_rounded():
 
 
 def test_the_first_layer_after_a_flattened_image():
-    weight, image = values(5, 2 * 3 * 4), values(2, 3, 4)
+    weight, image = values(5, 2 * 3 * 4), values(2, 3, 4).astype(np.float64)
     chosen = {"fc": rules.after_flatten(2, 3, 4)}
     state = {"fc.weight": weight}
     tree = from_torch(state, abstract(fc_kernel=(24, 5)), rules=chosen)
