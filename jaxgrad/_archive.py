@@ -56,8 +56,14 @@ def read(path: Path) -> dict[str, np.ndarray]:
     if _digest(body) != digest:
         ending = f"the SHA-256 of its {len(body):,} bytes"
         raise Damaged(f"{path} is damaged: it does not end with {ending}.")
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return dict(archive)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as members:
+            if any(member.compress_type for member in members.infolist()):
+                raise ValueError("a member is compressed")  # it may have any size
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, MemoryError, zipfile.BadZipFile) as fault:
+        raise Damaged(f"{path} holds no arrays that jaxgrad wrote: {fault}.") from fault
 
 
 def plain(array: np.ndarray) -> np.ndarray:

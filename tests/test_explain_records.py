@@ -1,8 +1,11 @@
 """A report that is saved and loaded is the same report; a damaged file is refused."""
 
+import hashlib
+import io
 import json
 import os
 import sys
+import zipfile
 from typing import Any
 
 import jax
@@ -122,7 +125,8 @@ def test_another_kind_of_file_is_refused(path):
     np.savez(path, a=np.zeros(3))
     with pytest.raises(ValueError, match="is damaged"):
         load_record(path)
-    for header in ({}, {"header": np.array(json.dumps({"format": 1}))}):
+    text = "[" * 100_000
+    for header in ({}, *({"header": np.array(x)} for x in ('{"format": 1}', text))):
         _archive.write(path, path.with_suffix(".tmp"), header)
         with pytest.raises(ValueError, match="not a record"):
             load_record(path)
@@ -135,6 +139,72 @@ def test_another_version_is_refused_by_name(path):
     arrays["header"] = np.array(json.dumps(header))
     _archive.write(path, path.with_suffix(".tmp"), arrays)
     with pytest.raises(ValueError, match=r"of format 1, got format 7 instead"):
+        load_record(path)
+
+
+def changed(path, place, value):
+    """The record with another entry in its description, under a right checksum."""
+    arrays = _archive.read(path)
+    header = json.loads(arrays["header"].item())
+    inside = header
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+    arrays["header"] = np.array(json.dumps(header))
+    _archive.write(path, path.with_suffix(".tmp"), arrays)
+
+
+@pytest.mark.message
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (["report"], [1]),
+        (["report", "value"], {"array": 0, "dtype": "object"}),
+        (["report", "value"], {"array": 0, "dtype": "key:unknown"}),
+        (["report", "value"], {"array": "../../etc/passwd", "dtype": "int8"}),
+        (["report", "value"], {"kind": "Popen", "fields": {}}),
+        (["report", "value"], {"mapping": [[[1], 2]]}),
+        (["report", "value"], {}),
+        (["report", "steps"], {"tuple": [1, 2]}),
+        (["report", "arguments"], None),
+        (["report", "name"], 7),
+        (["report", "result"], 99),
+        (["nonfinite"], {"phase": "forward", "step": {"step": 99}}),
+    ],
+)
+def test_a_record_by_another_writer_is_refused(path, place, value):
+    """Its checksum is right, so only its contents can tell."""
+    changed(path, place, value)
+    with pytest.raises(_archive.Damaged, match=r"x\.npz is not a record"):
+        load_record(path)
+
+
+def sealed(path, archive):
+    """Write an archive with the checksum that `_archive.read` compares."""
+    buffer = io.BytesIO(archive)
+    with zipfile.ZipFile(buffer, "a") as file:
+        file.comment = b"0" * 64
+    body = buffer.getvalue()[:-64]
+    path.write_bytes(body + hashlib.sha256(body).hexdigest().encode())
+
+
+@pytest.mark.message
+def test_an_archive_that_grows_when_it_is_read_is_refused(path):
+    """A compressed member of some bytes may hold gigabytes of zeros."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **_archive.read(path))  # type: ignore
+    sealed(path, buffer.getvalue())
+    with pytest.raises(_archive.Damaged, match="a member is compressed"):
+        load_record(path)
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as file:
+        huge = {"descr": "<f8", "fortran_order": False, "shape": (10**14,)}
+        np.lib.format.write_array_header_1_0(header := io.BytesIO(), huge)
+        file.writestr("array-0.npy", header.getvalue())
+    sealed(path, buffer.getvalue())
+    with pytest.raises(_archive.Damaged, match="holds no arrays that jaxgrad wrote"):
+        load_record(path)
+    path.write_bytes(b"text" + hashlib.sha256(b"text").hexdigest().encode())
+    with pytest.raises(_archive.Damaged, match="not a zip file"):
         load_record(path)
 
 

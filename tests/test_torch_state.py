@@ -348,6 +348,102 @@ def test_what_does_not_fit_is_named(state, template, names, message):
         from_torch(state, abstract(**template), names)
 
 
+@pytest.mark.message
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (({}, {"a": 3}), TypeError, "names to be a mapping of .* got 'a': 3"),
+        (({}, "a"), TypeError, "names to be a mapping of strings to .* got str"),
+        (
+            ({}, {}, {"a": "linear"}),
+            TypeError,
+            "rules to be a mapping .* 'a': 'linear'",
+        ),
+        (({}, {}, "linear"), TypeError, "rules to be a mapping .* got str"),
+        (
+            ({}, {}, {"*.k": rules.conv}),
+            ValueError,
+            "patterns that match a name .*'..k",
+        ),
+        ((None,), TypeError, "a tree of arrays, got NoneType .*module.init"),
+        ((linen.Dense(2),), TypeError, "a tree of arrays, got Dense .*module.init"),
+    ],
+)
+def test_arguments_without_an_effect_are_refused(arguments, error, message):
+    template, *options = arguments
+    template = abstract(a_scale=(2,)) if template == {} else template
+    with pytest.raises(error, match=message):
+        from_torch({"a.weight": values(2)}, template, *options)
+
+
+@pytest.mark.message
+def test_a_word_before_all_names_is_named():
+    """`DataParallel` puts `module` before all names, `torch.compile` `_orig_mod`."""
+    tree = abstract(fc_kernel=(3, 2), norm_scale=(2,))
+    for word in ("module", "_orig_mod"):
+        state = {
+            f"{word}.fc.weight": values(2, 3),
+            f"{word}.norm.weight": values(2),
+        }
+        with pytest.raises(
+            ValueError, match=f"begin with '{word}': names={{"
+        ) as caught:
+            from_torch(state, tree)
+        caught.match(f"{{'{word}': ''}} leaves it out")
+        filled = from_torch(state, tree, {word: ""})
+        same(to_torch(filled, state, {word: ""}), state)
+    with pytest.raises(ValueError, match="None leaves an array out"):
+        from_torch({"head.weight": values(2, 3)}, tree)
+
+
+@pytest.mark.message
+def test_weights_of_a_conv1d_name_the_rule_that_fits():
+    state = {"c_fc.weight": values(2, 3), "c_proj.weight": values(3, 3)}
+    tree = {
+        name: {"kernel": np.zeros(x.shape)}
+        for name, x in (
+            ("c_fc", state["c_fc.weight"]),
+            ("c_proj", state["c_proj.weight"]),
+        )
+    }
+    with pytest.raises(
+        ValueError, match=r"rules.unchanged would fit, .*Conv1D of GPT-2"
+    ):
+        from_torch(state, tree)
+    filled = from_torch(state, tree, rules={"c_*": rules.unchanged})
+    assert (filled["c_proj"]["kernel"] == state["c_proj.weight"]).all()
+    state = {"up.weight": values(2, 3, 1, 1)}
+    with pytest.raises(
+        ValueError, match=r"by rules.conv; rules.conv_transpose would fit"
+    ):
+        from_torch(
+            state, {"Conv_0": {"kernel": np.zeros((1, 1, 2, 3))}}, {"up": "Conv_0"}
+        )
+
+
+def test_query_key_and_value_in_one_layer_are_taken_apart():
+    """As in timm: `qkv` and `proj` are layers of their own."""
+    state = {
+        "attn.qkv.weight": values(12, 4),
+        "attn.qkv.bias": values(12),
+        "attn.proj.weight": values(4, 4),
+        "attn.proj.bias": values(4),
+    }
+    heads = {
+        "kernel": np.zeros((4, 2, 2), np.float32),
+        "bias": np.zeros((2, 2), np.float32),
+    }
+    out = {"kernel": np.zeros((2, 2, 4), np.float32), "bias": np.zeros(4, np.float32)}
+    tree: Any = {"attn": {"query": heads, "key": heads, "value": heads, "out": out}}
+    filled = from_torch(state, tree)["attn"]
+    key = state["attn.qkv.weight"][4:8].T.reshape(4, 2, 2)
+    assert (filled["key"]["kernel"] == key).all()
+    assert (
+        filled["out"]["kernel"] == state["attn.proj.weight"].T.reshape(2, 2, 4)
+    ).all()
+    same(to_torch({"attn": filled}, state), state)
+
+
 def test_words_of_names_match_whatever_is_between_them():
     state = {"layer1.0.conv1.weight": values(2, 3), "bn.running_var": values(2)}
     state["bn.num_batches_tracked"] = np.array(7)
@@ -398,7 +494,7 @@ def test_no_value_is_rounded():
 
 
 def test_the_first_layer_after_a_flattened_image():
-    weight, image = values(5, 2 * 3 * 4), values(2, 3, 4)
+    weight, image = values(5, 2 * 3 * 4), values(2, 3, 4).astype(np.float64)
     chosen = {"fc": rules.after_flatten(2, 3, 4)}
     state = {"fc.weight": weight}
     tree = from_torch(state, abstract(fc_kernel=(24, 5)), rules=chosen)

@@ -6,8 +6,9 @@ for a square matrix of a tree without Flax's names, `rules` has to say which.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,9 @@ COUNTERPARTS = {
 WITHOUT_LAYOUT = {"scale", "embedding", "negative_slope", "bias", "mean", "var"}
 
 
+ALL = (unchanged, conv, conv_transpose)
+
+
 class Target(NamedTuple):
     """An array of the tree."""
 
@@ -34,8 +38,12 @@ class Target(NamedTuple):
     shape: tuple[int, ...]
     layer: str | None  # the class of the Flax layer that has it, if known
 
+    @property
+    def name(self) -> str:
+        return "/".join(self.path)
+
     def __str__(self) -> str:
-        return f"'{'/'.join(self.path)}' of shape {self.shape}"
+        return f"{self.name!r} of shape {self.shape}"
 
 
 def fitted(
@@ -51,8 +59,20 @@ def fitted(
     shape = _shape_after(lambda x: rule(part.of(x)), array)
     if shape is None or not _fits(shape, target.shape, array.ndim):
         what = f"{name!r} of a shape that fits {target}"
-        raise wrong_value(function, what, f"shape {array.shape}")
+        hint = _other_rules(rule, part, array, target)
+        raise wrong_value(function, what, f"shape {array.shape}", hint)
     return lambda x: rule(part.of(x)).reshape(target.shape)
+
+
+def _other_rules(rule: Rule, part: Part, array: np.ndarray, target: Target) -> str:
+    """What to say of a rule that would fit."""
+    for other in ALL:
+        shape = _shape_after(lambda x: other(part.of(x)), array)  # noqa: B023
+        if other is not rule and shape == target.shape:
+            hint = f"read by rules.{rule.__name__}; rules.{other.__name__} would fit"
+            more = ", as for the Conv1D of GPT-2, whose square weights need it as well"
+            return hint + (more if other is unchanged else "")
+    return ""
 
 
 def _chosen(
@@ -63,7 +83,7 @@ def _chosen(
     if array.ndim < 2 or leaf in WITHOUT_LAYOUT:
         return unchanged
     for pattern, rule in rules.items():
-        if any(fnmatchcase(x, pattern) for x in _spellings(name, target)):
+        if any(fnmatchcase(x, pattern) for x in _spellings(name, target.name)):
             return rule
     if leaf != "kernel":
         return _only(function, name, array, target, [unchanged, conv])
@@ -87,10 +107,21 @@ def _only(
     return (fitting or choice)[0]
 
 
-def _spellings(name: str, target: Target) -> list[str]:
+def check_rules(
+    function: str, rules: Rules, names: Iterable[str], targets: Sequence[Target]
+) -> None:
+    """ValueError if a pattern matches no name: it would have no effect."""
+    pairs = zip_longest(names, (target.name for target in targets), fillvalue="")
+    spellings = {x for pair in pairs for x in _spellings(*pair)}
+    unused = [p for p in rules if not any(fnmatchcase(x, p) for x in spellings)]
+    if unused:
+        what = "rules with patterns that match a name of torch's or of the tree's"
+        raise wrong_value(function, what, ", ".join(map(repr, unused)))
+
+
+def _spellings(theirs: str, ours: str) -> list[str]:
     """What a pattern can match: names and modules, torch's and the tree's."""
-    ours = "/".join(target.path)
-    return [name, name.rpartition(".")[0], ours, ours.rpartition("/")[0]]
+    return [theirs, theirs.rpartition(".")[0], ours, ours.rpartition("/")[0]]
 
 
 def _shape_after(rule: Rule, array: np.ndarray) -> tuple[int, ...] | None:

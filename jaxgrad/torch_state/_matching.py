@@ -10,7 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from jaxgrad._checks import wrong_value
 from jaxgrad.torch_state._arrays import Arrays, memory
-from jaxgrad.torch_state._fitting import COUNTERPARTS, Rules, Target, fitted
+from jaxgrad.torch_state._fitting import (
+    COUNTERPARTS,
+    Rules,
+    Target,
+    check_rules,
+    fitted,
+)
 from jaxgrad.torch_state._layout import Entry, Layout, Path, Source
 from jaxgrad.torch_state._parts import Part, Shapes, parts
 
@@ -29,6 +35,7 @@ def match(
     rules: Rules,
 ) -> Layout:
     """The layout of a state dict in a tree; ValueError unless each fits the other."""
+    check_rules(function, rules, arrays, targets)
     index = _Index(function, targets, names)
     shapes = {name: array.shape for name, array in arrays.items()}
     places = {
@@ -154,7 +161,21 @@ def _check_complete(
         what = "a place in the tree for each array of torch, and the other way round"
         got = f"no place for {_listed(theirs)} and no array for {_listed(ours)}"
         hint = "names={...} says what belongs together, and None leaves an array out"
+        hint = _hint_of_beginning(shapes, targets) or hint
         raise wrong_value(function, what, got, hint)
+
+
+def _hint_of_beginning(shapes: Shapes, targets: Sequence[Target]) -> str:
+    """How to leave out a word before all of torch's names, as DataParallel adds one."""
+    first = {name.partition(".")[0] for name in shapes}
+    second = {_words((name.partition(".")[2],))[:1] for name in shapes}
+    ours = {_words(target.path)[:1] for target in targets}
+    if len(first) != 1 or ours & {_words((*first,))[:1]} or not ours & second:
+        return ""
+    (word,) = first
+    return (
+        f"all names of torch begin with {word!r}: names={{{word!r}: ''}} leaves it out"
+    )
 
 
 def _listed(items: list[str]) -> str:

@@ -27,6 +27,11 @@ class Part(NamedTuple):
 
 
 PROJECTIONS = ("query", "key", "value")
+# By the module of attention's last projection, the weights of the others in one array.
+JOINED = {
+    "out_proj": ("in_proj_weight", "in_proj_bias"),
+    "proj": ("qkv.weight",),
+}
 # By the number of torch's gates, their names and the sums that Flax has no bias for.
 GATES = {4: ("i", "f", "g", "o"), 3: ("r", "z", "n")}
 
@@ -42,9 +47,13 @@ def parts(name: str, shapes: Shapes) -> Iterator[list[Part]]:
     elif re.fullmatch("[qkv]_proj_weight", leaf):
         projection = next(p for p in PROJECTIONS if p[0] == leaf[0])
         yield [Part(f"{prefix}{projection}.weight")]
-    elif module.rpartition(".")[2] == "out_proj":
-        outer = prefix.removesuffix("out_proj.")
-        if f"{outer}in_proj_bias" in shapes or f"{outer}in_proj_weight" in shapes:
+    elif module.rpartition(".")[2] == "qkv":  # as in timm's attention
+        outer = prefix.removesuffix("qkv.")
+        yield [Part(f"{outer}{p}.{leaf}", i, 3) for i, p in enumerate(PROJECTIONS)]
+    elif module.rpartition(".")[2] in JOINED:
+        last = module.rpartition(".")[2]
+        outer = prefix.removesuffix(f"{last}.")
+        if any(outer + joined in shapes for joined in JOINED[last]):
             yield [Part(f"{outer}out.{leaf}")]
     elif found := re.fullmatch(r"(weight|bias)_(ih|hh)(_l\d+(?:_reverse)?|)", leaf):
         kind, source, layer = found.groups()

@@ -69,6 +69,12 @@ def path_of(path: Any) -> Path:
     return tuple(map(str, keys))
 
 
+def is_lone_leaf(template: Any) -> bool:
+    """Whether something is neither a tree, nor an NNX module, nor an array."""
+    is_leaf = jax.tree.structure(template) == jax.tree.structure(0)
+    return is_leaf and not is_object(template) and not _is_array(template)
+
+
 def _is_array(leaf: Any) -> bool:
     return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
 

@@ -4,17 +4,18 @@ The template says which arrays there are: only names, shapes and dtypes are used
 may be abstract, as from `jax.eval_shape`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from jaxgrad._checks import wrong_type
 from jaxgrad._types import PyTree
 from jaxgrad.torch_state._arrays import Arrays, as_arrays, like_value
 from jaxgrad.torch_state._fitting import Rules
 from jaxgrad.torch_state._layout import Layout
 from jaxgrad.torch_state._matching import Names, match
-from jaxgrad.torch_state._templates import Template
+from jaxgrad.torch_state._templates import Template, is_lone_leaf
 
 
 def layout(
@@ -30,7 +31,7 @@ def layout(
     Raises: As `from_torch`, except for values.
     """
     arrays = as_arrays("layout", state)
-    return _layout("layout", arrays, Template(template), names, rules)
+    return _layout("layout", arrays, _opened("layout", template), names, rules)
 
 
 def from_torch(
@@ -76,7 +77,7 @@ def from_torch(
                [2., 5.]], dtype=float32)}}
     """
     arrays = as_arrays("from_torch", state)
-    opened = Template(template)
+    opened = _opened("from_torch", template)
     found = _layout("from_torch", arrays, opened, names, rules)
     return opened.filled("from_torch", found.gather("from_torch", arrays))
 
@@ -109,7 +110,7 @@ def to_torch(
                [1., 3., 5.]], dtype=float32)}
     """
     arrays = as_arrays("to_torch", like)
-    opened = Template(tree)
+    opened = _opened("to_torch", tree)
     found = _layout("to_torch", arrays, opened, names, rules)
     leaves = {path: np.asarray(leaf) for path, leaf in opened.leaves().items()}
     filled = arrays | found.scatter("to_torch", leaves, arrays)
@@ -126,4 +127,28 @@ def _layout(
     names: Names | None,
     rules: Rules | None,
 ) -> Layout:
-    return match(function, arrays, template.targets(), names or {}, rules or {})
+    names, rules = names or {}, rules or {}
+    _check_mapping(function, "names", names, (str, type(None)), "names or None")
+    _check_mapping(function, "rules", rules, Callable, "functions of jaxgrad's rules")
+    return match(function, arrays, template.targets(), names, rules)
+
+
+def _opened(function: str, template: Any) -> Template:
+    """The template; TypeError for what is no tree, such as a linen module."""
+    if template is None or is_lone_leaf(template):
+        hint = "pass the variables that module.init returns, or an NNX module"
+        got = type(template).__name__
+        raise wrong_type(function, "a tree of arrays", got, hint)
+    return Template(template)
+
+
+def _check_mapping(
+    function: str, argument: str, given: Any, kind: Any, values: str
+) -> None:
+    """TypeError unless an argument is a mapping of strings to these values."""
+    expected = f"{argument} to be a mapping of strings to {values}"
+    if not isinstance(given, Mapping):
+        raise wrong_type(function, expected, type(given).__name__)
+    for key, value in given.items():
+        if not isinstance(key, str) or not isinstance(value, kind):
+            raise wrong_type(function, expected, f"{key!r}: {value!r}")

@@ -29,6 +29,11 @@ FORMAT = 1
 KINDS = {kind.__name__: kind for kind in (Source, Operand, Argument, Step, Summary)}
 # The fields of a report; what `nonfinite` finds is saved as well.
 FIELDS = ("name", "value", "gradients", "arguments", "steps", "result", "note")
+# What reading raises in a file that has the right checksum but another writer.
+FAULTS = (
+    *(AttributeError, LookupError, RecursionError, StopIteration),
+    *(TypeError, ValueError),
+)
 NUMBERS = (jax.Array, np.ndarray, np.generic)
 
 
@@ -61,16 +66,32 @@ def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
     arrays = _archive.read(path)
     try:
         header = json.loads(arrays["header"].item())
-        known = header["record"] == "jaxgrad explanation"
-    except (KeyError, TypeError, ValueError):
-        known, header = False, {}
-    if not known:
-        raise _archive.Damaged(f"{path} is not a record: save_record did not write it.")
-    if header["format"] != FORMAT:
-        got, hint = f"format {header['format']}", "another version of jaxgrad wrote it"
+        known, found = header["record"] == "jaxgrad explanation", header["format"]
+    except FAULTS:
+        known, header, found = False, {}, None
+    if known and found != FORMAT:
+        got, hint = f"format {found!r}", "another version of jaxgrad wrote it"
         raise wrong_value("load_record", f"{path} of format {FORMAT}", got, hint)
+    try:
+        return _fields(header, arrays)
+    except FAULTS as fault:
+        message = f"{path} is not a record: save_record did not write it."
+        raise _archive.Damaged(message) from fault
+
+
+def _fields(
+    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """As `unpacked`; one of `FAULTS` if the file was not written by `packed`."""
     reader = _Reader(arrays)
-    fields = {name: reader.read(each) for name, each in header["report"].items()}
+    fields = {name: reader.read(header["report"][name]) for name in FIELDS}
+    for name, kind in (("arguments", Argument), ("steps", Step)):
+        if not all(isinstance(each, kind) for each in fields[name]):
+            raise TypeError(name)
+    if not isinstance(fields["name"], str) or not isinstance(fields["note"], str):
+        raise TypeError("name or note")
+    if fields["result"] is not None:
+        fields["steps"][fields["result"]]
     reader.steps = fields["steps"]
     found = header["nonfinite"]
     return fields, found and {name: reader.read(each) for name, each in found.items()}
@@ -173,7 +194,7 @@ def _typed(array: np.ndarray, dtype: str) -> Any:
 def _is_key_type(dtype: Any) -> bool:
     try:
         return jnp.issubdtype(dtype, jax.dtypes.prng_key)
-    except TypeError:
+    except (TypeError, ValueError):
         return False
 
 

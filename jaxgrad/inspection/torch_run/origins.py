@@ -36,7 +36,12 @@ class Origins:
 
     def wrote(self, tensor: Any, origin: Origin) -> None:
         """Say what has changed a tensor, and all its views, in place."""
-        self._writers[_storage(tensor)] = origin
+        self._writers[storage_of(tensor)] = origin
+
+    def is_overwritten(self, storage: Any, number: int) -> bool:
+        """Whether a step after this one has changed a storage in place."""
+        writer = self._writers.get(storage)
+        return writer is not None and writer.number > number
 
     def find(self, tensor: Any) -> Known | None:
         """What is known of a tensor."""
@@ -49,7 +54,7 @@ class Origins:
         if known is None:
             return (Origin("constant", label=_label(tensor)),)
         origin = known.origin
-        writer = self._writers.get(_storage(tensor)) if self._writers else None
+        writer = self._writers.get(storage_of(tensor)) if self._writers else None
         if writer and (origin.kind != "step" or origin.number < writer.number):
             return (origin, writer)
         return (origin,)
@@ -71,7 +76,7 @@ class Origins:
                     pending.append(each)
 
 
-def _storage(tensor: Any) -> Any:
+def storage_of(tensor: Any) -> Any:
     """What tensors share that are views of each other."""
     try:
         return tensor.untyped_storage()._cdata
@@ -80,4 +85,5 @@ def _storage(tensor: Any) -> Any:
 
 
 def _label(tensor: Any) -> str:
-    return f"{dtype_of(tensor)}[{','.join(map(str, tensor.shape))}]"
+    shape = "nested" if tensor.is_nested else ",".join(map(str, tensor.shape))
+    return f"{dtype_of(tensor)}[{shape}]"

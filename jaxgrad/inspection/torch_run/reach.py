@@ -7,7 +7,7 @@ function: `model`, `trainer.model`, `layers[0]`.
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -82,11 +82,33 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, (tuple, list, set)):
         for i, each in enumerate(value):
             yield f"{name}[{i}]", each
-    elif not isinstance(value, (type, ModuleType)) and _is_users(type(value)):
-        for key, each in getattr(value, "__dict__", {}).items():
+    elif isinstance(value, type):
+        yield from ((f"{dot}{key}", each) for key, each in _held_by_class(value))
+    elif not isinstance(value, ModuleType) and _is_users(type(value)):
+        for key, each in (*_attributes(value), *_held_by_class(type(value))):
             yield f"{dot}{key}", each
         if callable(value):
             yield name, type(value).__call__
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, slot):
+                yield slot, getattr(value, slot)
+
+
+def _held_by_class(kind: type) -> Iterator[tuple[str, Any]]:
+    """What is assigned in a class, methods and such aside."""
+    import torch
+
+    holders = (torch.nn.Module, torch.Tensor, Mapping, tuple, list)
+    for base in kind.__mro__:
+        if _is_users(base):
+            items = vars(base).items()
+            yield from ((key, each) for key, each in items if isinstance(each, holders))
 
 
 def _parts_of_a_partial(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -135,6 +157,9 @@ def _file_of(module: ModuleType) -> str:
     return getattr(module, "__file__", None) or "<frozen"
 
 
-def prefixes(names: Sequence[str]) -> dict[str, str]:
-    """The prefix of each module's parameters: none if there is only one module."""
-    return {name: f"{name}." if name and len(names) > 1 else "" for name in names}
+def prefixes(modules: Mapping[str, Any]) -> dict[str, str]:
+    """The prefix of each module's parameters: none if only one module has a state."""
+    held = {n: [*m.parameters(), *m.buffers()] for n, m in modules.items()}
+    holding = [name for name, tensors in held.items() if tensors]
+    bare = ["", *holding] if len(holding) == 1 else [""]
+    return {name: "" if name in bare else f"{name}." for name in modules}

@@ -11,16 +11,24 @@ from typing import Any
 
 from jaxgrad.inspection.program.labels import Origin, constant_label
 from jaxgrad.inspection.torch_run import calls
-from jaxgrad.inspection.torch_run.arrays import dtype_of, tensors_in, version
+from jaxgrad.inspection.torch_run.arrays import (
+    dtype_of,
+    is_differentiated,
+    part_of,
+    shape_of,
+    tensors_in,
+    version,
+)
 from jaxgrad.inspection.torch_run.opaque import (
     Opaque,
     OpaqueCalls,
     function_of,
     opaque_at,
 )
-from jaxgrad.inspection.torch_run.origins import Origins
+from jaxgrad.inspection.torch_run.origins import Origins, storage_of
 from jaxgrad.inspection.torch_run.records import Record, Result, compact
 from jaxgrad.inspection.torch_run.stack import running, site_of
+from jaxgrad.inspection.torch_run.turns import Turns
 from jaxgrad.inspection.torch_run.unpacking import Unpacked, Unpacking
 
 
@@ -31,13 +39,13 @@ class Recorder:
     keep: Callable[[Any], Any]  # What to keep of a value
     keep_gradient: Callable[[Any], Any]
     home: str  # The package that counts as the user's own
-    start: int  # PyTorch's number of the first operation of the run
     internal: set[int] = field(default_factory=set)  # The modules' buffers
     differentiating: bool = False  # Whether the run's own backward pass is on
     records: list[Record] = field(default_factory=list)
     hooks: list[Any] = field(default_factory=list)
     origins: Origins = field(default_factory=Origins)
     unpacking: Unpacking = field(default_factory=Unpacking)
+    _turns: Turns = field(default_factory=Turns)
     _opaque: OpaqueCalls = field(default_factory=OpaqueCalls)
     _claimed: dict[Any, int] = field(default_factory=dict)  # By autograd node
     _operation: int = 0  # PyTorch's number of the next operation, before the call
@@ -57,7 +65,7 @@ class Recorder:
         pairs = zip(given, before, strict=True)
         changed = {id(t): t for t, old in pairs if version(t) != old}
         same = {id(tensor) for tensor in given} - changed.keys()
-        outputs = [*changed.values()] if result is None else tensors_in(result)
+        outputs = _distinct(changed) if result is None else tensors_in(result)
         made = [t for t in outputs if id(t) not in same and self._is_new(t, changed)]
         if made:
             self._record(function, inputs, cuts, made, changed)
@@ -68,7 +76,11 @@ class Recorder:
     def finished(self, value: Any) -> tuple[list[Record], Origin, Unpacked]:
         """The records, the origin of the program's value, and unpacked variables."""
         result = self._origin(value) or self.origins.of(value)[-1]
+        for number, record in enumerate(self.records):
+            for each in record.results:
+                each.overwritten = self.origins.is_overwritten(each.viewed, number)
         self.unpacking.read((), self._origin)
+        self._turns.forget()
         return compact(self.records, result, self.unpacking.found)
 
     def _record(
@@ -91,14 +103,15 @@ class Recorder:
                 self.origins.introduce(tensor, origin)
             return
         self.unpacking.read(stack, self._origin)
-        self.records.append(
-            Record(calls.operation_at(function, site), inputs, site, cuts)
-        )
+        operation = calls.operation_at(function, site)
+        turns = self._turns.next(stack)
+        self.records.append(Record(operation, inputs, site, turns, cuts))
         self.unpacking.note(len(self.records) - 1, stack, site)
         for tensor in made:
             origin = self._add(len(self.records) - 1, tensor)
             if id(tensor) in changed:
                 self.origins.wrote(tensor, origin)
+                self._watch_base(tensor, self._result(origin))
 
     def _is_new(self, tensor: Any, changed: dict[int, Any]) -> bool:
         return id(tensor) in changed or self.origins.find(tensor) is None
@@ -111,8 +124,9 @@ class Recorder:
         """Add a result to a record."""
         results = self.records[number].results
         origin = Origin("step", number, len(results))
-        shape, dtype = tuple(tensor.shape), dtype_of(tensor)
-        results.append(Result(shape, dtype, self.keep(tensor)))
+        shape, dtype = shape_of(tensor), dtype_of(tensor)
+        viewed = storage_of(tensor) if tensor._is_view() else None
+        results.append(Result(shape, dtype, self.keep(tensor), viewed=viewed))
         self.origins.introduce(tensor, origin)
         self._watch([tensor])
         return origin
@@ -123,11 +137,24 @@ class Recorder:
             known = self.origins.find(tensor)
             if known is None or known.origin.kind != "step":
                 continue
-            result = self.records[known.origin.number].results[known.origin.position]
-            if tensor.requires_grad and not result.active:
+            result = self._result(known.origin)
+            if is_differentiated(tensor) and not result.active:
                 result.active = True
                 self.origins.nodes[tensor.grad_fn] = known.origin
                 self.hooks.append(tensor.register_hook(self._storing(result)))
+
+    def _watch_base(self, view: Any, result: Result) -> None:
+        """Wait for the gradient of a view that was changed: a part of its base's."""
+        base = view._base
+        if base is None or not base.requires_grad or base.is_leaf:
+            return
+        if base.dtype.to_real() == view.dtype.to_real() and not base.is_nested:
+            result.active, store = True, self._storing(result)
+            part = part_of(base, view)
+            self.hooks.append(base.register_hook(lambda g: store(part(g))))
+
+    def _result(self, origin: Origin) -> Result:
+        return self.records[origin.number].results[origin.position]
 
     def _storing(self, result: Result) -> Callable[[Any], None]:
         def store(gradient: Any) -> None:
@@ -170,7 +197,8 @@ class Recorder:
         site = site_of(outside, self.home)
         self.unpacking.note(len(self.records), outside, site)
         unique = tuple(dict.fromkeys(inputs))
-        self.records.append(Record(opaque.operation, unique, site, True))
+        turns = self._turns.next(outside)
+        self.records.append(Record(opaque.operation, unique, site, turns, True))
 
     def _look_at(self, tensor: Any) -> None:
         """Find the call behind a tensor that no recorded call has made."""
@@ -184,8 +212,9 @@ class Recorder:
 
     def _is_unclaimed(self, tensor: Any) -> bool:
         """Whether a call that is not recorded has made a tensor."""
-        made_by, known = tensor.grad_fn, self.origins.find(tensor)
-        if made_by is None or made_by._sequence_nr() < self.start:
+        made_by = tensor.grad_fn if is_differentiated(tensor) else None
+        known = self.origins.find(tensor)
+        if made_by is None:
             return False
         if known is None:
             return True
@@ -207,8 +236,18 @@ class Recorder:
         inputs = tuple(dict.fromkeys(self.origins.behind(node)))
         function = function_of(node)
         name = calls.name_of_node(function.__name__ if function else node.name())
-        self.records.append(Record(name, inputs, site_of(running(), self.home), True))
+        stack = running()
+        site, turns = site_of(stack, self.home), self._turns.next(stack)
+        self.records.append(Record(name, inputs, site, turns, True))
         return len(self.records) - 1
+
+
+def _distinct(changed: dict[int, Any]) -> Sequence[Any]:
+    """Of tensors that share their memory only the first."""
+    first: dict[Any, Any] = {}
+    for tensor in changed.values():
+        first.setdefault(storage_of(tensor), tensor)
+    return [*first.values()]
 
 
 def recording(recorder: Recorder) -> AbstractContextManager[Any]:

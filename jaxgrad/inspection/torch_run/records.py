@@ -18,6 +18,13 @@ class Result:
     value: Any
     active: bool = False  # Whether a derivative passes through it
     gradient: Any = None
+    viewed: Any = None  # The storage of the tensor that it is a view of
+    overwritten: bool = False  # Whether a later step has changed that
+
+    @property
+    def follows(self) -> bool:
+        """Whether a gradient belongs to it: not if only a later write read it."""
+        return self.active and not (self.overwritten and self.gradient is None)
 
 
 @dataclass(eq=False)
@@ -27,6 +34,7 @@ class Record:
     operation: str
     inputs: tuple[Origin, ...]
     site: Site
+    turns: tuple[int, ...]  # For each frame, its pass
     cuts: bool  # Whether a derivative reaches its operands
     results: list[Result] = field(default_factory=list)
     names: dict[int, list[str]] = field(default_factory=dict)  # By result, inner first

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxgrad._checks import wrong_type
 from jaxgrad.inspection.program.labels import Origin
-from jaxgrad.inspection.torch_run.arrays import copied
+from jaxgrad.inspection.torch_run.arrays import copied, with_arrays
 from jaxgrad.inspection.torch_run.leaves import Inputs, Leaf
 from jaxgrad.inspection.torch_run.recorder import Recorder, recording
 from jaxgrad.inspection.torch_run.records import Record
@@ -24,7 +24,7 @@ class Run:
     """What a run has given."""
 
     value: Any
-    output: Any  # What the function returned
+    further: Any  # Its further results, under `has_aux`
     result: Origin
     leaves: list[Leaf]
     values: list[Any]  # Of the leaves, before the run
@@ -64,7 +64,7 @@ def run(
             leaf.tensor, Origin("argument", number, label=leaf.path)
         )
     with untouched(inputs, values), requiring(inputs.chosen), differentiating():
-        with uncompiled(), recording(recorder):
+        with uncompiled(), own_paths(), recording(recorder):
             output = f(*args, **kwargs)
         value = scalar_in(output, has_aux)
         records, result, unpacked = recorder.finished(value)
@@ -72,11 +72,13 @@ def run(
         values += [copied(leaf.tensor) for leaf in leaves[len(values) :]]
         recorder.differentiating = True
         tensors = [leaf.tensor for leaf in leaves]
-        gradients = _gradients(value, tensors)
+        wanted = [_is_wanted(tensor, recorder) for tensor in tensors]
+        gradients = _gradients(value, tensors, wanted)
+        further = with_arrays(output[1]) if has_aux else None
     for hook in recorder.hooks:
         hook.remove()
     name_results(records, result, unpacked)
-    return Run(value, output, result, leaves, values, gradients, records)
+    return Run(value, further, result, leaves, values, gradients, records)
 
 
 @contextmanager
@@ -95,6 +97,30 @@ def uncompiled() -> AbstractContextManager[Any]:
     import torch
 
     return torch.compiler.set_stance("force_eager")
+
+
+@contextmanager
+def own_paths() -> Iterator[None]:
+    """Let PyTorch's modules take the paths that they take without a recorder.
+
+    Attention in evaluation runs as one fused operation, with other roundings, unless
+    `torch.overrides.has_torch_function` is true, which it is under every mode.
+    """
+    import torch
+
+    overrides: Any = torch.overrides
+    asked, plain = overrides.has_torch_function, (torch.Tensor, torch.nn.Parameter)
+
+    def answer(arguments: Any) -> bool:
+        others = len(overrides._get_current_function_mode_stack()) > 1
+        kinds = {type(each) for each in arguments if each is not None}
+        return (others or not kinds <= {*plain}) and asked(arguments)
+
+    overrides.has_torch_function = answer
+    try:
+        yield
+    finally:
+        overrides.has_torch_function = asked
 
 
 def scalar_in(output: Any, has_aux: bool) -> Any:
@@ -126,12 +152,21 @@ def _described(output: Any) -> str:
     return type(output).__name__
 
 
-def _gradients(value: Any, tensors: Sequence[Any]) -> list[Any]:
+def _is_wanted(tensor: Any, recorder: Recorder) -> bool:
+    """Whether a leaf is differentiated; not if a change in place made it a result."""
+    known = recorder.origins.find(tensor)
+    is_result = known is not None and known.origin.kind == "step"
+    return tensor.requires_grad and (tensor.is_leaf or not is_result)
+
+
+def _gradients(
+    value: Any, tensors: Sequence[Any], differentiated: Sequence[bool]
+) -> list[Any]:
     """The gradients of the leaves that the value depends on."""
     import torch
 
     gradients: list[Any] = [None] * len(tensors)
-    wanted = [i for i, tensor in enumerate(tensors) if tensor.requires_grad]
+    wanted = [i for i, each in enumerate(differentiated) if each]
     if not value.requires_grad:
         return gradients
     inputs = [tensors[i] for i in wanted]
