@@ -65,7 +65,7 @@ def test_one_percent_wrong_fails_and_the_entry_is_named(dtype):
     assert (worst.path, worst.index, worst.order) == ("x", (4,), 1)
     np.testing.assert_allclose(worst.analytic, 1.01 * np.cos(1.2), rtol=1e-5)
     np.testing.assert_allclose(worst.numeric, np.cos(1.2), rtol=2e-3)
-    assert "disagree in 1" in str(report) and "x[4]" in str(report)
+    assert "1 of 6 derivatives disagree (" in str(report) and "x[4]" in str(report)
 
 
 def test_pytrees_and_arrays_are_compared_entry_by_entry():
@@ -304,7 +304,7 @@ def test_bad_calls_are_refused():
         check_gradients(lambda x: jax.lax.complex(x, x))(1.0)
     with pytest.raises(TypeError, match="expected f to return a floating array"):
         check_gradients(lambda x: 3)(1.0)
-    with pytest.raises(AssertionError, match=r"disagree in 1 entries"):
+    with pytest.raises(AssertionError, match="1 of 1 derivative disagrees"):
         assert_gradients(scaled_rule(sines, 1.01))(jnp.ones(1))
     assert assert_gradients(sines)(jnp.ones(1)) is None
     assert jaxgrad.check_gradients is check_gradients

@@ -73,10 +73,11 @@ class GradientCheck:
         return self.ok
 
     def __str__(self) -> str:
-        entries = f"disagree in {self.failures} entries"
-        verdict = entries if self.failures else "agree"
+        verb = "disagree" if self.failures else "agree"
+        several = f"derivatives {verb}" if self.checked != 1 else f"derivative {verb}s"
+        counted = f"{self.failures} of " * bool(self.failures) + str(self.checked)
         modes = " and ".join(self.modes)
-        first = f"{self.checked} derivatives {verdict} ({self.dtype}, {modes} mode)"
+        first = f"{counted} {several} ({self.dtype}, {modes} mode)"
         dtypes = dict.fromkeys(each.dtype for each in self.inaccurate)
         lines = [f"{first}{', but not in ' if dtypes else ''}{', '.join(dtypes)}"]
         if self.worst is not None:

@@ -19,6 +19,7 @@ from jaxgrad.inspection.report.data import Operand as Operand
 from jaxgrad.inspection.report.data import Source as Source
 from jaxgrad.inspection.report.data import Step as Step
 from jaxgrad.inspection.report.explanation import Blame as Blame
+from jaxgrad.inspection.report.explanation import Blames as Blames
 from jaxgrad.inspection.report.explanation import Diagnosis as Diagnosis
 from jaxgrad.inspection.report.explanation import Explanation as Explanation
 from jaxgrad.inspection.report.explanation import load_record as load_record

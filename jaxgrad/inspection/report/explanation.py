@@ -23,6 +23,19 @@ class Blame(Finding):
     def __str__(self) -> str:
         return blame_text(self)
 
+    def __repr__(self) -> str:
+        place = self.source and f"{self.source.file}:{self.source.line}"
+        known = {"reason": self.reason, "argument": self.argument, "source": place}
+        shown = [f"{name}={value!r}" for name, value in known.items() if value]
+        return f"Blame({', '.join([repr(self.kind), *shown])})"
+
+
+class Blames(tuple[Blame, ...]):
+    """Several findings, the most serious first; they print one below the other."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self)) or "Nothing found."
+
 
 class Explanation(Report):
     """A `Report` that prints as a table and is drawn as a page, SVG or DOT."""

@@ -19,7 +19,7 @@ from jaxgrad.inspection.program.call import Call, Traced, bind, refusal, trace_a
 from jaxgrad.inspection.program.failures import NotEntered, own_failure
 from jaxgrad.inspection.program.jaxprs import has_references
 from jaxgrad.inspection.program.program import Program, take_apart
-from jaxgrad.inspection.report.explanation import Blame
+from jaxgrad.inspection.report.explanation import Blame, Blames
 from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.run.replay import replay
 
@@ -36,7 +36,7 @@ def find_inaccurate(
     f: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
-) -> Callable[..., tuple[Blame, ...]]:
+) -> Callable[..., Blames]:
     """Which gradients, or whether the value, lost their digits: at which step, and why.
 
     Runs the function and its gradient in its own precision and in float64, with the
@@ -89,10 +89,10 @@ def find_inaccurate(
     """
     check_callable("find_inaccurate", "f", f)
 
-    def found(*args: Any, **kwargs: Any) -> tuple[Blame, ...]:
+    def found(*args: Any, **kwargs: Any) -> Blames:
         with undisturbed():
             call = bind("find_inaccurate", f, args, kwargs, argnums)
-            return in_call(call, has_aux).findings
+            return Blames(in_call(call, has_aux).findings)
 
     return found
 

@@ -28,7 +28,7 @@ from jaxgrad.inspection.program.failures import (
 from jaxgrad.inspection.program.frames import definition_of
 from jaxgrad.inspection.program.jaxprs import has_references
 from jaxgrad.inspection.program.program import take_apart
-from jaxgrad.inspection.report.explanation import Blame
+from jaxgrad.inspection.report.explanation import Blame, Blames
 from jaxgrad.inspection.run.replay import Replay, replay
 
 
@@ -45,7 +45,7 @@ def find_zero(
     f: Callable[..., Any],
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
-) -> Callable[..., tuple[Blame, ...]]:
+) -> Callable[..., Blames]:
     """Which arguments have a gradient of zero, at which step, and why.
 
     Runs the function operation by operation, forward and backward. There is one finding
@@ -96,10 +96,10 @@ def find_zero(
     """
     check_callable("find_zero", "f", f)
 
-    def found(*args: Any, **kwargs: Any) -> tuple[Blame, ...]:
+    def found(*args: Any, **kwargs: Any) -> Blames:
         with undisturbed():
             call = bind("find_zero", f, args, kwargs, argnums)
-            return in_call(call, has_aux).findings
+            return Blames(in_call(call, has_aux).findings)
 
     return found
 
