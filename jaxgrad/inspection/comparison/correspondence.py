@@ -1,0 +1,179 @@
+"""Two reports side by side: which arrays correspond, and which agree up to rounding."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgrad.inspection.comparison import rounding
+from jaxgrad.inspection.comparison.align import Alignment, Prints, align, prints_of
+from jaxgrad.inspection.comparison.arrange import FAR, Distance, distance
+from jaxgrad.inspection.comparison.fingerprint import distances
+from jaxgrad.inspection.comparison.nodes import Graph, Node
+
+WALK = 200  # Steps that only one side has, between two that both have
+
+
+class Source(NamedTuple):
+    """A paired node that another one is computed from, directly or on the way."""
+
+    pair: tuple[int, int]
+    amplification: float
+
+
+class Verdict(NamedTuple):
+    """How far a pair is apart, and how far rounding may bring it."""
+
+    distance: Distance
+    allowed: float
+
+    @property
+    def agrees(self) -> bool:
+        return self.distance.relative <= self.allowed
+
+    @property
+    def excess(self) -> float:
+        """The distance in units of what rounding explains."""
+        return self.distance.relative / max(self.allowed, 1e-300)
+
+
+@dataclass(eq=False)
+class Correspondence:
+    """Two graphs, their pairs, and the verdict on each pair's values."""
+
+    theirs: Graph
+    ours: Graph
+    tolerance: float | None = None
+    verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)
+    aliases: tuple[dict[int, int], dict[int, int]] = field(
+        default_factory=lambda: ({}, {})
+    )
+
+    @cached_property
+    def prints(self) -> tuple[Prints, Prints]:
+        return prints_of(self.theirs), prints_of(self.ours)
+
+    @cached_property
+    def units(self) -> tuple[float, float]:
+        return rounding.working_unit(self.theirs), rounding.working_unit(self.ours)
+
+    @cached_property
+    def pairs(self) -> Alignment:
+        pairs = align(self.theirs, self.ours, self.prints)
+        results = self.theirs.result, self.ours.result
+        if results[0] is not None and results[1] is not None:
+            pairs.join(*results)
+        return pairs
+
+    def judge(self) -> None:
+        """Fill in the verdicts, in the order of execution."""
+        self._find_aliases()
+        for pair in sorted(self.pairs.theirs.items()):
+            self.verdicts[pair[::-1]] = self._verdict(*pair[::-1])
+
+    def agrees(self, side: int, number: int) -> bool:
+        """Whether a node has an equal on the other side."""
+        pair = self.pair_of(side, number)
+        return pair is not None and self.verdict(*pair).agrees
+
+    def pair_of(self, side: int, number: int) -> tuple[int, int] | None:
+        """A node with its partner, or with its equal, as (theirs, ours)."""
+        partners = self.pairs.ours if side == 0 else self.pairs.theirs
+        other = partners.get(number, self.aliases[side].get(number))
+        if other is None:
+            return None
+        return (number, other) if side == 0 else (other, number)
+
+    def verdict(self, a: int, b: int) -> Verdict:
+        if (a, b) not in self.verdicts:
+            self.verdicts[a, b] = self._verdict(a, b)
+        return self.verdicts[a, b]
+
+    def graph(self, side: int) -> Graph:
+        return self.ours if side else self.theirs
+
+    def sources(self, side: int, number: int) -> list[Source]:
+        """The paired nodes that a node is computed from."""
+        return [s for s, _ in self._walk(side, number) if s is not None]
+
+    def between(self, side: int, number: int) -> list[int]:
+        """The steps that only this side has, between a node and its sources."""
+        return [n for s, n in self._walk(side, number) if s is None]
+
+    def _walk(self, side: int, number: int) -> Iterator[tuple[Source | None, int]]:
+        graph, prints = self.graph(side), self.prints[side]
+        waiting, seen = [(number, 1.0)], {number}
+        while waiting and len(seen) < WALK:
+            node, amplified = waiting.pop(0)
+            for parent in graph.nodes[node].parents:
+                own = prints.values[node], prints.gradients[node]
+                source = prints.values[parent], prints.gradients[parent]
+                more = rounding.amplification(graph.nodes[node], own, source)
+                more = min(amplified * more, rounding.MOST)
+                pair = self.pair_of(side, parent)
+                if pair is not None:
+                    yield Source(pair, more), parent
+                elif parent not in seen:
+                    seen.add(parent)
+                    yield None, parent
+                    waiting.append((parent, more))
+
+    def _find_aliases(self) -> None:
+        """Unpaired nodes that equal one of the other side: a view, a copy."""
+        values = [p.values for p in self.prints]
+        partners = self.pairs.ours, self.pairs.theirs
+        for side in (0, 1):
+            alone = [
+                n
+                for n, p in enumerate(values[side])
+                if n not in partners[side] and not p.plain and p.size > 0
+            ]
+            if not alone:
+                continue
+            mine = [values[side][n] for n in alone]
+            apart = distances(mine, values[1 - side])
+            plain = [p.plain for p in values[1 - side]]
+            apart[:, plain] = np.inf
+            best = apart.argmin(1)
+            limit = 64 * max(self.units)
+            for n, other, far in zip(alone, best, apart.min(1), strict=True):
+                if far <= limit:
+                    self.aliases[side][n] = int(other)
+
+    def _verdict(self, a: int, b: int) -> Verdict:
+        pair = self.theirs.nodes[a], self.ours.nodes[b]
+        apart = distance(pair[0].value, pair[1].value)
+        if self.tolerance is not None:
+            return Verdict(apart, self.tolerance)
+        unit = rounding.pair_unit(*pair, self.units)
+        if not (rounding.unit(pair[0].dtype) or rounding.unit(pair[1].dtype)):
+            return Verdict(apart, 0.5 * unit)
+        allowed = [self._allowed(side, n, pair[side], unit) for side, n in ((0, a), (1, b))]
+        return Verdict(apart, max(allowed))
+
+    def _allowed(self, side: int, number: int, node: Node, unit: float) -> float:
+        parents = [self.prints[side].values[p] for p in node.parents]
+        between = self.between(side, number)
+        count = rounding.terms(node, parents)
+        for n in between:
+            inner = self.graph(side).nodes[n]
+            sizes = [self.prints[side].values[p] for p in inner.parents]
+            count = max(count, rounding.terms(inner, sizes))
+        own = unit * (rounding.STEP + rounding.SUM * np.sqrt(count))
+        own *= 1 + 0.1 * len(between)
+        inherited, clean = 0.0, True
+        for source in self.sources(side, number):
+            found = self.verdicts.get(source.pair)
+            agrees = found is None or found.agrees
+            clean &= agrees
+            known = found.distance.relative if found and agrees else 0.0
+            inherited += source.amplification * max(known, unit)
+        allowed = own + rounding.INHERITED * inherited
+        return allowed if clean else min(allowed, own + rounding.AFTER * unit)
+
+
+def no_verdict() -> Verdict:
+    """The verdict on an array that has no counterpart."""
+    return Verdict(FAR, 0.0)

@@ -1,0 +1,2 @@
+def guess(both, place, what):
+    return "", ""
