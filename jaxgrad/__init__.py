@@ -23,6 +23,7 @@ from jaxgrad.inspection import NonFiniteError as NonFiniteError
 from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection import diagnose as diagnose
 from jaxgrad.inspection import explain as explain
+from jaxgrad.inspection import explain_torch as explain_torch
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
 from jaxgrad.inspection import find_zero as find_zero
 

@@ -4,6 +4,7 @@ from jaxgrad.inspection.checked import NonFiniteError as NonFiniteError
 from jaxgrad.inspection.checked import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection.diagnose import diagnose as diagnose
 from jaxgrad.inspection.explain import explain as explain
+from jaxgrad.inspection.explain_torch import explain_torch as explain_torch
 from jaxgrad.inspection.faults.flow import Flow as Flow
 from jaxgrad.inspection.faults.flow import gradient_flow as gradient_flow
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite

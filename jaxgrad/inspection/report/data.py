@@ -141,6 +141,7 @@ class Argument:
         value: The array.
         gradient: Its gradient, or None if it was not differentiated.
         why: Why there is no gradient; empty if there is one.
+        aliases: Further names of the same array: of a shared parameter in PyTorch.
     """
 
     index: int
@@ -150,6 +151,7 @@ class Argument:
     value: Any
     gradient: Any = None
     why: str = ""
+    aliases: tuple[str, ...] = ()
 
     @cached_property
     def summaries(self) -> tuple[Summary | None, Summary | None]:
