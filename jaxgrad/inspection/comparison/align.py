@@ -17,10 +17,14 @@ from jaxgrad.inspection.comparison.fingerprint import (
     fingerprint,
 )
 from jaxgrad.inspection.comparison.nodes import Graph, Node
+from jaxgrad.inspection.comparison.operations import MOVING
+from jaxgrad.inspection.comparison.rounding import unit
 
 # Scores: the same numbers, the same kind of operation, the same parameters, ...
 SAME, KIND, OPERATION, PARAMETERS, NEIGHBOURS, NAME = 8.0, 1.5, 0.5, 2.5, 2.0, 0.4
-LEAST = 2.4  # Any pair needs this much
+LEAST = 1.2  # Any pair needs this much
+UNLIKE, RESIZED = 1.0, 1.0  # Another kind of operation, another size
+SIMILAR = 3e-5  # Relative distance of fingerprints that count as equal
 PLAIN = 0.15  # How much the numbers of masks, constants and counts tell
 WORDS = {"kernel": "weight", "w": "weight", "b": "bias", "scale": "weight"}
 WORDS |= {"gamma": "weight", "g": "weight", "beta": "bias", "embedding": "weight"}
@@ -103,8 +107,16 @@ def _scores(
         scores += weight * _equal(*([getattr(n, word) for n in side] for side in nodes))
     scores += PARAMETERS * _shared(nodes, arguments)
     alike = _equal(*([n.kind for n in side] for side in nodes))
-    # Another size needs the same kind of operation.
-    scores[np.isinf(apart) & ~alike] = -1e9
+    equal = apart < SIMILAR
+    scores -= UNLIKE * (~alike & ~equal) + RESIZED * np.isinf(apart)
+    parts = [np.array([bool(n.part) for n in side]) for side in nodes]
+    part = parts[0][:, None] | parts[1][None, :]
+    counted = [np.array([unit(n.dtype) == 0 for n in side]) for side in nodes]
+    scores[counted[0][:, None] != counted[1][None, :]] = -1e9
+    moving = np.array([n.kind in MOVING for n in nodes[0]])
+    scores[np.isinf(apart) & moving[:, None]] = -1e9
+    # Another size, or the inside of a fused step, needs the same kind of operation.
+    scores[np.isinf(apart) & (~alike | part) | (part & ~alike & ~equal)] = -1e9
     return scores - LEAST
 
 
@@ -112,8 +124,7 @@ def _closeness(apart: np.ndarray, most: float) -> np.ndarray:
     """0 for a distance of 1, one more for each digit, `most` from nine digits on."""
     with np.errstate(all="ignore"):
         digits = np.clip(-np.log10(np.maximum(apart, 1e-9)), 0, most + 1)
-    # float32 agrees in five to seven digits.
-    return np.where(digits >= 4.5, most, digits)
+    return np.where(apart < SIMILAR, most, digits)
 
 
 def _telling(prints: tuple[Prints, Prints]) -> np.ndarray:

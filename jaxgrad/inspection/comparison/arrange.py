@@ -63,20 +63,17 @@ def gap(a: np.ndarray, b: np.ndarray) -> Distance:
         if not apart.any():
             return Distance(0.0)
         size = np.maximum(np.abs(a), np.abs(b))
-        return Distance(
-            float(np.max(apart / np.maximum(size, typical(size)))),
-            absolute=float(apart.max()),
-        )
+        relative = np.where(np.isinf(apart), 1.0, apart / np.maximum(size, typical(size)))
+        return Distance(float(np.max(relative)), absolute=float(apart.max()))
 
 
 def typical(size: np.ndarray) -> float:
-    """The magnitude of most elements that are not zero."""
-    some = size[np.isfinite(size) & (size > 0)]
-    if some.size == 0:
+    """The root of the mean square of the finite elements."""
+    some = size[np.isfinite(size)]
+    scale = float(np.max(some, initial=0.0))
+    if scale == 0:
         return 1.0
-    if some.size > 10_000:
-        some = some.reshape(-1)[:: some.size // 5000]
-    return float(np.percentile(some, 75))
+    return scale * float(np.sqrt(np.mean(np.square(some / scale))))
 
 
 def arrange(array: np.ndarray, model: np.ndarray) -> np.ndarray:
@@ -117,5 +114,5 @@ def _misfit(array: np.ndarray, model: np.ndarray, order: Axes) -> float:
     chosen = np.unique(np.concatenate([chosen, np.arange(min(16, flat.size))]))
     picked = arranged[np.unravel_index(chosen, arranged.shape)]
     with np.errstate(all="ignore"):
-        apart = np.abs(picked - flat[chosen])
-    return float(np.mean(np.where(np.isfinite(apart), apart, 0.0)))
+        apart = np.where(picked == flat[chosen], 0.0, np.abs(picked - flat[chosen]))
+    return float(np.mean(np.nan_to_num(apart, nan=0.0, posinf=1e30)))

@@ -76,7 +76,7 @@ class Correspondence:
     def agrees(self, side: int, number: int) -> bool:
         """Whether a node has an equal on the other side."""
         pair = self.pair_of(side, number)
-        return pair is not None and self.verdict(*pair).agrees
+        return pair is not None and bool(self.verdict(*pair).agrees)
 
     def pair_of(self, side: int, number: int) -> tuple[int, int] | None:
         """A node with its partner, or with its equal, as (theirs, ours)."""

@@ -209,7 +209,9 @@ def _cut(both: Correspondence, side: int, number: int) -> int | None:
 
 def _cuts(graph: Graph, number: int) -> bool:
     node = graph.nodes[number]
-    if node.gradient is not None or node.is_argument or not rounding.unit(node.dtype):
+    if node.gradient is not None or node.is_argument or node.part:
+        return False
+    if not rounding.unit(node.dtype):
         return False
     return any(graph.nodes[p].gradient is not None for p in node.parents)
 

@@ -6,7 +6,7 @@ unrolled loop, so each iteration becomes a node of its own, in the order of exec
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection.comparison.operations import kind_of, plain_name
+from jaxgrad.inspection.comparison.parts import parts_of
 from jaxgrad.inspection.report.data import Argument, Operand, Report, Step
 from jaxgrad.inspection.report.summary import Summary
 
@@ -89,7 +90,8 @@ def graph_of(report: Report) -> Graph:
     for step, iteration in steps:
         parents = _parents(graph, step, iteration)
         for node in _results(step, iteration):
-            node.parents = list(parents)
+            parts = _parts(graph, node)
+            node.parents = [*parents, *(graph.add(part) for part in parts)]
             graph.steps.setdefault(step.index, []).append(graph.add(node))
     if report.result is not None:
         graph.result = graph.steps[report.result][-1]
@@ -148,6 +150,29 @@ def _usable(value: Any, iteration: tuple[int, ...] = ()) -> Any:
         return None
     array = np.asarray(value)
     return array[iteration] if iteration else array
+
+
+def _parts(graph: Graph, node: Node) -> list[Node]:
+    """What a fused step computes on the way, as nodes with the same step."""
+    assert isinstance(node.thing, Step)
+    sources = [_sources(graph, o, node.iteration) for o in node.thing.inputs]
+    values = [graph.nodes[found[0]].value if found else None for found in sources]
+    if any(isinstance(value, Summary) for value in values):
+        return []
+    return [
+        replace(
+            node,
+            name=part.name,
+            operation=part.kind,
+            kind=kind_of(part.kind),
+            value=part.value,
+            gradient=None,
+            parents=[n for i in part.reads for n in sources[i]],
+            children=[],
+            part=part.name,
+        )
+        for part in parts_of(node.operation, values, node.value)
+    ]
 
 
 def _parents(graph: Graph, step: Step, iteration: tuple[int, ...]) -> list[int]:

@@ -44,8 +44,9 @@ KINDS = {
     "join": "cat concat concatenate stack hstack vstack pad",
     "layout": "reshape view flatten ravel transpose permute swapaxes moveaxis t "
     "squeeze unsqueeze expand_dims contiguous expand broadcast_to T mT rearrange "
-    "movedim unflatten view_as expand_as broadcast_in_dim astype to float double "
-    "convert_element_type clone copy half bfloat16 type_as atleast_1d atleast_2d",
+    "movedim unflatten view_as expand_as broadcast_in_dim clone copy "
+    "atleast_1d atleast_2d repeat tile roll flip",
+    "cast": "astype to float double convert_element_type half bfloat16 type_as type",
     "detach": "detach stop_gradient detach_",
     "exponential": "exp expm1",
     "logarithm": "log log1p log2 log10",

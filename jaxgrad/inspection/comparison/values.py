@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from jaxgrad.inspection.comparison import rounding
 from jaxgrad.inspection.comparison.correspondence import Correspondence
 from jaxgrad.inspection.comparison.nodes import Graph
 from jaxgrad.inspection.comparison.operations import MOVING
+from jaxgrad.inspection.report.data import Step
 
 # A difference of this relative size does not vanish in what follows.
 LARGE = 1e-3
@@ -51,11 +53,18 @@ def _reaching(both: Correspondence, side: int) -> set[int]:
 def _roots(both: Correspondence) -> Iterator[tuple[int, int]]:
     """Pairs that differ while all their sources agree; arguments come first."""
     for b, a in sorted(both.pairs.theirs.items()):
-        if both.verdicts[a, b].agrees:
+        if both.verdicts[a, b].agrees or not _comparable(both, a, b):
             continue
         sources = [*both.sources(0, a), *both.sources(1, b)]
         if all(both.verdict(*source.pair).agrees for source in sources):
             yield a, b
+
+
+def _comparable(both: Correspondence, a: int, b: int) -> bool:
+    """Flags and counts have many conventions: only the same operation compares."""
+    nodes = both.theirs.nodes[a], both.ours.nodes[b]
+    counted = any(not rounding.unit(node.dtype) for node in nodes)
+    return not counted or nodes[0].operation == nodes[1].operation
 
 
 def _matters(both: Correspondence, pair: tuple[int, int]) -> bool:
@@ -139,7 +148,9 @@ def _extra(
         return None
     side = 0 if alone[0] else 1
     extra = alone[side][0]
-    instead = _instead(both, side, extra, pair)
+    instead: int | None = pair[1 - side]
+    if _line(both, side, extra) != _line(both, side, pair[side]):
+        instead = _instead(both, side, extra, pair)
     return Place(extra, instead, pair) if side == 0 else Place(instead, extra, pair)
 
 
@@ -151,7 +162,8 @@ def _alone(
     found = [
         n
         for n in both.between(side, number)
-        if not (nodes[n].part or nodes[n].kind in MOVING or nodes[n].kind == "constant")
+        if not (nodes[n].part or nodes[n].kind in (*MOVING, "constant"))
+        and rounding.unit(nodes[n].dtype)
         and (n in reaching or not reaching)
         and nodes[n].parents
     ]
@@ -169,8 +181,14 @@ def _instead(
     before = [s.pair[1 - side] for s in both.sources(side, extra)]
     read = [s.pair[1 - side] for s in both.sources(1 - side, pair[1 - side])]
     nodes = both.graph(1 - side).nodes
-    steps = [n for n in before if n in read and not nodes[n].is_argument]
-    return max(steps, default=None)
+    steps = [n for n in before if not nodes[n].is_argument]
+    return max([n for n in steps if n in read] or steps, default=None)
+
+
+def _line(both: Correspondence, side: int, number: int) -> tuple[str, int]:
+    thing = both.graph(side).nodes[number].thing
+    assert isinstance(thing, Step)
+    return thing.source.file, thing.source.line
 
 
 def readers(graph: Graph, numbers: Iterable[int]) -> set[int]:
