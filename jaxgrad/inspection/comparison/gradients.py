@@ -4,7 +4,7 @@ If the gradient of a step's value agrees and the gradient of what it reads does 
 step in between is the one whose derivative differs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,9 @@ def first_gradient(
     for pair, verdict in verdicts.items():
         if verdict.agrees or not both.verdicts[pair].agrees:
             continue
-        later = [verdicts[p] for p in _later(both, pair) if p in verdicts]
-        if all(each.agrees for each in later):
-            return _culprit(both, pair), verdict
+        later = _later(both, pair, verdicts)
+        if all(verdicts[p].agrees for p in later):
+            return _culprit(both, pair, later), verdict
     return None
 
 
@@ -56,9 +56,9 @@ def _verdict(
     if both.tolerance is not None:
         return Verdict(apart, both.tolerance)
     unit = rounding.pair_unit(*nodes, both.units)
-    later = _later(both, pair)
+    later = _later(both, pair, known)
     inherited = sum(
-        max(known[p].distance.relative, unit) if p in known and known[p].agrees else 0
+        max(known[p].distance.relative, unit) if known[p].agrees else 0
         for p in later
     )
     terms = max(_terms(g, n) for g, n in zip(_graphs(both), pair, strict=True))
@@ -91,27 +91,29 @@ def _gradient(graph: Graph, number: int) -> Any:
     return None
 
 
-def _later(both: Correspondence, pair: Pair) -> set[Pair]:
-    """The pairs that read a pair, directly or through what only one side has."""
-    return {
-        found
+def _later(both: Correspondence, pair: Pair, known: Container[Pair]) -> list[Pair]:
+    """The known pairs that read a pair, directly or through others; the first first."""
+    found = {
+        reader
         for side, number in enumerate(pair)
-        for found in _readers(both, side, number)
-        if found != pair
+        for reader in _readers(both, side, number, known)
+        if reader != pair
     }
+    return sorted(found, key=lambda p: p[1])
 
 
-def _readers(both: Correspondence, side: int, number: int) -> Iterator[Pair]:
-    nodes, partners = both.graph(side).nodes, (both.pairs.ours, both.pairs.theirs)
+def _readers(
+    both: Correspondence, side: int, number: int, known: Container[Pair]
+) -> Iterator[Pair]:
+    nodes = both.graph(side).nodes
     waiting, seen = [number], {number}
     while waiting:
         for child in nodes[waiting.pop()].children:
             if child in seen:
                 continue
             seen.add(child)
-            if child in partners[side]:
-                found = both.pair_of(side, child)
-                assert found is not None
+            found = both.pair_of(side, child)
+            if found in known and found is not None:
                 yield found
             else:
                 waiting.append(child)
@@ -145,31 +147,30 @@ def _expected(graph: Graph, number: int) -> float:
     return most
 
 
-def _culprit(both: Correspondence, pair: Pair) -> Place:
+def _culprit(both: Correspondence, pair: Pair, later: list[Pair]) -> Place:
     """The step whose derivative makes the gradient of a pair differ."""
-    cuts = [_cut(both, side, number) for side, number in enumerate(pair)]
+    cuts = [_cut(both, side, number, later) for side, number in enumerate(pair)]
     if (cuts[0] is None) != (cuts[1] is None):
-        return _at_cut(both, pair, cuts)
-    readers = [
-        [c for c in _graphs(both)[side].nodes[n].children] for side, n in enumerate(pair)
-    ]
-    shared = [
-        (a, both.pairs.ours[a])
-        for a in readers[0]
-        if both.pairs.ours.get(a) in readers[1]
+        return _at_cut(both, pair, later, cuts)
+    readers = [both.graph(side).nodes[n].children for side, n in enumerate(pair)]
+    shared = [(a, both.pairs.ours.get(a)) for a in readers[0]]
+    joined = [(a, b) for a, b in shared if b is not None and b in readers[1]]
+    extra = [
+        [c for c in readers[side] if c not in [p[side] for p in joined]]
+        for side in (0, 1)
     ]
     extra = [
-        [c for c in readers[0] if both.pairs.ours.get(c) not in readers[1]],
-        [c for c in readers[1] if both.pairs.theirs.get(c) not in readers[0]],
+        [c for c in each if not both.graph(side).nodes[c].part]
+        for side, each in enumerate(extra)
     ]
-    if shared and bool(extra[0]) != bool(extra[1]):
+    if joined and bool(extra[0]) != bool(extra[1]):
         side = 0 if extra[0] else 1
         found = extra[side][-1]
         other = both.pair_of(side, found)
         return Place(*other, pair) if other else _alone(side, found, pair)
-    if shared:
-        return Place(*min(shared, key=lambda p: _suspicion(both.theirs.nodes[p[0]])), pair)
-    later = sorted(_later(both, pair), key=lambda p: p[1])
+    if joined:
+        first = min(joined, key=lambda p: _suspicion(both.theirs.nodes[p[0]]))
+        return Place(*first, pair)
     return Place(*later[0], pair) if later else Place(*pair, pair)
 
 
@@ -182,26 +183,31 @@ def _suspicion(node: Node) -> tuple[int, int]:
     return kinks, -node.thing.index
 
 
-def _at_cut(both: Correspondence, pair: Pair, cuts: list[int | None]) -> Place:
+def _at_cut(
+    both: Correspondence, pair: Pair, later: list[Pair], cuts: list[int | None]
+) -> Place:
     side = 0 if cuts[0] is not None else 1
     cut = cuts[side]
-    later = sorted(_later(both, pair), key=lambda p: p[1])
-    beyond = set(_readers(both, side, cut)) if cut is not None else set()
-    other = next((p[1 - side] for p in later if p in beyond), pair[1 - side])
+    assert cut is not None
+    beyond = set(_readers(both, side, cut, later))
+    after = [p[1 - side] for p in later if p in beyond]
+    other = after[0] if after else pair[1 - side]
     return Place(cut, other, pair) if side == 0 else Place(other, cut, pair)
 
 
-def _cut(both: Correspondence, side: int, number: int) -> int | None:
+def _cut(
+    both: Correspondence, side: int, number: int, later: list[Pair]
+) -> int | None:
     """The step behind a node that lets no gradient through, if there is one."""
-    graph = _graphs(both)[side]
+    graph = both.graph(side)
     if _cuts(graph, number):
         return number
     waiting, seen = [number], {number}
     while waiting:
-        for child in graph.nodes[waiting.pop()].children:
+        for child in graph.nodes[waiting.pop(0)].children:
             if _cuts(graph, child):
                 return child
-            if graph.nodes[child].kind in MOVING and child not in seen:
+            if both.pair_of(side, child) not in later and child not in seen:
                 seen.add(child)
                 waiting.append(child)
     return None
@@ -214,5 +220,3 @@ def _cuts(graph: Graph, number: int) -> bool:
     if not rounding.unit(node.dtype):
         return False
     return any(graph.nodes[p].gradient is not None for p in node.parents)
-
-

@@ -1,2 +1,3 @@
-def guess(both, place, what):
-    return "", ""
+"""The probable cause of a difference, by trial: which change makes ours theirs?"""
+
+from jaxgrad.inspection.comparison.guesses.table import guess as guess

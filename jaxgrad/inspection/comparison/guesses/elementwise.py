@@ -1,0 +1,191 @@
+"""Trials on functions of single elements: activations, scales, offsets, casts."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad.inspection.comparison.guesses.case import Array, Case
+from jaxgrad.inspection.comparison.guesses.formulas import names
+
+Guess = tuple[str, str] | None  # A word for the cause, and a sentence
+
+
+def activation(case: Case) -> Guess:
+    """Each side is another function of the same input."""
+    found = [_names(case, side) for side in (0, 1)]
+    if not (found[0] and found[1]) or found[0] == found[1]:
+        return None
+    if "the identity" in found:
+        side = found.index("the identity")
+        who, other = ("Theirs", "ours") if side == 0 else ("Ours", "theirs")
+        word = "activation"
+        return word, f"{who} applies no {found[1 - side]}, which {other} does."
+    word = "slope" if found[0].split()[0] == found[1].split()[0] else "activation"
+    if "log" in (found[0][:3], found[1][:3]) and found[0][:3] == found[1][:3]:
+        word = "log"
+    word = "activation" if "gelu" in found[0] + found[1] else word
+    if "exp(x / 2)" in found:
+        word = "scale"
+    return word, f"Theirs computes {found[0]}, ours {found[1]}."
+
+
+def _names(case: Case, side: int) -> str:
+    y = case.values[side]
+    for x in case.inputs[side]:
+        if x.size == y.size and x.size > 1:
+            for name in names(x.reshape(y.shape), y, case.same):
+                return name
+    return ""
+
+
+def ratio(case: Case) -> Guess:
+    """One side is a constant multiple of the other."""
+    if case.aligned is None:
+        return None
+    a, b = case.aligned
+    factor = _constant_ratio(a, b, case.close)
+    if factor is None:
+        return None
+    if abs(factor + 1) < case.close:
+        return "sign", "Theirs and ours have opposite signs."
+    return _named_factor(case, factor)
+
+
+def _constant_ratio(a: Array, b: Array, close: float) -> float | None:
+    ok = np.isfinite(a) & np.isfinite(b)
+    total = float(np.sum(np.where(ok, b * b, 0.0)))
+    if not ok.any() or total == 0:
+        return None
+    factor = float(np.sum(np.where(ok, a * b, 0.0)) / total)
+    size = float(np.max(np.abs(a[ok])))
+    if factor == 0 or size == 0 or abs(factor - 1) <= close:
+        return None
+    apart = np.abs(a - factor * b)[ok]
+    equal_rest = bool((a[~ok] == b[~ok]).all())
+    return factor if equal_rest and float(apart.max()) <= close * size else None
+
+
+def _named_factor(case: Case, factor: float) -> Guess:
+    """What a factor probably is: a count, the root of a dimension, a half."""
+    more, less = ("Theirs", "ours") if abs(factor) > 1 else ("Ours", "theirs")
+    times = abs(factor) if abs(factor) > 1 else 1 / abs(factor)
+    shown = f"{times:.6g}"
+    whole = round(times)
+    reducing = case.kinds & {"sum", "mean", "loss"} or case.values[0].size == 1
+    counts = _counts(case)
+    if reducing and abs(times - whole) < 1e-4 * times and whole in counts:
+        text = f"{more} is {whole} times {less}: a sum against a mean over {whole}"
+        return "reduction", f"{text} {counts[whole]}."
+    square = round(times**2)
+    if square in counts and abs(times - math.sqrt(square)) < 1e-5 * times and square > 1:
+        text = f"{more} is {shown} = sqrt({square}) times {less}"
+        return "scale", f"{text}: one side scales by the root of a dimension."
+    kept = 1 / times
+    if "dropout" in case.kinds:
+        return "dropout", f"{more} is 1/{kept:.4g} times {less}: dropout scales by 1/(1-p)."
+    for name, value in (("log(10)", math.log(10)), ("log(2)", math.log(2))):
+        if abs(times - value) < 1e-5 or abs(times - 1 / value) < 1e-5:
+            return "log", f"{more} is {shown} times {less}, which is {name}: another log."
+    if reducing and abs(times - 2) < 1e-5:
+        return "half", f"{more} is twice {less}: one side has a factor 1/2."
+    if reducing and _quotient(times, counts):
+        text = f"{more} is {shown} = {_quotient(times, counts)} times {less}"
+        return "reduction", f"{text}: means over another number of elements."
+    return "scale", f"{more} is {shown} times {less}: a factor that one side lacks."
+
+
+def _quotient(times: float, counts: dict[int, str]) -> str:
+    for a in counts:
+        for b in counts:
+            if b > 1 and a > b and abs(times - a / b) < 1e-6 * times:
+                return f"{a} / {b}"
+    return ""
+
+
+def _counts(case: Case) -> dict[int, str]:
+    """The sizes around the place, and what they count."""
+    found: dict[int, str] = {}
+    for nodes in case.sources:
+        for node in nodes:
+            shape = np.shape(node.value)
+            for n in shape:
+                found.setdefault(n, f"along an axis of {node.name}")
+            for start in range(len(shape)):
+                for end in range(start + 2, len(shape) + 1):
+                    n = math.prod(shape[start:end])
+                    found.setdefault(n, f"elements of {node.name}")
+            if shape:
+                found.setdefault(shape[0], f"along an axis of {node.name}")
+    for report in (case.both.theirs.report, case.both.ours.report):
+        for argument in report.arguments:
+            for n in argument.shape:
+                found.setdefault(n, f"along an axis of {argument.path}")
+    return {n: text for n, text in found.items() if n > 1}
+
+
+def offset(case: Case) -> Guess:
+    """One side is the other plus a constant."""
+    if case.aligned is None or case.aligned[0].size < 2:
+        return None
+    a, b = case.aligned
+    apart = (a - b)[np.isfinite(a - b)]
+    if apart.size < 2 or not np.median(apart):
+        return None
+    shift, scale = float(np.median(apart)), float(np.max(np.abs(a[np.isfinite(a)])))
+    if float(np.max(np.abs(apart - shift))) > max(case.close * scale, 1e-3 * abs(shift)):
+        return None
+    parts = {n.part for n in case.nodes} | {n.kind for n in (*case.sources[0], *case.sources[1])}
+    if abs(shift) < 0.1 and ("variance + eps" in parts or "variance" in parts):
+        return "eps", _eps_text(case, shift)
+    more, less = ("Theirs", "ours") if shift > 0 else ("Ours", "theirs")
+    return "offset", f"{more} is {less} plus {abs(shift):.6g}."
+
+
+def _eps_text(case: Case, shift: float) -> str:
+    variance = [
+        n.value
+        for nodes in case.sources
+        for n in nodes
+        if n.kind in ("variance", "mean") and np.size(n.value) == case.values[0].size
+    ]
+    if variance:
+        known = np.asarray(variance[0], np.float64)
+        own = [
+            float(np.median(v - known.reshape(-1)))
+            for v in (case.values[0].reshape(-1), case.values[1].reshape(-1))
+        ]
+        return f"Theirs adds eps = {own[0]:.3g} to the variance, ours {own[1]:.3g}."
+    more, less = ("Theirs", "ours") if shift > 0 else ("Ours", "theirs")
+    return f"{more} adds {abs(shift):.3g} more to the variance than {less}: another eps."
+
+
+def cast(case: Case) -> Guess:
+    """One side is the other, rounded to a dtype of less precision."""
+    if case.aligned is None:
+        return None
+    a, b = case.aligned
+    for name in ("float32", "float16", "bfloat16"):
+        dtype = jnp.dtype(name)
+        unit = float(jnp.finfo(dtype).eps) / 2
+        if unit <= 2 * max(case.both.units):
+            continue
+        for who, exact, rounded in (("Ours", a, b), ("Theirs", b, a)):
+            with np.errstate(all="ignore"):
+                again = exact.astype(dtype).astype(np.float64)
+            close = np.abs(again - rounded) <= 2 * unit * np.abs(exact) + 1e-30
+            if close.all() and (rounded.astype(dtype).astype(np.float64) == rounded).all():
+                return "dtype", f"{who} rounds to {name} here."
+    return None
+
+
+def named_dtype(case: Case) -> Guess:
+    """The steps, or those before them on one side, have another dtype."""
+    dtypes = [str(getattr(n.dtype, "name", n.dtype)) for n in case.nodes]
+    if dtypes[0] == dtypes[1]:
+        return None
+    if any(not name.startswith(("float", "bfloat")) for name in dtypes):
+        return None
+    return "dtype", f"Theirs computes in {dtypes[0]}, ours in {dtypes[1]}."
+
+

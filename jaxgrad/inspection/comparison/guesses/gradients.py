@@ -1,0 +1,89 @@
+"""Trials on gradients that differ although all values agree."""
+
+import numpy as np
+
+from jaxgrad.inspection.comparison.guesses.case import Case
+from jaxgrad.inspection.comparison.guesses.elementwise import Guess
+from jaxgrad.inspection.comparison.nodes import Graph
+
+
+def cut(case: Case) -> Guess:
+    """One side stops the gradient."""
+    for who, other, node in zip(
+        ("Theirs", "Ours"), ("ours", "theirs"), case.named, strict=True
+    ):
+        if node is None or node.is_argument:
+            continue
+        graph = case.both.theirs if who == "Theirs" else case.both.ours
+        if node.kind == "detach" or _stops(graph, graph.nodes.index(node)):
+            text = f"{who} stops the gradient at {node.operation}"
+            return "detach", f"{text}, {other} lets it through."
+    a, b = case.values
+    zeros = not a.any(), not b.any()
+    if zeros[0] != zeros[1]:
+        who, other = ("Theirs", "ours") if zeros[0] else ("Ours", "theirs")
+        return "detach", f"{who} sends no gradient back here, {other} does."
+    return None
+
+
+def _stops(graph: Graph, number: int) -> bool:
+    node = graph.nodes[number]
+    parents = [graph.nodes[p] for p in node.parents]
+    return node.gradient is None and any(p.gradient is not None for p in parents)
+
+
+def rows(case: Case) -> Guess:
+    """One side sends no gradient to some rows: the padding of an embedding."""
+    if case.aligned is None or case.aligned[0].ndim < 2:
+        return None
+    a, b = case.aligned
+    empty = [~x.reshape(len(x), -1).any(1) for x in (a, b)]
+    unlike = empty[0] != empty[1]
+    if not unlike.any() or not _equal(case, a[~unlike], b[~unlike]):
+        return None
+    who, other = ("Theirs", "ours") if empty[0][unlike].all() else ("Ours", "theirs")
+    shown = ", ".join(map(str, np.flatnonzero(unlike)[:4]))
+    text = f"{who} sends no gradient to row {shown}, {other} does"
+    return "padding_idx", f"{text}: the padding_idx of an embedding."
+
+
+def _equal(case: Case, a: np.ndarray, b: np.ndarray) -> bool:
+    return a.size == 0 or case.same(b, a)
+
+
+def clipped(case: Case) -> Guess:
+    """One side clips the gradient, by value or by norm."""
+    if case.aligned is None:
+        return None
+    for who, a, b in (("Theirs", *case.aligned), ("Ours", *case.aligned[::-1])):
+        most = float(np.abs(a).max())
+        if most and (np.abs(b).max() > most) and case.same(np.clip(b, -most, most), a):
+            return "clipping", f"{who} clips the gradient's elements to {most:.4g}."
+    return None
+
+
+def kink(case: Case) -> Guess:
+    """The derivatives differ only where the value is at a kink: zero, or a tie."""
+    if case.aligned is None:
+        return None
+    a, b = case.aligned
+    value = np.asarray(case.nodes[0].value, float)
+    if value.shape != a.shape:
+        return None
+    unlike = np.abs(a - b) > case.close * max(float(np.abs(a).max()), 1e-30)
+    if unlike.any() and (value[unlike] == 0).all():
+        count = int(unlike.sum())
+        return "kink", f"The derivatives at 0 differ: {count} elements are exactly 0."
+    return None
+
+
+def more_readers(case: Case) -> Guess:
+    """One side uses an array more often: tied weights."""
+    counts = [
+        sum(not side.nodes[c].part for c in side.nodes[number].children)
+        for side, number in zip((case.both.theirs, case.both.ours), case.pair, strict=True)
+    ]
+    if counts[0] == counts[1] or not case.nodes[0].is_argument:
+        return None
+    text = f"Theirs uses {case.nodes[0].name} {counts[0]} times, ours {counts[1]} times"
+    return "tied", f"{text}: weights tied on one side only, or one use is cut."

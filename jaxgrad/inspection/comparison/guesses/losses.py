@@ -1,0 +1,133 @@
+"""Trials on losses: reduction, ignored labels, smoothing, logits or probabilities."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from jaxgrad.inspection.comparison.guesses.case import Array, Case
+from jaxgrad.inspection.comparison.guesses.elementwise import Guess
+from jaxgrad.inspection.comparison.nodes import Node
+
+TINY = 1e-30
+
+
+def loss(case: Case) -> Guess:
+    """The sides are different losses of the same arguments."""
+    if case.values[0].size != 1 or case.values[1].size != 1:
+        return None
+    found = [_named(case, side) for side in (0, 1)]
+    if found[0] and found[1] and found[0] != found[1]:
+        cause = found[0][0] if found[0][0] != "plain" else found[1][0]
+        return cause, f"Theirs is {found[0][1]}, ours {found[1][1]}."
+    return None
+
+
+def _named(case: Case, side: int) -> tuple[str, str] | None:
+    y = case.values[side].reshape(())
+    nodes = [n for s in (side, 1 - side) for n in _behind(case, s)]
+    for cause, name, value in _losses(nodes, float(y)):
+        for sign, minus in ((1, ""), (-1, "minus ")):
+            if abs(sign * value - y) <= case.close * max(abs(y), TINY):
+                return cause, minus + name
+    return None
+
+
+def _behind(case: Case, side: int) -> list[Node]:
+    """The sources and the sources of these: the logits behind a log-softmax."""
+    both = case.both
+    numbers = [s.pair[side] for s in both.sources(side, case.pair[side])]
+    for number in list(numbers):
+        numbers += [s.pair[side] for s in both.sources(side, number)]
+    return [both.graph(side).nodes[n] for n in dict.fromkeys(numbers)]
+
+
+def _losses(nodes: list[Node], y: float) -> Iterator[tuple[str, str, float]]:
+    arrays = [np.asarray(n.value) for n in nodes if n.value is not None]
+    real = [a.astype(float) for a in arrays if a.dtype.kind not in "biu" and a.size > 1]
+    labels = [a for a in arrays if a.dtype.kind in "iu" and a.size > 1]
+    with np.errstate(all="ignore"):
+        for t in labels:
+            for x in real:
+                yield from _classification(x, t, y)
+        for i, a in enumerate(real[:8]):
+            for j, b in enumerate(real[:8]):
+                if i != j and a.size == b.size:
+                    yield from _pairs(a, b.reshape(a.shape))
+
+
+def _classification(x: Array, t: Array, y: float) -> Iterator[tuple[str, str, float]]:
+    for axis in range(x.ndim):
+        rest = x.shape[:axis] + x.shape[axis + 1 :]
+        if int(np.prod(rest)) != t.size or t.max() >= x.shape[axis] > 1 or x.ndim < 2:
+            continue
+        if rest != t.shape and rest != np.squeeze(t).shape:
+            continue
+        classes = np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
+        yield from _cross_entropies(classes, t.reshape(-1), y)
+
+
+def _cross_entropies(x: Array, t: Array, y: float) -> Iterator[tuple[str, str, float]]:
+    shifted = x - x.max(1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    nll = -np.take_along_axis(log_p, np.maximum(t, 0)[:, None], 1)[:, 0]
+    kept = t >= 0
+    name = "the cross-entropy"
+    yield "plain", f"{name}, mean over all {t.size} labels", float(nll.mean())
+    yield "reduction", f"{name}, sum over all labels", float(nll.sum())
+    for label in np.unique(t):
+        on = t != label
+        if on.any() and not on.all():
+            text = f"{name} without the label {label}"
+            yield "ignored", f"{text}, mean over the others", float(nll[on].mean())
+            yield "ignored", f"{text}, divided by all {t.size}", float(nll[on].sum() / t.size)
+            yield "ignored", f"{text}, sum over the others", float(nll[on].sum())
+    for reduced, mean, uniform in (
+        ("mean", nll[kept].mean(), -log_p[kept].mean()),
+        ("sum", nll[kept].sum(), -log_p[kept].mean(1).sum()),
+    ):
+        amount = (y - mean) / (uniform - mean) if uniform != mean else 0.0
+        if 1e-4 < amount < 0.9 and abs(amount * 1000 - round(amount * 1000)) < 1e-3:
+            text = f"{name} with label smoothing {amount:.3g} ({reduced})"
+            yield "smoothing", text, float(mean + amount * (uniform - mean))
+    picked = np.take_along_axis(x, np.maximum(t, 0)[:, None], 1)[:, 0]
+    twice = np.log(np.maximum(np.exp(log_p), TINY))
+    yield "logits", "minus the mean of the picked inputs, without a softmax", float(-picked.mean())
+    yield "logits", "the cross-entropy of log(softmax + 1e-8)", float(
+        -np.log(np.exp(np.take_along_axis(twice, np.maximum(t, 0)[:, None], 1)) + 1e-8).mean()
+    )
+    p = np.exp(log_p)
+    again = p - p.max(1, keepdims=True)
+    again = again - np.log(np.exp(again).sum(1, keepdims=True))
+    doubled = -np.take_along_axis(again, np.maximum(t, 0)[:, None], 1)
+    yield "logits", "the cross-entropy of probabilities: softmax twice", float(doubled.mean())
+
+
+def _pairs(a: Array, b: Array) -> Iterator[tuple[str, str, float]]:
+    apart = a - b
+    n, batch = a.size, max(a.shape[0], 1) if a.ndim else 1
+    absolute = np.abs(apart)
+    huber = np.where(absolute < 1, 0.5 * apart**2, absolute - 0.5)
+    sigmoid = 1 / (1 + np.exp(-a))
+    elements = {
+        "squared error": ("plain", apart**2),
+        "absolute error": ("loss", absolute),
+        "Huber loss": ("loss", huber),
+    }
+    if b.min() >= 0 and b.max() <= 1:
+        logits = np.logaddexp(0, a) - a * b
+        elements["binary cross-entropy of logits"] = ("logits", logits)
+        twice = np.logaddexp(0, sigmoid) - sigmoid * b
+        elements["binary cross-entropy of sigmoid(logits) as logits"] = "logits", twice
+        if a.min() > 0 and a.max() < 1:
+            plain = -(b * np.log(a) + (1 - b) * np.log1p(-a))
+            elements["binary cross-entropy of probabilities"] = ("logits", plain)
+    if a.min() >= 0 and b.min() >= 0 and a.sum() > 0:
+        safe = np.log(np.maximum(a, TINY)) - np.log(np.maximum(b, TINY))
+        elements["KL(a || b) of probabilities"] = ("order", a * safe)
+    for name, (cause, each) in elements.items():
+        yield cause, f"the {name}, mean over {n} elements", float(each.mean())
+        yield "reduction", f"the {name}, sum over all elements", float(each.sum())
+        yield "reduction", f"the {name}, sum divided by {batch}", float(each.sum() / batch)
+        yield "half", f"half the {name}, mean", float(each.mean() / 2)
+    yield "order", "KL(b || a) of log-probabilities, summed", float((np.exp(b) * (b - a)).sum())
+    yield "order", "KL(a || b) of log-probabilities, summed", float((np.exp(a) * (a - b)).sum())
