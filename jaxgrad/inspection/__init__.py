@@ -2,6 +2,9 @@
 
 from jaxgrad.inspection.checked import NonFiniteError as NonFiniteError
 from jaxgrad.inspection.checked import checked_value_and_grad as checked_value_and_grad
+from jaxgrad.inspection.compare import compare as compare
+from jaxgrad.inspection.comparison.comparison import Comparison as Comparison
+from jaxgrad.inspection.comparison.result import Difference as Difference
 from jaxgrad.inspection.diagnose import diagnose as diagnose
 from jaxgrad.inspection.explain import explain as explain
 from jaxgrad.inspection.explain_torch import explain_torch as explain_torch

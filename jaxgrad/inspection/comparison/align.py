@@ -18,13 +18,13 @@ from jaxgrad.inspection.comparison.fingerprint import (
 )
 from jaxgrad.inspection.comparison.nodes import Graph, Node
 from jaxgrad.inspection.comparison.operations import MOVING
-from jaxgrad.inspection.comparison.rounding import unit
+from jaxgrad.inspection.comparison.rounding import unit, working_unit
 
 # Scores: the same numbers, the same kind of operation, the same parameters, ...
 SAME, KIND, OPERATION, PARAMETERS, NEIGHBOURS, NAME = 8.0, 1.5, 0.5, 2.5, 2.0, 0.4
 LEAST = 1.2  # Any pair needs this much
 UNLIKE, RESIZED = 1.0, 1.0  # Another kind of operation, another size
-SIMILAR = 3e-5  # Relative distance of fingerprints that count as equal
+SIMILAR = 400.0  # Units that fingerprints may differ and count as equal
 PLAIN = 0.15  # How much the numbers of masks, constants and counts tell
 WORDS = {"kernel": "weight", "w": "weight", "b": "bias", "scale": "weight"}
 WORDS |= {"gamma": "weight", "g": "weight", "beta": "bias", "embedding": "weight"}
@@ -74,7 +74,8 @@ def align(theirs: Graph, ours: Graph, prints: tuple[Prints, Prints]) -> Alignmen
         Prints(p.values[n:], p.gradients[n:])
         for p, n in zip(prints, first, strict=True)
     )
-    base = _scores(nodes, (steps[0], steps[1]), of_arguments)
+    similar = _similar(theirs, ours)
+    base = _scores(nodes, (steps[0], steps[1]), of_arguments, similar)
     pairs = _in_order(base)
     for _ in range(2):
         near = _neighbours(theirs, ours, [*of_arguments, *_shifted(pairs, first)])
@@ -97,17 +98,18 @@ def _scores(
     nodes: tuple[Sequence[Node], Sequence[Node]],
     prints: tuple[Prints, Prints],
     arguments: Sequence[tuple[int, int]],
+    similar: float,
 ) -> np.ndarray:
     """How much speaks for each pair, less what any pair needs."""
     apart = distances(prints[0].values, prints[1].values)
-    scores = _closeness(apart, SAME) * _telling(prints)
+    scores = _closeness(apart, similar) * _telling(prints)
     gradients = distances(prints[0].gradients, prints[1].gradients)
-    scores += 0.25 * _closeness(gradients, SAME)
+    scores += 0.25 * _closeness(gradients, similar)
     for weight, word in ((KIND, "kind"), (OPERATION, "operation"), (NAME, "name")):
         scores += weight * _equal(*([getattr(n, word) for n in side] for side in nodes))
     scores += PARAMETERS * _shared(nodes, arguments)
     alike = _equal(*([n.kind for n in side] for side in nodes))
-    equal = apart < SIMILAR
+    equal = apart < similar
     scores -= UNLIKE * (~alike & ~equal) + RESIZED * np.isinf(apart)
     parts = [np.array([bool(n.part) for n in side]) for side in nodes]
     part = parts[0][:, None] | parts[1][None, :]
@@ -120,11 +122,17 @@ def _scores(
     return scores - LEAST
 
 
-def _closeness(apart: np.ndarray, most: float) -> np.ndarray:
-    """0 for a distance of 1, one more for each digit, `most` from nine digits on."""
+def _similar(theirs: Graph, ours: Graph) -> float:
+    """The relative distance below which fingerprints count as equal."""
+    units = max(working_unit(theirs), working_unit(ours))
+    return float(np.clip(SIMILAR * units, 1e-10, 1e-2))
+
+
+def _closeness(apart: np.ndarray, similar: float) -> np.ndarray:
+    """0 for a distance of 1, one more for each digit, `SAME` for equal ones."""
     with np.errstate(all="ignore"):
-        digits = np.clip(-np.log10(np.maximum(apart, 1e-9)), 0, most + 1)
-    return np.where(apart < SIMILAR, most, digits)
+        digits = np.clip(-np.log10(np.maximum(apart, 1e-30)), 0, 0.6 * SAME)
+    return np.where(apart < similar, SAME, digits)
 
 
 def _telling(prints: tuple[Prints, Prints]) -> np.ndarray:
@@ -219,7 +227,9 @@ def _arguments(
     gradients = [p.gradients[:n] for p, n in zip(prints, counts, strict=True)]
     names = [[n.name for n in g.nodes[:c]] for g, c in zip((theirs, ours), counts)]
     apart = distances(*values)
-    scores = _closeness(apart, SAME) + 0.25 * _closeness(distances(*gradients), SAME)
+    similar = _similar(theirs, ours)
+    scores = _closeness(apart, similar)
+    scores += 0.25 * _closeness(distances(*gradients), similar)
     scores += 3 * np.array([[alike(a, b) for b in names[1]] for a in names[0]])
     order = np.arange(counts[0])[:, None] / counts[0]
     scores -= 0.1 * np.abs(order - np.arange(counts[1])[None, :] / counts[1])

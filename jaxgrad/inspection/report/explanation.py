@@ -37,7 +37,7 @@ class Explanation(Report):
 
         A file of that name is replaced at once: it is never half a page.
         """
-        _write(path, page(self))
+        write(path, page(self))
 
     def to_svg(self) -> str:
         """The graph as SVG: arguments at the left, the result at the right."""
@@ -59,10 +59,10 @@ class Diagnosis(data.Diagnosis):
 
     def save(self, path: str | Path) -> None:
         """Write the faults and the explanation as one HTML page."""
-        _write(path, diagnosis_page(self))
+        write(path, diagnosis_page(self))
 
 
-def _write(path: str | Path, text: str) -> None:
+def write(path: str | Path, text: str) -> None:
     path = Path(path).resolve()
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

@@ -35,6 +35,22 @@ def svg(report: Report) -> str:
 
 def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
     """A drawing as SVG; all ids start with `prefix`, so drawings can share a page."""
+    placed = place(drawing, prefix)
+    steps = sum(node.kind in ("step", "result") for node in drawing.nodes)
+    label = f"The graph of {drawing.name}: {steps} steps"
+    return frame(label, placed.content, placed.size, prefix, style)
+
+
+class Placed(NamedTuple):
+    """A drawing with positions: its elements, its size, and where each node is."""
+
+    content: list[str]
+    size: Size
+    areas: dict[str, tuple[Point, Size]]  # By the key of the node
+
+
+def place(drawing: Drawing, prefix: str) -> Placed:
+    """The elements of a drawing, from the corner (0, 0)."""
     boxes = [_box(node) for node in drawing.nodes]
     forward = [edge for edge in drawing.edges if edge.start < edge.end]
     inputs = sum(box.node.kind in ("argument", "constant") for box in boxes)
@@ -57,16 +73,24 @@ def picture(drawing: Drawing, prefix: str = "", style: str = "") -> str:
             curve, depth = _loop(boxes[edge.start], boxes[edge.end], boxes)
             paths.append(_path(curve, edge, boxes, prefix))
             lowest = max(lowest, depth)
-    steps = sum(node.kind in ("step", "result") for node in drawing.nodes)
-    width, height = (f"{side + 2 * MARGIN:.0f}" for side in (layout.size.width, lowest))
+    areas = {box.node.key: (box.corner, box.size) for box in boxes}
+    content = [*paths, *(_node(box, prefix) for box in boxes)]
+    return Placed(content, Size(layout.size.width, lowest), areas)
+
+
+def frame(
+    label: str, content: Sequence[str], size: Size, prefix: str, style: str = ""
+) -> str:
+    """Elements within a size as one SVG with a margin."""
+    width, height = (f"{side + 2 * MARGIN:.0f}" for side in size)
     text = template("graph.svg").substitute(
-        label=escape(f"The graph of {drawing.name}: {steps} steps"),
+        label=escape(label),
         width=width,
         height=height,
         box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width} {height}",
         prefix=prefix,
         style=style,
-        content="\n".join([*paths, *(_node(box, prefix) for box in boxes)]),
+        content="\n".join(content),
     )
     return text.rstrip()
 
