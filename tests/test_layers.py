@@ -39,7 +39,7 @@ ARROWS["plots"] = ROOMS
 ARROWS["__init__"] = ROOMS
 # Inside `inspection`, each folder may import itself and those before it. The files
 # beside the folders are the entry points, and may import all.
-FLOORS = ("report", "program", "run", "faults")
+FLOORS = ("report", "program", "run", "torch_run", "faults")
 
 # What `importlib` imports by a name that is not written there.
 COMPUTED = "a computed name"
@@ -49,7 +49,7 @@ ONLY_IN = {
     "matplotlib": "plots",
     "tensorflow_datasets": "datasets",
     "sklearn": "datasets",
-    "torch": "inspection/torch.py",
+    "torch": "inspection/torch_run/",
     COMPUTED: "datasets",
 }
 
@@ -224,7 +224,7 @@ def library(tmp_path):
         "inspection/explain.py": "from jaxgrad.inspection.run.tape import f",
         "inspection/run/tape.py": "from jaxgrad.inspection.report.data import f",
         "inspection/report/data.py": "import dataclasses",
-        "inspection/torch.py": "def f():\n    import torch",
+        "inspection/torch_run/run.py": "def f():\n    import torch",
         "plots/__init__.py": "import matplotlib\nfrom jaxgrad.losses import f",
         "datasets/__init__.py": "def f():\n    import tensorflow_datasets, sklearn",
     }

@@ -86,7 +86,8 @@ def texts_of(thing: Step | Argument, short: bool = False) -> list[Texts]:
 
 def _arrays(thing: Step | Argument) -> Sequence[tuple[str, Any, Any, Any]]:
     if isinstance(thing, Argument):
-        return [(thing.path, thing.shape, thing.dtype, thing.summaries)]
+        name = ", ".join((thing.path, *thing.aliases))
+        return [(name, thing.shape, thing.dtype, thing.summaries)]
     if not thing.outputs:
         return [(thing.name, thing.shape, thing.dtype, thing.summaries[0])]
     columns = thing.outputs, thing.shape, thing.dtype, thing.summaries

@@ -6,6 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.report.summary import Summary, summarize
+
 # Tensors of these types have no NumPy counterpart of their own.
 WIDER = {"complex32": "complex64", "qint8": "float32", "quint8": "float32"}
 
@@ -51,3 +53,13 @@ def array_of(tensor: Any) -> np.ndarray:
 def version(tensor: Any) -> int:
     """How often a tensor was changed in place; 0 where PyTorch does not count."""
     return 0 if tensor.is_inference() else tensor._version
+
+
+def copied(tensor: Any) -> Any:
+    """A copy of a value, which no later call changes."""
+    return tensor.detach().clone()
+
+
+def summarized(tensor: Any) -> Summary:
+    """The summary of a value."""
+    return summarize(array_of(tensor))

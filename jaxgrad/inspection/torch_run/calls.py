@@ -9,19 +9,45 @@ from jaxgrad.inspection.torch_run.stack import Site
 # What Python's operators call, and the words for them.
 WORDS = {
     **{name: name for name in ("add", "pow", "matmul", "abs")},
-    **{"sub": "subtract", "mul": "multiply", "div": "divide", "true_divide": "divide"},
-    **{"neg": "negative", "getitem": "index", "setitem": "setitem"},
-    **{"radd": "add", "rsub": "subtract", "rmul": "multiply", "rdiv": "divide"},
-    **{"truediv": "divide", "rtruediv": "divide", "rpow": "pow", "rmatmul": "matmul"},
-    **{"floordiv": "floor_divide", "rfloordiv": "floor_divide", "mod": "remainder"},
-    **{"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"},
-    **{"eq": "equal", "ne": "not_equal", "rmod": "remainder", "remainder": "remainder"},
-    **{"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
-    **{"T": "transpose", "mT": "transpose"},
+    "sub": "subtract",
+    "mul": "multiply",
+    "div": "divide",
+    "true_divide": "divide",
+    "neg": "negative",
+    "getitem": "index",
+    "setitem": "setitem",
+    "radd": "add",
+    "rsub": "subtract",
+    "rmul": "multiply",
+    "rdiv": "divide",
+    "truediv": "divide",
+    "rtruediv": "divide",
+    "rpow": "pow",
+    "rmatmul": "matmul",
+    "floordiv": "floor_divide",
+    "rfloordiv": "floor_divide",
+    "mod": "remainder",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+    "rmod": "remainder",
+    "remainder": "remainder",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "T": "transpose",
+    "mT": "transpose",
 }
-ARITHMETIC = {*OPERATORS.values(), *WORDS.values(), "pow", "where"}
 # Attributes that are read without computing anything.
 ATTRIBUTES = ("grad", "_grad", "_base", "grad_fn")
+# PyTorch's own `autograd.Function`s.
+FUNCTIONS = {
+    "BackwardHookFunction": "backward_hook",
+    "CheckpointFunction": "checkpoint",
+}
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -43,14 +69,26 @@ def operation_at(function: Callable[..., Any], site: Site) -> str:
     return written if written in (*OPERATORS.values(), name) else WORDS[name]
 
 
-def reads(function: Callable[..., Any]) -> bool:
+def only_reads(function: Callable[..., Any]) -> bool:
     """Whether a call only reads an attribute."""
     if getattr(function, "__name__", "") != "__get__":
         return False
     return name_of(function) in ATTRIBUTES
 
 
+def uses_only_shapes(function: Callable[..., Any]) -> bool:
+    """Whether the result depends on no value of the arguments: `zeros_like`."""
+    name = name_of(function)
+    return name.endswith("_like") or name.startswith("new_")
+
+
+def is_arithmetic(function: Callable[..., Any]) -> bool:
+    """Whether numbers among the arguments are operands: `x * 2`."""
+    name = name_of(function)
+    return name in WORDS and name not in ("getitem", "setitem")
+
+
 def is_reversed(function: Callable[..., Any]) -> bool:
     """Whether the second argument is the left operand: `2 - x` calls `__rsub__`."""
     name = getattr(function, "__name__", "")
-    return name.startswith("__r") and name_of(function)[1:] in (*WORDS, "sub")
+    return name.startswith("__r") and name_of(function)[1:] in WORDS

@@ -1,7 +1,6 @@
 """The tensors that a program takes its gradient with respect to, and their names."""
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +87,3 @@ def _scopes(reached: Reached) -> dict[int, str]:
         for name, part in module.named_modules():
             scopes[id(part)] = f"{prefix}{name}".rstrip(".")
     return scopes
-
-
-Names = Mapping[int, str]

@@ -67,8 +67,8 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, FunctionType):
         if not is_library(value.__code__.co_filename):
             yield from _closed_over(value)
-        if hasattr(value, "__wrapped__"):
-            yield name, value.__wrapped__
+        if "__wrapped__" in value.__dict__:
+            yield name, value.__dict__["__wrapped__"]
     elif isinstance(value, Mapping):
         for key, each in value.items():
             yield f"{name}[{key!r}]" if name else str(key), each
@@ -78,9 +78,8 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif not isinstance(value, (type, ModuleType)) and _is_users(type(value)):
         for key, each in getattr(value, "__dict__", {}).items():
             yield f"{dot}{key}", each
-        call = getattr(type(value), "__call__", None)
-        if isinstance(call, FunctionType):
-            yield name, call
+        if callable(value):
+            yield name, type(value).__call__
 
 
 def _parts_of_a_partial(name: str, value: Any) -> Iterator[tuple[str, Any]]:

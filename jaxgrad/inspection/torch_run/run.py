@@ -1,14 +1,18 @@
 """One recorded run: forward under the recorder, then backward."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from jaxgrad._checks import wrong_type
 from jaxgrad.inspection.program.labels import Origin
+from jaxgrad.inspection.torch_run.arrays import copied
 from jaxgrad.inspection.torch_run.leaves import Inputs, Leaf
 from jaxgrad.inspection.torch_run.recorder import Record, Recorder, recording
 from jaxgrad.inspection.torch_run.untouched import requiring, untouched
+from jaxgrad.inspection.torch_run.variables import name_results
 
 REENTRANT = "CheckpointFunctionBackward"
 
@@ -24,6 +28,7 @@ class Run:
     values: list[Any]  # Of the leaves, before the run
     gradients: list[Any]  # Of the leaves; None where there is none
     records: list[Record]
+    eager: bool  # Whether compiled functions ran without compilation
 
 
 def run(
@@ -31,35 +36,57 @@ def run(
     args: Any,
     kwargs: Any,
     inputs: Inputs,
+    recorder: Recorder,
     has_aux: bool,
-    keep: Callable[[Any], Any],
-    home: str,
 ) -> Run:
     """Run a program and its backward pass; the user's tensors stay as they are."""
-    import torch
-
-    values = [leaf.tensor.detach().clone() for leaf in inputs.leaves]
-    start = torch.zeros((), requires_grad=True).clone().grad_fn._sequence_nr()
-    internal = {id(tensor) for tensor in inputs.constants.values()}
-    recorder = Recorder(keep, home, start, internal)
+    values = [copied(leaf.tensor) for leaf in inputs.leaves]
     for name, tensor in inputs.constants.items():
         recorder.introduce(tensor, Origin("constant", label=name))
     for number, leaf in enumerate(inputs.leaves):
         recorder.introduce(leaf.tensor, Origin("argument", number, label=leaf.path))
-    restored = untouched(inputs.modules, inputs.parameters)
-    grad = torch.inference_mode(False), torch.enable_grad()
-    stance = torch.compiler.set_stance("force_eager")
-    with restored, grad[0], grad[1], requiring(inputs.chosen):
-        with stance, recording(recorder):
+    with untouched(inputs, values), requiring(inputs.chosen), differentiating():
+        with uncompiled() as eager, recording(recorder):
             output = f(*args, **kwargs)
         value = scalar_in(output, has_aux)
-        result = recorder.result_of(value)
-        leaves = [*inputs.leaves, *_unnamed(value, inputs.leaves)]
-        values += [leaf.tensor.detach().clone() for leaf in leaves[len(values) :]]
+        result = recorder.origin_of_result(value)
+        leaves = [*inputs.leaves, *_unnamed(value, inputs.leaves, recorder)]
+        values += [copied(leaf.tensor) for leaf in leaves[len(values) :]]
         gradients = _gradients(value, [leaf.tensor for leaf in leaves])
     for hook in recorder.hooks:
         hook.remove()
-    return Run(value, output, result, leaves, values, gradients, recorder.records)
+    records, result, unpacked = recorder.finished(result)
+    name_results(records, result, unpacked)
+    return Run(value, output, result, leaves, values, gradients, records, eager)
+
+
+def last_operation() -> int:
+    """The number that PyTorch has given to the last operation."""
+    import torch
+
+    probe: Any = torch.zeros((), requires_grad=True).clone()
+    return probe.grad_fn._sequence_nr()
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """With gradients, whatever the caller has switched off."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def uncompiled() -> Iterator[bool]:
+    """Run compiled functions operation by operation; whether there may be any."""
+    if "torch._dynamo" not in sys.modules:
+        yield False
+        return
+    import torch
+
+    with torch.compiler.set_stance("force_eager"):
+        yield True
 
 
 def scalar_in(output: Any, has_aux: bool) -> Any:
@@ -122,20 +149,20 @@ def _by_backward(value: Any, tensors: Sequence[Any]) -> list[Any]:
             tensor.grad = gradient
 
 
-def _nodes(value: Any) -> Iterator[Any]:
-    """The nodes of the graph behind a value."""
-    pending, seen = [value.grad_fn], set()
+def _nodes(value: Any, ends: Sequence[Any] = ()) -> Iterator[Any]:
+    """The nodes of the graph behind a value, up to the nodes `ends`."""
+    pending, seen = [value.grad_fn], {None, *ends}
     while pending:
         node = pending.pop()
-        if node is not None and node not in seen:
+        if node not in seen:
             seen.add(node)
             yield node
             pending += [each for each, _ in node.next_functions]
 
 
-def _unnamed(value: Any, leaves: Sequence[Leaf]) -> list[Leaf]:
-    """The leaves of the graph that no search has found."""
-    known = {id(leaf.tensor) for leaf in leaves}
-    tensors = (getattr(node, "variable", None) for node in _nodes(value))
-    others = [t for t in tensors if t is not None and id(t) not in known]
+def _unnamed(value: Any, leaves: Sequence[Leaf], recorder: Recorder) -> list[Leaf]:
+    """The leaves of the graph that no search has found and no call has made."""
+    ends = [leaf.tensor.grad_fn for leaf in leaves]
+    tensors = (getattr(node, "variable", None) for node in _nodes(value, ends))
+    others = [t for t in tensors if t is not None and not recorder.knows(t)]
     return [Leaf(f"leaf[{i}]", tensor) for i, tensor in enumerate(others)]

@@ -1,15 +1,16 @@
-"""Where the user called PyTorch: the frames, the line, the module and the opaque call.
+"""Where the user called PyTorch: the frames, the line and the module.
 
 The frames are read from the running stack, from the explained function inward.
 """
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
+from jaxgrad.inspection.program import frames
 from jaxgrad.inspection.program.frames import (
     OWN,
     Frame,
@@ -23,24 +24,8 @@ from jaxgrad.inspection.report.data import Source
 MACHINERY = (
     *("overrides.py", "_tensor.py", "functional.py", "nn/functional.py", "_VF.py"),
     *("nn/modules/module.py", "nn/_reduction.py", "_jit_internal.py"),
-    *("utils/_contextlib.py", "autograd/", "_dynamo/", "_ops.py", "utils/hooks.py"),
+    *("utils/_contextlib.py", "autograd/", "_dynamo/", "_compile.py", "utils/hooks.py"),
 )
-# The functions of `torch.func` by the functions that implement them.
-TRANSFORMS = {
-    "vmap_impl": "vmap",
-    "grad_impl": "grad",
-    "grad_and_value_impl": "grad_and_value",
-    "_vjp_with_argnums": "vjp",
-    "_jvp_with_argnums": "jvp",
-}
-
-
-class Opaque(NamedTuple):
-    """A call whose inside is not recorded: of an `autograd.Function` or a transform."""
-
-    operation: str
-    arguments: Any
-    depth: int  # Of its frame in the stack
 
 
 class Site(NamedTuple):
@@ -49,7 +34,6 @@ class Site(NamedTuple):
     frames: tuple[Frame, ...]  # Outermost first
     users: tuple[bool, ...]  # For each frame, whether it is the user's
     module: Any = None  # The innermost module that runs
-    opaque: Opaque | None = None  # The outermost call around it that is not recorded
 
     @property
     def direct(self) -> bool:
@@ -73,55 +57,40 @@ class Site(NamedTuple):
         return source_of(self.frames[user], inside)
 
 
-def site_of(home: str) -> Site:
-    """The site of the call that is being recorded, from the explained function on."""
-    running = _running()
-    frames = tuple(Frame(frame.f_code, frame.f_lasti) for frame in running)
-    users = tuple(not is_library(f.code.co_filename, home) for f in frames)
-    return Site(frames, users, _module_in(running), _opaque_in(running))
-
-
-def outside_of(site: Site) -> Site:
-    """The site of the call that is not recorded."""
-    depth = site.opaque.depth if site.opaque else len(site.frames)
-    return site._replace(frames=site.frames[:depth], users=site.users[:depth])
-
-
-def _running() -> list[FrameType]:
+def running() -> list[FrameType]:
+    """The frames from the explained function to the call that is being recorded."""
     frame: FrameType | None = sys._getframe(1)
     while frame and frame.f_code.co_filename.startswith(OWN):
         frame = frame.f_back
-    running = []
+    stack = []
     while frame and not frame.f_code.co_filename.startswith(OWN):
-        running.append(frame)
+        stack.append(frame)
         frame = frame.f_back
-    return running[::-1]
+    return stack[::-1]
 
 
-def _module_in(running: Sequence[FrameType]) -> Any:
+def site_of(stack: Sequence[FrameType], home: str) -> Site:
+    """The site of a call with this stack."""
+    places = tuple(Frame(frame.f_code, frame.f_lasti) for frame in stack)
+    users = tuple(not is_library(f.code.co_filename, home) for f in places)
+    return Site(places, users, _module_in(stack))
+
+
+def home_of(f: Callable[..., Any]) -> str:
+    """The package of a library's function or module that is explained itself."""
+    import torch
+
+    code = type(f).forward if isinstance(f, torch.nn.Module) else f
+    home = frames.home_of(code)
+    return "" if torch_folder().startswith(home) else home
+
+
+def _module_in(stack: Sequence[FrameType]) -> Any:
     import torch
 
     call = torch.nn.Module._call_impl.__code__
-    inner = next((f for f in reversed(running) if f.f_code is call), None)
+    inner = next((f for f in reversed(stack) if f.f_code is call), None)
     return None if inner is None else inner.f_locals["self"]
-
-
-def _opaque_in(running: Sequence[FrameType]) -> Opaque | None:
-    import torch
-
-    apply = torch.autograd.Function.apply.__func__.__code__
-    for depth, frame in enumerate(running):
-        code = frame.f_code
-        if code is apply:
-            values: Mapping[str, Any] = frame.f_locals
-            name = values["cls"].__name__
-            return Opaque(name, (values["args"], values["kwargs"]), depth)
-        if code.co_filename.startswith(torch_folder() + "_functorch/"):
-            values = frame.f_locals
-            inner = (TRANSFORMS.get(f.f_code.co_name) for f in running[depth:])
-            name = next(filter(None, inner), "torch.func")
-            return Opaque(name, (values.get("args"), values.get("kwargs")), depth)
-    return None
 
 
 def _is_machinery(frame: Frame) -> bool:

@@ -1,10 +1,11 @@
 """From a recorded run to the steps and arguments of a report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.report.data import Argument, Operand, Step
 from jaxgrad.inspection.report.summary import Summary, summarize
 from jaxgrad.inspection.torch_run.arrays import array_of, dtype_of
@@ -28,12 +29,11 @@ def arguments_of(run: Run) -> tuple[Argument, ...]:
     return tuple(arguments)
 
 
-def steps_of(run: Run, scopes: Mapping[int, str], summary: bool) -> tuple[Step, ...]:
+def steps_of(run: Run, scopes: Mapping[int, str]) -> tuple[Step, ...]:
     """The steps in the order of execution."""
     names = [_names_of(record) for record in run.records]
     return tuple(
-        _step(i, record, names, run, scopes, summary)
-        for i, record in enumerate(run.records)
+        _step(i, record, names, scopes) for i, record in enumerate(run.records)
     )
 
 
@@ -41,9 +41,7 @@ def _step(
     index: int,
     record: Record,
     names: Sequence[tuple[str, ...]],
-    run: Run,
     scopes: Mapping[int, str],
-    summary: bool,
 ) -> Step:
     several = len(record.results) > 1
     own = names[index]
@@ -55,36 +53,30 @@ def _step(
         index=index,
         name=_joint_name(record, own),
         operation=record.operation,
-        inputs=tuple(_operand(origin, names, run) for origin in record.inputs),
+        inputs=tuple(_operand(origin, names) for origin in record.inputs),
         shape=whole([result.shape for result in record.results]),
         dtype=whole([result.dtype for result in record.results]),
         value=whole([_value(result) for result in record.results]),
-        gradient=whole([_gradient(r, summary) for r in record.results]),
+        gradient=whole([_gradient(result) for result in record.results]),
         source=record.site.source,
         scope=_scope(record.site.module, scopes),
         outputs=own if several else (),
-        aliases=() if several else tuple(record.names.get(0, ())[:-1]),
+        aliases=() if several else _aliases(record),
         why=_why(record),
     )
 
 
 def _value(result: Result) -> Any:
-    if isinstance(result.value, Summary):
-        return result.value
-    return array_of(result.value)
+    summary = isinstance(result.value, Summary)
+    return result.value if summary else array_of(result.value)
 
 
-def _gradient(result: Result, summary: bool) -> Any:
-    """The gradient; zeros where the result does not depend on an active value."""
-    if not result.active:
-        return None
-    if result.gradient is None:
-        array = np.zeros(result.shape, result.dtype)
-    elif isinstance(result.gradient, Summary):
+def _gradient(result: Result) -> Any:
+    """The gradient; zeros where the program's value does not depend on the result."""
+    if not result.active or result.gradient is not None:
         return result.gradient
-    else:
-        array = array_of(result.gradient)
-    return summarize(array) if summary else array
+    zeros = np.zeros(result.shape, result.dtype)
+    return summarize(zeros) if isinstance(result.value, Summary) else zeros
 
 
 def _why(record: Record) -> str:
@@ -110,6 +102,12 @@ def _names_of(record: Record) -> tuple[str, ...]:
     return tuple(record.names.get(i, [name])[-1] for i, name in enumerate(plain))
 
 
+def _aliases(record: Record) -> tuple[str, ...]:
+    """The inner variables that hold the one result under another name."""
+    *inner, name = record.names.get(0, [""])
+    return tuple(dict.fromkeys(each for each in inner if each != name))
+
+
 def _joint_name(record: Record, names: tuple[str, ...]) -> str:
     """`q, k` for unpacked results, `parts` for `parts[0]`, `parts[1]`."""
     if len(names) == 1 or not record.names:
@@ -118,22 +116,9 @@ def _joint_name(record: Record, names: tuple[str, ...]) -> str:
     return roots.pop() if len(roots) == 1 and "" not in roots else ", ".join(names)
 
 
-def _operand(origin: Any, names: Sequence[tuple[str, ...]], run: Run) -> Operand:
+def _operand(origin: Origin, names: Sequence[tuple[str, ...]]) -> Operand:
     if origin.kind == "step":
         label = names[origin.number][origin.position]
         return Operand("step", label, origin.number)
     number = origin.number if origin.kind == "argument" else None
     return Operand(origin.kind, origin.label, number)
-
-
-Keep = Callable[[Any], Any]
-
-
-def copied(tensor: Any) -> Any:
-    """A copy of a value: the program may change it later."""
-    return tensor.detach().clone()
-
-
-def summarized(tensor: Any) -> Summary:
-    """The summary of a value."""
-    return summarize(array_of(tensor))

@@ -1,21 +1,32 @@
 """Leaves the user's tensors and modules as they were before the run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from jaxgrad.inspection.torch_run.arrays import version
+from jaxgrad.inspection.torch_run.arrays import copied, version
+from jaxgrad.inspection.torch_run.leaves import Inputs
 
 
 @contextmanager
-def untouched(modules: Mapping[str, Any], tensors: Sequence[Any]) -> Iterator[None]:
-    """Restore buffers, and parameters that change in place, after the run."""
+def untouched(inputs: Inputs, values: Sequence[Any]) -> Iterator[None]:
+    """Restore the buffers, and parameters that change in place, after the run.
+
+    `values` are copies of the leaves.
+    """
     import torch
 
-    owners = [part for module in modules.values() for part in module.modules()]
+    owners = [part for m in inputs.modules.values() for part in m.modules()]
     buffers = [(owner, dict(owner._buffers)) for owner in owners]
     held = [b for _, each in buffers for b in each.values() if b is not None]
-    saved = [(t, version(t), t.detach().clone()) for t in (*held, *tensors)]
+    saved = [(buffer, version(buffer), copied(buffer)) for buffer in held]
+    parameters = {id(parameter) for parameter in inputs.parameters}
+    pairs = zip(inputs.leaves, values, strict=False)
+    saved += [
+        (leaf.tensor, version(leaf.tensor), value)
+        for leaf, value in pairs
+        if id(leaf.tensor) in parameters
+    ]
     try:
         yield
     finally:

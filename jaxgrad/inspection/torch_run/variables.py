@@ -4,6 +4,7 @@ As for JAX: an assignment's right side is a region of the source, and the calls 
 from inside it, in one pass of its function, together compute what is assigned.
 """
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,16 +12,21 @@ from jaxgrad.inspection.program.frames import Passes
 from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.program.names import Assignment, assignment_of
 from jaxgrad.inspection.torch_run.recorder import Record
+from jaxgrad.inspection.torch_run.unpacking import Unpacked
 
 Readers = Mapping[tuple[int, int], set[int]]
 
 
-def name_results(records: Sequence[Record], result: Origin) -> None:
+def name_results(records: Sequence[Record], result: Origin, unpacked: Unpacked) -> None:
     """Give the results the names of the variables that hold them, inner ones first."""
     readers = _readers(records, result)
-    regions = _regions(records)
-    for assignment, _, numbers in sorted(regions, key=lambda region: -region[1]):
-        for number, position, name in _named(assignment, numbers, records, readers):
+    for assignment, _, numbers in sorted(_regions(records), key=lambda r: -r[1]):
+        if assignment.unpacks:
+            known = unpacked.get((numbers[-1], id(assignment.node)), {})
+            named = _unpacked(assignment, numbers, records, known)
+        else:
+            named = _named(assignment, numbers, records, readers)
+        for number, position, name in named:
             records[number].names.setdefault(position, []).append(name)
 
 
@@ -30,19 +36,31 @@ def _named(
     records: Sequence[Record],
     readers: Readers,
 ) -> Iterator[tuple[int, int, str]]:
-    last, names = numbers[-1], assignment.names
-    results = [(last, i) for i in range(len(records[last].results))]
+    """The result, or the results, that one variable takes."""
+    results = [(numbers[-1], i) for i in range(len(records[numbers[-1]].results))]
     live = _live(numbers, records, readers) or results
-    if not names:
-        return
-    if assignment.unpacks:
-        if len(results) == len(names):
-            pairs = zip(results, names, strict=True)
-            yield from ((*place, name) for place, name in pairs)
-    elif len(live) == 1:
-        yield (*live[0], names[0])
-    elif set(live) <= set(results):
-        yield from ((n, i, f"{names[0]}[{i}]") for n, i in live)
+    node, name = assignment.node, "".join(assignment.names[:1])
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        name = ast.unparse(node.value)  # the whole tensor that `h[0] = ...` changes
+    if name and len(live) == 1:
+        yield (*live[0], name)
+    elif name and set(live) <= set(results):
+        yield from ((n, i, f"{name}[{i}]") for n, i in live)
+
+
+def _unpacked(
+    assignment: Assignment,
+    numbers: Sequence[int],
+    records: Sequence[Record],
+    known: Mapping[str, Origin],
+) -> Iterator[tuple[int, int, str]]:
+    """The results that several variables take."""
+    steps = {name: origin for name, origin in known.items() if origin.kind == "step"}
+    if steps:
+        yield from ((o.number, o.position, name) for name, o in steps.items())
+    elif len(records[numbers[-1]].results) == len(assignment.names):
+        pairs = enumerate(assignment.names)
+        yield from ((numbers[-1], i, name) for i, name in pairs)
 
 
 def _live(
