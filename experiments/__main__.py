@@ -2,10 +2,12 @@
 
 Runs all experiments, compares what they compute with what the notebooks state
 (`seed_results.toml`), writes `reproduction.json` and the figures, and ends with
-"N of N seed results reproduced". The exit code is 1 if any is not.
+"N of N seed results reproduced". The exit code is 1 if any is not, or if an experiment
+has stopped early.
 """
 
 import importlib
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments._command import parse, run_as_script, section, table
-from experiments._frame import Options, at_least
+from experiments._frame import Options, at_least, require
 from experiments._reproduction import (
     KINDS,
     Row,
@@ -42,24 +44,37 @@ class Config(Options):
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     epochs: int = 20
     """Epochs of the MLP; the notebook's accuracy needs 20."""
+    lr: float | None = None
+    """Learning rate of the MLP; the notebook's numbers need its 0.01."""
     output_dir: Path = Path("results")
     """Folder for the figures and reproduction.json."""
 
 
-def run(config: Config) -> list[Row]:
-    """Run every experiment, compare its numbers, and report rows, counts and times."""
+def run(config: Config) -> tuple[list[Row], list[str]]:
+    """Run every experiment, compare its numbers, and report rows, counts and times.
+
+    One that ends with a message, such as a training whose loss is NaN, does not end the
+    others: its rows are not run, and its name is returned beside the rows.
+    """
     computed: dict[str, Any] = {}
     seconds: list[tuple[str, float]] = []
+    stopped: list[str] = []
     for name in EXPERIMENTS:
         print(f"\n\n######## {name}", flush=True)
         experiment = importlib.import_module(f"experiments.{name}")
         start = time.perf_counter()
-        computed |= experiment.reproduced(experiment.main(_options(name, config)))
+        try:
+            computed |= experiment.reproduced(experiment.main(_options(name, config)))
+        except SystemExit as end:
+            if not isinstance(end.code, str):
+                raise
+            print(end.code, file=sys.stderr, flush=True)
+            stopped.append(name)
         seconds.append((name, time.perf_counter() - start))
     rows = compare(computed)
     _report(rows)
     print(f"\n{table(('experiment', 'seconds'), seconds)}")
-    return rows
+    return rows, stopped
 
 
 def _options(name: str, config: Config) -> list[str]:
@@ -68,6 +83,7 @@ def _options(name: str, config: Config) -> list[str]:
         options += ["--dataset", config.dataset]
         if name == "mnist_mlp":
             options += ["--epochs", str(config.epochs)]
+            options += [] if config.lr is None else ["--lr", str(config.lr)]
         if config.data_dir is not None:
             options += ["--data-dir", str(config.data_dir)]
     return options
@@ -123,10 +139,14 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
     """Parse the options, run all experiments, and write the rows."""
     config = parse(Config, argv, "")
     at_least(config, epochs=1)
+    lr = config.lr
+    require(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
     print(load(config.dataset, config.data_dir))  # fail early if the data are missing
-    rows, path = run(config), config.output_dir / "reproduction.json"
+    (rows, stopped), path = run(config), config.output_dir / "reproduction.json"
     write_rows(rows, path)
     print(f"\nwritten: {path}\n{closing_line(rows)}")
+    if stopped:
+        sys.exit(f"stopped early: {', '.join(stopped)}")
     return rows
 
 

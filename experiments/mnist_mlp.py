@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> Result:
     except processes.Stopped as stopped:
         sys.exit(stopped.code)
     except training.NonFinite as fault:
-        sys.exit(f"error: {fault}; a smaller --lr may keep them finite.")
+        sys.exit(f"error: {fault}\nA smaller --lr may keep them finite.")
     print(f"parameters sha256: {training.sha256(result.params)}")
     if line := missed_target(result):
         sys.exit(line)

@@ -6,12 +6,23 @@ import os
 import jax
 import pytest
 
+from tests import memory
 from tests.tally import Tally, lines
 
 # These contain no tests, and need torch or eight devices to be imported.
 collect_ignore_glob = ["golden/generate*.py", "torch_*.py", "shards_run.py"]
 
+# The tests compile thousands of small programs, and run each of them only a few times.
+# With XLA_FLAGS= (empty) they run as XLA compiles by default, as one step of CI does.
+QUICKLY = ["--xla_backend_optimization_level=0"]
+if jax.__version_info__ < (0, 11):  # later versions do not know it
+    QUICKLY.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(QUICKLY))
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+bound = memory.Bound(memory.used)
+peaks = []  # bytes, of the processes that ran tests
 
 
 @pytest.fixture
@@ -19,6 +30,12 @@ def x64():
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def bounded_memory():
+    """For a test with hundreds of programs: call this now and then."""
+    return bound.check
 
 
 @pytest.fixture
@@ -30,12 +47,35 @@ def tally(record_property):
         record_property("tally", (kind, counts.agreed[kind], begun))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers():
+    return min((yield), memory.most_workers())
+
+
+def pytest_runtest_logfinish():
+    bound.check()
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["peak"] = memory.peak()
+    else:
+        peaks.append(memory.peak())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    peaks.append(getattr(node, "workeroutput", {}).get("peak", 0))
+
+
 def pytest_terminal_summary(terminalreporter):
     counted = lines(r for group in terminalreporter.stats.values() for r in group)
     if counted:
         terminalreporter.section("agreement")
     for line in counted:
         terminalreporter.line(line)
+    most = max(peaks) / 2**30
+    terminalreporter.line(f"memory: at most {most:.1f} GiB in a process")
 
 
 def pytest_collection_modifyitems(items):

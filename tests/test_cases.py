@@ -1,7 +1,5 @@
 """Every property of every function of the table of cases, against golden values."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import pytest
@@ -13,11 +11,6 @@ from tests.tolerances import DTYPES, assert_close
 HOW = f"(cases changed? regenerate the golden values: {golden.REGENERATE})"
 TABLE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 GOLDEN = {id: entry for family in FAMILIES for id, entry in golden.load(family).items()}
-
-# Almost all of the time is compilation; only float64 needs the optimised program.
-compiled = functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
-)
 
 
 def arrays_of(case, dtype):
@@ -90,7 +83,7 @@ def test_dtypes_are_kept_and_results_close_to_float64(case, x64):
     expected = GOLDEN[case.id]
     both = value_and_gradients(case)
     dtypes = [dtype for dtype in case.dtypes if dtype != "float64"]
-    all_of_them = compiled(lambda *by_dtype: [both(arrays) for arrays in by_dtype])
+    all_of_them = jax.jit(lambda *by_dtype: [both(arrays) for arrays in by_dtype])
     results = all_of_them(*(arrays_of(case, dtype) for dtype in dtypes))
     for dtype, (value, gradients) in zip(dtypes, results, strict=True):
         assert value.dtype == dtype
@@ -101,7 +94,7 @@ def test_dtypes_are_kept_and_results_close_to_float64(case, x64):
 
 @TABLE
 def test_vmap_keeps_rows_independent(case, x64):
-    batched = compiled(jax.vmap(lambda arrays: in_jaxgrad(case)(**arrays)))
+    batched = jax.jit(jax.vmap(lambda arrays: in_jaxgrad(case)(**arrays)))
     one = arrays_of(case, "float64")
     other = jax.tree.map(jnp.negative, one)
     ahead, behind = (

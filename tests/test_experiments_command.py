@@ -2,13 +2,16 @@
 
 import errno
 import importlib
+import json
 import subprocess
 import sys
+import types
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from experiments import __main__ as together
 from experiments.__main__ import EXPERIMENTS
 from experiments._command import parse, run_as_script
 from experiments._frame import Options, at_least
@@ -87,3 +90,22 @@ def test_at_least_names_the_option():
     at_least(config, batch_size=0)
     with pytest.raises(ValueError, match="--batch-size: expected at least 1, got 0"):
         at_least(config, batch_size=1)
+
+
+def test_an_experiment_that_stops_does_not_end_the_others(
+    tmp_path, monkeypatch, capsys
+):
+    def stops(options):
+        raise SystemExit("error: the loss is nan")
+
+    names = {"first": stops, "second": lambda options: None}
+    for name, main in names.items():
+        module = types.SimpleNamespace(main=main, reproduced=lambda _: {"0.1": 1.0})
+        monkeypatch.setitem(sys.modules, f"experiments.{name}", module)
+    monkeypatch.setattr(together, "EXPERIMENTS", [*names])
+    with pytest.raises(SystemExit) as end:
+        together.main(["--dataset", "digits", "--output-dir", str(tmp_path)])
+    assert end.value.code == "stopped early: first"
+    assert capsys.readouterr().err == "error: the loss is nan\n"
+    rows = json.loads((tmp_path / "reproduction.json").read_text())
+    assert [row["row"] for row in rows if row["agrees"] is not None] == ["0.1"]

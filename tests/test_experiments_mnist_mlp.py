@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 from typing import Any, get_args
 
 import jax
@@ -184,6 +185,24 @@ def test_the_loss_gap_is_explained():
     assert "does better on the images" in report.loss_gap([epoch])
     epoch = training.Epoch(19, 0.281, 0.278, 0.271, 0.92, 1.0)
     assert "averaging explains\n30% of it" in report.loss_gap([epoch])
+
+
+def test_a_loss_that_is_no_better_than_guessing_is_called_so():
+    plateau, learned = (training.Epoch(0, x, None, x, 0.1, 1.0) for x in (2.3, 0.3))
+    assert "not learned: its train loss of 2.3 is" in report.not_learned([plateau], 10)
+    assert report.not_learned([learned], 10) == ""
+
+
+@pytest.mark.parametrize(("lr", "epochs"), [("100", 1), ("1e30", 0)])
+def test_a_rate_that_is_too_large_ends_with_one_message(tmp_path, lr, epochs, capsys):
+    options = f"--dataset digits --epochs 3 --lr {lr} --output-dir {tmp_path}".split()
+    message = fails(*options)
+    assert re.match(r"error: training: .* step \d+ of epoch \d .* images", message)
+    assert "network.py:" in message and "leaves the range of float32" in message
+    assert message.endswith("\nA smaller --lr may keep them finite.")
+    assert capsys.readouterr().err == ""
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert len(rows) == epochs  # the epochs before it
 
 
 def test_digits_reproduce_only_what_needs_no_mnist(ran):

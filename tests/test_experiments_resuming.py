@@ -292,16 +292,17 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, whole, monkeyp
     assert (learned(config(tmp_path, resume=True)), rows(tmp_path)) == whole
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_one_line(tmp_path, capsys):
+def test_a_loss_that_is_not_finite_ends_the_run_with_one_message(tmp_path):
     options = "--dataset digits --lr 1e38 --epochs 3 --no-side-runs".split()
     folders = ["--output-dir", str(tmp_path), "--checkpoint-dir", str(tmp_path / "c")]
     with pytest.raises(SystemExit) as end:
         experiment.main([*options, *folders])
-    line = str(end.value.code)
-    assert line.startswith("error: training: expected finite numbers, got a loss of ")
-    assert "of epoch 0" in line and line.endswith(
-        "a smaller --lr may keep them finite."
+    message = str(end.value.code)
+    assert message.startswith(
+        "error: training: expected finite numbers, got a loss of "
     )
+    assert " of epoch 0 (" in message and "network.py:" in message
+    assert message.endswith("\nA smaller --lr may keep them finite.")
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["step-000000000.npz"]
     assert text(tmp_path) == ""
 

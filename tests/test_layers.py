@@ -32,7 +32,7 @@ ARROWS = {
         GROUND,
     ),
     "losses": GROUND | {"activations"},
-    "training": GROUND | {"activations", "losses", "datasets"},
+    "training": GROUND | {"activations", "losses", "datasets", "inspection"},
 }
 ROOMS = set(ARROWS)
 ARROWS["plots"] = ROOMS

@@ -112,7 +112,7 @@ def translated(leaf, arrays):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_sample_input_of_torch_agrees(name, x64, tally):
+def test_every_sample_input_of_torch_agrees(name, x64, tally, bounded_memory):
     import torch
 
     count = Counter()
@@ -126,6 +126,7 @@ def test_every_sample_input_of_torch_agrees(name, x64, tally):
                     assert actual.dtype == dtype
                     assert_as_close_as_torch(actual, torch_s, exact, dtype)
             count[dtype] += 1
+            bounded_memory()
     assert min(count[dtype] for dtype in DTYPES) > 0
 
 

@@ -35,6 +35,12 @@ def pairs(z: Any) -> Any:
     return jnp.stack([z.real, z.imag], -1)
 
 
+# XLA's older emitters, with which the tests compile, round complex products otherwise.
+ROUNDED_ALIKE: dict[str, int | bool] = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):
+    ROUNDED_ALIKE["xla_cpu_use_fusion_emitters"] = True
+
+
 @pytest.mark.parametrize("name", sorted(set(TORCH_NAMES) - set(REAL_ONLY)))
 def test_a_complex_parameter_is_a_pair_of_reals(name):
     """With the defaults, and with the most options of the table."""
@@ -44,7 +50,7 @@ def test_a_complex_parameter_is_a_pair_of_reals(name):
         jnp.asarray(GRADIENTS, "complex64"),
     )
 
-    @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    @partial(jax.jit, compiler_options=ROUNDED_ALIKE)
     def both(start, gradients):
         return [
             (

@@ -201,7 +201,7 @@ def call_named(name, positional, options):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_sample_input_of_torch_agrees(name, x64, tally):
+def test_every_sample_input_of_torch_agrees(name, x64, tally, bounded_memory):
     import torch
 
     entry, count = entry_named(name), Counter()
@@ -217,6 +217,7 @@ def test_every_sample_input_of_torch_agrees(name, x64, tally):
                 ):
                     assert_as_close_as_torch(actual, torch_s, exact, dtype)
             count[dtype] += 1
+            bounded_memory()
     assert min(count[dtype] for dtype in DTYPES) > 0
 
 

@@ -11,6 +11,8 @@ import optax
 import pytest
 
 from jaxgrad import training
+from jaxgrad.losses import cross_entropy
+from jaxgrad.training import _cause, _fit
 from tests.tiny_run import BATCH, DATASET, LOSS, PARAMS, TRAIN, N, apply
 
 SGD = optax.sgd(0.1, momentum=0.9)
@@ -117,13 +119,13 @@ def test_stops_at_the_step_with_the_state_before_it(network, step, save_every):
 
 @pytest.mark.message
 def test_the_message_names_epoch_step_images_and_what_is_spoilt():
-    _, fault = stopped(advance(LOGITS, progress=counting(5)))
+    _, fault = stopped(advance(LOGITS, progress=counting(5), blame=False))
     shown = ", ".join(map(str, images_of(1, 1)[:8]))
     assert str(fault) == (
         "training: expected finite numbers, got a loss of nan instead, in step 1 of "
         f"epoch 1 (counted from 0; batch of images {shown}, ...)"
     )
-    _, fault = stopped(advance(GRADIENT, progress=counting(3)))
+    _, fault = stopped(advance(GRADIENT, progress=counting(3), blame=False))
     assert "and, after the update, params['fc1']['bias'], params['fc1']" in str(fault)
 
 
@@ -144,15 +146,130 @@ def test_a_mesh_stops_at_the_same_step():
     assert_same_state(spread.state, alone.state)
 
 
-def test_a_wrong_label_is_found_by_the_images_of_its_batch():
+def blamed(
+    network: Any = apply, loss: Any = LOSS, optimizer: Any = SGD, **options: Any
+):
+    """The fault of a run of one epoch."""
+    first = started(options.pop("params", PARAMS), optimizer)
+    data = options.pop("dataset", DATASET)
+    fixed: dict[str, Any] = {"epochs": 1, "batch_size": BATCH}
+    run = training.advance(network, loss, optimizer, first, data, **(fixed | options))
+    return stopped(run)[1]
+
+
+def wrong_label():
     labels = TRAIN.labels.copy()
     labels[7] = 3  # the loss of a label out of range is NaN
-    dataset = replace(DATASET, train=TRAIN._replace(labels=labels), num_classes=4)
-    run = training.advance(
-        apply, LOSS, SGD, started(), dataset, epochs=1, batch_size=BATCH
-    )
-    _, fault = stopped(run)
-    assert 7 in fault.indices
+    return replace(DATASET, train=TRAIN._replace(labels=labels), num_classes=4)
+
+
+def black_image():
+    images = TRAIN.images.copy()
+    images[11] = 0
+    return replace(DATASET, train=TRAIN._replace(images=images))
+
+
+def by_norm(params, images):
+    flat = images.reshape(len(images), -1)
+    norms = jnp.sqrt(jnp.sum(flat**2, 1, keepdims=True))
+    return apply(params, flat / norms)
+
+
+def log_of_zero(logits, labels):
+    probabilities = jax.nn.softmax(1e4 * logits)
+    return -jnp.log(probabilities[jnp.arange(len(labels)), labels])
+
+
+def root_of_zero(logits, labels):
+    own = logits[jnp.arange(len(labels)), labels]
+    return jnp.sqrt(jnp.square(own - own))
+
+
+def in_two_lines(logits, labels):
+    return cross_entropy(logits, labels, reduction="none")
+
+
+def by_zero(updates, state, params=None):
+    del params
+    return jax.tree.map(
+        lambda g: g / jnp.where(state > 1, 0.0, -10.0), updates
+    ), state + 1
+
+
+BY_ZERO = optax.GradientTransformation(lambda params: jnp.zeros(()), by_zero)
+NAN = {"fc1": PARAMS["fc1"], "fc2": {k: v * jnp.nan for k, v in PARAMS["fc2"].items()}}
+
+
+@pytest.mark.parametrize(
+    ("options", "phase", "line", "examples"),
+    [
+        (
+            {"network": by_norm, "dataset": black_image()},
+            "forward",
+            "flat / norms",
+            [11],
+        ),
+        ({"loss": log_of_zero}, "forward", "-jnp.log(probabilities", None),
+        ({"loss": root_of_zero}, "backward", "jnp.sqrt(jnp.square", []),
+        (
+            {"loss": in_two_lines, "dataset": wrong_label()},
+            "constant",
+            "entropy(log",
+            [7],
+        ),
+        ({"dataset": wrong_label()}, "constant", "losses = loss(logits, labels)", [7]),
+        ({"optimizer": optax.sgd(1e30)}, "forward", 'last["kernel"] +', "all"),
+        ({"optimizer": BY_ZERO}, "forward", "g / jnp.where(state > 1", []),
+        ({"params": NAN}, "input", "params['fc2']['kernel']", "all"),
+    ],
+    ids=["image", "log", "gradient", "label", "library", "rate", "optimizer", "start"],
+)
+def test_the_fault_names_its_line_and_the_images_at_fault(
+    options, phase, line, examples
+):
+    fault = blamed(**options)
+    assert fault.blame is not None and fault.blame.phase == phase
+    assert line in str(fault)
+    assert fault.blame.source is None or line in fault.blame.source.text
+    if examples == "all":
+        examples = fault.indices.tolist()
+    if examples is not None:
+        assert fault.examples.tolist() == examples
+        of_one = "The loss of 1 of these 16 images is not finite: "
+        assert (of_one in str(fault)) == (len(examples) == 1)
+
+
+def test_a_rate_that_is_too_large_is_told_from_a_wrong_derivative():
+    fault = blamed(optimizer=optax.sgd(1e30))
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(fault.state.params))
+    assert largest > 1e28
+    text = str(fault)
+    assert f"Before the step, the largest parameter was {largest:.3g}." in text
+    assert "the result leaves the range of float32" in text
+
+
+def test_a_mesh_blames_the_same_line():
+    alone, spread = blamed(loss=log_of_zero), blamed(loss=log_of_zero, mesh=ONE)
+    assert str(alone) == str(spread)
+
+
+def test_what_is_known_is_said_where_no_operation_is_to_blame(monkeypatch):
+    monkeypatch.setattr(_cause, "find_nonfinite", lambda *_, **__: lambda *_: None)
+    fault = blamed(loss=log_of_zero)
+    assert fault.blame is None and "only the compiled program gives this" in str(fault)
+
+    def fail(*_, **__):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(_cause, "find_nonfinite", fail)
+    fault = blamed(loss=log_of_zero)
+    assert "The search for the operation failed: RuntimeError: no room" in str(fault)
+
+
+def test_the_search_can_be_turned_off(monkeypatch):
+    monkeypatch.setattr(_fit, "cause_of", None)
+    fault = blamed(loss=log_of_zero, blame=False)
+    assert fault.blame is None and not len(fault.examples)
 
 
 def test_parameters_that_are_infinite_from_the_start_can_be_trained():

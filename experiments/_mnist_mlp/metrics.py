@@ -55,6 +55,6 @@ def append(path: Path, epoch: Epoch) -> None:
 def _row(epoch: Epoch) -> str:
     """One line of JSON; a loss that is not finite is null, as JSON has no NaN."""
     measured = epoch._asdict()
-    del measured["train_loss_after"]
+    del measured["train_loss_after"], measured["watched"]
     finite = {k: v if math.isfinite(v) else None for k, v in measured.items()}
     return json.dumps(finite) + "\n"

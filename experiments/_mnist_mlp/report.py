@@ -37,11 +37,12 @@ class Result(NamedTuple):
 
 def report(result: Result) -> None:
     """Print the data, the network, the epochs, the assessment and the side runs."""
-    config, name, assessment = result.config, result.dataset.name, result.assessment
+    config, dataset, assessment = result.config, result.dataset, result.assessment
+    name = dataset.name
     section("The data", _data(result))
     section("The network", summary(result.params))
     settings = f"{config.optimizer}, lr {result.lr:g}, {config.schedule}"
-    section(f"Training: {settings}", _epochs(result.epochs))
+    section(f"Training: {settings}", _epochs(result.epochs, dataset.num_classes))
     section(f"Class by class, on the test images of {name}", _classes(assessment))
     title = "Confusion matrix: rows are labels, columns predictions"
     section(title, _confusion(assessment.confusion))
@@ -63,13 +64,24 @@ def _data(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _epochs(epochs: Sequence[training.Epoch]) -> str:
+def _epochs(epochs: Sequence[training.Epoch], classes: int) -> str:
     rows = []
-    for number, *losses, accuracy, seconds in epochs:
+    for number, *losses, accuracy, seconds, _ in epochs:
         shown = ("-" if loss is None else f"{loss:.5f}" for loss in losses)
         rows.append((number, *shown, f"{accuracy:8.2%}", f"{seconds:7.2f}"))
     header = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
-    return f"{table(header, rows)}\n\n{loss_gap(epochs)}"
+    return f"{table(header, rows)}\n\n{not_learned(epochs, classes)}{loss_gap(epochs)}"
+
+
+def not_learned(epochs: Sequence[training.Epoch], classes: int) -> str:
+    """A sentence if the loss at the end is not below that of equal probabilities."""
+    loss, chance = epochs[-1].train_loss, math.log(classes)
+    if not loss >= 0.99 * chance:
+        return ""
+    return (
+        f"The network has not learned: its train loss of {loss:.4g} is no better than "
+        f"that of\nguessing, ln {classes} = {chance:.4g}. Another --lr may help.\n"
+    )
 
 
 def loss_gap(epochs: Sequence[training.Epoch]) -> str:

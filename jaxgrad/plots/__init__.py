@@ -21,3 +21,4 @@ from jaxgrad.plots._descent import paths as paths
 from jaxgrad.plots._descent import sensitivity as sensitivity
 from jaxgrad.plots._descent import surface as surface
 from jaxgrad.plots._flow import gradient_flow as gradient_flow
+from jaxgrad.plots._watched import watched as watched

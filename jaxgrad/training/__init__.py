@@ -19,6 +19,10 @@ from jaxgrad.training._epoch import train_step as train_step
 from jaxgrad.training._fit import Progress as Progress
 from jaxgrad.training._fit import advance as advance
 from jaxgrad.training._fit import fit as fit
+from jaxgrad.training._monitor import Metrics as Metrics
+from jaxgrad.training._monitor import Watched as Watched
+from jaxgrad.training._monitor import gradient_metrics as gradient_metrics
+from jaxgrad.training._monitor import monitor as monitor
 from jaxgrad.training._nonfinite import NonFinite as NonFinite
 from jaxgrad.training._sharding import data_mesh as data_mesh
 from jaxgrad.training._sharding import replicated as replicated

@@ -96,6 +96,14 @@ def _cut(order: Array, *, batch_size: int) -> tuple[Array, Array]:
     return jnp.resize(order, shape), mask.reshape(shape)
 
 
+def indices_of(
+    order: np.ndarray, batch_size: int, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of one batch of an epoch, on the host, and which are not padding."""
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    return order[places % len(order)], places < len(order)
+
+
 def _placed(split: Split, indices: np.ndarray, mask: np.ndarray, mesh: Mesh) -> Placed:
     """Give each device its columns; pad a batch that the devices do not divide."""
     padding = ((0, 0), (0, -indices.shape[1] % mesh.size))

@@ -4,6 +4,7 @@ The first three functions are the whole loop. An epoch is shuffled into batches,
 compiled loop runs over them, and each step takes a gradient and updates the state.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -22,9 +23,10 @@ from jaxgrad._checks import (
     wrong_value,
 )
 from jaxgrad._numerics import widened
-from jaxgrad._types import Array, ArrayLike, PyTree
+from jaxgrad._types import Array, ArrayLike, PRNGKey, PyTree
 from jaxgrad.datasets import Split
 from jaxgrad.training._batches import Batches, make_batches, shuffle
+from jaxgrad.training._monitor import Recorder, Rows
 from jaxgrad.training._sharding import constrained, replicated
 from jaxgrad.training._state import Evaluation, Loss, Network, TrainState, as_model
 
@@ -46,7 +48,9 @@ def shuffled(
     return make_batches(split, batch_size, mesh, order)
 
 
-@partial(jax.jit, static_argnames=("setup", "optimizer"), donate_argnames="state")
+@partial(
+    jax.jit, static_argnames=("setup", "optimizer", "watch"), donate_argnames="state"
+)
 def train_steps(
     setup: Setup,
     optimizer: optax.GradientTransformation,
@@ -54,28 +58,36 @@ def train_steps(
     batches: Batches,
     first: ArrayLike,
     stop: ArrayLike,
-) -> tuple[TrainState, Float[Array, "steps"]]:
+    watch: int | None = None,
+) -> tuple[TrainState, Float[Array, "steps"], Rows]:
     """Steps `first` to `stop - 1` of an epoch; the losses of all other steps are zero.
+
+    With `watch`, also the metrics of every `watch`-th step of the run, a row for each;
+    further rows are zero.
 
     Known bounds would be compiled into the loop, which may change the last bit.
     """
+    recorder = Recorder(optimizer, watch, state.step)
 
-    def step(i: Array | int, state: TrainState) -> tuple[TrainState, Array]:
+    def step(i: Array | int, state: TrainState, rows: Rows) -> tuple[Any, ...]:
         images, *rest = batches.batch(i)
         images = scaled(images, setup.white, state.params)
-        return train_step(setup.apply, setup.loss, optimizer, state, images, *rest)
+        network = setup.apply, setup.loss, optimizer
+        measure = partial(recorder.record, rows, state.step)
+        return measured_step(*network, state, images, *rest, measure=measure)
 
-    def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
-        state, losses = carry
-        state, value = step(i, state)
-        return constrained((state, losses.at[i].set(value)), setup.mesh)
+    def body(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        state, losses, rows = carry
+        state, value, rows = step(i, state, rows)
+        return constrained((state, losses.at[i].set(value), rows), setup.mesh)
 
     total = len(batches.mask)
-    losses = jnp.zeros(total, jax.eval_shape(step, 0, state)[1].dtype)
+    rows = recorder.no_rows(state.params, total)
+    losses = jnp.zeros(total, jax.eval_shape(step, 0, state, rows)[1].dtype)
     first, stop = (jnp.asarray(bound, jnp.int32) for bound in (first, stop))
-    state, losses = jax.lax.fori_loop(first, stop, body, (state, losses))
+    state, losses, rows = jax.lax.fori_loop(first, stop, body, (state, losses, rows))
     ended = (stop == total).astype(jnp.int32)
-    return state._replace(epoch=state.epoch + ended), losses
+    return state._replace(epoch=state.epoch + ended), losses, rows
 
 
 def train_step(
@@ -109,21 +121,75 @@ def train_step(
     Torch: `optimizer.zero_grad(); loss.backward(); optimizer.step()`. No gradient has
     to be zeroed: it is a value, not a field of the parameters.
     """
-    _, noise_key = jax.random.split(state.key)
-    key = jax.random.fold_in(noise_key, state.step)
+    batch = images, labels, mask
+    state, value, _ = measured_step(
+        apply, loss, optimizer, state, *batch, measure=lambda *_: None
+    )
+    return state, value
+
+
+def measured_step(
+    apply: Network,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    images: Array,
+    labels: Array,
+    mask: Array | None = None,
+    *,
+    measure: Callable[[PyTree, PyTree, PyTree], Any],
+) -> tuple[TrainState, Array, Any]:
+    """`train_step`, and `measure(params, gradients, opt_state)` before its update."""
+    key = noise_key(state)
 
     def mean_loss(params: PyTree) -> tuple[Array, PyTree]:
-        model = as_model(apply)
-        logits, model_state = model.train(params, state.model_state, images, key)
-        losses = _per_example("train_step", loss, logits, labels)
-        return _mean(losses, mask), model_state
+        return batch_loss(
+            apply, loss, params, state.model_state, key, images, labels, mask
+        )
 
     value_and_grad = jax.value_and_grad(mean_loss, has_aux=True)
     (value, model_state), gradients = value_and_grad(state.params)
+    measured = measure(state.params, gradients, state.opt_state)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params, step = optax.apply_updates(state.params, updates), state.step + 1
     new = {"params": params, "opt_state": opt_state, "model_state": model_state}
-    return state._replace(step=step, **new), value
+    return state._replace(step=step, **new), value, measured
+
+
+def noise_key(state: TrainState) -> PRNGKey:
+    """The key that `Model.train` receives in the step after `state`."""
+    _, key = jax.random.split(state.key)
+    return jax.random.fold_in(key, state.step)
+
+
+def batch_loss(
+    apply: Network,
+    loss: Loss,
+    params: PyTree,
+    model_state: PyTree,
+    key: PRNGKey,
+    images: Array,
+    labels: Array,
+    mask: Array | None,
+) -> tuple[Array, PyTree]:
+    """The mean loss of a batch, and the new state of the model."""
+    arrays = params, model_state, key, images, labels
+    losses, model_state = example_losses(apply, loss, *arrays)
+    return _mean(losses, mask), model_state
+
+
+def example_losses(
+    apply: Network,
+    loss: Loss,
+    params: PyTree,
+    model_state: PyTree,
+    key: PRNGKey,
+    images: Array,
+    labels: Array,
+) -> tuple[Array, PyTree]:
+    """The loss of each example in training, and the new state of the model."""
+    logits, model_state = as_model(apply).train(params, model_state, images, key)
+    return _per_example("train_step", loss, logits, labels), model_state
 
 
 @partial(jax.jit, static_argnames=("setup", "n"))
@@ -205,7 +271,7 @@ def train_epoch(
         batches = make_batches(split, batch_size, mesh, indices)
     first, stop = _checked_range(first, steps, total=len(batches.mask))
     setup = Setup(apply, loss, white, mesh)
-    state, losses = train_steps(setup, optimizer, state, batches, first, stop)
+    state, losses, _ = train_steps(setup, optimizer, state, batches, first, stop)
     return state, losses if stop - first == len(losses) else losses[first:stop]
 
 

@@ -13,8 +13,16 @@ from jaxtyping import Float
 
 from jaxgrad._checks import check_int, wrong_value
 from jaxgrad.datasets import Dataset, Split
-from jaxgrad.training._batches import Batches, count_batches, make_batches, shuffle
+from jaxgrad.training._batches import (
+    Batches,
+    count_batches,
+    indices_of,
+    make_batches,
+    shuffle,
+)
+from jaxgrad.training._cause import cause_of
 from jaxgrad.training._epoch import Setup, evaluate_batches, shuffled, train_steps
+from jaxgrad.training._monitor import Recorder, Watched, joined
 from jaxgrad.training._nonfinite import (
     NonFinite,
     all_finite,
@@ -36,6 +44,7 @@ class Progress(NamedTuple):
     losses: Float[np.ndarray, "steps"] = _NO_LOSSES  # of the current epoch
     seconds: float = 0.0  # spent on the current epoch
     completed: tuple[Epoch, ...] = ()  # measurements of the epochs before it
+    watched: Watched | None = None  # in the current epoch, with `watch`
 
 
 def fit(
@@ -49,6 +58,8 @@ def fit(
     batch_size: SupportsIndex = 256,
     evaluate_training: bool = False,
     stop_at_nonfinite: bool = True,
+    blame: bool = True,
+    watch: SupportsIndex | None = None,
     mesh: Mesh | None = None,
 ) -> Iterator[tuple[TrainState, Epoch]]:
     """Train until `epochs` epochs are complete, measuring each.
@@ -71,6 +82,11 @@ def fit(
         stop_at_nonfinite: Whether to raise `NonFinite` at the first loss, or the first
             parameters after an update, that are not finite. Turn it off if that is part
             of the training, as with `optax.apply_if_finite`.
+        blame: Whether `NonFinite` also names the operation and the line: the step runs
+            once more, operation by operation (`find_nonfinite`).
+        watch: Measure every so many steps, counted from the start of the run: gradient
+            norms, update ratios and dead units (`Watched`), by default none. The
+            measurements are in `Epoch.watched`.
         mesh: The devices to spread each batch over, such as `data_mesh()`; by default
             one device. With several processes, all of them make the same calls.
 
@@ -79,15 +95,19 @@ def fit(
         takes the state's buffers: copy what you keep (`jax.tree.map(jnp.copy, state)`).
 
     Raises:
-        TypeError, ValueError: If `epochs` or `batch_size` is not an int of at least 1.
+        TypeError, ValueError: If `epochs`, `batch_size` or `watch` is not an int of at
+            least 1.
         NonFinite: While iterating, instead of returning a state that is not finite. It
-            has the epoch, the step, the images of the batch and the state before it.
+            has the epoch, the step, the images of the batch, the state before it and
+            the operation that is to blame.
     """
     epochs = check_int("fit", "epochs", epochs, least=1)
     batch_size = check_int("fit", "batch_size", batch_size, least=1)
+    if watch is not None:
+        watch = check_int("fit", "watch", watch, least=1)
     options: Any = {"epochs": epochs, "batch_size": batch_size, "mesh": mesh}
     options["evaluate_training"] = evaluate_training
-    options["stop_at_nonfinite"] = stop_at_nonfinite
+    options |= {"stop_at_nonfinite": stop_at_nonfinite, "blame": blame, "watch": watch}
     run = advance(apply, loss, optimizer, Progress(state), dataset, **options)
     return ((progress.state, progress.completed[-1]) for progress in run)
 
@@ -104,6 +124,8 @@ def advance(
     save_every: SupportsIndex | None = None,
     evaluate_training: bool = False,
     stop_at_nonfinite: bool = True,
+    blame: bool = True,
+    watch: SupportsIndex | None = None,
     mesh: Mesh | None = None,
 ) -> Iterator[Progress]:
     """`fit` for runs that are saved: from one `Progress` to the next.
@@ -116,8 +138,8 @@ def advance(
     Returns:
         An iterator over the progress after every `save_every` steps, counted from the
         start of the epoch or from where the run continued, and at the end of each
-        epoch, where `losses` is empty and `completed` has one entry more. The next
-        step takes the buffers of `state`.
+        epoch, where `losses` is empty, `watched` is None and `completed` has one entry
+        more. The next step takes the buffers of `state`.
 
     Raises:
         TypeError, ValueError: If a number is not an int of at least 1, or the run would
@@ -128,6 +150,8 @@ def advance(
     batch_size = check_int("advance", "batch_size", batch_size, least=1)
     if save_every is not None:
         save_every = check_int("advance", "save_every", save_every, least=1)
+    if watch is not None:
+        watch = check_int("advance", "watch", watch, least=1)
     train, test = dataset.train, dataset.test
     _check_steps(progress, epochs, count_batches(len(train.labels), batch_size).steps)
     if mesh is None:  # with a mesh, the host gives the devices their parts each epoch
@@ -137,8 +161,8 @@ def advance(
         n = len(split.labels)
         tested.append((make_batches(split, min(EVALUATION_BATCH, n), mesh), n))
     setup = Setup(apply, loss, dataset.white, mesh)
-    stop = stop_at_nonfinite
-    job = _Job(setup, optimizer, train, batch_size, save_every, tested, stop)
+    stop, every = (stop_at_nonfinite, blame), watch
+    job = _Job(setup, optimizer, train, batch_size, save_every, tested, *stop, every)
     state = replicated(copied(progress.state), mesh)
     return _epochs(job, progress._replace(state=state), epochs)
 
@@ -153,6 +177,8 @@ class _Job(NamedTuple):
     save_every: int | None
     tested: list[tuple[Batches, int]]  # [training set,] test set, and their sizes
     stop_at_nonfinite: bool
+    blame: bool
+    watch: int | None
 
 
 def _check_steps(progress: Progress, epochs: int, steps: int) -> None:
@@ -183,34 +209,50 @@ def _chunks(job: _Job, progress: Progress) -> Iterator[Progress]:
     for first in range(len(progress.losses), total, size):
         steps, state = (first, min(first + size, total)), progress.state
         start = copy_of(state) if job.stop_at_nonfinite else None
-        state, losses = train_steps(job.setup, job.optimizer, state, batches, *steps)
+        before = int(state.step)
+        recorder = Recorder(job.optimizer, job.watch, before)
+        loop = job.setup, job.optimizer, state, batches, *steps, job.watch
+        state, losses, rows = train_steps(*loop)
         new = np.asarray(losses)[slice(*steps)]  # waits for the steps to end
+        done = before + len(new)
+        watched = joined(progress.watched, recorder.watched(state.params, rows, done))
         if start is not None and not is_finite(new, state.params):
-            _raise_first_fault(job, batches, start, new, range(*steps))
+            _raise_first_fault(job, batches, start, new, range(*steps), watched)
         losses = np.concatenate([progress.losses, new]) if first else new
         seconds = progress.seconds + time.perf_counter() - clock
-        progress = progress._replace(state=state, losses=losses, seconds=seconds)
+        now = {"state": state, "losses": losses, "watched": watched}
+        progress = progress._replace(seconds=seconds, **now)
         yield progress
         clock = time.perf_counter()
 
 
 def _raise_first_fault(
-    job: _Job, batches: Batches, start: TrainState, losses: np.ndarray, steps: range
+    job: _Job,
+    batches: Batches,
+    start: TrainState,
+    losses: np.ndarray,
+    steps: range,
+    watched: Watched | None,
 ) -> None:
     """NonFinite for the first fault of a chunk that began in the state `start`."""
     if np.isfinite(losses).all() and not all_finite(start.params):
         return  # they were not finite at the start, such as a mask with -inf
 
     def step_once(state: TrainState, step: int) -> tuple[TrainState, float]:
-        some = job.setup, job.optimizer, state, batches, step, step + 1
-        state, losses = train_steps(*some)
+        some = job.setup, job.optimizer, state, batches, step, step + 1, job.watch
+        state, losses, _ = train_steps(*some)
         return state, float(losses[step])
 
     epoch, n = int(start.epoch), len(job.train.labels)
     order = np.asarray(shuffle(start.key, start.epoch, n=n))
     step, before, loss, leaves = first_fault(step_once, start, steps)
-    indices = order[step * job.batch_size :][: job.batch_size]
-    raise NonFinite(epoch, step, loss, indices, before, leaves)
+    indices, mask = indices_of(order, job.batch_size, step)
+    fault = NonFinite(epoch, step, loss, indices[mask], before, leaves, watched)
+    if job.blame:
+        images, labels = (np.asarray(part)[indices] for part in job.train)
+        batch = images, labels, mask
+        fault.explain(*cause_of(job.setup, job.optimizer, before, batch, leaves))
+    raise fault
 
 
 def _measured(job: _Job, progress: Progress, epoch: int) -> Epoch:
@@ -226,4 +268,5 @@ def _measured(job: _Job, progress: Progress, epoch: int) -> Epoch:
         test_loss=float(tested.loss),
         test_accuracy=int(tested.correct) / job.tested[-1][1],
         seconds=progress.seconds,
+        watched=progress.watched,
     )

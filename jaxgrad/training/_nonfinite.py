@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from jaxgrad._types import Array, PyTree
+from jaxgrad.inspection import Blame
+from jaxgrad.training._monitor import Watched
 from jaxgrad.training._state import TrainState
 
 _SHOWN = 8  # indices in a message
@@ -28,7 +30,15 @@ class NonFinite(FloatingPointError):
         loss: The loss of that step.
         indices: The training images of its batch, (batch,).
         state: The finite state before the step, a copy that is not donated.
+        blame: What `find_nonfinite` says about the step: the operation, the line and
+            the cause. None if the search is off or finds nothing; the message says why.
+        examples: Those of `indices` whose own loss is not finite; empty if the search
+            is off.
+        watched: What `fit(watch=...)` has measured in the epoch.
     """
+
+    blame: Blame | None = None
+    examples: np.ndarray = np.zeros(0, int)
 
     def __init__(
         self,
@@ -38,18 +48,41 @@ class NonFinite(FloatingPointError):
         indices: np.ndarray,
         state: TrainState,
         leaves: tuple[str, ...] = (),
+        watched: Watched | None = None,
     ):
         self.epoch, self.step, self.loss = epoch, step, loss
-        self.indices, self.state = indices, state
+        self.indices, self.state, self.watched = indices, state, watched
         got = f"a loss of {loss:.7g}"
         if leaves:
             got += f" and, after the update, {', '.join(leaves)} with NaN or Inf"
-        shown = ", ".join(map(str, indices[:_SHOWN]))
-        more = ", ..." if len(indices) > _SHOWN else ""
         super().__init__(
             f"training: expected finite numbers, got {got} instead, in step {step} of "
-            f"epoch {epoch} (counted from 0; batch of images {shown}{more})"
+            f"epoch {epoch} (counted from 0; batch of images {_listed(indices)})"
         )
+
+    def explain(self, cause: Blame | str, bad: np.ndarray) -> None:
+        """Add the cause to the message, and the examples where `bad` is true."""
+        self.examples = self.indices[bad]
+        lines = [*self.args]
+        few, all_ = len(self.examples), len(self.indices)
+        if 0 < few < all_:
+            found = f"The loss of {few} of these {all_} images is not finite"
+            lines.append(f"{found}: {_listed(self.examples)}.")
+        if all_finite(self.state.params):
+            largest = max(map(_largest, _inexact(self.state.params)), default=0)
+            lines.append(f"Before the step, the largest parameter was {largest:.3g}.")
+        if not isinstance(cause, str):
+            self.blame = cause
+        self.args = ("\n".join([*lines, str(cause)]),)
+
+
+def _largest(leaf: Array) -> float:
+    return float(jnp.max(jnp.abs(leaf), initial=0))
+
+
+def _listed(indices: np.ndarray) -> str:
+    shown = ", ".join(map(str, indices[:_SHOWN]))
+    return shown + (", ..." if len(indices) > _SHOWN else "")
 
 
 def is_finite(losses: np.ndarray, params: PyTree) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from jaxgrad._types import Array, PRNGKey, PyTree
+from jaxgrad.training._monitor import Watched
 
 Loss = Callable[[Array, Array], Array]  # (logits, labels) -> losses, one per example
 
@@ -62,6 +63,7 @@ class Epoch(NamedTuple):
     test_loss: float
     test_accuracy: float  # in [0, 1]
     seconds: float  # training only, compilation included
+    watched: Watched | None = None  # with `fit(watch=...)`
 
 
 def init(

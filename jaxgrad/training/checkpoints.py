@@ -33,6 +33,7 @@ from jaxgrad.training import _archive, _lock
 from jaxgrad.training._archive import Damaged as Damaged
 from jaxgrad.training._fit import Progress
 from jaxgrad.training._lock import Locked as Locked
+from jaxgrad.training._monitor import Watched, packed, unpacked
 from jaxgrad.training._nonfinite import all_finite
 from jaxgrad.training._state import Epoch, TrainState
 
@@ -224,6 +225,8 @@ def _check_progress(function: str, progress: Progress) -> None:
 
 
 def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndarray]:
+    epochs = progress.completed
+    watched = [*(epoch.watched for epoch in epochs), progress.watched]
     header = {
         "format": _FORMAT,
         "run": _as_json("save", "run", run),
@@ -231,12 +234,14 @@ def _packed(progress: Progress, run: Run, environment: Run) -> dict[str, np.ndar
         "finite": bool(all_finite(progress.state.params)),
         "arrays": _described(progress.state),
         "seconds": progress.seconds,
-        "completed": [epoch._asdict() for epoch in progress.completed],
+        "completed": [epoch._replace(watched=None)._asdict() for epoch in epochs],
+        "watched": [None if each is None else len(each.steps) for each in watched],
     }
     named = _named(progress.state).items()
     return {
         "header": np.array(json.dumps(header)),
         "losses": np.asarray(progress.losses),
+        **_packed_watched(watched),
         **{name: _plain(leaf) for name, leaf in named},
     }
 
@@ -249,11 +254,40 @@ def _unpacked(path: Path, start: Progress, run: Run) -> tuple[Progress, dict[str
     _compare(path, "a state with", header["arrays"], _described(start.state))
     leaves = [_as(leaf, arrays[name]) for name, leaf in _named(start.state).items()]
     state: TrainState = jax.tree.unflatten(jax.tree.structure(start.state), leaves)
-    completed = tuple(Epoch(**epoch) for epoch in header["completed"])
-    progress = Progress(state, arrays["losses"], header["seconds"], completed)
+    *watched, current = _unpacked_watched(arrays, header, state.params)
+    epochs = zip(header["completed"], watched, strict=True)
+    completed = tuple(Epoch(**epoch | {"watched": each}) for epoch, each in epochs)
+    losses, seconds = arrays["losses"], header["seconds"]
+    progress = Progress(state, losses, seconds, completed, current)
     if path.name != _file_name(progress):
         raise Damaged(f"{path} is damaged: it holds step {int(state.step)}.")
     return progress, header
+
+
+def _packed_watched(watched: list[Watched | None]) -> dict[str, np.ndarray]:
+    """The measurements of all epochs, a row for each watched step."""
+    given = [each for each in watched if each is not None]
+    if not given:
+        return {}
+    steps = np.concatenate([each.steps for each in given])
+    return {"watched": np.concatenate([*map(packed, given)]), "watched steps": steps}
+
+
+def _unpacked_watched(
+    arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], params: Any
+) -> list[Watched | None]:
+    """The measurements of each completed epoch and of the current one."""
+    counts = header.get("watched", [None] * (len(header["completed"]) + 1))
+    ends = np.cumsum([count or 0 for count in counts])
+    parts = [
+        slice(end - (count or 0), end) for count, end in zip(counts, ends, strict=True)
+    ]
+    return [
+        None
+        if count is None
+        else unpacked(params, arrays["watched steps"][part], arrays["watched"][part])
+        for count, part in zip(counts, parts, strict=True)
+    ]
 
 
 def _as_json(function: str, argument: str, entries: Run) -> dict[str, Any]:

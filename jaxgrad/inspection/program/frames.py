@@ -47,6 +47,8 @@ def _package_folders(*names: str) -> tuple[str, ...]:
 _PATHS = sysconfig.get_paths()
 _SITES = dict.fromkeys((_PATHS["purelib"], _PATHS["platlib"], *site.getsitepackages()))
 OWN = f"{Path(__file__).parents[1]}/"
+# A step of training calls the user's network and loss; other packages are libraries.
+TRAINING = f"{Path(__file__).parents[2] / 'training'}/"
 STANDARD = _PATHS["stdlib"] + "/"
 SITES = tuple(f"{folder}/" for folder in _SITES)
 JAX = _package_folders("jax")
@@ -109,7 +111,7 @@ def home_of(function: Callable[..., Any]) -> str:
     code = getattr(inspect.unwrap(_innermost(function)), "__code__", None)
     if code is None or not is_library(code.co_filename):
         return ""
-    for folder in (*_package_folders(*PACKAGES), *SITES):
+    for folder in (TRAINING, *_package_folders(*PACKAGES), *SITES):
         if code.co_filename.startswith(folder):
             inner = Path(code.co_filename.removeprefix(folder)).parts[0]
             return folder + inner if folder in SITES else folder

@@ -23,6 +23,11 @@ ARITHMETIC = frozenset(
     "convert_element_type reduce_sum reduce_prod cumsum cumprod add_any scatter_add "
     "scatter-add scatter_mul reduce_window_sum".split()
 )
+# Of finite numbers, these give NaN only where infinities of both signs meet.
+SUMS = frozenset(
+    "dot_general conv_general_dilated reduce_sum cumsum add_any scatter_add "
+    "scatter-add reduce_window_sum".split()
+)
 # The functions that overflow, with the logarithm of their base.
 EXPONENTIAL = {"exp": 1.0, "expm1": 1.0, "exp2": np.log(2), "cosh": 1.0, "sinh": 1.0}
 BOUND = (
@@ -55,8 +60,11 @@ def exponential(case: Case) -> Hint | None:
 
 
 def overflow(case: Case) -> Hint | None:
-    """An infinity that arithmetic made from finite operands."""
-    if not np.isinf(case.bad).all() or case.entry.primitive not in ARITHMETIC:
+    """An infinity that arithmetic made from finite operands, or NaN from several."""
+    primitive = case.entry.primitive
+    if primitive not in ARITHMETIC:
+        return None
+    if primitive not in SUMS and not np.isinf(case.bad).all():
         return None
     if any(value.bad().any() for value in case.entry.inputs):
         return None
