@@ -41,14 +41,13 @@ def update_cause(case: "Case", runs: Runs, excess: Excess) -> Found:
     still = _still(runs, excess)
     if still is not None:
         return still
-    ranks = np.array([np.ndim(case.first[0].records[0].parameters[p.theirs]) for p in case.pairs])
-    theirs, ours = (_data(side, end, ranks) for side in (runs.theirs, runs.ours))
+    theirs, ours = (_data(side, end, runs.ranks) for side in (runs.theirs, runs.ours))
     if theirs is None or ours is None:
         return "", ""
     names = [pair.theirs for pair in case.pairs]
     records = case.first[0].records[:end]
     rule = rule_of([dict(r.settings) for r in records], names)
-    used = _data(runs.theirs, end, ranks, used=True)
+    used = _data(runs.theirs, end, runs.ranks, used=True)
     if rule is not None and used is not None:
         raw = runs.theirs.gradients is runs.theirs.raw
         rule = with_clip(rule, theirs, used.gradients) if raw else rule

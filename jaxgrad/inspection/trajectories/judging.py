@@ -51,6 +51,7 @@ class Runs(NamedTuple):
     apart: Distances
     own: list[Distances]
     precision: Precision
+    ranks: np.ndarray  # The number of axes of each parameter
 
 
 def first_excess(runs: Runs) -> Excess | None:

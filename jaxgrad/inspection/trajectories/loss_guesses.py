@@ -1,6 +1,5 @@
 """The cause of another loss, by trial: theirs is run again in other ways."""
 
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,12 @@ if TYPE_CHECKING:
 
 MOST = 64  # Other batches that are tried
 CLOSE = 2e-5
+MODES = {
+    "Dropout": ("dropout", "Dropout is active in theirs only."),
+    "BatchNorm": ("batch norm", "Ours normalizes with the running statistics."),
+    "": ("mode", "Ours is in evaluation mode."),
+}
+RANDOM = "Theirs draws random numbers (dropout, noise), which ours cannot repeat."
 Found = tuple[str, str]
 
 
@@ -29,107 +34,72 @@ def loss_cause(case: "Case", runs: Runs, step: int) -> Found:
 
 
 def _ratio(runs: Runs, step: int) -> Found | None:
-    """A constant factor from the first step on."""
-    theirs, ours = (side.losses for side in (runs.theirs, runs.ours))
-    ratio = ours / np.where(theirs == 0, np.nan, theirs)
-    near = ratio[step : step + 2]
-    if step or not np.allclose(near, near[0], rtol=1e-4):
+    """A whole number as the factor: a sum for a mean."""
+    theirs, ours = (float(side.losses[step]) for side in (runs.theirs, runs.ours))
+    if theirs == 0 or ours == 0:
         return None
-    factor = float(near[0])
-    more = factor if factor > 1 else 1 / factor
-    if abs(more - round(more)) < 1e-4 * more and round(more) > 1:
-        times = f"{round(more)} times" if factor > 1 else f"1/{round(more)} of"
-        return "reduction", f"Our loss is {times} theirs: a sum for a mean, or another count."
-    return None
+    factor = ours / theirs
+    more = factor if abs(factor) > 1 else 1 / factor
+    if abs(more - round(more)) > 1e-5 * abs(more) or round(more) == 1:
+        return None
+    if round(more) == -1:
+        return "sign", "Our loss has the opposite sign."
+    times = f"{round(more)} times" if abs(factor) > 1 else f"1/{round(more)} of"
+    return "reduction", f"Our loss is {times} theirs: a sum for a mean, or another count."
 
 
 def _penalty(runs: Runs, step: int) -> Found | None:
-    """A sum of squares of the parameters that is added to the loss."""
-    steps = range(step, min(step + 3, len(runs.theirs.losses)))
-    squares = []
-    for t in steps:
-        row = runs.ours.parameters[t]
-        if any(p is None for p in row):
-            return None
-        squares.append(sum(float(p @ p) for p in row))  # pyright: ignore
-    rest = np.array([runs.ours.losses[t] - runs.theirs.losses[t] for t in steps])
-    factors = rest / np.maximum(squares, 1e-300)
-    if len(factors) < 2 or not np.allclose(factors, factors[0], rtol=1e-3):
+    """A round factor times the sum of squares of the parameters, or of the matrices."""
+    row, ranks = runs.ours.parameters[step], runs.ranks
+    if any(p is None for p in row):
         return None
-    who = "Our" if factors[0] > 0 else "Their"
-    size = number(abs(float(factors[0])), 3)
-    return "weight decay", f"{who} loss contains {size} times the squared parameters."
+    squares = np.array([float(p @ p) for p in row])  # pyright: ignore
+    rest = float(runs.ours.losses[step] - runs.theirs.losses[step])
+    for chosen, what in ((ranks >= 0, "parameters"), (ranks > 1, "weights")):
+        factor = rest / max(float(squares[chosen].sum()), 1e-300)
+        if any(_round(times * factor) for times in (1, 2)):
+            who = "Our" if factor > 0 else "Their"
+            size = number(abs(factor), 3)
+            return "weight decay", f"{who} loss contains {size} times the squared {what}."
+    return None
+
+
+def _round(value: float) -> bool:
+    """Whether a number has two digits, as those that people write."""
+    return value != 0 and abs(float(f"{value:.1e}") / value - 1) < 2e-4
 
 
 def _replayed(case: "Case", step: int) -> Iterator[Found | None]:
     """Theirs once more up to the step, which is then made in other ways."""
-    wanted = case.first[1].records[step].loss
+    ours, own = case.first[1].records[step].loss, case.batches[step]
     with case.theirs.started() as call:
         for batch in case.batches[:step]:
             call(batch)
         here = State(call)
 
         def loss(batch: Any) -> float:
-            here.restore()
             return record_of("compare_training", call(batch)).loss
 
-        own = case.batches[step]
-        yield from _modes(call, lambda: loss(own), wanted)
-        yield _random(lambda: loss(own))
-        yield _after(case, loss, call, step, wanted)
+        with observed(call) as seen:
+            modules = {} if seen is None else seen.modules
+            for kind, found in MODES.items():
+                here.restore()
+                with switched_off(modules, kind) as any_off:
+                    if any_off and _close(loss(own), ours):
+                        yield found
+        here.restore()
+        first = loss(own)
+        if _close(loss(own), ours):
+            yield "loss after the update", "Ours returns the loss after the update."
+        here.restore(seed=first)
+        if not _close(loss(own), first):
+            yield "random numbers", RANDOM
         for j, batch in enumerate(case.batches[:MOST]):
-            if j != step and _close(loss(batch), wanted):
+            here.restore()
+            if j != step and _close(loss(batch), ours):
                 yield "batch order", f"In step {step} ours has the batch of step {j}."
         here.restore()
 
 
 def _close(a: float, b: float) -> bool:
     return abs(a - b) <= CLOSE * max(abs(a), abs(b), 1e-12)
-
-
-def _modes(call: Any, loss: Any, wanted: float) -> Iterator[Found | None]:
-    """Dropout and batch norm in evaluation mode."""
-    kinds = {
-        "Dropout": ("dropout", "Dropout is active in theirs only."),
-        "BatchNorm": ("batch norm", "Ours normalizes with the running statistics."),
-        "": ("mode", "Ours is in evaluation mode."),
-    }
-    with observed(call) as seen:
-        for kind, found in kinds.items() if seen is not None else ():
-            with switched_off(seen.modules, kind) as any_off:  # pyright: ignore
-                if any_off and _close(loss(), wanted):
-                    yield found
-    yield None
-
-
-def _random(loss: Any) -> Found | None:
-    """Whether theirs draws random numbers."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None
-    before = loss()
-    state = torch.get_rng_state
-    torch.manual_seed(int(state()[:4].sum()) + 1)
-    return None if _close(before, _with_seed(loss, torch)) else (
-        "random numbers",
-        "Theirs draws random numbers (dropout, noise), which ours cannot repeat.",
-    )
-
-
-def _with_seed(loss: Any, torch: Any) -> float:
-    """The loss with another seed, which must survive the restoring."""
-    seed, restore = torch.manual_seed, torch.set_rng_state
-    torch.set_rng_state = lambda _: seed(20_240_229)
-    try:
-        return loss()
-    finally:
-        torch.set_rng_state = restore
-
-
-def _after(case: "Case", loss: Any, call: Any, step: int, wanted: float) -> Found | None:
-    """Whether ours returns the loss after the update."""
-    loss(case.batches[step])
-    again = record_of("compare_training", call(case.batches[step])).loss
-    if _close(again, wanted):
-        return "loss after the update", "Ours returns the loss after the update."
-    return None

@@ -120,7 +120,7 @@ def variant(rule: Rule, data: Data, step: int) -> tuple[str, str]:
     with_rates = misfit(simulated(free, data), data)
     if min(best, with_rates) > allowed:
         return _with_rates(rule, data, step, allowed)
-    if best <= allowed and best <= max(3 * with_rates, 1e-9):
+    if best <= max(3 * with_rates, 0.1 * allowed):
         near = max(3 * best, 1e-9)
         found = next(t for score, t in scored if score <= near)
         return found.cause, found.sentence

@@ -121,6 +121,8 @@ def _parts_of(tree: Any, depth: int) -> Iterator[tuple[int, Arrays]]:
         elif is_tree(tree) or is_object(tree):
             yield depth, arrays_in(tree)
         return
+    if isinstance(tree, dict) and not all(isinstance(k, str | int) for k in tree):
+        return
     yield depth, arrays_in(tree)
     for each in tree.values() if isinstance(tree, dict) else tree:
         yield from _parts_of(each, depth + 1)

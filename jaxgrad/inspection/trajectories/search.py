@@ -66,7 +66,11 @@ class Case:
             themselves[i] = replace(
                 each, loss=each.loss / 4, gradient=each.gradient / 4, update=each.update / 4
             )
-        return Runs(theirs, ours, distances(theirs, ours), themselves, precision)
+        first = self.first[0].records[0]
+        known = first.gradients | first.parameters
+        ranks = np.array([np.ndim(known[pair.theirs]) for pair in self.pairs], int)
+        apart = distances(theirs, ours)
+        return Runs(theirs, ours, apart, themselves, precision, ranks)
 
 
 def comparison_of(

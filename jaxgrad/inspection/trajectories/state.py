@@ -45,12 +45,17 @@ class State:
         """The values in all variables, in the order in which they were found."""
         return [get() for get, _ in self._places]
 
-    def restore(self) -> None:
-        """Set everything back to what it was when it was found."""
+    def restore(self, seed: float | None = None) -> None:
+        """Set everything back to what it was when it was found.
+
+        With a seed, the random numbers of PyTorch are others than at that time.
+        """
         for restore in self._restores:
             restore()
         torch = sys.modules.get("torch")
-        if torch is not None and self._random is not None:
+        if torch is not None and seed is not None:
+            torch.manual_seed(hash(seed))
+        elif torch is not None and self._random is not None:
             torch.set_rng_state(self._random)
 
     def map(self, change: Change) -> None:
