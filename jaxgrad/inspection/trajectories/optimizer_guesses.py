@@ -281,7 +281,7 @@ def _momentum(rule: Rule) -> Iterator[Trial]:
         yield Trial("nesterov", f"Ours has {which}.", replace(rule, nesterov=not rule.nesterov))
         text = "Ours multiplies by the learning rate before the momentum."
         yield Trial("momentum", text, replace(rule, lr_in_buffer=True))
-    for value in BETAS:
+    for value in (*BETAS, *np.arange(0.8, 0.999, 0.01).round(2).tolist()):
         if value != mu:
             text = f"Our momentum is {value:g}, theirs {mu:g}."
             yield Trial("momentum", text, replace(rule, momentum=value))
