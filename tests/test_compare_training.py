@@ -22,7 +22,9 @@ def loss_and_gradients(p, x, y):
     return np.mean(residual**2), {"b": slope.sum(0), "w": x.T @ slope}
 
 
-def training(update, dtype=np.float64, batch=lambda i: i, gradients=lambda g, p: g):
+def training(
+    update, dtype: type = np.float64, batch=lambda i: i, gradients=lambda g, p: g
+):
     """A step of NumPy that changes its parameters in place."""
     params = {name: value.astype(dtype) for name, value in START.items()}
     memory = {name: [np.zeros_like(p), np.zeros_like(p)] for name, p in params.items()}
@@ -112,12 +114,16 @@ BUGS = {
     ),
     "L2 in the gradients": (
         training(sgd()),
-        training(sgd(), gradients=lambda g, p: {n: x + 0.01 * p[n] for n, x in g.items()}),
+        training(
+            sgd(), gradients=lambda g, p: {n: x + 0.01 * p[n] for n, x in g.items()}
+        ),
         (0, "gradient", "weight decay"),
     ),
     "clipped by value": (
         training(sgd()),
-        training(sgd(), gradients=lambda g, p: {n: x.clip(-0.1, 0.1) for n, x in g.items()}),
+        training(
+            sgd(), gradients=lambda g, p: {n: x.clip(-0.1, 0.1) for n, x in g.items()}
+        ),
         (0, "gradient", "clipping"),
     ),
     "batches in another order": (

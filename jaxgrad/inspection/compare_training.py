@@ -81,11 +81,9 @@ def compare_training(
 
     Torch: has no counterpart.
     """
-    sides = [
-        Training("compare_training", name, given)
-        for name, given in (("torch_step", torch_step), ("jax_step", jax_step))
-    ]
-    return comparison_of(*sides, _batches(steps), names)
+    theirs = Training("compare_training", "torch_step", torch_step)
+    ours = Training("compare_training", "jax_step", jax_step)
+    return comparison_of(theirs, ours, _batches(steps), names)
 
 
 def _batches(steps: int | Iterable[Any]) -> list[Any]:

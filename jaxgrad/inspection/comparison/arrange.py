@@ -64,7 +64,9 @@ def gap(a: np.ndarray, b: np.ndarray) -> Distance:
         if not apart.any():
             return Distance(0.0)
         size = np.maximum(np.abs(a), np.abs(b))
-        relative = np.where(np.isinf(apart), 1.0, apart / np.maximum(size, typical(size)))
+        relative = np.where(
+            np.isinf(apart), 1.0, apart / np.maximum(size, typical(size))
+        )
         return Distance(float(np.max(relative)), absolute=float(apart.max()))
 
 
@@ -82,9 +84,7 @@ def arrange(array: np.ndarray, model: np.ndarray) -> np.ndarray:
     return layout(array, model)(array)
 
 
-def layout(
-    array: np.ndarray, model: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
+def layout(array: np.ndarray, model: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """How arrays like `array` are brought into the layout of `model`."""
     array, shape = np.squeeze(array), model.shape
     model = np.squeeze(model)

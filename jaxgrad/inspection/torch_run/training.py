@@ -28,8 +28,11 @@ class Watched:
             for name, module in reached.modules.items()
             for inner, parameter in module.named_parameters()
         }
-        leaves = {n: t for n, t in reached.tensors.items() if t.requires_grad and t.is_leaf}
+        leaves = {
+            n: t for n, t in reached.tensors.items() if t.requires_grad and t.is_leaf
+        }
         self.parameters |= leaves
+        self.optimized: dict[str, None] = {}
         self.raw: Arrays = {}
         self.used: Arrays = {}
         self.settings: dict[str, Any] = {}
@@ -39,8 +42,9 @@ class Watched:
         self.raw, self.used, self.settings = {}, {}, {}
 
     def values(self) -> Arrays:
-        """Copies of the parameters."""
-        return {name: copy(p) for name, p in self.parameters.items()}
+        """Copies of the parameters: those of the optimizers, once these are known."""
+        names = self.optimized or [*self.parameters]
+        return {name: copy(self.parameters[name]) for name in names}
 
     def gradients(self) -> Arrays:
         """What the optimizer used; without an optimizer, what `.grad` holds."""
@@ -57,6 +61,7 @@ class Watched:
             for i, p in enumerate(group["params"]):
                 name = names.get(id(p), f"param_groups[{g}][{i}]")
                 self.parameters.setdefault(name, p)
+                self.optimized[name] = None
                 if p.grad is not None:
                     self.used[name] = copy(p.grad)
                     kind = type(optimizer).__name__

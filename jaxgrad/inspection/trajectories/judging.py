@@ -1,8 +1,8 @@
 """Which distance of two runs is real, and which one rounding explains.
 
-A step adds a few units of its dtype. What it inherits from the steps before is measured:
-theirs is run again from a start that is moved by a unit, and how far it is then from
-itself is what rounding makes of the same training.
+A step adds a few units of its dtype. What it inherits from the steps before is
+measured: theirs is run again from a start that is moved by a unit, and how far it is
+then from itself is what rounding makes of the same training.
 """
 
 from collections.abc import Iterator, Sequence
@@ -90,7 +90,9 @@ def _leaf(
     parted = np.flatnonzero(ratio > 1)
     if parted.size:
         clear = parted[ratio[parted] > 0.01 * ratio[parted].max()]
-        leaf = int(clear[-1] if what == "gradient" else parted[np.argmax(ratio[parted])])
+        leaf = int(
+            clear[-1] if what == "gradient" else parted[np.argmax(ratio[parted])]
+        )
         found = float(ratio[leaf]), float(apart[leaf])
         yield Excess(step, what, leaf, *found, tuple(parted.tolist()))
 
@@ -105,19 +107,24 @@ def _inherited(own: Sequence[np.ndarray], step: int) -> np.ndarray:
 
 
 def _sizes(theirs: Series, step: int) -> np.ndarray:
-    """How much larger a parameter is than its update: what storing it makes of a unit."""
+    """How much larger a parameter is than its update: the error of storing it."""
     updates, parameters = theirs.updates(step), theirs.parameters[step + 1]
     ratios = [
-        np.nan if u is None or p is None else np.linalg.norm(p) / max(np.linalg.norm(u), 1e-300)
+        np.nan
+        if u is None or p is None
+        else np.linalg.norm(p) / max(np.linalg.norm(u), 1e-300)
         for u, p in zip(updates, parameters, strict=True)
     ]
-    return np.array([*ratios, np.nanmax(ratios) if np.isfinite(ratios).any() else 0.0])
+    known = [float(x) for x in ratios if np.isfinite(x)]
+    return np.array([*ratios, max(known, default=0.0)])
 
 
 def _updates(runs: Runs, step: int) -> np.ndarray:
     """The distances of the updates, without a common factor that rounding explains."""
     both = runs.theirs.updates(step), runs.ours.updates(step)
-    known = [(a, b) for a, b in zip(*both, strict=True) if a is not None and b is not None]
+    known = [
+        (a, b) for a, b in zip(*both, strict=True) if a is not None and b is not None
+    ]
     apart = runs.apart.update[step].copy()
     if not known:
         return apart

@@ -108,7 +108,5 @@ def _layout(
         for a, b in zip(theirs, ours, strict=True)
         if a is not None and b is not None and a.size == b.size
     ]
-    a, b = next(
-        ((a, b) for a, b in both if not fingerprint(a).plain), both[0]
-    )
+    a, b = next(((a, b) for a, b in both if not fingerprint(a).plain), both[0])
     return layout(np.asarray(b, np.float64), np.asarray(a, np.float64))

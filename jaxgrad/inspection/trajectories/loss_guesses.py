@@ -1,18 +1,16 @@
 """The cause of another loss, by trial: theirs is run again in other ways."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.torch_run.training import switched_off
+from jaxgrad.inspection.trajectories.case import Case
 from jaxgrad.inspection.trajectories.judging import Runs
 from jaxgrad.inspection.trajectories.runs import observed, record_of
 from jaxgrad.inspection.trajectories.state import State
-
-if TYPE_CHECKING:
-    from jaxgrad.inspection.trajectories.search import Case
 
 MOST = 64  # Other batches that are tried
 CLOSE = 2e-5
@@ -25,7 +23,7 @@ RANDOM = "Theirs draws random numbers (dropout, noise), which ours cannot repeat
 Found = tuple[str, str]
 
 
-def loss_cause(case: "Case", runs: Runs, step: int) -> Found:
+def loss_cause(case: Case, runs: Runs, step: int) -> Found:
     """A word and a sentence for the probable cause."""
     found = _ratio(runs, step) or _penalty(runs, step)
     if found is None and case.theirs.can_restart:
@@ -45,7 +43,10 @@ def _ratio(runs: Runs, step: int) -> Found | None:
     if round(more) == -1:
         return "sign", "Our loss has the opposite sign."
     times = f"{round(more)} times" if abs(factor) > 1 else f"1/{round(more)} of"
-    return "reduction", f"Our loss is {times} theirs: a sum for a mean, or another count."
+    return (
+        "reduction",
+        f"Our loss is {times} theirs: a sum for a mean, or another count.",
+    )
 
 
 def _penalty(runs: Runs, step: int) -> Found | None:
@@ -60,7 +61,10 @@ def _penalty(runs: Runs, step: int) -> Found | None:
         if any(_round(times * factor) for times in (1, 2)):
             who = "Our" if factor > 0 else "Their"
             size = number(abs(factor), 3)
-            return "weight decay", f"{who} loss contains {size} times the squared {what}."
+            return (
+                "weight decay",
+                f"{who} loss contains {size} times the squared {what}.",
+            )
     return None
 
 
@@ -69,7 +73,7 @@ def _round(value: float) -> bool:
     return value != 0 and abs(float(f"{value:.1e}") / value - 1) < 2e-4
 
 
-def _replayed(case: "Case", step: int) -> Iterator[Found | None]:
+def _replayed(case: Case, step: int) -> Iterator[Found | None]:
     """Theirs once more up to the step, which is then made in other ways."""
     ours, own = case.first[1].records[step].loss, case.batches[step]
     with case.theirs.started() as call:

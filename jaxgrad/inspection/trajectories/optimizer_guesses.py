@@ -24,7 +24,22 @@ KINDS |= {"Adagrad": "adagrad"}
 BETTER = 0.15  # A trial must leave at most this share of the difference
 EPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16, 0.0)
 BETAS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.997, 0.999, 0.9999)
-DECAYS = (0.0, 1e-6, 1e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5)
+DECAYS = (
+    0.0,
+    1e-6,
+    1e-5,
+    1e-4,
+    5e-4,
+    1e-3,
+    2e-3,
+    5e-3,
+    1e-2,
+    2e-2,
+    5e-2,
+    0.1,
+    0.2,
+    0.5,
+)
 CLIPS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -45,7 +60,7 @@ def rule_of(settings: list[dict[str, dict[str, Any]]], names: list[str]) -> Rule
     kind = KINDS.get(first["kind"])
     if kind is None:
         return None
-    adam = kind == "adam"
+    betas = first.get("betas", (0.0, first.get("alpha", 0.0)))
     decoupled = first["kind"] == "AdamW" or first.get("decoupled_weight_decay", False)
     return Rule(
         kind=kind,  # pyright: ignore
@@ -55,7 +70,7 @@ def rule_of(settings: list[dict[str, dict[str, Any]]], names: list[str]) -> Rule
         momentum=float(first.get("momentum", 0.0)),
         dampening=float(first.get("dampening", 0.0)),
         nesterov=bool(first.get("nesterov", False)),
-        betas=tuple(map(float, first["betas"])) if adam else (0.0, float(first.get("alpha", 0.0))),
+        betas=(float(betas[0]), float(betas[1])),
         eps=float(first.get("eps", 0.0)),
         amsgrad=bool(first.get("amsgrad", False)),
         centered=bool(first.get("centered", False)),
@@ -68,9 +83,13 @@ def with_clip(rule: Rule, raw: Data, used: np.ndarray) -> Rule:
     """The rule with the clipping that lies between two kinds of gradients."""
     if np.allclose(raw.gradients, used, rtol=1e-7, atol=0):
         return rule
-    scaled = np.linalg.norm(used, axis=1) < 0.999999 * np.linalg.norm(raw.gradients, axis=1)
+    scaled = np.linalg.norm(used, axis=1) < 0.999999 * np.linalg.norm(
+        raw.gradients, axis=1
+    )
     most = float(np.abs(used).max())
-    norm = float(np.median(np.linalg.norm(used[scaled], axis=1))) if scaled.any() else 0.0
+    norm = (
+        float(np.median(np.linalg.norm(used[scaled], axis=1))) if scaled.any() else 0.0
+    )
     choices = [replace(rule, clip=norm), replace(rule, clip=most, clip_form="value")]
     return min(choices, key=lambda r: misfit(simulated(r, raw), raw))
 
@@ -149,7 +168,11 @@ def rates(theirs: np.ndarray, ours: np.ndarray, step: int) -> tuple[str, str]:
         return "learning rate", f"Our learning rate is {factor} times theirs."
     for shift in range(1, 6) if varies else ():
         for sign, word in ((1, "ahead"), (-1, "late")):
-            a, b = (theirs[shift:], ours[:-shift]) if sign > 0 else (theirs[:-shift], ours[shift:])
+            a, b = (
+                (theirs[shift:], ours[:-shift])
+                if sign > 0
+                else (theirs[:-shift], ours[shift:])
+            )
             if len(a) > 1 and same(a, b):
                 steps = "one step" if shift == 1 else f"{shift} steps"
                 return "schedule", f"Our learning-rate schedule is {steps} {word}."
@@ -238,7 +261,9 @@ def _adam(rule: Rule) -> Iterator[Trial]:
         text = f"Ours has no bias correction{which.get(corrected, '')}."
         yield Trial("bias correction", text, replace(rule, corrected=corrected))
     for count in (1, -1):
-        text = f"Our bias correction counts one step too {'many' if count > 0 else 'few'}."
+        text = (
+            f"Our bias correction counts one step too {'many' if count > 0 else 'few'}."
+        )
         yield Trial("bias correction", text, replace(rule, count=count))
     text = "The betas are swapped in ours."
     yield Trial("betas", text, replace(rule, betas=(b2, b1)))
@@ -248,7 +273,9 @@ def _adam(rule: Rule) -> Iterator[Trial]:
                 text = f"Our betas are ({a:g}, {b:g}), theirs ({b1:g}, {b2:g})."
                 yield Trial("betas", text, replace(rule, betas=(a, b)))
     which = "no AMSGrad; theirs has" if rule.amsgrad else "AMSGrad; theirs has not"
-    yield Trial("amsgrad", f"Ours has {which}.", replace(rule, amsgrad=not rule.amsgrad))
+    yield Trial(
+        "amsgrad", f"Ours has {which}.", replace(rule, amsgrad=not rule.amsgrad)
+    )
     text = "Ours uses Nesterov momentum (NAdam)."
     yield Trial("nesterov", text, replace(rule, nesterov=True))
 
@@ -277,8 +304,14 @@ def _momentum(rule: Rule) -> Iterator[Trial]:
         if rule.dampening:
             text = "Ours has no dampening; theirs has."
             yield Trial("dampening", text, replace(rule, dampening=0.0))
-        which = "no Nesterov momentum; theirs has" if rule.nesterov else "Nesterov momentum; theirs has not"
-        yield Trial("nesterov", f"Ours has {which}.", replace(rule, nesterov=not rule.nesterov))
+        which = (
+            "no Nesterov momentum; theirs has"
+            if rule.nesterov
+            else "Nesterov momentum; theirs has not"
+        )
+        yield Trial(
+            "nesterov", f"Ours has {which}.", replace(rule, nesterov=not rule.nesterov)
+        )
         text = "Ours multiplies by the learning rate before the momentum."
         yield Trial("momentum", text, replace(rule, lr_in_buffer=True))
     for value in (*BETAS, *np.arange(0.8, 0.999, 0.01).round(2).tolist()):
@@ -291,21 +324,30 @@ def _rms(rule: Rule) -> Iterator[Trial]:
     yield from _eps(rule, ("outside", "inside"))
     for start in (0.0, 0.1, 1.0):
         if start != rule.accumulator:
-            text = f"Our running squares start at {start:g}, theirs at {rule.accumulator:g}."
+            text = f"Our running squares start at {start:g}, theirs at "
+            text += f"{rule.accumulator:g}."
             yield Trial("accumulator", text, replace(rule, accumulator=start))
             text += f" Our eps is {rule.eps:g}, inside the root."
-            yield Trial("accumulator", text, replace(rule, accumulator=start, eps_form="inside"))
+            yield Trial(
+                "accumulator", text, replace(rule, accumulator=start, eps_form="inside")
+            )
     if rule.kind == "rmsprop":
         for a in BETAS:
             text = f"Our alpha is {a:g}, theirs {rule.betas[1]:g}."
             yield Trial("alpha", text, replace(rule, betas=(0.0, a)))
-        which = "not centered; theirs is" if rule.centered else "centered; theirs is not"
-        yield Trial("centered", f"Ours is {which}.", replace(rule, centered=not rule.centered))
+        which = (
+            "not centered; theirs is" if rule.centered else "centered; theirs is not"
+        )
+        yield Trial(
+            "centered", f"Ours is {which}.", replace(rule, centered=not rule.centered)
+        )
 
 
 def _clipping(rule: Rule) -> Iterator[Trial]:
     if rule.clip:
-        yield Trial("clipping", "Ours does not clip the gradients.", replace(rule, clip=0.0))
+        yield Trial(
+            "clipping", "Ours does not clip the gradients.", replace(rule, clip=0.0)
+        )
         text = "Ours adds weight decay before it clips the gradients."
         yield Trial("clipping", text, replace(rule, clip_decayed=True))
     forms = {

@@ -36,7 +36,7 @@ class Record:
 
 
 class Trajectory(NamedTuple):
-    """A run: the parameters at the start, empty if they are not known, and the steps."""
+    """A run: the steps, and the parameters at the start, empty if not known."""
 
     start: Arrays
     records: list[Record]
@@ -83,7 +83,9 @@ def arrays_in(tree: Any) -> Arrays:
 
 
 def _numeric(leaf: Any) -> bool:
-    return is_tensor(leaf) or isinstance(leaf, (jax.Array, np.ndarray, np.generic, float))
+    return is_tensor(leaf) or isinstance(
+        leaf, (jax.Array, np.ndarray, np.generic, float)
+    )
 
 
 def name_of(path: Sequence[Any]) -> str:

@@ -115,7 +115,9 @@ class TrainingComparison:
 def headline(first: TrainingDifference) -> str:
     """What differs first, in a few words."""
     what = "parameter at the start" if first.what == "parameter" else first.what
-    return f"{what} of step {first.step}" + (f", {_name(first.leaf)}" if first.leaf else "")
+    return f"{what} of step {first.step}" + (
+        f", {_name(first.leaf)}" if first.leaf else ""
+    )
 
 
 def verdict(found: TrainingComparison, width: int = 88) -> list[str]:
@@ -136,7 +138,9 @@ def verdict(found: TrainingComparison, width: int = 88) -> list[str]:
             lines.append(f"  it differs in {count} of {of} parameters")
     guess = prose(first.guess) if first is not None else ""
     for paragraph in (guess, found.note, _only(found)):
-        lines += [f"  {line}" for line in textwrap.wrap(plain(paragraph, 2000), width - 2)]
+        lines += [
+            f"  {line}" for line in textwrap.wrap(plain(paragraph, 2000), width - 2)
+        ]
     return lines
 
 
@@ -165,7 +169,9 @@ def shown(found: TrainingComparison) -> list[Row]:
 def cells(found: TrainingComparison, row: Row) -> list[str]:
     """A row as texts."""
     losses = (f"{x:.8g}" for x in (row.theirs, row.ours))
-    apart = ("" if x is None else number(x, 2) for x in (row.apart, row.double, row.own))
+    apart = (
+        "" if x is None else number(x, 2) for x in (row.apart, row.double, row.own)
+    )
     here = found.first is not None and found.first.step == row.step
     return [str(row.step), *losses, *apart, "<- first" if here else ""]
 
@@ -176,7 +182,10 @@ def _table(found: TrainingComparison, width: int) -> list[str]:
     lines = [
         "  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in table
     ]
-    return [*(cut(line.rstrip(), width) for line in lines), *textwrap.wrap(LEGEND, width)]
+    return [
+        *(cut(line.rstrip(), width) for line in lines),
+        *textwrap.wrap(LEGEND, width),
+    ]
 
 
 def _html_row(found: TrainingComparison, row: Row) -> str:

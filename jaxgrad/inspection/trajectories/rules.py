@@ -4,7 +4,7 @@ A `Rule` has the settings of PyTorch and the variants that other libraries compu
 that a trial can exchange one for the other.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -38,7 +38,7 @@ class Data:
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """An optimizer and its settings; arrays of settings are by step, or by parameter."""
+    """An optimizer and its settings, which are by step or by parameter if arrays."""
 
     kind: Literal["sgd", "adam", "rmsprop", "adagrad"]
     lr: Array  # (steps, parameters)
@@ -62,7 +62,6 @@ class Rule:
     clip_decayed: bool = False
     late: bool = False
     sign: float = 1.0
-    memory: dict[str, Array] = field(default_factory=dict)
 
 
 def simulated(rule: Rule, data: Data) -> Array:
@@ -156,24 +155,24 @@ def _adagrad(rule: Rule, g: Array, t: int, memory: dict, lr: Array) -> Array:
 def data_of(
     gradients: list[Leaves], before: list[Leaves], updates: list[Leaves], ranks: Array
 ) -> Data | None:
-    """The arrays of all parameters in one row for each step; None if some are missing."""
+    """All parameters in one row for each step; None if some are missing."""
     rows = [*gradients, *before, *updates]
     if not rows or any(x is None for row in rows for x in row):
         return None
-    sizes = [np.size(x) for x in rows[0]]
+    sizes = [x.size for x in rows[0] if x is not None]
     leaf = np.repeat(np.arange(len(sizes)), sizes)
     some = np.unique(np.linspace(0, len(leaf) - 1, LARGEST).astype(int))
     some = some if len(leaf) > LARGEST else np.arange(len(leaf))
-    arrays = [
+    a, b, c = (
         np.array([np.concatenate(row)[some] for row in each])  # pyright: ignore
         for each in (gradients, before, updates)
-    ]
+    )
     norms = np.array([[np.linalg.norm(x) for x in row] for row in gradients])  # pyright: ignore
-    return Data(*arrays, leaf[some], norms, ranks)
+    return Data(a, b, c, leaf[some], norms, ranks)
 
 
 def misfit(predicted: Array, data: Data) -> float:
-    """How far predicted updates are from the true ones: the worst step and parameter."""
+    """How far predicted updates are from the true ones, at the worst place."""
     worst = 0.0
     for guess, true in zip(predicted, data.updates, strict=True):
         with np.errstate(all="ignore"):
@@ -185,8 +184,6 @@ def misfit(predicted: Array, data: Data) -> float:
 
 def fitted_lr(rule: Rule, data: Data) -> Array:
     """The learning rates, one for each step, with which a rule comes nearest."""
-    from dataclasses import replace
-
     unit = replace(rule, lr=np.ones_like(rule.lr))
     steps = -simulated(unit, data)
     top = np.sum(-data.updates * steps, axis=1)

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgrad._modules import is_object
 from jaxgrad._checks import check_callable, wrong_type
+from jaxgrad._modules import is_object
 from jaxgrad.inspection.torch_run.training import Watched, in_double, watching
 from jaxgrad.inspection.trajectories.records import (
     Arrays,
@@ -44,9 +44,12 @@ class Training:
     """
 
     def __init__(self, function: str, name: str, given: Any) -> None:
-        self.function, self.can_restart = function, None
+        self.function = function
+        self.can_restart: bool | None = None
         pure = isinstance(given, tuple) and len(given) == 2 and callable(given[0])
-        self._given = Stateful(*given) if pure else given
+        self._given: Callable[..., Any] = (
+            Stateful(given[0], given[1]) if pure else given  # pyright: ignore
+        )
         check_callable(function, name, self._given)
         self._state = State(self._given)
         self._factory: bool | None = None if not _arguments(self._given) else False
@@ -91,7 +94,7 @@ def follow(
     """Call a step on each batch, and record what it returns and what is seen."""
     held = State(step)
     starts = [arrays for _, arrays in _held(held)]
-    starts = [seen.values(), *starts] if seen is not None else starts
+    known = seen.values() if seen is not None else {}
     records = []
     for batch in batches:
         if seen is not None:
@@ -105,7 +108,8 @@ def follow(
             record.parameters = min(found, key=lambda x: x[0], default=(0, {}))[1]
         records.append(record)
     first = records[0].parameters if records else {}
-    return Trajectory(_nearest(starts, first), records)
+    watched = {name: known[name] for name in first if name in known}
+    return Trajectory(_nearest([watched, *starts], first), records)
 
 
 def _held(state: State) -> Iterator[tuple[int, Arrays]]:
@@ -149,7 +153,10 @@ def _nearest(starts: Sequence[Arrays], first: Arrays) -> Arrays:
 
 
 def _apart(a: Arrays, b: Arrays) -> float:
-    return sum(float(np.abs(np.asarray(a[n], float) - np.asarray(b[n], float)).sum()) for n in b)
+    return sum(
+        float(np.abs(np.asarray(a[n], float) - np.asarray(b[n], float)).sum())
+        for n in b
+    )
 
 
 def _complete(record: Record, seen: Watched) -> None:
@@ -177,6 +184,7 @@ class Stateful:
         self.step, self.state = step, start
 
     def __call__(self, batch: Any) -> Any:
+        """One step; returns all but the state."""
         result = self.step(self.state, batch)
         if not isinstance(result, tuple) or len(result) < 2:
             expected = "a pure step to return (state, loss, gradients)"
@@ -243,9 +251,10 @@ def moved(by: float, shapes: set[tuple[int, ...]], change: Change | None) -> Cha
             factor = value.new_tensor(1.0).double() + value.new_tensor(signs).double()
             return (value.double() * factor).to(value.dtype)
         widened = np.asarray(value, np.float64) * (1 + signs)
-        return jax.numpy.asarray(widened, value.dtype) if isinstance(
-            value, jax.Array
-        ) else widened.astype(value.dtype)
+        return (
+            jax.numpy.asarray(widened, value.dtype)
+            if isinstance(value, jax.Array)
+            else widened.astype(value.dtype)
+        )
 
     return move
-

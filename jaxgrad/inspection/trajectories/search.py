@@ -6,11 +6,11 @@ the run as it is decides, by the distance of theirs to itself.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from jaxgrad.inspection.trajectories.case import Case
 from jaxgrad.inspection.trajectories.guesses import guess
 from jaxgrad.inspection.trajectories.judging import (
     Excess,
@@ -18,7 +18,7 @@ from jaxgrad.inspection.trajectories.judging import (
     Runs,
     first_excess,
 )
-from jaxgrad.inspection.trajectories.leaves import Leaf, Pair, pairs_of
+from jaxgrad.inspection.trajectories.leaves import Leaf, pairs_of
 from jaxgrad.inspection.trajectories.records import Trajectory
 from jaxgrad.inspection.trajectories.result import (
     Row,
@@ -32,45 +32,10 @@ from jaxgrad.inspection.trajectories.runs import (
     in_double_precision,
     moved,
 )
-from jaxgrad.inspection.trajectories.series import Series, distances, series_of
 
 UNIT, DOUBLE = 2.0**-24, 2.0**-53
 PARTED = 1e4  # Units apart at the end that count as rounding that grows
 MOVES = (1, 16)  # Units by which the start is moved; for 16, a quarter of the distance
-
-
-@dataclass(eq=False)
-class Case:
-    """Two trainings on the same batches, with what was found about their runs."""
-
-    theirs: Training
-    ours: Training
-    batches: Sequence[Any]
-    first: tuple[Trajectory, Trajectory]
-    pairs: list[Pair]
-    unit: float
-    notes: list[str]
-
-    def compared(
-        self,
-        runs: tuple[Trajectory, Trajectory],
-        own: Sequence[Trajectory],
-        precision: Precision,
-    ) -> Runs:
-        """Distances of two runs, and of theirs to itself."""
-        theirs, ours = (series_of(r, self.pairs, i) for i, r in enumerate(runs))
-        theirs = _as_ours(theirs, ours)
-        moved_runs = [series_of(r, self.pairs, 0) for r in own]
-        themselves = [distances(theirs, _like(theirs, m)) for m in moved_runs]
-        for i, each in enumerate(themselves[1:], 1):
-            themselves[i] = replace(
-                each, loss=each.loss / 4, gradient=each.gradient / 4, update=each.update / 4
-            )
-        first = self.first[0].records[0]
-        known = first.gradients | first.parameters
-        ranks = np.array([np.ndim(known[pair.theirs]) for pair in self.pairs], int)
-        apart = distances(theirs, ours)
-        return Runs(theirs, ours, apart, themselves, precision, ranks)
 
 
 def comparison_of(
@@ -131,7 +96,9 @@ def _shapes(case: Case) -> set[tuple[int, ...]]:
 def _doubled(case: Case) -> Runs | None:
     """Both runs in double precision; None if that is not possible."""
     if not (case.theirs.can_restart and case.ours.can_restart):
-        case.notes.append("Not started again in float64: a step does not repeat itself.")
+        case.notes.append(
+            "Not started again in float64: a step does not repeat itself."
+        )
         return None
     batches = [batch_in_double(batch) for batch in case.batches]
     try:
@@ -152,7 +119,9 @@ def _doubled(case: Case) -> Runs | None:
         return None
     runs = case.compared(both, [own], Precision(UNIT, DOUBLE, 16 * UNIT, 8.0))
     again = zip(both, case.first, strict=True)
-    if not all(np.isclose(a.records[0].loss, b.records[0].loss, 1e-2, 1e-4) for a, b in again):
+    if not all(
+        np.isclose(a.records[0].loss, b.records[0].loss, 1e-2, 1e-4) for a, b in again
+    ):
         case.notes.append("No run in float64 beside: its first loss is another one.")
         return None
     return runs
@@ -160,26 +129,6 @@ def _doubled(case: Case) -> Runs | None:
 
 def _units(runs: tuple[Trajectory, Trajectory]) -> list[float]:
     return [_unit((run, run)) for run in runs]
-
-
-def _as_ours(theirs: Series, ours: Series) -> Series:
-    """Theirs with the gradients before clipping if ours returns these."""
-    raw = replace(theirs, gradients=theirs.raw)
-    known = [any(g is not None for g in s.gradients[0]) for s in (raw, theirs)]
-    if not all(known):
-        return theirs
-    return raw if _clipped(raw, ours) < _clipped(theirs, ours) else theirs
-
-
-def _like(model: Series, run: Series) -> Series:
-    """A moved run with the same choice of gradients."""
-    return replace(run, gradients=run.raw) if model.gradients is model.raw else run
-
-
-def _clipped(a: Series, b: Series) -> float:
-    """The mean distance of the gradients in the first steps."""
-    apart = distances(a, b).gradient[:3, -1]
-    return float(np.nansum(np.minimum(apart, 1)))
 
 
 def _result(
@@ -228,7 +177,9 @@ def _rows(plainly: Runs, doubled: Runs | None) -> list[Row]:
         _after(None if doubled is None else doubled.apart.parameter),
         _after(plainly.own[0].parameter if plainly.own else None),
     ]
-    losses = zip(plainly.theirs.losses.tolist(), plainly.ours.losses.tolist(), strict=True)
+    losses = zip(
+        plainly.theirs.losses.tolist(), plainly.ours.losses.tolist(), strict=True
+    )
     return [
         Row(i, a, b, *(c[i] if c else None for c in columns))
         for i, (a, b) in enumerate(losses)

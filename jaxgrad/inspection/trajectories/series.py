@@ -55,7 +55,10 @@ def series_of(run: Trajectory, pairs: Sequence[Pair], side: int) -> Series:
     """A run in the order of the pairs; ours (side 1) in the layout of theirs."""
 
     def leaves(arrays: Arrays) -> Leaves:
-        return [_flat(arrays.get(pair[side]), pair, side) for pair in pairs]
+        return [
+            _flat(arrays.get((pair.theirs, pair.ours)[side]), pair, side)
+            for pair in pairs
+        ]
 
     records = run.records
     gradients = [leaves(r.gradients) for r in records]
@@ -72,8 +75,8 @@ def _flat(array: np.ndarray | None, pair: Pair, side: int) -> np.ndarray | None:
     if array is None:
         return None
     if np.iscomplexobj(array):
-        array = array.astype(np.complex128)
-        parts = [_flat(x, pair, side) for x in (array.real, array.imag)]
+        whole: np.ndarray = array.astype(np.complex128)
+        parts = [_flat(x, pair, side) for x in (np.real(whole), np.imag(whole))]
         return np.concatenate(parts)  # pyright: ignore
     array = np.asarray(array, np.float64)
     return (pair.arrange(array) if side else array).ravel()
@@ -86,8 +89,7 @@ def distances(theirs: Series, ours: Series) -> Distances:
     gradients = [_apart(theirs.gradients[i], ours.gradients[i]) for i in steps]
     updates = [_apart(theirs.updates(i), ours.updates(i)) for i in steps]
     parameters = [
-        _apart(a, b)
-        for a, b in zip(theirs.parameters, ours.parameters, strict=False)
+        _apart(a, b) for a, b in zip(theirs.parameters, ours.parameters, strict=False)
     ]
     relative = np.array([d / s if s > 0 else np.sign(d) for d, s in loss])
     arrays = [np.array(x, float) for x in (gradients, updates, parameters)]
@@ -101,7 +103,9 @@ def _apart(theirs: Leaves, ours: Leaves) -> list[float]:
         for a, b in zip(theirs, ours, strict=True)
     ]
     known = [x for x in found if not np.isnan(x[1])]
-    total = tuple(float(np.hypot.reduce([x[i] for x in known] or [np.nan])) for i in (0, 1))
+    total = tuple(
+        float(np.hypot.reduce([x[i] for x in known] or [np.nan])) for i in (0, 1)
+    )
     # A gradient that only one side has is as far away as can be.
     return [d / s if s > 0 else np.sign(d) + 0 * s for d, s in (*found, total)]
 

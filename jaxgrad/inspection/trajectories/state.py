@@ -157,7 +157,11 @@ class State:
 
     def _tensor(self, tensor: Any) -> None:
         data = tensor.detach().clone()
-        gradient = tensor.grad.detach().clone() if tensor.is_leaf and tensor.grad is not None else None
+        gradient = (
+            tensor.grad.detach().clone()
+            if tensor.is_leaf and tensor.grad is not None
+            else None
+        )
         self.tensors.append(tensor)
 
         def restore() -> None:
@@ -177,7 +181,9 @@ def changed(value: Any, change: Change) -> Any:
 
 def frozen(value: Any) -> Any:
     """A value as it is now: arrays of JAX are copied, since they may be donated."""
-    return copied(value) if is_tree(value) and not isinstance(value, np.ndarray) else value
+    return (
+        copied(value) if is_tree(value) and not isinstance(value, np.ndarray) else value
+    )
 
 
 def thawed(value: Any) -> Any:
@@ -228,7 +234,11 @@ def torch_of(name: str) -> Any:
 
 
 def _wraps(value: Any) -> bool:
-    return callable(value) and hasattr(value, "__wrapped__") and not isinstance(value, type)
+    return (
+        callable(value)
+        and hasattr(value, "__wrapped__")
+        and not isinstance(value, type)
+    )
 
 
 def _parts(value: Any) -> Iterator[Any]:
