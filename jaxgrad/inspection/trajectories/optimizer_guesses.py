@@ -120,7 +120,7 @@ def _common(data: Data) -> Iterator[Rule]:
         for b in (0.999, 0.99, 0.95, 0.98, 0.9)
     ]
     rms = replace(plain, kind="rmsprop")
-    cores += [replace(rms, betas=(0, a), eps=e) for a in (0.99, 0.9) for e in EPS[:8]]
+    cores += [replace(rms, betas=(0.0, a), eps=e) for a in (0.99, 0.9) for e in EPS[:8]]
     cores += [replace(plain, kind="adagrad", eps=e) for e in (1e-10, 1e-7)]
     yield from cores
     few = [c for c in cores if c.kind == "sgd" or c.eps == 1e-8]
