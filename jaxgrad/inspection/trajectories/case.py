@@ -10,7 +10,13 @@ from jaxgrad.inspection.trajectories.judging import Precision, Runs
 from jaxgrad.inspection.trajectories.leaves import Pair
 from jaxgrad.inspection.trajectories.records import Trajectory
 from jaxgrad.inspection.trajectories.runs import Training
-from jaxgrad.inspection.trajectories.series import Leaves, Series, distances, series_of
+from jaxgrad.inspection.trajectories.series import (
+    Distances,
+    Leaves,
+    Series,
+    distances,
+    series_of,
+)
 
 
 @dataclass(eq=False)
@@ -49,6 +55,11 @@ class Case:
         ranks = np.array([np.ndim(known[pair.theirs]) for pair in self.pairs], int)
         apart = distances(theirs, ours)
         return Runs(theirs, ours, apart, themselves, precision, ranks)
+
+    def own_in_form(self, runs: Runs, own: Trajectory) -> Distances:
+        """How far theirs is from a moved run of itself."""
+        series = series_of(own, self.pairs, 0)
+        return distances(runs.theirs, _in_form(series, _form(series, runs.ours)))
 
 
 def _form(theirs: Series, ours: Series) -> str:

@@ -34,6 +34,8 @@ from jaxgrad.inspection.trajectories.runs import (
 )
 
 UNIT, DOUBLE = 2.0**-24, 2.0**-53
+JUMP = 1e3  # Times the distance of the parameters before
+LEAST = 1e-4  # The relative size of a jump in chaos
 PARTED = 1e4  # Units apart at the end that count as rounding that grows
 MOVES = (1, 16)  # Units by which the start is moved; for 16, a quarter of the distance
 
@@ -55,6 +57,8 @@ def comparison_of(
     doubled = _doubled(case) if case.unit > DOUBLE else None
     runs = plainly if doubled is None else doubled
     excess = first_excess(runs)
+    if excess is None and doubled is not None:
+        excess = _jump(case, doubled)
     return _result(case, plainly, doubled, excess, runs)
 
 
@@ -125,6 +129,22 @@ def _doubled(case: Case) -> Runs | None:
         case.notes.append("No run in float64 beside: its first loss is another one.")
         return None
     return runs
+
+
+def _jump(case: Case, doubled: Runs) -> Excess | None:
+    """A difference that appears at once where float64's rounding has not grown yet.
+
+    One as small as float32's rounding may come from a constant in float32.
+    """
+    move = moved(2 * DOUBLE, _shapes(case), in_double_precision)
+    with double():
+        own = case.theirs.run([batch_in_double(b) for b in case.batches], move)
+    form = case.own_in_form(doubled, own)
+    excess = first_excess(doubled._replace(own=[form], precision=_plain(DOUBLE)))
+    if excess is None or excess.what == "parameter":
+        return None
+    before = float(np.nan_to_num(doubled.apart.parameter[excess.step, -1], nan=1.0))
+    return excess if excess.relative > max(LEAST, JUMP * before) else None
 
 
 def _units(runs: tuple[Trajectory, Trajectory]) -> list[float]:
