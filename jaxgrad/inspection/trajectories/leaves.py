@@ -46,7 +46,7 @@ def pairs_of(
     return [Pair(a, b, _layout(known[0][a], known[1][b])) for a, b in chosen]
 
 
-def _known(run: Trajectory) -> dict[str, list[np.ndarray]]:
+def _known(run: Trajectory) -> dict[str, list[np.ndarray | None]]:
     """For each parameter its first arrays: start, gradient, after the first update."""
     first = run.records[0]
     kinds: list[Arrays] = [run.start, first.gradients, first.parameters]
@@ -68,7 +68,9 @@ def _given(
 def _alike(
     theirs: list[str],
     ours: list[str],
-    known: tuple[dict[str, list[np.ndarray]], dict[str, list[np.ndarray]]],
+    known: tuple[
+        dict[str, list[np.ndarray | None]], dict[str, list[np.ndarray | None]]
+    ],
 ) -> list[tuple[str, str]]:
     """Pairs of the highest scores; both must have as many elements."""
     if not theirs or not ours:
@@ -100,7 +102,7 @@ def _places(names: list[str]) -> np.ndarray:
 
 
 def _layout(
-    theirs: list[np.ndarray], ours: list[np.ndarray]
+    theirs: list[np.ndarray | None], ours: list[np.ndarray | None]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """How ours is arranged like theirs, told by the most varied array of both."""
     both = [
