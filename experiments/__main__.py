@@ -29,7 +29,7 @@ from jaxgrad.datasets import load
 
 EXPERIMENTS = (
     "arrays derivatives backprop activations optimizers cross_entropy two_layer_net "
-    "mnist_mlp explain"
+    "mnist_mlp explain port"
 ).split()
 
 

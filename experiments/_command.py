@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 import tyro
 from matplotlib.figure import Figure
 
-from jaxgrad.inspection import Explanation
+from jaxgrad.inspection import Comparison, Explanation
 
 Config = TypeVar("Config")
-Picture: TypeAlias = Figure | Explanation
+Picture: TypeAlias = Figure | Explanation | Comparison
 MIN_FREE_BYTES = 2**16
 
 
@@ -88,17 +88,22 @@ def section(title: str, body: str) -> None:
 def save_figures(
     pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
 ) -> None:
-    """Save figures in every format, explanations as page and SVG; print the paths."""
+    """Save figures in every format, reports as a page; print the paths.
+
+    An explanation's graph is saved as SVG too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
+        if isinstance(picture, Figure):
+            for suffix in formats:
+                path = folder / f"{name}.{suffix}"
+                picture.savefig(path, dpi=120)
+                print(f"figure: {path}")
+            continue
+        path = folder / f"{name}.html"
+        picture.save(path)
+        print(f"page: {path}")
         if isinstance(picture, Explanation):
-            path = folder / f"{name}.html"
-            picture.save(path)
             graph = path.with_suffix(".svg")
             graph.write_text(picture.to_svg(), encoding="utf-8")
-            print(f"page: {path}\ngraph: {graph}")
-            continue
-        for suffix in formats:
-            path = folder / f"{name}.{suffix}"
-            picture.savefig(path, dpi=120)
-            print(f"figure: {path}")
+            print(f"graph: {graph}")

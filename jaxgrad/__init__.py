@@ -3,8 +3,8 @@
 The families that mirror PyTorch stay in their submodules
 (`jaxgrad.activations.relu`, `jaxgrad.losses.cross_entropy`), under PyTorch's names;
 docs/parity.md lists the arguments that have another name.
-`jaxgrad.datasets`, `jaxgrad.training` and `jaxgrad.plots` are imported on demand; the
-plots and the downloaded data sets need the `experiments` extra.
+`jaxgrad.datasets`, `jaxgrad.training`, `jaxgrad.torch_state` and `jaxgrad.plots` are
+imported on demand; the plots and the downloaded data sets need the `experiments` extra.
 """
 
 from jaxgrad import activations as activations
@@ -26,7 +26,9 @@ from jaxgrad.inspection import compare_training as compare_training
 from jaxgrad.inspection import diagnose as diagnose
 from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import explain_torch as explain_torch
+from jaxgrad.inspection import find_inaccurate as find_inaccurate
 from jaxgrad.inspection import find_nonfinite as find_nonfinite
 from jaxgrad.inspection import find_zero as find_zero
+from jaxgrad.inspection import load_record as load_record
 
 __version__ = "0.3.0"

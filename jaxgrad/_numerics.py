@@ -1,7 +1,7 @@
 """Shared numerics: dtypes, extremes, signs and difference quotients."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +84,15 @@ def default_step(x: Array, eps: float | None = None) -> Array:
 def coarsest(results: PyTree) -> float:
     """The largest eps among the dtypes of floating or complex arrays."""
     return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(results))
+
+
+def usual_error(dtype: Any) -> float:
+    """The largest relative error of an accurate result: 1000 units in the last place.
+
+    In 16 bits that is more than all digits; there it is half of the digits.
+    """
+    eps = float(jnp.finfo(dtype).eps)
+    return min(1000 * eps, eps**0.5)
 
 
 def central_difference(f: Callable[..., Result], x: Array, step: Array) -> Result:

@@ -86,7 +86,8 @@ def test_the_page_links_each_finding_and_its_step_to_each_other(tmp_path):
         links = re.findall(r'href="#([^"]+)"', page)
         assert set(links) <= anchors
         for number in (1, 2):
-            assert sum(link.endswith(f"finding-{number}") for link in links) == 1
+            # from its step's row and from its argument's
+            assert sum(link.endswith(f"finding-{number}") for link in links) == 2
         assert page.count("to its step") == 2
 
 

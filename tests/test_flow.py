@@ -1,5 +1,7 @@
 """Gradients that vanish or explode through layers and through time."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,6 +68,8 @@ FORMS = [
 FACTORS = [
     (0.25, 12, ["vanishing"]),
     (4.0, 12, ["exploding"]),
+    (0.5, 12, ["vanishing"]),
+    (2.0, 12, ["exploding"]),
     (0.9, 12, []),
     (1.25, 8, []),
 ]
@@ -143,3 +147,122 @@ def test_one_step_that_scales_down_is_not_a_flow():
 def test_without_the_arrays_a_loop_has_no_flow():
     report = explain(in_a_scan(0.25, 12), keep="summary")(X)
     assert gradient_flow(report) == ()
+
+
+def line_of(f, text):
+    lines, first = inspect.getsourcelines(f)
+    return next(first + i for i, line in enumerate(lines) if text in line)
+
+
+@pytest.mark.parametrize(
+    ("scale", "text"), [(1.0, "jax.nn.sigmoid(z)"), (0.01, "z = h @ w")]
+)
+def test_the_line_that_changes_the_gradient_most_is_named(scale, text):
+    keys = jax.random.split(jax.random.key(1), 8)
+    weights = [scale * jax.random.normal(k, (16, 16)) / 4 for k in keys]
+
+    def loss(weights, x):
+        h = x
+        for w in weights:
+            z = h @ w
+            h = jax.nn.sigmoid(z)
+        return h.sum()
+
+    (found,) = search(explain(loss)(weights, jnp.ones(16)))
+    assert found.source and found.source.line == line_of(loss, text)
+
+
+def test_layers_of_different_operations_are_one_flow():
+    weights = [0.03 * jax.random.normal(jax.random.key(i), (16, 16)) for i in range(5)]
+
+    def loss(w, x):
+        h = jnp.tanh(x @ w[0])
+        h = jax.nn.sigmoid(jnp.dot(h, w[1]))
+        h = jnp.sin(jnp.einsum("i,ij->j", h, w[2]))
+        h = jnp.arctan(jnp.matmul(h, w[3]))
+        h = jax.nn.gelu(jnp.tensordot(h, w[4], 1))
+        return h.sum()
+
+    (found,) = search(explain(loss)(weights, jnp.ones(16)))
+    assert (found.kind, found.count) == ("vanishing", 5)
+
+
+def test_a_line_with_two_products_is_one_layer():
+    weights = [jax.random.normal(jax.random.key(i), (4, 4)) * 0.15 for i in range(8)]
+    average = jnp.ones((5, 5)) / 5
+
+    def loss(weights, x):
+        for w in weights:
+            x = jnp.tanh(average @ x @ w)
+        return x.sum()
+
+    (flow,) = gradient_flow(explain(loss)(weights, jnp.ones((5, 4))))
+    assert len(flow.steps) == 8
+
+
+def test_in_nested_loops_the_line_is_that_of_the_inner_loop():
+    def loss(x):
+        def inner(h, _):
+            return 0.3 * jnp.tanh(h), None
+
+        def outer(h, _):
+            return jax.lax.scan(inner, h, None, length=4)[0], None
+
+        return jax.lax.scan(outer, x, None, length=5)[0].sum()
+
+    (found,) = search(explain(loss)(X))
+    assert found.kind == "vanishing"
+    assert found.source and found.source.line == line_of(loss, "0.3 * jnp.tanh(h)")
+
+
+def test_gradients_that_enter_at_each_iteration_are_not_a_growth():
+    def discounted(w, growth, rewards):
+        def step(carry, reward):
+            state, weight = carry
+            state = growth * state + 0.1 * jnp.tanh(w + reward)
+            return (state, 0.9 * weight), weight * state
+
+        start = jnp.float32(1), jnp.float32(1)
+        return jax.lax.scan(step, start, rewards)[1].sum()
+
+    rewards = jnp.ones(200)
+    assert search(explain(discounted)(0.5, 0.95, rewards)) == []
+    found = search(explain(discounted)(0.5, 1.3, rewards))
+    assert [f.kind for f in found] == ["exploding"]
+
+
+def test_a_chaotic_state_explodes_although_its_gradient_goes_up_and_down():
+    def loss(x):
+        def step(x, _):
+            x = 3.99 * x * (1 - x)
+            return x, None
+
+        return jax.lax.scan(step, x, None, length=60)[0]
+
+    report = explain(loss)(0.3)
+    (flow,) = gradient_flow(report)
+    assert (np.diff(flow.gradients) > 0).any()
+    assert [f.kind for f in search(report)] == ["exploding"]
+
+
+def test_what_underflows_is_left_out_and_counted():
+    (flow,) = gradient_flow(explain(in_a_scan(1e-4, 20))(X))
+    assert (flow.first, len(flow.gradients), flow.repetitions) == (10, 10, 20)
+    (found,) = search(explain(in_a_scan(1e-4, 20))(X))
+    assert found.summary.endswith(
+        "factor of 0.0001 each; 10 iterations before have none"
+    )
+
+
+def test_the_state_is_followed_not_the_gradient_that_updates_it():
+    def loss(rate):
+        w = jnp.array([1.0, 10.0])
+        for _ in range(12):
+            slope = jnp.array([1.0, 10.0]) * w
+            w = w - rate * slope
+        return jnp.sum(w**2)
+
+    (flow,) = gradient_flow(explain(loss)(0.4))
+    assert {step.name for step in flow.steps} == {"w"}
+    (found,) = search(explain(loss)(0.4))
+    assert found.source and found.source.line == line_of(loss, "w - rate * slope")

@@ -308,3 +308,32 @@ def test_bad_calls_are_refused():
         assert_gradients(scaled_rule(sines, 1.01))(jnp.ones(1))
     assert assert_gradients(sines)(jnp.ones(1)) is None
     assert jaxgrad.check_gradients is check_gradients
+
+
+def test_a_gradient_that_is_right_in_float64_only_fails():
+    def f(params):
+        return jnp.sum(jnp.sqrt(params["x"] + 1) - jnp.sqrt(params["x"])) + params["b"]
+
+    args = {"x": jnp.array([1e8, 2e8]), "b": jnp.float32(1)}
+    report = check_gradients(f)(args)
+    assert not report and report.failures == 0
+    (found,) = report.inaccurate
+    assert (found.path, found.dtype, found.own) == ("params['x']", "float32", 0.0)
+    np.testing.assert_allclose([found.wide, found.error], [-2.5e-13, 1], rtol=1e-6)
+    text = str(report)
+    assert "agree (float64" in text and "but not in float32" in text
+    assert "the float32 gradient is wrong: d f / d params['x'][0] is 0 in" in text
+    with pytest.raises(AssertionError, match="the float32 gradient is wrong"):
+        assert_gradients(f)(args)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_healthy_functions_pass_in_their_own_precision(dtype):
+    def f(w, x):
+        h = jax.nn.gelu(x @ w)
+        return jnp.mean(jax.nn.logsumexp(h - jnp.mean(h, 0), -1) + jnp.sum(h**2))
+
+    x = jnp.linspace(-2, 2, 12, dtype=dtype).reshape(4, 3)
+    w = jnp.linspace(-1, 1, 15, dtype=dtype).reshape(3, 5)
+    assert check_gradients(f)(w, x).inaccurate == ()
+    assert check_gradients(jnp.sin)(jnp.asarray(3e4, dtype)).inaccurate == ()

@@ -15,6 +15,7 @@ LIBRARY = ROOT / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 GROUND = {"_types", "_checks", "_arguments", "_modules", "_guards", "_numerics"}
+GROUND |= {"_archive"}
 # Each room, and the rooms that it may import besides itself.
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),
@@ -32,6 +33,7 @@ ARROWS = {
         GROUND,
     ),
     "losses": GROUND | {"activations"},
+    "torch_state": GROUND | {"optimizers"},
     "training": GROUND | {"activations", "losses", "datasets", "inspection"},
 }
 ROOMS = set(ARROWS)
@@ -39,7 +41,7 @@ ARROWS["plots"] = ROOMS
 ARROWS["__init__"] = ROOMS
 # Inside `inspection`, each folder may import itself and those before it. The files
 # beside the folders are the entry points, and may import all.
-FLOORS = ("report", "program", "run", "torch_run", "faults")
+FLOORS = ("report", "program", "run", "torch_run", "faults", "comparison")
 
 # What `importlib` imports by a name that is not written there.
 COMPUTED = "a computed name"

@@ -251,7 +251,7 @@ def test_nothing_is_found_while_a_healthy_network_trains(name):
         value, grads = gradient(params, key)
         values.append(float(value))
         if step % 25 == 0:
-            assert find_zero(loss)(params, key) == ()
+            assert jaxgrad.diagnose(loss)(params, key).findings == ()
         update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
         params = jax.tree.map(update, params, grads)
     assert np.mean(values[-5:]) < np.mean(values[:5])
@@ -262,8 +262,39 @@ def test_an_array_that_is_larger_is_a_branch_and_a_number_a_bound():
         return jnp.sum(jnp.maximum(x, y))
 
     (of_array,) = jaxgrad.find_zero(larger)(jnp.ones(2), jnp.full(2, 3.0))
+    (of_scalar,) = jaxgrad.find_zero(larger)(jnp.ones(2), jnp.float32(3.0))
     (of_number,) = jaxgrad.find_zero(larger)(jnp.ones(2), 3.0)
-    assert (of_array.reason, of_number.reason) == ("branch", "saturated")
+    assert (of_array.reason, of_scalar.reason) == ("branch", "branch")
+    assert of_number.reason == "saturated"
+
+
+def test_what_a_mapped_cond_does_not_take_is_a_branch_not_a_stop_gradient():
+    def loss(w, x):
+        def f(x):
+            return jax.lax.cond(x > 10, lambda x: w * x, lambda x: x, x)
+
+        return jnp.sum(jax.vmap(f)(x))
+
+    (blame,) = jaxgrad.find_zero(loss)(2.0, jnp.ones(3))
+    assert blame.reason == "branch"
+    assert blame.hint.startswith("It is used only in a branch that was not taken")
+
+
+def test_what_a_softmax_stops_inside_is_not_the_cause():
+    def hard(logits):
+        soft = jax.nn.softmax(logits)
+        return jnp.sum(jax.nn.one_hot(jnp.argmax(soft), 3) * jnp.arange(3.0))
+
+    def distilled(logits):
+        target = jax.nn.softmax(logits)
+        target = jax.lax.stop_gradient(target)
+        return jnp.sum(target * jnp.arange(3.0))
+
+    logits = jnp.array([0.1, 0.5, 0.2])
+    (of_hard,), (of_distilled,) = (find_zero(f)(logits) for f in (hard, distilled))
+    assert (of_hard.reason, of_hard.step.operation) == ("integer", "argmax")
+    assert of_distilled.reason == "stopped"
+    assert of_distilled.step.operation == "stop_gradient"
 
 
 def test_a_comparison_inside_a_step_is_not_the_step():

@@ -10,4 +10,5 @@ from jaxgrad.gradcheck._check import assert_gradients as assert_gradients
 from jaxgrad.gradcheck._check import check_gradients as check_gradients
 from jaxgrad.gradcheck._report import Element as Element
 from jaxgrad.gradcheck._report import GradientCheck as GradientCheck
+from jaxgrad.gradcheck._report import Inaccuracy as Inaccuracy
 from jaxgrad.gradcheck._report import Kink as Kink

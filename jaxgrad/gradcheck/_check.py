@@ -7,6 +7,7 @@ from typing import Any
 from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
 from jaxgrad._guards import undisturbed
 from jaxgrad.gradcheck._compare import compare
+from jaxgrad.gradcheck._precision import inaccuracies
 from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of
 from jaxgrad.gradcheck._report import GradientCheck
 
@@ -23,7 +24,9 @@ def check_gradients(
     The Jacobian of all floating results with respect to all floating arguments is
     compared entry by entry, in reverse and in forward mode. It is computed in float64
     (in the context `jax.enable_x64`, which does not change the configuration) unless
-    `f` casts to a narrower dtype; then in the dtype of the arguments.
+    `f` casts to a narrower dtype; then in the dtype of the arguments. The gradient in
+    the arguments' own dtype is compared with the float64 one as well: it is
+    `inaccurate` where its error is far more than rounding.
 
     Args:
         f: A function of pytrees. Only floating arrays and Python floats vary; in an
@@ -63,10 +66,12 @@ def check_gradients(
         with undisturbed():
             problem = problem_of(f, has_aux, args, kwargs)
             with computing(problem):
-                first = compare(problem, rtol, atol)
-                if order == 1:
-                    return first
-                return _joined(first, compare(gradient_of(problem), rtol, atol))
+                report = compare(problem, rtol, atol)
+                if order == 2:
+                    second = compare(gradient_of(problem), rtol, atol)
+                    report = _joined(report, second)
+            wrong = inaccuracies(problem) if "reverse" in report.modes else ()
+            return replace(report, ok=report.ok and not wrong, inaccurate=wrong)
 
     return checked
 
@@ -82,7 +87,8 @@ def assert_gradients(
 
     Args: as in `check_gradients`.
     Returns: A function of the arguments of `f` that returns None.
-    Raises: AssertionError on the call, with the worst entry.
+    Raises: AssertionError on the call, with the worst entry, or if a gradient is
+        inaccurate in the dtype of its argument.
 
     Examples:
         >>> import jax.numpy as jnp

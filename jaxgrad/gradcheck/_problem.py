@@ -29,6 +29,8 @@ class Problem:
     wide: bool  # whether to compute under jax.enable_x64
     notes: tuple[str, ...] = ()  # what could not be checked, and why
     order: int = 1  # of the derivatives that are checked
+    dtypes: tuple[str, ...] = ()  # of the arguments as they were given
+    own: "Problem | None" = None  # the same in these dtypes, if they are narrower
 
 
 def problem_of(
@@ -46,9 +48,11 @@ def problem_of(
     with jax.enable_x64(True):
         dtypes = [jnp.float64] * len(call.varying)
         problem, reason = _attempt(call, dtypes, wide=True)
-    if problem is not None:
-        return problem
     dtypes = [jnp.result_type(leaf.value) for leaf in call.varying]
+    if problem is not None:
+        narrow = all(jnp.finfo(dtype).bits < 64 for dtype in dtypes)
+        own = _attempt(call, dtypes, wide=False)[0] if narrow else None
+        return replace(problem, own=own, dtypes=tuple(d.name for d in dtypes))
     problem, fault = _attempt(call, dtypes, wide=False)
     if problem is None:
         raise fault
@@ -58,6 +62,13 @@ def problem_of(
 
 def gradient_of(problem: Problem) -> Problem:
     """The problem whose result is the gradient of `problem`'s weighted results."""
+    outputs = tuple((f" (d/d {path})", shape) for path, shape in problem.paths)
+    f = jax.grad(weighted(problem))
+    return replace(problem, f=f, outputs=outputs, notes=(), order=2, own=None)
+
+
+def weighted(problem: Problem) -> Callable[[Array], Array]:
+    """A fixed weighted sum of the results."""
     count = sum(int(np.prod(shape)) for _, shape in problem.outputs)
     weights = np.linspace(0.5, 1.5, count) if count > 1 else np.ones(1)
 
@@ -65,8 +76,7 @@ def gradient_of(problem: Problem) -> Problem:
         results = problem.f(x)
         return jnp.vdot(results, jnp.asarray(weights, results.dtype))
 
-    outputs = tuple((f" (d/d {path})", shape) for path, shape in problem.paths)
-    return replace(problem, f=jax.grad(total), outputs=outputs, notes=(), order=2)
+    return total
 
 
 def computing(problem: Problem) -> AbstractContextManager[Any]:

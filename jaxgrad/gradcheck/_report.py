@@ -29,12 +29,24 @@ class Kink:
     output: str  # the path of the result, and the index in it
 
 
+@dataclass(frozen=True)
+class Inaccuracy:
+    """An argument whose gradient is wrong in its own precision."""
+
+    path: str  # of the argument: `params['w']`
+    index: tuple[int, ...]  # of the element with the largest error
+    dtype: str  # the argument's own
+    own: float  # the derivative in that dtype
+    wide: float  # the derivative in float64
+    error: float  # relative to the largest derivative of the argument
+
+
 @dataclass(frozen=True, eq=False)
 class GradientCheck:
     """The outcome of a check.
 
     Attributes:
-        ok: Whether every derivative agrees, kinks aside.
+        ok: Whether every derivative agrees, kinks aside, and none is inaccurate.
         worst: The entry that disagrees most, in units of its tolerance; None if nothing
             can be differentiated.
         failures: How many entries disagree.
@@ -43,6 +55,8 @@ class GradientCheck:
         dtype: The dtype of the computation.
         modes: Which modes were compared: "reverse", "forward".
         notes: What could not be checked, and why.
+        inaccurate: The arguments narrower than float64 whose gradient, computed in
+            their own dtype, differs from the float64 one by far more than rounding.
     """
 
     ok: bool
@@ -53,18 +67,22 @@ class GradientCheck:
     dtype: str
     modes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    inaccurate: tuple[Inaccuracy, ...] = ()
 
     def __bool__(self) -> bool:
         return self.ok
 
     def __str__(self) -> str:
-        verdict = "agree" if self.ok else f"disagree in {self.failures} entries"
+        entries = f"disagree in {self.failures} entries"
+        verdict = entries if self.failures else "agree"
         modes = " and ".join(self.modes)
-        lines = [f"{self.checked} derivatives {verdict} ({self.dtype}, {modes} mode)"]
+        first = f"{self.checked} derivatives {verdict} ({self.dtype}, {modes} mode)"
+        dtypes = dict.fromkeys(each.dtype for each in self.inaccurate)
+        lines = [f"{first}{', but not in ' if dtypes else ''}{', '.join(dtypes)}"]
         if self.worst is not None:
-            lines.append(
-                f"  {'worst' if self.ok else 'wrong'}: {_element_line(self.worst)}"
-            )
+            which = "wrong" if self.failures else "worst"
+            lines.append(f"  {which}: {_element_line(self.worst)}")
+        lines += [f"  {_inaccuracy_line(each)}" for each in self.inaccurate]
         lines += [f"  kink: {_kink_line(kink)}" for kink in self.kinks[:5]]
         if len(self.kinks) > 5:
             lines.append(f"  ... and {len(self.kinks) - 5} more kinks")
@@ -78,6 +96,15 @@ def _element_line(element: Element) -> str:
         f"{what}{element.output or ' f'} / d {element.path}{index}: "
         f"{element.analytic:.8g} in {element.mode} mode, {element.numeric:.8g} by "
         f"differences ({element.excess:.3g} times the tolerance)"
+    )
+
+
+def _inaccuracy_line(found: Inaccuracy) -> str:
+    index = f"[{', '.join(map(str, found.index))}]" if found.index else ""
+    return (
+        f"the {found.dtype} gradient is wrong: d f / d {found.path}{index} is "
+        f"{found.own:.6g} in {found.dtype} and {found.wide:.6g} in float64 (relative "
+        f"error {found.error:.2g}; see jaxgrad.find_inaccurate)"
     )
 
 

@@ -11,6 +11,7 @@ from jaxgrad.inspection.explain import explain as explain
 from jaxgrad.inspection.explain_torch import explain_torch as explain_torch
 from jaxgrad.inspection.faults.flow import Flow as Flow
 from jaxgrad.inspection.faults.flow import gradient_flow as gradient_flow
+from jaxgrad.inspection.faults.inaccurate import find_inaccurate as find_inaccurate
 from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite
 from jaxgrad.inspection.faults.zero import find_zero as find_zero
 from jaxgrad.inspection.program.failures import InspectionWarning as InspectionWarning
@@ -21,6 +22,7 @@ from jaxgrad.inspection.report.data import Step as Step
 from jaxgrad.inspection.report.explanation import Blame as Blame
 from jaxgrad.inspection.report.explanation import Diagnosis as Diagnosis
 from jaxgrad.inspection.report.explanation import Explanation as Explanation
+from jaxgrad.inspection.report.explanation import load_record as load_record
 from jaxgrad.inspection.report.summary import Summary as Summary
 from jaxgrad.inspection.trajectories.result import (
     TrainingComparison as TrainingComparison,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.explain import report_of
-from jaxgrad.inspection.faults import flow, zero
+from jaxgrad.inspection.faults import flow, inaccurate, zero
 from jaxgrad.inspection.program.call import Call, bind
 from jaxgrad.inspection.report.data import Argument
 from jaxgrad.inspection.report.explanation import Diagnosis, Explanation
@@ -17,6 +17,7 @@ LOOKED_FOR = (
     "NaN and infinity",
     "gradients that are zero",
     "gradients that vanish or explode through layers or iterations",
+    "digits lost to rounding",
 )
 
 
@@ -25,7 +26,7 @@ def diagnose(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
 ) -> Callable[..., Diagnosis]:
-    """What is wrong with the gradients of a function: NaN, zero, vanishing, exploding.
+    """What is wrong with a function's gradients: NaN, zero, vanishing, inaccurate ...
 
     Runs `explain`, and looks for every fault that jaxgrad knows. A finding names what
     is wrong (`kind`), the argument, the step and its line, why (`reason`), the numbers
@@ -74,8 +75,10 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
     zeros = zero.Zeros((), ())
     if any(map(_has_zeros, report.arguments)):
         zeros = zero.in_call(call, has_aux)
-    findings = (*zeros.findings, *flow.search(report))
-    remarks = tuple(dict.fromkeys(_remark(each) for each in zeros.remarks))
+    losses = inaccurate.in_call(call, has_aux)
+    findings = (*zeros.findings, *flow.search(report), *losses.findings)
+    remarks = (*(_remark(each) for each in zeros.remarks), *losses.remarks)
+    remarks = tuple(dict.fromkeys(remarks))
     return Diagnosis(report, findings, remarks, LOOKED_FOR, _skipped(report))
 
 

@@ -1,6 +1,5 @@
 """`explain_torch`: every intermediate value of a PyTorch program, and its gradient."""
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from jaxgrad.inspection.torch_run.arrays import array_of, copied, summarized
 from jaxgrad.inspection.torch_run.faults import first_nonfinite
 from jaxgrad.inspection.torch_run.leaves import inputs_of
 from jaxgrad.inspection.torch_run.recorder import Recorder
-from jaxgrad.inspection.torch_run.run import Run, last_operation, run
+from jaxgrad.inspection.torch_run.run import Run, check_installed, run
 from jaxgrad.inspection.torch_run.stack import home_of
 from jaxgrad.inspection.torch_run.steps import arguments_of, steps_of
 
@@ -32,30 +31,35 @@ def explain_torch(
     of PyTorch, as the user or a module of PyTorch makes it; what the function calls
     inside belongs to it. The program runs once, forward and backward, and gives the
     numbers that it gives without `explain_torch`, bit for bit; its random numbers are
-    drawn once. Then all `.grad`, buffers (the running statistics of a batch norm) and
-    `requires_grad` are as they were before.
+    drawn once. Then arguments, parameters and buffers (the running statistics of a
+    batch norm), all `.grad`, `requires_grad` and `training` are as they were before;
+    an optimizer that runs inside keeps its new state.
 
     Differentiated are the tensors that require a gradient: among the arguments, the
     parameters of every module that `f` can reach (`f` itself, its arguments, closure
     and globals), and further leaves. If there are none, it is the floating arguments.
-    Parameters have the names of `state_dict()`, after the module's name if there are
-    several modules; a shared parameter is one argument with all its names.
+    Parameters have the names of `state_dict()`, after the module's name if several
+    modules have a state; a shared parameter is one argument with all its names.
 
     One step each are: a function of `autograd.Function`, of `torch.func`, of
     `torch.jit`, and an LSTM; their inside is not entered. A change in place is a step
-    of its own, and the steps before it keep their values. A module's full backward
+    of its own, and the steps before it keep their values; a view that only such a
+    change reads later has no gradient of its own. What another thread computes is one
+    step, of the last operation. A module's full backward
     hook is a step `backward_hook`: its gradient is the one before the hook, and that of
     its operand the one after. Functions under `torch.compile` run uncompiled, which the
     report's note says. A loop is not folded: each iteration has its own steps.
 
-    Arrays are NumPy's, of the tensors' dtypes; of complex tensors the gradients are
+    Arrays are NumPy's, of the tensors' dtypes, and nested tensors are padded with
+    zeros; of complex tensors the gradients are
     PyTorch's, the conjugates of JAX's. A step that the value does not depend on has the
     gradient zero, as in `explain`; an argument has none, as in PyTorch.
 
     Args:
         f: A function or module that returns a floating tensor of one element (and
             more, with `has_aux`).
-        has_aux: Whether `f` returns a pair of that tensor and further results.
+        has_aux: Whether `f` returns a pair of that tensor and further results, whose
+            tensors become arrays.
         keep: "arrays" keeps all values and gradients; "summary" replaces each by a
             `Summary` as soon as it is computed.
 
@@ -68,7 +72,7 @@ def explain_torch(
     Raises:
         TypeError: If `f` is not callable; on the call, if the result is not a floating
             tensor of one element.
-        ValueError: If `keep` is unknown.
+        ValueError: If `keep` is unknown; on the call, if a parameter is lazy.
         ImportError: If PyTorch is not installed.
         Exception: On the call, what the program raises.
 
@@ -76,11 +80,7 @@ def explain_torch(
     """
     check_callable("explain_torch", "f", f)
     check_choice("explain_torch", "keep", keep, ("arrays", "summary"))
-    if importlib.util.find_spec("torch") is None:
-        raise ImportError(
-            "explain_torch: expected PyTorch to be installed, got no module torch "
-            "instead; pip install torch."
-        )
+    check_installed("explain_torch")
 
     def explained(*args: Any, **kwargs: Any) -> Explanation:
         inputs = inputs_of(f, args, kwargs)
@@ -88,7 +88,6 @@ def explain_torch(
             keep=summarized if keep == "summary" else copied,
             keep_gradient=summarized if keep == "summary" else array_of,
             home=home_of(f),
-            start=last_operation(),
             internal={id(tensor) for tensor in inputs.constants.values()},
         )
         ran = run(f, args, kwargs, inputs, recorder, has_aux)
@@ -102,10 +101,10 @@ def _explanation(
 ) -> Explanation:
     value: np.ndarray = array_of(ran.value).reshape(())
     arguments = arguments_of(ran)
-    notes = (EAGER if ran.eager else "", "" if ran.value.requires_grad else CUT)
+    notes = (EAGER if ran.uncompiled else "", "" if ran.value.requires_grad else CUT)
     return Explanation(
         name=name,
-        value=(value, ran.output[1]) if has_aux else value,
+        value=(value, ran.further) if has_aux else value,
         gradients={a.path: a.gradient for a in arguments if a.gradient is not None},
         arguments=arguments,
         steps=steps_of(ran, scopes),

@@ -1,67 +1,27 @@
-"""A file of arrays that is read whole or refused.
+"""The archives of a folder that several processes may write to.
 
-It is an npz archive, so `numpy.load` opens it; its comment is the SHA-256 of everything
-before it. The digest is compared before a byte of the archive is interpreted: no
-damaged length, name or shape is ever used, and nothing is unpickled.
-
-A file receives its name only when it is complete: it is written under another name,
-flushed to the disk, then renamed. A process killed in between leaves the old file.
+A draft carries the process that writes it, so that others can tell a running save from
+what a killed process has left.
 """
 
-import contextlib
-import hashlib
-import io
-import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from jaxgrad import _archive
+from jaxgrad._archive import Damaged as Damaged
+from jaxgrad._archive import plain as plain
+from jaxgrad._archive import read as read
 from jaxgrad.training._owner import file_tag, is_abandoned
 
 DRAFT = ".draft"  # suffix of an unfinished file
-_DIGITS = 64  # of a SHA-256
-
-
-class Damaged(ValueError):
-    """A file differs from what was written; the message names it and the fault."""
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write the arrays; an OSError, as of a full disk, leaves the file at `path`."""
-    body = _packed(arrays)
     draft = path.with_name(f".{path.name}.{file_tag()}{DRAFT}")
-    try:
-        with draft.open("wb") as file:
-            file.write(body)
-            file.write(_digest(body))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as fault:
-        draft.unlink(missing_ok=True)
-        fault.filename = str(path)  # the error of a full disk names no file
-        raise
-    with contextlib.suppress(OSError):  # not every system can flush a folder
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that `write` has written; Damaged if a bit of the file has changed."""
-    if not path.is_file():  # reading a pipe would wait forever
-        raise Damaged(f"{path} is not a regular file.")
-    data = path.read_bytes()
-    body, digest = data[:-_DIGITS], data[-_DIGITS:]
-    if _digest(body) != digest:
-        ending = f"the SHA-256 of its {len(body):,} bytes"
-        raise Damaged(f"{path} is damaged: it does not end with {ending}.")
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return dict(archive)
+    _archive.write(path, draft, arrays)
 
 
 def sweep(folder: Path, pattern: str) -> None:
@@ -69,16 +29,3 @@ def sweep(folder: Path, pattern: str) -> None:
     for draft in folder.glob(f"{pattern}{DRAFT}"):
         if is_abandoned(draft) and not draft.is_dir():
             draft.unlink(missing_ok=True)
-
-
-def _packed(arrays: Mapping[str, np.ndarray]) -> memoryview:
-    """The archive up to its comment."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore (the names are not options)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.comment = b"0" * _DIGITS  # the digest covers the comment's length
-    return buffer.getbuffer()[:-_DIGITS]
-
-
-def _digest(body: bytes | memoryview) -> bytes:
-    return hashlib.sha256(body).hexdigest().encode()

@@ -349,8 +349,8 @@ def _is_key(leaf: Array) -> bool:
 
 def _plain(leaf: Array) -> np.ndarray:
     """The leaf in a dtype that NumPy can store, which keys and bfloat16 are not."""
-    array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-    return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.itemsize}")
+    array = jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return _archive.plain(np.asarray(array))
 
 
 def _as(leaf: Array, array: np.ndarray) -> Array:

@@ -2,9 +2,11 @@
 
 from tests.field import (
     attention,
+    branches,
     cut,
     distributions,
     flat,
+    layers,
     loops,
     losses,
     matrices,
@@ -12,6 +14,7 @@ from tests.field import (
     optimizers,
     powers,
     precision,
+    rollouts,
 )
 from tests.field.case import Case as Case
 
@@ -27,5 +30,8 @@ FAMILIES = (
     precision,
     cut,
     flat,
+    branches,
+    layers,
+    rollouts,
 )
 CASES = tuple(case for family in FAMILIES for case in family.CASES)

@@ -15,14 +15,16 @@ class Case:
     """A program with a wrong gradient, rewritten from a report, and its corrected twin.
 
     Attributes:
-        program: Returns a scalar; the gradient of its first argument is wrong.
+        program: Returns a scalar; the gradient of its first argument is wrong. Where it
+            vanishes or explodes, that is a list or an array of what enters at each
+            layer or iteration.
         mended: The same program, changed as the hint says; nothing is wrong with it.
         arguments: The arguments of both.
         source: The report: `owner/repository#number`.
         kind: What is wrong with the gradient.
         phase: Of a NaN or an Inf: where it comes from. "either" where the forward pass
             makes an infinity that only the backward pass turns into NaN.
-        reason: Of a zero: why, in one word.
+        reason: Of a zero: why, in one word; else "depth" or "time".
         argument: The path of the argument to report; of a zero, or of the phase input.
         hint: A regular expression for the advice that leads to `mended`.
         shortcoming: What is wrong with jaxgrad's answer; empty if nothing is.
@@ -33,7 +35,7 @@ class Case:
     mended: Callable[..., Any]
     arguments: tuple[Any, ...]
     source: str
-    kind: Literal["nonfinite", "zero"] = "nonfinite"
+    kind: Literal["nonfinite", "zero", "vanishing", "exploding"] = "nonfinite"
     phase: str = ""
     reason: str = ""
     argument: str = ""

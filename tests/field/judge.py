@@ -13,6 +13,10 @@ from jax.experimental import checkify
 import jaxgrad
 from tests.field.case import Case
 
+FLOWS = ("vanishing", "exploding")
+# A gradient that is this much smaller in the first layer than in the last has vanished.
+SMALL = 1e-3
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -45,7 +49,8 @@ def judge(case: Case, wrap: Any = lambda f: f) -> Verdict:
     with jax.numpy_dtype_promotion("standard"):  # Optax and JAX itself mix dtypes.
         found = findings(case, wrap(case.program))
         quiet = not findings(case, wrap(case.mended))
-    answer = next((one for one in found if one.argument in (None, case.argument)), None)
+    right = (one for one in found if one.argument in (None, case.argument))
+    answer = next((one for one in right if one.kind == case.kind), None)
     if answer is None:
         return Verdict(False, False, False, False, quiet, "nothing found")
     return Verdict(
@@ -62,6 +67,8 @@ def findings(case: Case, f: Any) -> tuple[Any, ...]:
     """What jaxgrad finds in one of the case's programs."""
     if case.kind == "zero":
         return jaxgrad.find_zero(f)(*case.arguments)
+    if case.kind in FLOWS:
+        return jaxgrad.diagnose(f)(*case.arguments).findings
     found = jaxgrad.find_nonfinite(f, argnums=0)(*case.arguments)
     return () if found is None else (found,)
 
@@ -76,7 +83,7 @@ def found_line(case: Case, answer: Any) -> bool:
 
 def found_cause(case: Case, answer: Any) -> bool:
     """Whether the finding has the right phase, or the right reason."""
-    if case.kind == "zero":
+    if case.kind != "nonfinite":
         return answer.reason == case.reason
     return case.phase in (answer.phase, "either")
 
@@ -90,9 +97,20 @@ def is_wrong(case: Case) -> bool:
         )
     if not all(np.isfinite(np.asarray(x, float)).all() for x in mended):
         return False
+    if case.kind in FLOWS:
+        first, healthy = spread(broken[1:]), spread(mended[1:])
+        limit = first < SMALL if case.kind == "vanishing" else first > 1 / SMALL
+        return limit and SMALL < healthy < 1 / SMALL
     if case.kind == "nonfinite":
         return not all(np.isfinite(np.asarray(x, float)).all() for x in broken)
     return any(not np.any(x) for x in broken[1:])
+
+
+def spread(gradients: list[Any]) -> float:
+    """The first layer's or iteration's gradient, relative to that of the last."""
+    parts = gradients if len(gradients) > 1 else np.asarray(gradients[0], float)
+    first, last = np.linalg.norm(parts[0]), np.linalg.norm(parts[-1])
+    return float(first / last)
 
 
 def debug_nans(case: Case) -> str:

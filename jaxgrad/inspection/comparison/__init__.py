@@ -1,0 +1,1 @@
+"""Two reports side by side: which arrays correspond, and where they part."""

@@ -17,15 +17,19 @@ from jaxgrad.inspection.comparison.fingerprint import (
     fingerprint,
 )
 from jaxgrad.inspection.comparison.nodes import Graph, Node
-from jaxgrad.inspection.comparison.operations import MOVING
+from jaxgrad.inspection.comparison.operations import KINDS, MOVING
 from jaxgrad.inspection.comparison.rounding import unit, working_unit
 
 # Scores: the same numbers, the same kind of operation, the same parameters, ...
 SAME, KIND, OPERATION, PARAMETERS, NEIGHBOURS, NAME = 8.0, 1.5, 0.5, 2.5, 2.0, 0.4
 LEAST = 1.2  # Any pair needs this much
-UNLIKE, RESIZED = 1.0, 1.0  # Another kind of operation, another size
+UNLIKE, RESIZED = 1.0, 2.0  # Another kind of operation, another size
 SIMILAR = 400.0  # Units that fingerprints may differ and count as equal
 PLAIN = 0.15  # How much the numbers of masks, constants and counts tell
+# What a fused step may end in where the other side computes it step by step.
+FUSED = {"loss", "normalization", "attention", "recurrent", "matmul", "conv", "mean"}
+ENDS = {"mean", "sum", "negative", "divide", "multiply", "add", "matmul", "subtract"}
+ENDS |= {"power", "absolute"}
 WORDS = {"kernel": "weight", "w": "weight", "b": "bias", "scale": "weight"}
 WORDS |= {"gamma": "weight", "g": "weight", "beta": "bias", "embedding": "weight"}
 
@@ -37,6 +41,7 @@ class Alignment(NamedTuple):
     theirs: dict[int, int]  # By the number of ours
 
     def add(self, theirs: int, ours: int) -> None:
+        """Pair two nodes that have no partner yet."""
         self.ours[theirs], self.theirs[ours] = ours, theirs
 
     def join(self, theirs: int, ours: int) -> None:
@@ -75,14 +80,14 @@ def align(theirs: Graph, ours: Graph, prints: tuple[Prints, Prints]) -> Alignmen
         for p, n in zip(prints, first, strict=True)
     )
     similar = _similar(theirs, ours)
-    base = _scores(nodes, (steps[0], steps[1]), of_arguments, similar)
-    pairs = _in_order(base)
+    base, ordered = _scores(nodes, (steps[0], steps[1]), of_arguments, similar)
+    pairs, scores = _in_order(base), base
     for _ in range(2):
         near = _neighbours(theirs, ours, [*of_arguments, *_shifted(pairs, first)])
         scores = base + near[first[0] :, first[1] :]
         scores[base < -1e8] = -1e9
         pairs = _in_order(scores)
-    pairs += _remaining(scores, pairs)
+    pairs += _remaining(np.where(ordered & (scores <= base), -1e9, scores), pairs)
     for a, b in _shifted(pairs, first):
         found.add(a, b)
     return found
@@ -99,8 +104,8 @@ def _scores(
     prints: tuple[Prints, Prints],
     arguments: Sequence[tuple[int, int]],
     similar: float,
-) -> np.ndarray:
-    """How much speaks for each pair, less what any pair needs."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much speaks for each pair, and which pairs count only in their order."""
     apart = distances(prints[0].values, prints[1].values)
     scores = _closeness(apart, similar) * _telling(prints)
     gradients = distances(prints[0].gradients, prints[1].gradients)
@@ -110,7 +115,9 @@ def _scores(
     scores += PARAMETERS * _shared(nodes, arguments)
     alike = _equal(*([n.kind for n in side] for side in nodes))
     equal = apart < similar
-    scores -= UNLIKE * (~alike & ~equal) + RESIZED * np.isinf(apart)
+    related = _related(nodes)
+    scores += 0.5 * KIND * (related & ~alike)
+    scores -= UNLIKE * (~alike & ~equal & ~related) + RESIZED * np.isinf(apart)
     parts = [np.array([bool(n.part) for n in side]) for side in nodes]
     part = parts[0][:, None] | parts[1][None, :]
     counted = [np.array([unit(n.dtype) == 0 for n in side]) for side in nodes]
@@ -118,8 +125,9 @@ def _scores(
     moving = np.array([n.kind in MOVING for n in nodes[0]])
     scores[np.isinf(apart) & moving[:, None]] = -1e9
     # Another size, or the inside of a fused step, needs the same kind of operation.
-    scores[np.isinf(apart) & (~alike | part) | (part & ~alike & ~equal)] = -1e9
-    return scores - LEAST
+    apt = alike | related
+    scores[np.isinf(apart) & (~apt | part) | (part & ~apt & ~equal)] = -1e9
+    return scores - LEAST, (part | moving[:, None]) & ~equal
 
 
 def _similar(theirs: Graph, ours: Graph) -> float:
@@ -144,6 +152,20 @@ def _equal(theirs: Sequence[str], ours: Sequence[str]) -> np.ndarray:
     names = {name: i for i, name in enumerate(dict.fromkeys((*theirs, *ours)))}
     a, b = (np.array([names[n] for n in side]) for side in (theirs, ours))
     return a[:, None] == b[None, :]
+
+
+def _related(nodes: tuple[Sequence[Node], Sequence[Node]]) -> np.ndarray:
+    """A fused loss ends in what a port writes as a mean; a name may tell no kind."""
+    kinds = [[n.kind for n in side] for side in nodes]
+    fused = [np.array([k in FUSED for k in side]) for side in kinds]
+    ends = [np.array([k in ENDS for k in side]) for side in kinds]
+    unknown = [np.array([k not in KINDS for k in side]) for side in kinds]
+    return (
+        (fused[0][:, None] & ends[1][None, :])
+        | (ends[0][:, None] & fused[1][None, :])
+        | unknown[0][:, None]
+        | unknown[1][None, :]
+    )
 
 
 def _shared(
@@ -225,23 +247,34 @@ def _arguments(
         return []
     values = [p.values[:n] for p, n in zip(prints, counts, strict=True)]
     gradients = [p.gradients[:n] for p, n in zip(prints, counts, strict=True)]
-    names = [[n.name for n in g.nodes[:c]] for g, c in zip((theirs, ours), counts)]
+    names = [
+        [n.name for n in g.nodes[:c]]
+        for g, c in zip((theirs, ours), counts, strict=True)
+    ]
     apart = distances(*values)
     similar = _similar(theirs, ours)
     scores = _closeness(apart, similar)
     scores += 0.25 * _closeness(distances(*gradients), similar)
-    scores += 3 * np.array([[alike(a, b) for b in names[1]] for a in names[0]])
+    scores += 3 * alike(*names)
     order = np.arange(counts[0])[:, None] / counts[0]
     scores -= 0.1 * np.abs(order - np.arange(counts[1])[None, :] / counts[1])
     return _remaining(np.where(np.isinf(apart), -1, scores - LEAST), [])
 
 
-def alike(theirs: str, ours: str) -> float:
-    """How alike two paths are: 1 for the same words, 0 for none in common."""
-    a, b = _words(theirs), _words(ours)
-    return len(a & b) / max(len(a | b), 1)
+def alike(theirs: Sequence[str], ours: Sequence[str]) -> np.ndarray:
+    """How alike each two paths are: 1 for the same words, 0 for none in common."""
+    words = [[_words(name) for name in side] for side in (theirs, ours)]
+    every = sorted({word for side in words for each in side for word in each})
+    known = {word: i for i, word in enumerate(every)}
+    holds = [np.zeros((len(side), len(known))) for side in words]
+    for side, matrix in zip(words, holds, strict=True):
+        for i, each in enumerate(side):
+            matrix[i, [known[w] for w in each]] = 1
+    both = holds[0] @ holds[1].T
+    either = holds[0].sum(1)[:, None] + holds[1].sum(1)[None, :] - both
+    return both / np.maximum(either, 1)
 
 
 def _words(path: str) -> set[str]:
-    parts = re.findall(r"[a-z]+|\d+", path.lower())
+    parts: list[str] = re.findall(r"[a-z]+|\d+", path.lower())
     return {WORDS.get(part, part) for part in parts} - {"params", "p", "self", "value"}

@@ -42,8 +42,9 @@ def distance(theirs: Any, ours: Any) -> Distance:
     a, b = floats(theirs), floats(ours)
     if a.size != b.size:
         return FAR
-    arranged = arrange(b, a)
-    near = gap(a, arranged)
+    near = gap(a, b) if a.shape == b.shape else FAR
+    if near.relative >= 1e-3:
+        near = gap(a, arrange(b, a))
     if near.relative < 1e-3 or a.size < 2:
         return near
     in_order = gap(np.sort(a, axis=None), np.sort(b, axis=None))
@@ -57,6 +58,7 @@ def gap(a: np.ndarray, b: np.ndarray) -> Distance:
     """The largest difference of two arrays of one shape."""
     if a.size == 0:
         return Distance(0.0)
+    a, b = np.atleast_1d(a), np.atleast_1d(b)
     with np.errstate(all="ignore"):
         equal = (a == b) | (np.isnan(a) & np.isnan(b))
         apart = np.where(equal, 0.0, np.abs(a - b))
@@ -92,6 +94,12 @@ def layout(array: np.ndarray, model: np.ndarray) -> Callable[[np.ndarray], np.nd
         return lambda x: x.reshape(shape)
     best = min(_orders(array, model), key=lambda order: _misfit(array, model, order))
     return lambda x: _ordered(np.squeeze(x), model, best).reshape(shape)
+
+
+def arrange_like(array: np.ndarray, own: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """`array` with its axes in the order that brings `own` to `model`."""
+    order = min(_orders(own, model), key=lambda order: _misfit(own, model, order))
+    return array.transpose(order)
 
 
 def _orders(array: np.ndarray, model: np.ndarray) -> list[Axes]:

@@ -31,12 +31,13 @@ class Verdict(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        return self.distance.relative <= self.allowed
+        """Whether rounding explains the distance."""
+        return bool(self.distance.relative <= self.allowed)
 
     @property
     def excess(self) -> float:
         """The distance in units of what rounding explains."""
-        return self.distance.relative / max(self.allowed, 1e-300)
+        return float(self.distance.relative / max(self.allowed, 1e-300))
 
 
 @dataclass(eq=False)
@@ -53,25 +54,28 @@ class Correspondence:
 
     @cached_property
     def prints(self) -> tuple[Prints, Prints]:
+        """The fingerprints of both sides."""
         return prints_of(self.theirs), prints_of(self.ours)
 
     @cached_property
     def units(self) -> tuple[float, float]:
+        """The units of rounding that both sides mostly work in."""
         return rounding.working_unit(self.theirs), rounding.working_unit(self.ours)
 
     @cached_property
     def pairs(self) -> Alignment:
+        """The corresponding nodes; the results always correspond."""
         pairs = align(self.theirs, self.ours, self.prints)
-        results = self.theirs.result, self.ours.result
-        if results[0] is not None and results[1] is not None:
-            pairs.join(*results)
+        a, b = self.theirs.result, self.ours.result
+        if a is not None and b is not None:
+            pairs.join(a, b)
         return pairs
 
     def judge(self) -> None:
         """Fill in the verdicts, in the order of execution."""
         self._find_aliases()
-        for pair in sorted(self.pairs.theirs.items()):
-            self.verdicts[pair[::-1]] = self._verdict(*pair[::-1])
+        for b, a in sorted(self.pairs.theirs.items()):
+            self.verdicts[a, b] = self._verdict(a, b)
 
     def agrees(self, side: int, number: int) -> bool:
         """Whether a node has an equal on the other side."""
@@ -87,11 +91,13 @@ class Correspondence:
         return (number, other) if side == 0 else (other, number)
 
     def verdict(self, a: int, b: int) -> Verdict:
+        """The verdict on the values of two nodes, a pair or not."""
         if (a, b) not in self.verdicts:
             self.verdicts[a, b] = self._verdict(a, b)
         return self.verdicts[a, b]
 
     def graph(self, side: int) -> Graph:
+        """Theirs for 0, ours for 1."""
         return self.ours if side else self.theirs
 
     def sources(self, side: int, number: int) -> list[Source]:
@@ -150,7 +156,9 @@ class Correspondence:
         unit = rounding.pair_unit(*pair, self.units)
         if not (rounding.unit(pair[0].dtype) or rounding.unit(pair[1].dtype)):
             return Verdict(apart, 0.5 * unit)
-        allowed = [self._allowed(side, n, pair[side], unit) for side, n in ((0, a), (1, b))]
+        allowed = [
+            self._allowed(side, n, pair[side], unit) for side, n in ((0, a), (1, b))
+        ]
         return Verdict(apart, max(allowed))
 
     def _allowed(self, side: int, number: int, node: Node, unit: float) -> float:
@@ -171,7 +179,7 @@ class Correspondence:
             known = found.distance.relative if found and agrees else 0.0
             inherited += source.amplification * max(known, unit)
         allowed = own + rounding.INHERITED * inherited
-        return allowed if clean else min(allowed, own + rounding.AFTER * unit)
+        return float(allowed if clean else min(allowed, own + rounding.AFTER * unit))
 
 
 def no_verdict() -> Verdict:

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from jaxgrad.inspection.comparison import rounding
-from jaxgrad.inspection.comparison.arrange import FAR, distance
+from jaxgrad.inspection.comparison.arrange import distance
 from jaxgrad.inspection.comparison.correspondence import Correspondence, Verdict
-from jaxgrad.inspection.comparison.fingerprint import fingerprint
 from jaxgrad.inspection.comparison.nodes import Graph, Node
 from jaxgrad.inspection.comparison.operations import ADDING, MOVING
 from jaxgrad.inspection.comparison.values import Place
+from jaxgrad.inspection.report.data import Argument
 
 # Kinds whose derivative is a matter of convention somewhere, before the others.
 KINKED = ("activation", "maximum", "absolute", "embedding", "pool", "root", "mask")
+# What `explain_torch` says of an argument that reaches the result along no path.
+UNUSED = "the result does not depend on it"
 Pair = tuple[int, int]
 
 
@@ -35,14 +37,34 @@ def gradient_verdicts(both: Correspondence) -> dict[Pair, Verdict]:
 def first_gradient(
     both: Correspondence, verdicts: dict[Pair, Verdict]
 ) -> tuple[Place, Verdict] | None:
-    """Where the gradients part, and the verdict on the gradient that differs."""
+    """Where the gradients part, and the verdict on the gradient that differs.
+
+    Inside, a gradient may take another way: only if the gradient of an argument
+    differs, the steps between it and the result are searched.
+    """
+    reaching = _reaching(both, verdicts)
     for pair, verdict in verdicts.items():
-        if verdict.agrees or not both.verdicts[pair].agrees:
+        if verdict.agrees or not both.verdicts[pair].agrees or pair not in reaching:
             continue
         later = _later(both, pair, verdicts)
-        if all(verdicts[p].agrees for p in later):
+        if all(verdicts[p].agrees or p not in reaching for p in later):
             return _culprit(both, pair, later), verdict
     return None
+
+
+def _reaching(both: Correspondence, verdicts: dict[Pair, Verdict]) -> set[Pair]:
+    """The arguments whose gradients differ, and the pairs that this may come from."""
+    differ = {pair for pair, verdict in verdicts.items() if not verdict.agrees}
+    arguments = {p for p in differ if both.theirs.nodes[p[0]].is_argument}
+    compared = any(both.theirs.nodes[p[0]].is_argument for p in verdicts)
+    found = arguments if compared else differ
+    waiting = list(found)
+    while waiting:
+        for later in _later(both, waiting.pop(), verdicts):
+            if later in differ and later not in found:
+                found.add(later)
+                waiting.append(later)
+    return found
 
 
 def _verdict(
@@ -52,28 +74,22 @@ def _verdict(
     gradients = [_gradient(g, n) for g, n in zip(_graphs(both), pair, strict=True)]
     if gradients[0] is None or gradients[1] is None:
         return None
-    apart = distance(*gradients) if _alike(*gradients) else FAR
+    apart = distance(*gradients)
     if both.tolerance is not None:
         return Verdict(apart, both.tolerance)
     unit = rounding.pair_unit(*nodes, both.units)
     later = _later(both, pair, known)
     inherited = sum(
-        max(known[p].distance.relative, unit) if known[p].agrees else 0
-        for p in later
+        max(known[p].distance.relative, unit) if known[p].agrees else 0 for p in later
     )
-    terms = max(_terms(g, n) for g, n in zip(_graphs(both), pair, strict=True))
+    terms = max(_terms(both, side, n) for side, n in enumerate(pair))
     own = unit * (rounding.STEP + rounding.SUM * np.sqrt(terms))
-    expected = max(
-        _expected(g, n) for g, n in zip(_graphs(both), pair, strict=True)
-    )
-    scale = max(fingerprint(g).scale for g in gradients)
+    expected = max(_expected(both, side, n) for side, n in enumerate(pair))
+    prints = (both.prints[side].gradients[n] for side, n in enumerate(pair))
+    scale = max(p.scale for p in prints)
     cancelled = max(expected / scale, 1.0) if scale > 0 else 1.0
     allowed = (own + rounding.INHERITED * inherited) * cancelled
     return Verdict(apart, allowed)
-
-
-def _alike(theirs: Any, ours: Any) -> bool:
-    return fingerprint(theirs).size == fingerprint(ours).size
 
 
 def _graphs(both: Correspondence) -> tuple[Graph, Graph]:
@@ -81,14 +97,12 @@ def _graphs(both: Correspondence) -> tuple[Graph, Graph]:
 
 
 def _gradient(graph: Graph, number: int) -> Any:
-    """The gradient of a node; zeros behind a step that cuts it, None without any."""
+    """The gradient of a node; zeros for a differentiated argument without effect."""
     node = graph.nodes[number]
-    if node.gradient is not None or node.value is None or node.part:
-        return node.gradient
-    differentiated = any(graph.nodes[p].gradient is not None for p in node.parents)
-    if differentiated and rounding.unit(node.dtype) and isinstance(node.value, np.ndarray):
-        return np.zeros(np.shape(node.value))
-    return None
+    unused = isinstance(node.thing, Argument) and node.thing.why == UNUSED
+    if node.gradient is None and unused and isinstance(node.value, np.ndarray):
+        return np.zeros(node.value.shape)
+    return node.gradient
 
 
 def _later(both: Correspondence, pair: Pair, known: Container[Pair]) -> list[Pair]:
@@ -113,38 +127,44 @@ def _readers(
                 continue
             seen.add(child)
             found = both.pair_of(side, child)
-            if found in known and found is not None:
+            if found is not None and found in known:
                 yield found
             else:
                 waiting.append(child)
 
 
-def _terms(graph: Graph, number: int) -> float:
-    own = np.size(graph.nodes[number].gradient)
-    sizes = [np.size(graph.nodes[c].value) for c in graph.nodes[number].children]
-    return max([size / max(own, 1) for size in sizes], default=1.0) + 1
+def _terms(both: Correspondence, side: int, number: int) -> float:
+    prints = both.prints[side]
+    own = max(prints.values[number].size, 1)
+    sizes = [prints.values[c].size for c in both.graph(side).nodes[number].children]
+    return max([size / own for size in sizes], default=1.0) + 1
 
 
-def _expected(graph: Graph, number: int) -> float:
+def _expected(both: Correspondence, side: int, number: int) -> float:
     """The scale of the terms that add up to a gradient; their sum may be much less."""
-    node, most = graph.nodes[number], 0.0
-    value = fingerprint(node.value)
-    for child in (graph.nodes[c] for c in node.children):
-        if child.gradient is None or child.part:
-            continue
-        result, slope = fingerprint(child.value), fingerprint(child.gradient)
-        count = max(slope.size / max(value.size, 1), 1.0)
-        factor = 1.0
-        if child.kind == "matmul":
-            others = [graph.nodes[p] for p in child.parents if p != number]
-            prints = [fingerprint(o.value) for o in others]
-            factor = max([p.scale for p in prints], default=1.0)
-            sizes = max([p.size for p in prints], default=1)
-            count = max(np.sqrt(slope.size * sizes / max(value.size, 1)), 1.0)
-        elif child.kind not in ADDING | MOVING and value.scale > 0:
-            factor = max(result.scale / value.scale, 1e-3)
-        most = max(most, slope.scale * factor * np.sqrt(count))
-    return most
+    nodes = both.graph(side).nodes
+    children = [c for c in nodes[number].children if not nodes[c].part]
+    return max((_term(both, side, number, c) for c in children), default=0.0)
+
+
+def _term(both: Correspondence, side: int, number: int, child: int) -> float:
+    """The scale of what a reader adds to the gradient of a node."""
+    prints, node = both.prints[side], both.graph(side).nodes[child]
+    value, result = prints.values[number], prints.values[child]
+    slope = prints.gradients[child]
+    if slope.size < 0:
+        return 0.0
+    if node.kind == "matmul":
+        others = [prints.values[p] for p in node.parents if p != number]
+        factor = max([p.scale for p in others], default=1.0)
+        size = max([p.size for p in others], default=1)
+        count = max(np.sqrt(slope.size * size / max(value.size, 1)), 1.0)
+        return slope.scale * factor * float(np.sqrt(count))
+    factor = 1.0
+    if node.kind not in ADDING | MOVING and value.scale > 0:
+        factor = max(result.scale / value.scale, 1e-3)
+    count = max(slope.size / max(value.size, 1), 1.0)
+    return slope.scale * factor * float(np.sqrt(count))
 
 
 def _culprit(both: Correspondence, pair: Pair, later: list[Pair]) -> Place:
@@ -159,8 +179,10 @@ def _culprit(both: Correspondence, pair: Pair, later: list[Pair]) -> Place:
         [c for c in readers[side] if c not in [p[side] for p in joined]]
         for side in (0, 1)
     ]
+    # A fused step whose part is joined is no further reader.
+    fused = [{both.graph(i).nodes[p[i]].thing for p in joined} for i in (0, 1)]
     extra = [
-        [c for c in each if not both.graph(side).nodes[c].part]
+        [c for c in each if both.graph(side).nodes[c].thing not in fused[side]]
         for side, each in enumerate(extra)
     ]
     if joined and bool(extra[0]) != bool(extra[1]):
@@ -171,6 +193,8 @@ def _culprit(both: Correspondence, pair: Pair, later: list[Pair]) -> Place:
     if joined:
         first = min(joined, key=lambda p: _suspicion(both.theirs.nodes[p[0]]))
         return Place(*first, pair)
+    if extra[0] and extra[1]:
+        return Place(extra[0][0], extra[1][0], pair)
     return Place(*later[0], pair) if later else Place(*pair, pair)
 
 
@@ -189,15 +213,14 @@ def _at_cut(
     side = 0 if cuts[0] is not None else 1
     cut = cuts[side]
     assert cut is not None
+    equal = both.pair_of(side, cut)
     beyond = set(_readers(both, side, cut, later))
     after = [p[1 - side] for p in later if p in beyond]
-    other = after[0] if after else pair[1 - side]
+    other = equal[1 - side] if equal else after[0] if after else pair[1 - side]
     return Place(cut, other, pair) if side == 0 else Place(other, cut, pair)
 
 
-def _cut(
-    both: Correspondence, side: int, number: int, later: list[Pair]
-) -> int | None:
+def _cut(both: Correspondence, side: int, number: int, later: list[Pair]) -> int | None:
     """The step behind a node that lets no gradient through, if there is one."""
     graph = both.graph(side)
     if _cuts(graph, number):

@@ -1,4 +1,4 @@
-"""A comparison as a page: the verdict, both graphs with matched steps joined, the table."""
+"""A comparison as a page: the verdict, both graphs joined, and the table."""
 
 import zlib
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ from jaxgrad.inspection.report.files import page_style, read, template
 from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.marks import key_of
 
-PICTURE = "Above theirs, below ours. Lines join corresponding arrays, red if they differ."
+PICTURE = (
+    "Above theirs, below ours. Lines join corresponding arrays, red if they differ."
+)
 
 
 def page(found: Findings) -> str:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection.comparison.operations import kind_of, plain_name
-from jaxgrad.inspection.comparison.parts import parts_of
+from jaxgrad.inspection.comparison.parts import Part, parts_of
 from jaxgrad.inspection.report.data import Argument, Operand, Report, Step
 from jaxgrad.inspection.report.summary import Summary
 
@@ -56,6 +56,7 @@ class Node:
 
     @property
     def is_argument(self) -> bool:
+        """Whether it is an argument of the function, not a step."""
         return isinstance(self.thing, Argument)
 
 
@@ -90,8 +91,7 @@ def graph_of(report: Report) -> Graph:
     for step, iteration in steps:
         parents = _parents(graph, step, iteration)
         for node in _results(step, iteration):
-            parts = _parts(graph, node)
-            node.parents = [*parents, *(graph.add(part) for part in parts)]
+            node.parents = [*parents, *_add_parts(graph, node)]
             graph.steps.setdefault(step.index, []).append(graph.add(node))
     if report.result is not None:
         graph.result = graph.steps[report.result][-1]
@@ -149,30 +149,36 @@ def _usable(value: Any, iteration: tuple[int, ...] = ()) -> Any:
     ):
         return None
     array = np.asarray(value)
-    return array[iteration] if iteration else array
+    return np.asarray(array[iteration]) if iteration else array
 
 
-def _parts(graph: Graph, node: Node) -> list[Node]:
-    """What a fused step computes on the way, as nodes with the same step."""
+def _add_parts(graph: Graph, node: Node) -> list[int]:
+    """Add what a fused step computes on the way, as nodes with the same step."""
     assert isinstance(node.thing, Step)
     sources = [_sources(graph, o, node.iteration) for o in node.thing.inputs]
     values = [graph.nodes[found[0]].value if found else None for found in sources]
     if any(isinstance(value, Summary) for value in values):
         return []
-    return [
-        replace(
-            node,
-            name=part.name,
-            operation=part.kind,
-            kind=kind_of(part.kind),
-            value=part.value,
-            gradient=None,
-            parents=[n for i in part.reads for n in sources[i]],
-            children=[],
-            part=part.name,
-        )
-        for part in parts_of(node.operation, values, node.value)
-    ]
+    added: dict[str, int] = {}
+    for part in parts_of(node.operation, values, node.value):
+        parents = [n for i in part.reads for n in sources[i]]
+        parents += [added[name] for name in part.after]
+        added[part.name] = graph.add(_part(node, part, parents))
+    return list(added.values())
+
+
+def _part(node: Node, part: Part, parents: list[int]) -> Node:
+    return replace(
+        node,
+        name=part.name,
+        operation=part.kind,
+        kind=kind_of(part.kind),
+        value=part.value,
+        gradient=None,
+        parents=parents,
+        children=[],
+        part=part.name,
+    )
 
 
 def _parents(graph: Graph, step: Step, iteration: tuple[int, ...]) -> list[int]:

@@ -6,7 +6,8 @@ import re
 KINDS = {
     "matmul": "matmul dot mm bmm linear addmm baddbmm einsum tensordot dot_general "
     "dense vdot mv conv conv1d conv2d conv3d conv_general_dilated convolution "
-    "conv_with_general_padding bilinear inner",
+    "conv_with_general_padding bilinear inner conv_transpose conv_transpose1d "
+    "conv_transpose2d conv_transpose3d convtranspose densegeneral einsum",
     "add": "add iadd radd add_ __add__ __radd__ __iadd__ add_any",
     "subtract": "subtract sub isub rsub sub_ __sub__ __rsub__ __isub__",
     "multiply": "multiply mul imul rmul mul_ __mul__ __rmul__ __imul__ addcmul",
@@ -27,25 +28,25 @@ KINDS = {
     "selu celu leaky_relu prelu softplus softsign hardtanh hardswish hardsigmoid "
     "hard_swish hard_sigmoid hard_tanh log_sigmoid logsigmoid glu expit erf soft_sign "
     "squareplus tanhshrink threshold",
-    "normalization": "layer_norm batch_norm group_norm instance_norm rms_norm normalize"
-    " standardize",
-    "pool": "max_pool max_pool1d max_pool2d avg_pool avg_pool1d avg_pool2d reduce_window"
-    " adaptive_avg_pool2d adaptive_max_pool2d adaptive_avg_pool1d max_pool3d avg_pool3d"
-    " _max_pool2d",
+    "normalization": "layer_norm batch_norm group_norm instance_norm rms_norm "
+    "normalize standardize layernorm batchnorm groupnorm instancenorm rmsnorm norm",
+    "pool": "max_pool max_pool1d max_pool2d max_pool3d _max_pool2d avg_pool "
+    "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+    "adaptive_max_pool2d reduce_window",
     "resize": "interpolate resize upsample",
     "dropout": "dropout dropout_ dropout2d alpha_dropout feature_dropout bernoulli",
     "attention": "scaled_dot_product_attention dot_product_attention "
-    "multi_head_attention_forward",
+    "multi_head_attention_forward multiheaddotproductattention",
     "recurrent": "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell scan",
     "embedding": "embedding take gather take_along_axis index_select index getitem "
-    "__getitem__ select slice narrow select_n dynamic_slice one_hot",
+    "__getitem__ select slice narrow select_n dynamic_slice one_hot embed",
     "mask": "where masked_fill masked_fill_ tril triu",
     "split": "split chunk unbind tensor_split array_split",
     "join": "cat concat concatenate stack hstack vstack pad",
     "layout": "reshape view flatten ravel transpose permute swapaxes moveaxis t "
     "squeeze unsqueeze expand_dims contiguous expand broadcast_to T mT rearrange "
     "movedim unflatten view_as expand_as broadcast_in_dim clone copy "
-    "atleast_1d atleast_2d repeat tile roll flip",
+    "atleast_1d atleast_2d contiguous expand repeat tile roll flip",
     "cast": "astype to float double convert_element_type half bfloat16 type_as type",
     "detach": "detach stop_gradient detach_",
     "exponential": "exp expm1",

@@ -19,12 +19,13 @@ X, XW, GAIN = (0,), (0, 1), (0, -2)  # Which inputs a part reads
 
 
 class Part(NamedTuple):
-    """A value on the way: its name, kind of operation, numbers, and inputs."""
+    """A value on the way: its name, kind of operation, numbers, and what it reads."""
 
     name: str
     kind: str
     value: Array
     reads: tuple[int, ...] = X
+    after: tuple[str, ...] = ()  # Earlier parts that it reads
 
 
 Parts = Iterator[Part]
@@ -52,7 +53,12 @@ def _linear(inputs: Inputs, output: Array) -> Parts:
 def _convolution(inputs: Inputs, output: Array) -> Parts:
     bias = inputs[2] if len(inputs) > 2 else None
     if bias is not None:
-        yield Part("convolution", "conv", output - bias.reshape(-1, *[1] * (output.ndim - 2)), XW)
+        yield Part(
+            "convolution",
+            "conv",
+            output - bias.reshape(-1, *[1] * (output.ndim - 2)),
+            XW,
+        )
 
 
 def _layer_norm(inputs: Inputs, output: Array) -> Parts:
@@ -73,13 +79,22 @@ def _batch_norm(inputs: Inputs, output: Array) -> Parts:
 
 
 def _normalized(
-    x: Array, output: Array, axes: tuple[int, ...], affine: Inputs, shape: tuple[int, ...]
+    x: Array,
+    output: Array,
+    axes: tuple[int, ...],
+    affine: Inputs,
+    shape: tuple[int, ...],
 ) -> Parts:
     mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    known = [a if shape == (1,) else a.reshape(shape) for a in affine if a is not None]
+    if len(known) == 2 and (known[0] != 0).all():
+        plain = (output - known[1]) / known[0]
+        centred = np.abs(plain.mean(axes, keepdims=True)) < 1e-3
+        if not centred.all():  # The running statistics of an evaluation
+            return
     yield Part("mean", "mean", mean)
     yield Part("centred", "subtract", x - mean)
     yield Part("variance", "variance", variance)
-    known = [a if shape == (1,) else a.reshape(shape) for a in affine if a is not None]
     if len(known) == 2 and (known[0] != 0).all():
         normalized = (output - known[1]) / known[0]
         deviation = np.median((x - mean) / normalized, axes, keepdims=True)
@@ -146,6 +161,93 @@ def _attention(inputs: Inputs, output: Array) -> Parts:
             yield Part(name, "softmax", weights, XW)
 
 
+def _lstm(inputs: Inputs, output: Array) -> Parts:
+    """The gates and states of one layer in one direction, time by time."""
+    x = inputs[0]
+    assert x is not None
+    arrays = [(i, a) for i, a in enumerate(inputs) if a is not None]
+    size = output.shape[-1]
+    weights = [(i, a) for i, a in arrays if a.ndim == 2 and len(a) == 4 * size and i]
+    biases = [a for i, a in arrays if a.ndim == 1 and len(a) == 4 * size]
+    if len(weights) != 2 or x.ndim != 3:
+        return
+    start = [a.reshape(-1, size) for i, a in arrays[1:3] if i < weights[0][0]]
+    for first in (True, False):
+        steps = list(_unrolled(x, weights, biases, start, first))
+        made = np.stack([h for *_, h in steps], 1 if first else 0)
+        if made.shape == output.shape and np.allclose(
+            made, output, rtol=1e-3, atol=1e-5
+        ):
+            yield from _named_parts(steps, tuple(range(len(inputs))))
+            return
+
+
+def _named_parts(steps: list[tuple[Array, ...]], inputs: tuple[int, ...]) -> Parts:
+    for time, values in enumerate(steps):
+        for (name, kind, after), value in zip(LSTM, values, strict=True):
+            # The first part of a time reads the state of the time before.
+            earlier = (f"state at time {time - 1}",) if not after and time else ()
+            if name == "kept cell" and time:
+                earlier = (f"cell at time {time - 1}",)
+            earlier += tuple(f"{each} at time {time}" for each in after)
+            reads = () if after else inputs
+            yield Part(f"{name} at time {time}", kind, value, reads, earlier)
+
+
+LSTM = (
+    ("gates", "add", ()),
+    ("input gate", "split", ("gates",)),
+    ("forget gate", "split", ("gates",)),
+    ("cell gate", "split", ("gates",)),
+    ("output gate", "split", ("gates",)),
+    ("input gate's sigmoid", "activation", ("input gate",)),
+    ("forget gate's sigmoid", "activation", ("forget gate",)),
+    ("cell gate's tanh", "activation", ("cell gate",)),
+    ("output gate's sigmoid", "activation", ("output gate",)),
+    ("kept cell", "multiply", ("forget gate's sigmoid",)),
+    ("new cell", "multiply", ("input gate's sigmoid", "cell gate's tanh")),
+    ("cell", "add", ("kept cell", "new cell")),
+    ("cell's tanh", "activation", ("cell",)),
+    ("state", "multiply", ("output gate's sigmoid", "cell's tanh")),
+)
+
+
+def _unrolled(
+    x: Array,
+    weights: list[tuple[int, Array]],
+    biases: list[Array],
+    start: list[Array],
+    batch_first: bool,
+) -> Iterator[tuple[Array, ...]]:
+    (_, inner), (_, outer) = weights
+    xs = x if not batch_first else np.swapaxes(x, 0, 1)
+    zero = np.zeros((xs.shape[1], outer.shape[1]))
+    h, c = start if len(start) == 2 else (zero, zero)
+    for each in xs:
+        gates = each @ inner.T + h @ outer.T + sum(biases, np.zeros(()))
+        i, f, g, o = np.split(gates, 4, -1)
+        on = [1 / (1 + np.exp(-gate)) for gate in (i, f, o)]
+        kept, new = on[1] * c, on[0] * np.tanh(g)
+        c = kept + new
+        h = on[2] * np.tanh(c)
+        yield (
+            gates,
+            i,
+            f,
+            g,
+            o,
+            on[0],
+            on[1],
+            np.tanh(g),
+            on[2],
+            kept,
+            new,
+            c,
+            np.tanh(c),
+            h,
+        )
+
+
 RULES: dict[str, Callable[[Inputs, Array], Parts]] = {
     **dict.fromkeys(("linear", "dense"), _linear),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
@@ -158,4 +260,5 @@ RULES: dict[str, Callable[[Inputs, Array], Parts]] = {
     **dict.fromkeys(("l1_loss", "smooth_l1_loss", "huber_loss"), _absolute),
     "binary_cross_entropy_with_logits": _logistic,
     "scaled_dot_product_attention": _attention,
+    "lstm": _lstm,
 }

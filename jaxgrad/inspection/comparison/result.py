@@ -21,10 +21,12 @@ class Input(Argument):
 
     @property
     def name(self) -> str:
+        """Its path, as a step has a name."""
         return self.path
 
     @property
     def operation(self) -> str:
+        """The word for an argument, as a step has an operation."""
         return "argument"
 
 

@@ -5,13 +5,14 @@ the measured distance of its inputs, times how much the step amplifies it; the g
 on both sides of the step tell that.
 """
 
-import numpy as np
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgrad.inspection.comparison.fingerprint import Fingerprint
 from jaxgrad.inspection.comparison.nodes import Graph, Node
-from jaxgrad.inspection.comparison.operations import ADDING
+from jaxgrad.inspection.comparison.operations import ADDING, MOVING
 
 STEP = 16.0  # Units in the last place that one step may differ
 SUM = 2.0  # Times the root of the number of terms
@@ -20,7 +21,7 @@ MOST = 1e4  # No step counts as amplifying more
 AFTER = 256.0  # Units that a step may differ whose inputs differ already
 
 
-def unit(dtype: object) -> float:
+def unit(dtype: Any) -> float:
     """Half the distance from 1 to the next number; 0 for integers and flags."""
     try:
         if not jnp.issubdtype(dtype, jnp.inexact):
@@ -79,8 +80,12 @@ def amplification(
         count = max(x.size / max(value.size, 1), 1.0)
         total = np.sqrt(count) if node.kind in ("sum", "matmul") else count**-0.5
         by_kind = x.scale * total / value.scale
+    elif node.kind not in MOVING and x.size == value.size:
+        # sin(x) keeps the absolute distance of x, exp(x) makes it a relative one.
+        least = 1.0 if node.kind == "exponential" else np.inf
+        by_kind = x.scale / min(value.scale, least)
     return float(np.clip(max(by_gradient, by_kind), 1.0, MOST))
 
 
 def _norm(p: Fingerprint) -> float:
-    return p.scale * np.sqrt(max(p.size, 0))
+    return float(p.scale * np.sqrt(max(p.size, 0)))

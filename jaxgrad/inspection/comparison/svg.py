@@ -50,9 +50,7 @@ def _drawing(found: Findings, side: int) -> Drawing:
     return drawing._replace(nodes=nodes)
 
 
-def _joins(
-    found: Findings, theirs: Placed, ours: Placed, down: float
-) -> Iterator[str]:
+def _joins(found: Findings, theirs: Placed, ours: Placed, down: float) -> Iterator[str]:
     """A line between each pair of nodes; of a loop's iterations the worst counts."""
     worst: dict[tuple[str, str], tuple[bool, bool]] = {}
     for m in found.matched:
@@ -74,5 +72,3 @@ def _joins(
 
 def _parted(m: Matched) -> bool:
     return (m.value or 0) > 1 or (m.gradient or 0) > 1
-
-

@@ -94,8 +94,8 @@ def rows(found: Findings) -> list[Row]:
 def row_of(m: Matched, first: Difference | None) -> Row:
     """A row of the table."""
     mark = "<- first" if is_first(m, first) else ""
-    sides = (t for thing in (m.theirs, m.ours) for t in _cells(thing))
-    return Row(*sides, _times(m.value), _times(m.gradient), mark)
+    theirs, ours = _cells(m.theirs), _cells(m.ours)
+    return Row(*theirs, *ours, _times(m.value), _times(m.gradient), mark)
 
 
 def is_first(m: Matched, first: Difference | None) -> bool:
@@ -115,7 +115,11 @@ def _cells(thing: Step | Argument | None) -> tuple[str, str]:
         return "-", ""
     if isinstance(thing, Argument):
         return cut(plain(thing.path), MOST), ""
-    name = thing.name if thing.name == thing.operation else f"{thing.name} = {thing.operation}"
+    name = (
+        thing.name
+        if thing.name == thing.operation
+        else f"{thing.name} = {thing.operation}"
+    )
     return cut(plain(name), MOST), location(thing.source).rpartition(":")[2]
 
 

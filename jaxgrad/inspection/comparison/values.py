@@ -1,14 +1,19 @@
 """The first value that differs while everything that it is computed from agrees."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from jaxgrad.inspection.comparison import rounding
+from jaxgrad.inspection.comparison.arrange import distance
 from jaxgrad.inspection.comparison.correspondence import Correspondence
-from jaxgrad.inspection.comparison.nodes import Graph
+from jaxgrad.inspection.comparison.nodes import Graph, Node
 from jaxgrad.inspection.comparison.operations import MOVING
 from jaxgrad.inspection.report.data import Step
 
+# Kinds that take some elements of an array.
+TAKING = {"split", "embedding"}
 # A difference of this relative size does not vanish in what follows.
 LARGE = 1e-3
 
@@ -16,13 +21,15 @@ LARGE = 1e-3
 class Place(NamedTuple):
     """The numbers of the nodes where the sides part; None if one side has no node.
 
-    `read` are the nodes that the trials of a cause start from, if not the place itself:
-    the pair whose values differ.
+    `pair` are the nodes whose values differ, if not the place itself. For a step that
+    only one side has, `extra` is that step and the array that it changes, as the other
+    side has it.
     """
 
     theirs: int | None
     ours: int | None
     pair: tuple[int, int] | None = None
+    extra: tuple[int, int] | None = None
 
 
 def first_value(both: Correspondence) -> Place | None:
@@ -55,8 +62,10 @@ def _roots(both: Correspondence) -> Iterator[tuple[int, int]]:
     for b, a in sorted(both.pairs.theirs.items()):
         if both.verdicts[a, b].agrees or not _comparable(both, a, b):
             continue
-        sources = [*both.sources(0, a), *both.sources(1, b)]
-        if all(both.verdict(*source.pair).agrees for source in sources):
+        sources = {
+            s.pair for side, n in enumerate((a, b)) for s in both.sources(side, n)
+        }
+        if all(both.verdict(*p).agrees or not _comparable(both, *p) for p in sources):
             yield a, b
 
 
@@ -96,10 +105,7 @@ def _vanishes(both: Correspondence, side: int, number: int) -> bool:
 
 def _one_sided(both: Correspondence, reaching: list[set[int]]) -> Place | None:
     """Without a pair to name: the first steps behind the difference of the results."""
-    found = [
-        next((n for n in sorted(reach) if _starts(both, side, n)), None)
-        for side, reach in enumerate(reaching)
-    ]
+    found = [_start(both, side, reach) for side, reach in enumerate(reaching)]
     if found[0] is None and found[1] is None:
         return None
     results = both.theirs.result, both.ours.result
@@ -109,9 +115,19 @@ def _one_sided(both: Correspondence, reaching: list[set[int]]) -> Place | None:
     return Place(found[0], found[1], pair)
 
 
+def _start(both: Correspondence, side: int, reach: set[int]) -> int | None:
+    """The first step behind the difference; one that computes, if there is any."""
+    starts = [n for n in sorted(reach) if _starts(both, side, n)]
+    nodes = both.graph(side).nodes
+    computing = [n for n in starts if nodes[n].kind not in (*MOVING, "constant")]
+    return next(iter(computing or starts), None)
+
+
 def _starts(both: Correspondence, side: int, number: int) -> bool:
     node = both.graph(side).nodes[number]
-    return not node.is_argument and all(both.agrees(side, p) for p in node.parents)
+    if node.is_argument or not rounding.unit(node.dtype):
+        return False
+    return all(both.agrees(side, p) for p in node.parents)
 
 
 def relocated(
@@ -120,7 +136,13 @@ def relocated(
     """The place to name for a pair that differs: often a step before it."""
     if both.theirs.nodes[pair[0]].is_argument:
         return Place(*pair, pair)
-    return _moved(both, pair) or _extra(both, pair, reaching) or Place(*pair, pair)
+    return (
+        _moved(both, pair)
+        or _reordered(both, pair)
+        or _taken(both, pair)
+        or _extra(both, pair, reaching)
+        or Place(*pair, pair)
+    )
 
 
 def _moved(both: Correspondence, pair: tuple[int, int]) -> Place | None:
@@ -136,22 +158,97 @@ def _moved(both: Correspondence, pair: tuple[int, int]) -> Place | None:
     return _moved(both, (a, b)) if earlier else Place(a, b, pair)
 
 
+def _reordered(both: Correspondence, pair: tuple[int, int]) -> Place | None:
+    """Two direct inputs that hold the same elements, each in another order."""
+    graphs = both.theirs, both.ours
+    inputs = [
+        [n for n in g.nodes[number].parents if not g.nodes[n].is_argument]
+        for g, number in zip(graphs, pair, strict=True)
+    ]
+    for a in inputs[0]:
+        for b in inputs[1]:
+            values = both.theirs.nodes[a].value, both.ours.nodes[b].value
+            if any(np.size(v) < 3 or not isinstance(v, np.ndarray) for v in values):
+                continue
+            apart = distance(*values)
+            if not apart.arranged and apart.relative < 1e3 * max(both.units):
+                return Place(a, b, pair)
+    return None
+
+
+def _taken(both: Correspondence, pair: tuple[int, int]) -> Place | None:
+    """An input of each side that is taken from equal arrays, but not the same part."""
+    nodes = both.theirs.nodes, both.ours.nodes
+    if nodes[0][pair[0]].kind != nodes[1][pair[1]].kind:
+        return None
+    read = [
+        [n for n in nodes[side][number].parents if rounding.unit(nodes[side][n].dtype)]
+        for side, number in enumerate(pair)
+    ]
+    alone = [
+        [n for n in read[0] if not any(_equal(both, n, m) for m in read[1])],
+        [m for m in read[1] if not any(_equal(both, n, m) for n in read[0])],
+    ]
+    if len(alone[0]) != 1 or len(alone[1]) != 1:
+        return None
+    a, b = alone[0][0], alone[1][0]
+    taken = nodes[0][a].kind in TAKING, nodes[1][b].kind in TAKING
+    same_size = np.size(nodes[0][a].value) == np.size(nodes[1][b].value)
+    arguments = nodes[0][a].is_argument or nodes[1][b].is_argument
+    agree = both.agrees(0, a) and both.agrees(1, b)
+    known = all(_computed_from_agreeing(both, side, n) for side, n in ((0, a), (1, b)))
+    if arguments or not same_size:
+        return None
+    if not ((any(taken) and agree) or (all(taken) and known)):
+        return None
+    return Place(a, b, (a, b))
+
+
+def _equal(both: Correspondence, a: int, b: int) -> bool:
+    values = both.theirs.nodes[a].value, both.ours.nodes[b].value
+    if np.size(values[0]) != np.size(values[1]):
+        return False
+    return distance(*values).relative <= 3000 * max(both.units)
+
+
 def _extra(
     both: Correspondence, pair: tuple[int, int], reaching: list[set[int]]
 ) -> Place | None:
     """A step that only one side has, between the pair and its sources."""
-    alone = [_alone(both, side, n, reaching[side]) for side, n in enumerate(pair)]
-    kinds = both.theirs.nodes[pair[0]].kind, both.ours.nodes[pair[1]].kind
-    if alone[0] and alone[1]:
-        return Place(alone[0][0], alone[1][0], pair)
-    if kinds[0] != kinds[1] or not (alone[0] or alone[1]):
+    nodes = both.theirs.nodes[pair[0]], both.ours.nodes[pair[1]]
+    # What a fused step does inside, the other side does in steps of its own.
+    alone = [
+        [] if nodes[1 - side].part else _alone(both, side, n, reaching[side])
+        for side, n in enumerate(pair)
+    ]
+    side = _longer(both, alone)
+    if side is None:
+        return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None
+    if nodes[0].kind != nodes[1].kind and not (alone[0] and alone[1]):
         return None
-    side = 0 if alone[0] else 1
     extra = alone[side][0]
-    instead: int | None = pair[1 - side]
-    if _line(both, side, extra) != _line(both, side, pair[side]):
-        instead = _instead(both, side, extra, pair)
-    return Place(extra, instead, pair) if side == 0 else Place(instead, extra, pair)
+    before = _instead(both, side, extra, pair)
+    same_line = _line(both, side, extra) == _line(both, side, pair[side])
+    instead = pair[1 - side] if same_line or before is None else before
+    changed = None if before is None else _sided(side, extra, before)
+    return Place(*_sided(side, extra, instead), pair, changed)
+
+
+def _longer(both: Correspondence, alone: list[list[int]]) -> int | None:
+    """The side whose first step the other side lacks; None if both have one instead."""
+    kinds = [
+        [both.graph(side).nodes[n].kind for n in each]
+        for side, each in enumerate(alone)
+    ]
+    for side in (0, 1):
+        here, there = kinds[side], kinds[1 - side]
+        if here and (not there or (here[0] != there[0] and there[0] in here)):
+            return side
+    return None
+
+
+def _sided(side: int, here: Any, there: Any) -> tuple[Any, Any]:
+    return (here, there) if side == 0 else (there, here)
 
 
 def _alone(
@@ -171,7 +268,10 @@ def _alone(
 
 
 def _computed_from_agreeing(both: Correspondence, side: int, number: int) -> bool:
-    return all(both.verdict(*s.pair).agrees for s in both.sources(side, number))
+    return all(
+        both.verdict(*s.pair).agrees or not _comparable(both, *s.pair)
+        for s in both.sources(side, number)
+    )
 
 
 def _instead(
@@ -181,8 +281,18 @@ def _instead(
     before = [s.pair[1 - side] for s in both.sources(side, extra)]
     read = [s.pair[1 - side] for s in both.sources(1 - side, pair[1 - side])]
     nodes = both.graph(1 - side).nodes
-    steps = [n for n in before if not nodes[n].is_argument]
-    return max([n for n in steps if n in read] or steps, default=None)
+    floating = [n for n in before if rounding.unit(nodes[n].dtype)]
+    steps = [n for n in floating if not nodes[n].is_argument]
+    size = np.size(both.graph(side).nodes[extra].value)
+    alike = [n for n in steps if np.size(nodes[n].value) == size] or steps
+    # Of equal arrays the last one before the pair: behind a dropout in evaluation.
+    computing = [n for n in read if nodes[n].kind not in MOVING]
+    last = [n for n in computing if any(_same(nodes[n], nodes[m]) for m in alike)]
+    return max(last or alike, default=None)
+
+
+def _same(a: Node, b: Node) -> bool:
+    return not a.is_argument and distance(a.value, b.value).relative == 0
 
 
 def _line(both: Correspondence, side: int, number: int) -> tuple[str, int]:

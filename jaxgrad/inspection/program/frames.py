@@ -183,13 +183,13 @@ def _kept(before: Sequence[Frame], frames: Sequence[Frame], reverse: bool) -> in
     if both and before[apart].code is frames[apart].code:
         if frames[apart].offset > before[apart].offset:
             return apart + 1
-        if _loops(frames[apart].code, frames[apart].offset, before[apart].offset):
+        if loops(frames[apart].code, frames[apart].offset, before[apart].offset):
             return apart
     # The same instruction ran again: in a pass of the innermost loop around it.
     looping = (
         i
         for i in reversed(range(apart))
-        if _loops(*frames[i]) and not _binds(frames[i].code.co_filename)
+        if loops(*frames[i]) and not _binds(frames[i].code.co_filename)
     )
     return next(looping, apart)
 
@@ -237,7 +237,7 @@ def _loop_ranges(code: CodeType) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _loops(code: CodeType, *offsets: int) -> bool:
+def loops(code: CodeType, *offsets: int) -> bool:
     """Whether one loop of `code` encloses all the offsets."""
     low, high = min(offsets), max(offsets)
     return any(first <= low and high <= last for first, last in _loop_ranges(code))

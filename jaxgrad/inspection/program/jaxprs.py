@@ -96,6 +96,59 @@ def _keeping_lines_of_rules(closed: Any) -> Any:
     return jax.extend.core.ClosedJaxpr(without, constants_of(closed))
 
 
+def keeping_lines_of_rules(closed: Any) -> Any:
+    """A jaxpr whose backward rules, also in bodies, keep the lines of their own code.
+
+    JAX gives all operations of a rule the line of the call.
+    """
+    jaxpr = open_jaxpr(closed)
+    new = jaxpr.replace(eqns=[_with_own_lines(equation) for equation in jaxpr.eqns])
+    if jaxpr is closed:
+        return new
+    return jax.extend.core.ClosedJaxpr(new, constants_of(closed))
+
+
+def _with_own_lines(equation: Any) -> Any:
+    params = dict(equation.params)
+    if equation.primitive.name == "custom_vjp_call":
+        params["bwd"] = _OwnLines(params["bwd"])
+    elif not bodies_of(equation):
+        return equation
+    for name in {"jaxpr", "call_jaxpr", "cond_jaxpr", "body_jaxpr"} & set(params):
+        params[name] = keeping_lines_of_rules(params[name])
+    if "branches" in params:
+        params["branches"] = tuple(map(keeping_lines_of_rules, params["branches"]))
+    return equation.replace(params=params)
+
+
+class _OwnLines:
+    """JAX's wrapper of a backward rule; it runs as if no equation was being read."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self.wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapped, name)
+
+    def wrap(self, *transformation: Any) -> "_OwnLines":
+        return _OwnLines(self.wrapped.wrap(*transformation))
+
+    def call_wrapped(self, *arguments: Any) -> Any:
+        names = source_info_util.current_name_stack()
+        with source_info_util.user_context(_Nowhere(), name_stack=names):
+            return self.wrapped.call_wrapped(*arguments)
+
+
+class _Nowhere:
+    """A traceback that is false: JAX then takes that of the running code."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def as_python_traceback(self) -> None:
+        return None
+
+
 def run_backward_rule(
     equation: Any, operands: Sequence[Any], active: Sequence[bool], cotangents: Any
 ) -> list[Any]:

@@ -3,7 +3,8 @@
 import secrets
 from pathlib import Path
 
-from jaxgrad.inspection.report import data
+from jaxgrad import _archive
+from jaxgrad.inspection.report import data, record
 from jaxgrad.inspection.report.data import Finding, Report
 from jaxgrad.inspection.report.dot import dot
 from jaxgrad.inspection.report.html import (
@@ -39,6 +40,19 @@ class Explanation(Report):
         """
         write(path, page(self))
 
+    def save_record(self, path: str | Path) -> None:
+        """Write the report as one npz file for `load_record`.
+
+        It holds everything: values, gradients, steps, lines, and what `nonfinite`
+        finds. Nothing is pickled, and a checksum covers the file, which receives its
+        name only when it is complete. Of further results under `has_aux` arrays,
+        numbers and strings are kept, in tuples, lists and mappings; another
+        container becomes a mapping by paths, anything else None.
+        """
+        path = Path(path).resolve()
+        draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        _archive.write(path, draft, record.packed(self))
+
     def to_svg(self) -> str:
         """The graph as SVG: arguments at the left, the result at the right."""
         return svg(self)
@@ -46,6 +60,22 @@ class Explanation(Report):
     def to_dot(self) -> str:
         """The graph in Graphviz's DOT language."""
         return dot(self)
+
+
+def load_record(path: str | Path) -> Explanation:
+    """Read an `Explanation` that `save_record` has written, here or elsewhere.
+
+    It prints, renders and saves as the original does. Arrays are NumPy's, with the
+    same dtype and bits.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a bit of it has changed, it is cut, it is another kind of file,
+            or it has the format of another version; the message names it.
+    """
+    fields, found = record.unpacked(Path(path))
+    finding = None if found is None else Blame(**found)
+    return Explanation(**fields, _find=lambda _: finding)
 
 
 class Diagnosis(data.Diagnosis):
@@ -63,6 +93,7 @@ class Diagnosis(data.Diagnosis):
 
 
 def write(path: str | Path, text: str) -> None:
+    """Write a file that replaces one of that name at once."""
     path = Path(path).resolve()
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

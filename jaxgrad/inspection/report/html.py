@@ -13,6 +13,7 @@ from jaxgrad.inspection.report.marks import (
     Marks,
     finding_in,
     key_in,
+    key_of,
     marks,
     meanings,
 )
@@ -63,7 +64,7 @@ def _body(report: Report, prefix: str, diagnosis: Diagnosis | None = None) -> st
     linked = {node.key for node in drawing.nodes}
     remarks = _remarks(report, found, blame=diagnosis is None)
     if diagnosis is not None:
-        remarks = itertools.chain(_verdict(diagnosis, numbers, prefix), remarks)
+        remarks = itertools.chain(_verdict(diagnosis, prefix), remarks)
     return template("report.html").substitute(
         prefix=prefix,
         style=page_style(),
@@ -77,26 +78,25 @@ def _body(report: Report, prefix: str, diagnosis: Diagnosis | None = None) -> st
 
 
 def _numbers(report: Report, findings: Sequence[Finding]) -> dict[str, list[int]]:
-    """The numbers of the findings by the key of the step or argument they are about."""
+    """The numbers of the findings by the keys of the steps and arguments they name."""
     numbers: dict[str, list[int]] = {}
     for i, finding in enumerate(findings, 1):
-        if key := key_in(report, finding):
+        named = (a for a in report.arguments if a.path == finding.argument)
+        for key in {key_in(report, finding), *map(key_of, named)} - {""}:
             numbers.setdefault(key, []).append(i)
     return numbers
 
 
-def _verdict(
-    diagnosis: Diagnosis, numbers: Mapping[str, list[int]], prefix: str
-) -> Iterator[str]:
+def _verdict(diagnosis: Diagnosis, prefix: str) -> Iterator[str]:
     """The text of a diagnosis, a paragraph each, with anchors and links."""
     first, *paragraphs = diagnosis_text(diagnosis).split("\n\n")
     yield f"<p>{escape(first)}</p>"
-    keys = {i: key for key, each in numbers.items() for i in each}
+    keys = [key_in(diagnosis.report, finding) for finding in diagnosis.findings]
     for i, paragraph in enumerate(paragraphs, 1):
         if i > len(diagnosis.findings):
             yield f"<p>{escape(paragraph)}</p>"
             continue
-        where = keys.get(i)
+        where = keys[i - 1]
         link = f'<a href="#row-{prefix}{where}">to its step</a>' if where else ""
         yield f'<pre id="{prefix}finding-{i}">{escape(paragraph)}\n   {link}</pre>'
 

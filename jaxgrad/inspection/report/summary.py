@@ -44,19 +44,22 @@ def summarize(
     if kept.size == 0:
         return EMPTY
     x = np.abs(kept.astype(np.complex128)) if np.iscomplexobj(kept) else kept
-    x = np.asarray(x, np.float64)
+    x = np.array(x, np.float64)
     with np.errstate(all="ignore"):
         low, high = float(x.min()), float(x.max())
         finite = np.isfinite(low) and np.isfinite(high)  # a NaN would be both
         nonfinite = 0 if finite else x.size - int(np.isfinite(x).sum())
-        zeros = x.size - int(np.count_nonzero(x))
-        norm = _norm(x, max(abs(low), abs(high)))
-        return Summary(x.size, low, float(x.mean()), high, norm, zeros, nonfinite)
+        zeros = x.size - int(np.count_nonzero(x != 0))
+        mean, norm = float(x.mean()), _norm(x, max(abs(low), abs(high)))
+        return Summary(x.size, low, mean, high, norm, zeros, nonfinite)
 
 
 def _norm(x: np.ndarray, largest: float) -> float:
+    """The norm of `x`, which is overwritten: a second array would cost more time."""
     # The square of a large or small number overflows or underflows: scale it first.
     extreme = 0 < largest < np.inf and not 1e-100 < largest < 1e100
     scale = largest if extreme else 1.0
+    if extreme:
+        x /= scale
     # Not with `np.linalg.norm`, whose threads spin for longer than this takes.
-    return scale * float(np.sqrt(np.square(x / scale if extreme else x).sum()))
+    return scale * float(np.sqrt(np.square(x, out=x).sum()))

@@ -1,6 +1,6 @@
 """Tensors as NumPy arrays, and the tensors inside nested values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -33,10 +33,15 @@ def dtype_of(tensor: Any) -> Any:
 
 
 def array_of(tensor: Any) -> np.ndarray:
-    """The values as an array, which shares the memory of a tensor on the CPU."""
+    """The values as an array, which shares the memory of a tensor on the CPU.
+
+    A nested tensor is padded with zeros.
+    """
     import torch
 
     tensor = tensor.detach()
+    if tensor.is_nested:
+        tensor = torch.nested.to_padded_tensor(tensor, 0)
     if tensor.is_quantized:
         tensor = tensor.dequantize()
     if tensor.layout != torch.strided:
@@ -48,6 +53,58 @@ def array_of(tensor: Any) -> np.ndarray:
     if dtype.isbuiltin == 1:
         return tensor.numpy()
     return tensor.view(getattr(torch, f"int{8 * dtype.itemsize}")).numpy().view(dtype)
+
+
+def is_differentiated(tensor: Any) -> bool:
+    """Whether a tensor requires a gradient and can receive one.
+
+    PyTorch refuses to differentiate a view that was made and changed under `no_grad`,
+    if what it views requires a gradient.
+    """
+    try:
+        tensor.grad_fn  # noqa: B018
+    except RuntimeError:
+        return False
+    return tensor.requires_grad
+
+
+def part_of(base: Any, view: Any) -> Callable[[Any], Any]:
+    """A function from a gradient of `base` to that of its view."""
+    import torch
+
+    size, stride = base.size(), base.stride()
+    as_real = base.is_complex() and not view.is_complex()
+    offset = view.storage_offset() - base.storage_offset() * (1 + as_real)
+    inside = view.size(), view.stride(), offset
+
+    def part(gradient: Any) -> Any:
+        like = {"dtype": gradient.dtype, "device": gradient.device}
+        whole = torch.empty_strided(size, stride, **like).copy_(gradient)
+        whole = torch.view_as_real(whole) if as_real else whole
+        return whole.as_strided(*inside)
+
+    return part
+
+
+def shape_of(tensor: Any) -> tuple[int, ...]:
+    """The shape of `array_of`."""
+    return array_of(tensor).shape if tensor.is_nested else tuple(tensor.shape)
+
+
+def with_arrays(value: Any) -> Any:
+    """Nested tuples, lists and mappings with arrays in place of tensors."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return array_of(copied(value))
+    if isinstance(value, Mapping):
+        return {key: with_arrays(each) for key, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        inside = map(with_arrays, value)
+        return (
+            type(value)(*inside) if hasattr(value, "_fields") else type(value)(inside)
+        )
+    return value
 
 
 def version(tensor: Any) -> int:

@@ -1,5 +1,6 @@
 """What the report calls a function of PyTorch, and which calls are not steps."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -43,21 +44,26 @@ WORDS = {
 }
 # Attributes that are read without computing anything.
 ATTRIBUTES = ("grad", "_grad", "_base", "grad_fn")
-# PyTorch's own `autograd.Function`s.
-FUNCTIONS = {
+# PyTorch's own nodes of the autograd graph.
+NODES = {
     "BackwardHookFunction": "backward_hook",
     "CheckpointFunction": "checkpoint",
+    "torch::jit::(anonymous namespace)::DifferentiableGraphBackward": "torch.jit",
 }
+# The modules whose functions carry the module's name in front: `torch.fft.fft`.
+PREFIXES = re.compile(r"^(_|fft_|linalg_|special_)(?=[a-z])")
+# Functions that read no values.
+CREATING = ("zeros", "ones", "empty", "rand", "randn")
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """The function's name without underscores around it: `add`, `add_`, `getitem`."""
+    """The function's name as the user writes it: `add`, `add_`, `getitem`, `fft`."""
     name = getattr(function, "__name__", type(function).__name__)
     if name in ("__get__", "__set__"):
         name = getattr(getattr(function, "__self__", None), "__name__", name)
     if name.startswith("__") and name.endswith("__"):
         return name.removeprefix("__").removesuffix("__")
-    return name
+    return PREFIXES.sub("", name)
 
 
 def operation_at(function: Callable[..., Any], site: Site) -> str:
@@ -79,7 +85,7 @@ def only_reads(function: Callable[..., Any]) -> bool:
 def uses_only_shapes(function: Callable[..., Any]) -> bool:
     """Whether the result depends on no value of the arguments: `zeros_like`."""
     name = name_of(function)
-    return name.endswith("_like") or name.startswith("new_")
+    return name.endswith("_like") or name.startswith("new_") or name in CREATING
 
 
 def is_arithmetic(function: Callable[..., Any]) -> bool:
@@ -92,3 +98,8 @@ def is_reversed(function: Callable[..., Any]) -> bool:
     """Whether the second argument is the left operand: `2 - x` calls `__rsub__`."""
     name = getattr(function, "__name__", "")
     return name.startswith("__r") and name_of(function)[1:] in WORDS
+
+
+def name_of_node(name: str) -> str:
+    """What a node of the autograd graph computes: `sin` for `SinBackward0`."""
+    return NODES.get(name) or re.sub(r"Backward\d*$", "", name)

@@ -41,8 +41,6 @@ def _forward(report: Report) -> Blame | None:
 
 def _backward(report: Report) -> Blame | None:
     for step in reversed(report.steps):
-        if any(gradient and gradient.nonfinite for _, gradient in step.summaries):
-            continue
         counts = [_gradient_of(thing) for thing in _operands(report, step)]
         if any(counts) and any(gradient for _, gradient in step.summaries):
             return _blame("backward", step, max(counts))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxgrad._arguments import named_leaves
+from jaxgrad._checks import wrong_value
 from jaxgrad.inspection.torch_run.reach import Reached, prefixes, search
 
 
@@ -43,6 +44,7 @@ def inputs_of(f: Callable[..., Any], args: Any, kwargs: Any) -> Inputs:
     reached = search(f, {leaf.path: leaf.value for leaf in named})
     leaves = [Leaf(leaf.path, leaf.value) for leaf in given]
     leaves = _unique([*leaves, *_parameters(reached)])
+    _check_initialized(leaves)
     known = {id(leaf.tensor) for leaf in leaves}
     buffers = dict(_buffers(reached))
     outer = {n: t for n, t in reached.tensors.items() if id(t) not in known}
@@ -64,8 +66,17 @@ def _unique(leaves: Sequence[Leaf]) -> list[Leaf]:
     return list(first.values())
 
 
+def _check_initialized(leaves: Sequence[Leaf]) -> None:
+    import torch
+
+    lazy = [x.path for x in leaves if torch.nn.parameter.is_lazy(x.tensor)]
+    if lazy:
+        expected, hint = "initialized parameters", "call the lazy module once before"
+        raise wrong_value("explain_torch", expected, ", ".join(lazy), hint)
+
+
 def _each(reached: Reached) -> Iterator[tuple[str, Any]]:
-    prefix = prefixes([*reached.modules])
+    prefix = prefixes(reached.modules)
     yield from ((prefix[name], module) for name, module in reached.modules.items())
 
 

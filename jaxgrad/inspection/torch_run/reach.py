@@ -6,7 +6,8 @@ function: `model`, `trainer.model`, `layers[0]`.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -35,10 +36,10 @@ def search(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Reached:
             return
         seen.add(id(value))
         if isinstance(value, torch.nn.Module):
-            found.modules[name] = value
+            found.modules[_unused(name, found.modules)] = value
         elif isinstance(value, torch.Tensor):
             if tensors:
-                found.tensors[name] = value
+                found.tensors[_unused(name, found.tensors)] = value
         else:
             for inner, each in _parts(name, value):
                 visit(inner, each, depth + 1, tensors)
@@ -47,6 +48,12 @@ def search(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Reached:
     for name, value in arguments.items():
         visit(name, value, 0, tensors=False)
     return Reached(_outermost(found.modules), found.tensors)
+
+
+def _unused(name: str, names: Mapping[str, Any]) -> str:
+    """The name, with a number if another thing has it."""
+    numbered = (f"{name}_{i}" for i in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if n not in names)
 
 
 def _outermost(modules: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, functools.partial):
         yield from _parts_of_a_partial(name, value)
     elif isinstance(value, MethodType):
-        yield name or "self", value.__self__
+        yield name, value.__self__
         yield name, value.__func__
     elif isinstance(value, FunctionType):
         if not is_library(value.__code__.co_filename):
@@ -75,11 +82,33 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, (tuple, list, set)):
         for i, each in enumerate(value):
             yield f"{name}[{i}]", each
-    elif not isinstance(value, (type, ModuleType)) and _is_users(type(value)):
-        for key, each in getattr(value, "__dict__", {}).items():
+    elif isinstance(value, type):
+        yield from ((f"{dot}{key}", each) for key, each in _held_by_class(value))
+    elif not isinstance(value, ModuleType) and _is_users(type(value)):
+        for key, each in (*_attributes(value), *_held_by_class(type(value))):
             yield f"{dot}{key}", each
         if callable(value):
             yield name, type(value).__call__
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, slot):
+                yield slot, getattr(value, slot)
+
+
+def _held_by_class(kind: type) -> Iterator[tuple[str, Any]]:
+    """What is assigned in a class, methods and such aside."""
+    import torch
+
+    holders = (torch.nn.Module, torch.Tensor, Mapping, tuple, list)
+    for base in kind.__mro__:
+        if _is_users(base):
+            items = vars(base).items()
+            yield from ((key, each) for key, each in items if isinstance(each, holders))
 
 
 def _parts_of_a_partial(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -128,6 +157,9 @@ def _file_of(module: ModuleType) -> str:
     return getattr(module, "__file__", None) or "<frozen"
 
 
-def prefixes(names: Sequence[str]) -> dict[str, str]:
-    """The prefix of each module's parameters: none if there is only one module."""
-    return {name: f"{name}." if name and len(names) > 1 else "" for name in names}
+def prefixes(modules: Mapping[str, Any]) -> dict[str, str]:
+    """The prefix of each module's parameters: none if only one module has a state."""
+    held = {n: [*m.parameters(), *m.buffers()] for n, m in modules.items()}
+    holding = [name for name, tensors in held.items() if tensors]
+    bare = ["", *holding] if len(holding) == 1 else [""]
+    return {name: "" if name in bare else f"{name}." for name in modules}

@@ -60,13 +60,20 @@ class Site(NamedTuple):
 def running() -> list[FrameType]:
     """The frames from the explained function to the call that is being recorded."""
     frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith(OWN):
+    while frame and frame.f_code.co_name != "__torch_function__":
+        frame = frame.f_back
+    while frame and _is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     stack = []
     while frame and not frame.f_code.co_filename.startswith(OWN):
         stack.append(frame)
         frame = frame.f_back
     return stack[::-1]
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a frame around the recorder is this package's, or a type checker's."""
+    return file.startswith((OWN, "<@beartype")) or "/jaxtyping/" in file
 
 
 def site_of(stack: Sequence[FrameType], home: str) -> Site:
@@ -80,7 +87,7 @@ def home_of(f: Callable[..., Any]) -> str:
     """The package of a library's function or module that is explained itself."""
     import torch
 
-    code = type(f).forward if isinstance(f, torch.nn.Module) else f
+    code = f.forward if isinstance(f, torch.nn.Module) else f
     home = frames.home_of(code)
     return "" if torch_folder().startswith(home) else home
 

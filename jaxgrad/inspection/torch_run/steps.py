@@ -9,7 +9,7 @@ from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.report.data import Argument, Operand, Step
 from jaxgrad.inspection.report.summary import Summary, summarize
 from jaxgrad.inspection.torch_run.arrays import array_of, dtype_of
-from jaxgrad.inspection.torch_run.recorder import Record, Result
+from jaxgrad.inspection.torch_run.records import Record, Result
 from jaxgrad.inspection.torch_run.run import Run
 
 UNUSED = "the result does not depend on it"
@@ -73,7 +73,7 @@ def _value(result: Result) -> Any:
 
 def _gradient(result: Result) -> Any:
     """The gradient; zeros where the program's value does not depend on the result."""
-    if not result.active or result.gradient is not None:
+    if not result.follows or result.gradient is not None:
         return result.gradient
     zeros = np.zeros(result.shape, result.dtype)
     return summarize(zeros) if isinstance(result.value, Summary) else zeros
@@ -81,8 +81,10 @@ def _gradient(result: Result) -> Any:
 
 def _why(record: Record) -> str:
     """Why a step has no gradient; empty if one of its results has one."""
-    if any(result.active for result in record.results):
+    if any(result.follows for result in record.results):
         return ""
+    if any(result.active for result in record.results):
+        return "changed in place later"
     dtype = record.results[0].dtype
     if dtype.kind in "iub":
         return f"{dtype}: no gradient"

@@ -34,15 +34,18 @@ class Unpacking:
             if assignment is not None and assignment.unpacks:
                 self._pending[frame] = assignment, number
 
-    def read(self, stack: Sequence[FrameType], find: Callable[[Any], Any]) -> None:
+    def read(
+        self, stack: Sequence[FrameType], origin: Callable[[Any], Origin | None]
+    ) -> None:
         """Read the variables of the assignments that have been made by now."""
         for frame, (assignment, number) in [*self._pending.items()]:
             now = _assignment(frame) if frame in stack else None
             if now is None or now.node is not assignment.node:
                 del self._pending[frame]
                 values = frame.f_locals
-                known = {n: find(values[n]) for n in assignment.names if n in values}
-                origins = {n: each.origin for n, each in known.items() if each}
+                names = [name for name in assignment.names if name in values]
+                known = {name: origin(values[name]) for name in names}
+                origins = {name: each for name, each in known.items() if each}
                 self.found[number, id(assignment.node)] = origins
 
 

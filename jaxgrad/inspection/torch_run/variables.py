@@ -8,10 +8,9 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from jaxgrad.inspection.program.frames import Passes
 from jaxgrad.inspection.program.labels import Origin
 from jaxgrad.inspection.program.names import Assignment, assignment_of
-from jaxgrad.inspection.torch_run.recorder import Record
+from jaxgrad.inspection.torch_run.records import Record
 from jaxgrad.inspection.torch_run.unpacking import Unpacked
 
 Readers = Mapping[tuple[int, int], set[int]]
@@ -87,13 +86,11 @@ def _readers(records: Sequence[Record], result: Origin) -> Readers:
 def _regions(records: Sequence[Record]) -> list[tuple[Assignment, int, list[int]]]:
     """Each assignment that was run, the depth of its frame, and its records."""
     regions: dict[tuple[int, int], tuple[Assignment, int, list[int]]] = {}
-    passes = Passes()
     for number, record in enumerate(records):
         frames, users = record.site.frames, record.site.users
-        turns = passes.advance(frames, record, reverse=False)
         for depth, (frame, user) in enumerate(zip(frames, users, strict=True)):
             assignment = assignment_of(frame) if user else None
             if assignment is not None:
-                key = turns[depth], id(assignment.node)
+                key = record.turns[depth], id(assignment.node)
                 regions.setdefault(key, (assignment, depth, []))[2].append(number)
     return list(regions.values())

@@ -75,7 +75,7 @@ def _alike(
     """Pairs of the highest scores; both must have as many elements."""
     if not theirs or not ours:
         return []
-    scores = NAMES * np.array([[alike(a, b) for b in ours] for a in theirs])
+    scores = NAMES * alike(theirs, ours)
     fits = np.zeros(scores.shape, bool)
     for kind in range(3):
         prints = [

@@ -25,9 +25,9 @@ def _softmax(case: Case, side: int) -> str:
     for x in case.inputs[side]:
         if x.shape != y.shape:
             continue
-        axes = [(i,) for i in range(x.ndim)]
-        axes += [pair for pair in itertools.combinations(range(x.ndim), 2)]
-        axes.append(tuple(range(x.ndim)))
+        numbers = range(x.ndim)
+        axes: list[tuple[int, ...]] = [(i,) for i in numbers]
+        axes += [*itertools.combinations(numbers, 2), tuple(numbers)]
         for axis in axes:
             with np.errstate(all="ignore"):
                 shifted = x - x.max(axis, keepdims=True)
@@ -46,14 +46,18 @@ class Form(NamedTuple):
     unbiased: bool
     eps: float
     centred: bool
+    groups: int = 1
 
 
 def normalization(case: Case) -> Guess:
     """The axes, the variance or the epsilon of a normalization."""
     found = [_form(case, side) for side in (0, 1)]
-    if found[0] is None or found[1] is None:
-        return None
     a, b = found
+    if a is None or b is None:
+        return None
+    if a.groups != b.groups:
+        text = f"Theirs normalizes {a.groups} groups of channels, ours {b.groups}"
+        return "groups", f"{text}: another axis or number of groups."
     if len(a.axes) != len(b.axes):
         text = f"Theirs normalizes over axes {a.axes}, ours over {b.axes}"
         return "axis", f"{text}."
@@ -61,19 +65,47 @@ def normalization(case: Case) -> Guess:
         return "normalization", "One side subtracts the mean first, the other does not."
     if a.unbiased != b.unbiased:
         who, other = ("Theirs", "ours") if a.unbiased else ("Ours", "theirs")
-        return "variance", f"{who} divides by the unbiased variance, {other} the biased."
+        return (
+            "variance",
+            f"{who} divides by the unbiased variance, {other} the biased.",
+        )
     if abs(a.eps - b.eps) > 0.01 * max(abs(a.eps), abs(b.eps)):
-        return "eps", f"Theirs adds eps = {a.eps:.3g} to the variance, ours {b.eps:.3g}."
+        return (
+            "eps",
+            f"Theirs adds eps = {a.eps:.3g} to the variance, ours {b.eps:.3g}.",
+        )
+    return None
+
+
+def _grouped(x: Array, y: Array, close: float) -> Form | None:
+    """A normalization over groups of channels, with the channels first or last."""
+    for axis in {1, x.ndim - 1}:
+        channels = x.shape[axis]
+        for groups in (g for g in range(2, channels) if channels % g == 0):
+            shape = (*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1 :])
+            axes = tuple(i for i in range(1, len(shape)) if i != axis)
+            parts = x.reshape(shape), y.reshape(shape)
+            n = parts[0] - parts[0].mean(axes, keepdims=True)
+            form = _fitted(n, parts[1], axes, True, close)
+            if form is not None:
+                return form._replace(groups=groups)
     return None
 
 
 def _form(case: Case, side: int) -> Form | None:
     y, nodes = case.values[side], case.sources[side]
-    gains = [np.asarray(n.value, float) for n in nodes if n.is_argument and n.value is not None]
+    gains = [
+        np.asarray(n.value, float)
+        for n in nodes
+        if n.is_argument and n.value is not None
+    ]
     xs = [x for x in case.inputs[side] if x.shape == y.shape and x.size > 2]
     for x in xs:
         for plain in _without_affine(y, [g for g in gains if g.ndim == 1]):
-            if (form := _solved(x, plain, case.close)) is not None:
+            if case.same(x, plain):
+                continue
+            form = _solved(x, plain, case.close) or _grouped(x, plain, case.close)
+            if form is not None:
                 return form
     return None
 
@@ -120,32 +152,82 @@ def _fitted(
         eps = (measured - factor * square).reshape(-1)
         middle = float(np.median(eps))
         limit = max(10 * close * float(square.max()), 0.02 * abs(middle))
-        if np.all(np.abs(eps - middle) <= limit) and -1e-9 - limit <= middle < 0.1 * float(square.max()) + 0.2:
+        if (
+            np.all(np.abs(eps - middle) <= limit)
+            and -1e-9 - limit <= middle < 0.1 * float(square.max()) + 0.2
+        ):
             return Form(axes, unbiased, max(middle, 0.0), centred)
     return None
 
 
-def variance(case: Case) -> Guess:
-    """A biased variance on one side, an unbiased one on the other; another axis."""
-    found = [_variance(case, side) for side in (0, 1)]
-    if not (found[0] and found[1]) or found[0] == found[1]:
+def reduction(case: Case) -> Guess:
+    """A mean against a sum, a biased variance against an unbiased one, other axes."""
+    found = [_reduction(case, side) for side in (0, 1)]
+    mine, yours = found
+    if mine is None or yours is None or mine[:2] == yours[:2]:
         return None
-    if found[0][0] != found[1][0]:
-        return "variance", f"Theirs computes the {found[0][0]}, ours the {found[1][0]}."
-    return "axis", f"Theirs reduces axes {found[0][1]}, ours {found[1][1]}."
+    (a, first, whole), (b, second, _) = mine, yours
+    if a == b:
+        return "axis", f"Theirs takes the {a} over axes {first}, ours over {second}."
+    sentence = f"Theirs takes the {a}, ours the {b}"
+    if {a, b} <= {"mean", "sum"}:
+        count = int(np.prod([whole[i] for i in first]))
+        return "reduction", f"{sentence}, over {count} elements."
+    cause = "variance" if "deviation" in a + b or "variance" in a + b else "reduction"
+    return cause, f"{sentence}."
 
 
-def _variance(case: Case, side: int) -> tuple[str, tuple[int, ...]] | None:
-    y = case.values[side]
+def _reduction(
+    case: Case, side: int
+) -> tuple[str, tuple[int, ...], tuple[int, ...]] | None:
+    y = case.values[side].reshape(-1)
     for x in case.inputs[side]:
         if x.size <= y.size:
             continue
         for count in range(1, x.ndim + 1):
             for axes in itertools.combinations(range(x.ndim), count):
                 for name, made in _moments(x, axes):
-                    if case.same(made.reshape(-1), y.reshape(-1)):
-                        return name, axes
+                    if case.same(made.reshape(-1), y):
+                        return name, axes, x.shape
     return None
+
+
+def running(case: Case) -> Guess:
+    """Running statistics that differ, or those of the batch in their place."""
+    operations = {n.operation.lower().replace("_", "") for n in case.nodes}
+    if "batchnorm" not in operations or any(n.part for n in case.nodes):
+        return None
+    forms = [_form(case, side) for side in (0, 1)]
+    if (forms[0] is None) != (forms[1] is None):
+        who, other = ("Theirs", "ours") if forms[0] else ("Ours", "theirs")
+        text = (
+            f"{who} normalizes with the statistics of the batch, {other} with running"
+        )
+        return "statistics", f"{text} statistics: training against evaluation."
+    if forms[0] is not None or case.aligned is None:
+        return None
+    a, b = case.aligned
+    lines = _lines(a, b, 1 if a.ndim > 2 else a.ndim - 1)
+    if lines is None:
+        return None
+    slope, shift = lines
+    biases = [x for x in case.inputs[0] if x.shape == shift.shape]
+    # With equal means, both are the bias at the same point.
+    same_mean = any(np.allclose(shift, b * (1 - slope), atol=1e-7) for b in biases)
+    what = "variance: biased against unbiased" if same_mean else "momentum"
+    cause = "variance" if same_mean else "momentum"
+    return cause, f"The running statistics differ: probably their {what}."
+
+
+def _lines(a: Array, b: Array, axis: int) -> tuple[Array, Array] | None:
+    """For each channel how far b is a line in a, and where the centres lie."""
+    flat = [np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) for x in (a, b)]
+    fits = [np.polyfit(x, y, 1) for x, y in zip(*flat, strict=True)]
+    slope, shift = np.array(fits).T
+    made = slope[:, None] * flat[0] + shift[:, None]
+    if np.abs(made - flat[1]).max() > 1e-6 * np.abs(flat[1]).max():
+        return None
+    return slope, shift
 
 
 def _moments(x: Array, axes: tuple[int, ...]) -> Iterator[tuple[str, Array]]:

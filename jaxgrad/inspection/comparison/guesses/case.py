@@ -1,12 +1,13 @@
 """What the trials of a cause read: the values that differ, and what they come from."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from jaxgrad.inspection.comparison.arrange import arrange, distance, gap
+from jaxgrad.inspection.comparison.arrange import arrange, arrange_like, distance, gap
 from jaxgrad.inspection.comparison.correspondence import Correspondence
 from jaxgrad.inspection.comparison.fingerprint import floats
 from jaxgrad.inspection.comparison.nodes import Node
@@ -65,7 +66,18 @@ class Case:
     def aligned(self) -> tuple[Array, Array] | None:
         """The same with ours in the layout of theirs; None if the sizes differ."""
         a, b = self.values
-        return (a, arrange(b, a)) if a.size == b.size else None
+        if a.size != b.size:
+            return None
+        for x, y in itertools.product(*self.inputs):
+            # The layout of an input is that of the result, if it has its shape.
+            if x.shape == a.shape and y.shape == b.shape and x.size > 1:
+                if x.ndim == y.ndim and gap(x, arrange(y, x)).relative <= self.close:
+                    return a, arrange_like(b, y, x)
+        arranged = arrange(b, a)
+        # With equal shapes only a clear fit is a reason to swap axes.
+        if a.shape == b.shape and gap(a, arranged).relative > 1e-2:
+            return a, b
+        return a, arranged
 
     @cached_property
     def sources(self) -> tuple[list[Node], list[Node]]:
@@ -86,7 +98,7 @@ class Case:
     @cached_property
     def close(self) -> float:
         """A relative distance that counts as equal in a trial."""
-        return max(3000 * max(self.both.units), 1e-10)
+        return float(np.clip(200 * max(self.both.units), 1e-10, 0.02))
 
     def same(self, candidate: Array, target: Array) -> bool:
         """Whether a trial gives the target, in its own layout."""

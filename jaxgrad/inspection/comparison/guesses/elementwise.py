@@ -48,7 +48,7 @@ def ratio(case: Case) -> Guess:
     if factor is None:
         return None
     if abs(factor + 1) < case.close:
-        return "sign", "Theirs and ours have opposite signs."
+        return "sign", "Theirs and ours have opposite signs: one is negated."
     return _named_factor(case, factor)
 
 
@@ -59,7 +59,7 @@ def _constant_ratio(a: Array, b: Array, close: float) -> float | None:
         return None
     factor = float(np.sum(np.where(ok, a * b, 0.0)) / total)
     size = float(np.max(np.abs(a[ok])))
-    if factor == 0 or size == 0 or abs(factor - 1) <= close:
+    if factor == 0 or size == 0 or abs(factor - 1) <= 10 * close:
         return None
     apart = np.abs(a - factor * b)[ok]
     equal_rest = bool((a[~ok] == b[~ok]).all())
@@ -71,6 +71,7 @@ def _named_factor(case: Case, factor: float) -> Guess:
     more, less = ("Theirs", "ours") if abs(factor) > 1 else ("Ours", "theirs")
     times = abs(factor) if abs(factor) > 1 else 1 / abs(factor)
     shown = f"{times:.6g}"
+    scalar = case.values[0].size == 1
     whole = round(times)
     reducing = case.kinds & {"sum", "mean", "loss"} or case.values[0].size == 1
     counts = _counts(case)
@@ -78,20 +79,35 @@ def _named_factor(case: Case, factor: float) -> Guess:
         text = f"{more} is {whole} times {less}: a sum against a mean over {whole}"
         return "reduction", f"{text} {counts[whole]}."
     square = round(times**2)
-    if square in counts and abs(times - math.sqrt(square)) < 1e-5 * times and square > 1:
+    if abs(times - 2) < 1e-5:
+        root = ", or the root of 4" if 4 in counts and not scalar else ""
+        text = f"{more} is twice {less}: a factor of 0.5 (one half{root}) on one side."
+        return "scale" if root else "half", text
+    if (
+        not scalar
+        and square in counts
+        and abs(times - math.sqrt(square)) < 1e-5 * times
+        and square > 1
+    ):
         text = f"{more} is {shown} = sqrt({square}) times {less}"
         return "scale", f"{text}: one side scales by the root of a dimension."
     kept = 1 / times
     if "dropout" in case.kinds:
-        return "dropout", f"{more} is 1/{kept:.4g} times {less}: dropout scales by 1/(1-p)."
+        return (
+            "dropout",
+            f"{more} is 1/{kept:.4g} times {less}: dropout scales by 1/(1-p).",
+        )
     for name, value in (("log(10)", math.log(10)), ("log(2)", math.log(2))):
         if abs(times - value) < 1e-5 or abs(times - 1 / value) < 1e-5:
-            return "log", f"{more} is {shown} times {less}, which is {name}: another log."
-    if reducing and abs(times - 2) < 1e-5:
-        return "half", f"{more} is twice {less}: one side has a factor 1/2."
+            return (
+                "log",
+                f"{more} is {shown} times {less}, which is {name}: another log.",
+            )
     if reducing and _quotient(times, counts):
         text = f"{more} is {shown} = {_quotient(times, counts)} times {less}"
         return "reduction", f"{text}: means over another number of elements."
+    if scalar:  # Any two numbers have a ratio
+        return None
     return "scale", f"{more} is {shown} times {less}: a factor that one side lacks."
 
 
@@ -124,6 +140,16 @@ def _counts(case: Case) -> dict[int, str]:
     return {n: text for n, text in found.items() if n > 1}
 
 
+def constant(case: Case) -> Guess:
+    """Each side is another constant: an initial state, a mask of ones."""
+    lows = [x.min() for x in case.values if x.size]
+    highs = [x.max() for x in case.values if x.size]
+    if len(lows) < 2 or lows != highs or lows[0] == lows[1] or case.values[0].size < 2:
+        return None
+    text = f"Theirs is {lows[0]:.6g} everywhere, ours {lows[1]:.6g}"
+    return "constant", f"{text}: another constant, such as an initial state."
+
+
 def offset(case: Case) -> Guess:
     """One side is the other plus a constant."""
     if case.aligned is None or case.aligned[0].size < 2:
@@ -133,9 +159,13 @@ def offset(case: Case) -> Guess:
     if apart.size < 2 or not np.median(apart):
         return None
     shift, scale = float(np.median(apart)), float(np.max(np.abs(a[np.isfinite(a)])))
-    if float(np.max(np.abs(apart - shift))) > max(case.close * scale, 1e-3 * abs(shift)):
+    if abs(shift) < 10 * case.close * scale:
         return None
-    parts = {n.part for n in case.nodes} | {n.kind for n in (*case.sources[0], *case.sources[1])}
+    if float(np.max(np.abs(apart - shift))) > case.close * scale + 1e-3 * abs(shift):
+        return None
+    parts = {n.part for n in case.nodes} | {
+        n.kind for n in (*case.sources[0], *case.sources[1])
+    }
     if abs(shift) < 0.1 and ("variance + eps" in parts or "variance" in parts):
         return "eps", _eps_text(case, shift)
     more, less = ("Theirs", "ours") if shift > 0 else ("Ours", "theirs")
@@ -157,7 +187,9 @@ def _eps_text(case: Case, shift: float) -> str:
         ]
         return f"Theirs adds eps = {own[0]:.3g} to the variance, ours {own[1]:.3g}."
     more, less = ("Theirs", "ours") if shift > 0 else ("Ours", "theirs")
-    return f"{more} adds {abs(shift):.3g} more to the variance than {less}: another eps."
+    return (
+        f"{more} adds {abs(shift):.3g} more to the variance than {less}: another eps."
+    )
 
 
 def cast(case: Case) -> Guess:
@@ -174,8 +206,21 @@ def cast(case: Case) -> Guess:
             with np.errstate(all="ignore"):
                 again = exact.astype(dtype).astype(np.float64)
             close = np.abs(again - rounded) <= 2 * unit * np.abs(exact) + 1e-30
-            if close.all() and (rounded.astype(dtype).astype(np.float64) == rounded).all():
+            if (
+                close.all()
+                and (rounded.astype(dtype).astype(np.float64) == rounded).all()
+            ):
                 return "dtype", f"{who} rounds to {name} here."
+    return None
+
+
+def precision(case: Case) -> Guess:
+    """A difference of the size of another dtype's rounding."""
+    apart, unit = case.both.verdict(*case.pair).distance.relative, max(case.both.units)
+    for name, size in (("float32", 2.0**-24), ("tfloat32", 2.0**-11)):
+        if size > 1e3 * unit and 0.01 * size < apart < 100 * size:
+            text = f"The difference is of the size of {name}'s rounding"
+            return "dtype", f"{text}: one side computes this in lower precision."
     return None
 
 
@@ -187,5 +232,3 @@ def named_dtype(case: Case) -> Guess:
     if any(not name.startswith(("float", "bfloat")) for name in dtypes):
         return None
     return "dtype", f"Theirs computes in {dtypes[0]}, ours in {dtypes[1]}."
-
-

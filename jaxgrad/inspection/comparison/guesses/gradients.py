@@ -12,7 +12,7 @@ def cut(case: Case) -> Guess:
     for who, other, node in zip(
         ("Theirs", "Ours"), ("ours", "theirs"), case.named, strict=True
     ):
-        if node is None or node.is_argument:
+        if node is None or node.is_argument or node.part:
             continue
         graph = case.both.theirs if who == "Theirs" else case.both.ours
         if node.kind == "detach" or _stops(graph, graph.nodes.index(node)):
@@ -37,7 +37,7 @@ def rows(case: Case) -> Guess:
     if case.aligned is None or case.aligned[0].ndim < 2:
         return None
     a, b = case.aligned
-    empty = [~x.reshape(len(x), -1).any(1) for x in (a, b)]
+    empty = [np.asarray((x == 0).reshape(len(x), -1).all(1)) for x in (a, b)]
     unlike = empty[0] != empty[1]
     if not unlike.any() or not _equal(case, a[~unlike], b[~unlike]):
         return None
@@ -63,25 +63,34 @@ def clipped(case: Case) -> Guess:
 
 
 def kink(case: Case) -> Guess:
-    """The derivatives differ only where the value is at a kink: zero, or a tie."""
-    if case.aligned is None:
+    """The derivatives differ only where the value is at a kink: 0, a bound, a tie."""
+    if case.aligned is None or case.aligned[0].size < 2:
         return None
     a, b = case.aligned
     value = np.asarray(case.nodes[0].value, float)
     if value.shape != a.shape:
         return None
-    unlike = np.abs(a - b) > case.close * max(float(np.abs(a).max()), 1e-30)
-    if unlike.any() and (value[unlike] == 0).all():
-        count = int(unlike.sum())
-        return "kink", f"The derivatives at 0 differ: {count} elements are exactly 0."
-    return None
+    scale = max(float(np.nanmax(np.abs(np.nan_to_num(a)))), 1e-30)
+    unlike = ~(np.abs(a - b) <= case.close * scale)
+    points = np.unique(value[unlike])
+    elsewhere = np.isin(value[~unlike], points).any()
+    if not unlike.any() or unlike.all() or len(points) > 2 or elsewhere:
+        return None
+    shown = ", ".join(f"{p:.4g}" for p in points)
+    text = f"The derivatives differ at {int(unlike.sum())} elements that are exactly"
+    operations = {n.operation for n in case.named if n is not None}
+    where = " and ".join(sorted(operations))
+    text = f"{text} {shown}: a kink, a bound or a tie of {where}"
+    return "kink", f"{text}, where each library takes another slope (0, 0.5 or 1)."
 
 
 def more_readers(case: Case) -> Guess:
     """One side uses an array more often: tied weights."""
     counts = [
         sum(not side.nodes[c].part for c in side.nodes[number].children)
-        for side, number in zip((case.both.theirs, case.both.ours), case.pair, strict=True)
+        for side, number in zip(
+            (case.both.theirs, case.both.ours), case.pair, strict=True
+        )
     ]
     if counts[0] == counts[1] or not case.nodes[0].is_argument:
         return None

@@ -1,38 +1,45 @@
 """Trials on sliding windows: the padding of a convolution, the kind of a pooling."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad.inspection.comparison.guesses.case import Array, Case
 from jaxgrad.inspection.comparison.guesses.elementwise import Guess
+from jaxgrad.inspection.comparison.guesses.operands import their_form
 
 
 def convolution(case: Case) -> Guess:
     """The padding, stride or dilation of a convolution."""
-    found = [_convolution(case, side) for side in (0, 1)]
-    if not (found[0] and found[1]) or found[0] == found[1]:
+    mine, yours = (_convolution(case, side) for side in (0, 1))
+    if mine is None or yours is None or mine == yours:
         return None
-    names = ("padding", "stride", "dilation", "flip")
-    fields = zip(names, found[0], found[1], strict=True)
+    names = ("padding", "stride", "dilation", "kernel")
+    fields = zip(names, mine, yours, strict=True)
     unlike = [name for name, a, b in fields if a != b]
-    texts = (", ".join(f"{n} {v}" for n, v in zip(names, f, strict=True) if n != "flip") for f in found)
-    a, b = texts
-    cause = unlike[0] if unlike else "padding"
-    if cause == "flip":
-        return "flip", "One side flips the kernel: a convolution, not a correlation."
-    return cause, f"Theirs convolves with {a}; ours with {b}."
+    a, b = _settings(names, mine), _settings(names, yours)
+    return unlike[0], f"Theirs convolves with {a}; ours with {b}."
+
+
+def _settings(names: Sequence[str], values: tuple[object, ...]) -> str:
+    pairs = zip(names, values, strict=True)
+    return ", ".join(f"{n} {v}" for n, v in pairs)
 
 
 def _convolution(case: Case, side: int) -> tuple[object, ...] | None:
     y, nodes = case.values[side], case.sources[side]
     weights = [n for n in nodes if n.is_argument and np.ndim(n.value) == y.ndim]
     xs = [x for x in case.inputs[side] if x.ndim == y.ndim and x.ndim in (3, 4)]
-    bias = [np.asarray(n.value, float) for n in nodes if n.is_argument and np.ndim(n.value) == 1]
+    bias = [
+        np.asarray(n.value, float)
+        for n in nodes
+        if n.is_argument and np.ndim(n.value) == 1
+    ]
     for w in weights:
-        kernel = np.asarray(w.value, np.float64)
+        kernel = their_form(case, side, w)
         for x in xs:
             if x is kernel or x.shape == kernel.shape:
                 continue
@@ -57,9 +64,11 @@ def _searched(
 ) -> tuple[object, ...] | None:
     size = w.shape[2]
     explicit = [((p, q),) * (x.ndim - 2) for p, q in _paddings(size)]
-    tried = itertools.product((1, 2), (1, 2, 3), ["SAME", *explicit], (False, True))
-    for dilation, stride, padding, flip in tried:
-        kernel = np.flip(w, tuple(range(2, w.ndim))) if flip else w
+    forms = ("plain", "flipped", "transposed")
+    tried = itertools.product(forms, (1, 2), (1, 2, 3), ["SAME", *explicit])
+    for flip, dilation, stride, padding in tried:
+        kernel = np.flip(w, tuple(range(2, w.ndim))) if flip == "flipped" else w
+        kernel = np.swapaxes(w, -1, -2) if flip == "transposed" else kernel
         shape = _shape(x, kernel, stride, padding, dilation)
         if shape != y.shape[2:]:
             continue
@@ -78,7 +87,11 @@ def _searched(
 def _paddings(size: int) -> list[tuple[int, int]]:
     most = min(size, 4)
     equal = [(p, p) for p in range(most + 1)]
-    return [*equal, *((p, p + 1) for p in range(most)), *((p + 1, p) for p in range(most))]
+    return [
+        *equal,
+        *((p, p + 1) for p in range(most)),
+        *((p + 1, p) for p in range(most)),
+    ]
 
 
 def _same_padding(n: int, size: int, stride: int, dilation: int) -> tuple[int, int]:
@@ -103,8 +116,8 @@ def _convolve(x: Array, w: Array, stride: int, padding: object, dilation: int) -
     space = x.ndim - 2
     with jax.enable_x64(True):
         made = jax.lax.conv_general_dilated(
-            np.asarray(x, np.float64),
-            np.asarray(w, np.float64),
+            jnp.asarray(x, np.float64),
+            jnp.asarray(w, np.float64),
             (stride,) * space,
             padding,  # type: ignore[arg-type]
             rhs_dilation=(dilation,) * space,
@@ -146,10 +159,52 @@ def _pooled(x: Array, shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
         windows = _windows(np.pad(x, widths, constant_values=-np.inf), size, stride)
         yield f"maximum {text}", windows.max(-1)
         windows = _windows(np.pad(x, widths), size, stride)
+        yield f"maximum {text} with zeros (not -inf)", windows.max(-1)
         counts = _windows(np.pad(np.ones_like(x), widths), size, stride)
         yield f"mean {text}", windows.mean(-1)
         yield f"mean {text} that is not counted", windows.sum(-1) / counts.sum(-1)
         yield f"sum {text}", windows.sum(-1)
+
+
+def resizing(case: Case) -> Guess:
+    """How an interpolation places the corners."""
+    if "resize" not in case.kinds:
+        return None
+    found = [_resizing(case, side) for side in (0, 1)]
+    if found[0] and found[1] and found[0] != found[1]:
+        text = f"Theirs interpolates {found[0]}, ours {found[1]}"
+        return "corners", f"{text}: align_corners."
+    text = f"Theirs interpolates {found[0] or 'in another way'}"
+    return "resize", f"{text}, ours {found[1] or 'in another way'}."
+
+
+def _resizing(case: Case, side: int) -> str:
+    y = case.values[side]
+    for x in case.inputs[side]:
+        if x.ndim != y.ndim or x.ndim < 3:
+            continue
+        for axes in (range(2, x.ndim), range(1, x.ndim - 1)):
+            for name in ("with aligned corners", "with half pixels", "to the nearest"):
+                made = x
+                for axis in axes:
+                    made = _along(made, axis, y.shape[axis], name)
+                if case.same(made, y) and made.shape == y.shape:
+                    return name
+    return ""
+
+
+def _along(x: Array, axis: int, size: int, name: str) -> Array:
+    length = x.shape[axis]
+    places = (np.arange(size) + 0.5) * length / size - 0.5
+    if name == "with aligned corners":
+        places = np.arange(size) * (length - 1) / max(size - 1, 1)
+    if name == "to the nearest":
+        return np.take(x, np.floor(np.arange(size) * length / size).astype(int), axis)
+    places = np.clip(places, 0, length - 1)
+    low = np.floor(places).astype(int)
+    high = np.minimum(low + 1, length - 1)
+    share = (places - low).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    return np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share
 
 
 def _windows(x: Array, size: int, stride: int) -> Array:

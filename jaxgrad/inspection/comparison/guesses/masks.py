@@ -59,11 +59,16 @@ def dropout(case: Case) -> Guess:
         return None
     a, b = case.aligned
     found = [_dropped(x, y) for x, y in ((a, b), (b, a))]
-    for who, other, factor in (("Theirs", "ours", found[0]), ("Ours", "theirs", found[1])):
+    for who, other, factor in (
+        ("Theirs", "ours", found[0]),
+        ("Ours", "theirs", found[1]),
+    ):
         if factor is not None:
             p = 1 - 1 / factor
-            kept = "without scaling" if abs(factor - 1) < 1e-6 else f"p = {p:.3g}"
-            return "dropout", f"{who} applies dropout ({kept}) here, {other} does not."
+            if abs(factor - 1) < 1e-6:
+                text = f"{who} sets elements to 0 that {other} keeps"
+                return "mask", f"{text}: a mask, or a dropout without its scale."
+            return "dropout", f"{who} applies dropout (p = {p:.3g}), {other} does not."
     if "dropout" in case.kinds and (a == 0).any() and (b == 0).any():
         both = (a != 0) & (b != 0)
         ratios = a[both] / b[both]

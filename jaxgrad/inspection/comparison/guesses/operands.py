@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jaxgrad.inspection.comparison.arrange import arrange, distance
 from jaxgrad.inspection.comparison.guesses.case import Array, Case
 from jaxgrad.inspection.comparison.guesses.elementwise import Guess
 from jaxgrad.inspection.comparison.nodes import Node
@@ -25,8 +26,6 @@ def summand(case: Case) -> Guess:
 
 
 def _difference(a: Array, b: Array) -> Array:
-    from jaxgrad.inspection.comparison.arrange import arrange
-
     with np.errstate(all="ignore"):
         return np.nan_to_num(a - arrange(b, a))
 
@@ -76,8 +75,6 @@ def factor(case: Case) -> Guess:
         ("Theirs", "ours", a, b, case.sources[0]),
         ("Ours", "theirs", b, a, case.sources[1]),
     ):
-        from jaxgrad.inspection.comparison.arrange import arrange
-
         arranged = arrange(less, more)
         for node in nodes:
             x = _array(node)
@@ -88,8 +85,9 @@ def factor(case: Case) -> Guess:
             except ValueError:
                 continue
             if case.same(product, more):
-                text = f"{who} multiplies by {node.name}, which {other} does not."
-                return "operand", text
+                mask = "the mask " if set(np.unique(x)) <= {0.0, 1.0} else ""
+                text = f"{who} multiplies by {mask}{node.name}, which {other} does not."
+                return "mask" if mask else "operand", text
     return None
 
 
@@ -107,15 +105,13 @@ def product(case: Case) -> Guess:
 
 
 def _product(case: Case, side: int) -> tuple[str, str] | None:
-    """The form of a product by what their weight would be: as stored by theirs or not."""
+    """The form of a product, with the weight as theirs stores it or transposed."""
     y, nodes = case.values[side], case.sources[side]
-    model = {id(n): case.sources[0] for n in nodes}
-    del model
-    matrices = [n for n in nodes if n.is_argument and np.ndim(n.value) == 2]
+    matrices = [n for n in nodes if np.ndim(n.value) == 2]
     xs = [n for n in nodes if np.ndim(n.value) >= 2]
     biases = [n for n in nodes if n.is_argument and np.ndim(n.value) == 1]
     for w in matrices:
-        theirs = _their_form(case, side, w)
+        theirs = their_form(case, side, w)
         for x in xs:
             if x is w:
                 continue
@@ -124,12 +120,14 @@ def _product(case: Case, side: int) -> tuple[str, str] | None:
                     continue
                 result = _array(x) @ weight
                 for b in (0.0, *(_array(n) for n in biases)):
-                    if np.shape(b) in ((), result.shape[-1:]) and case.same(result + b, y):
+                    if np.shape(b) in ((), result.shape[-1:]) and case.same(
+                        result + b, y
+                    ):
                         return form, f"x {form}"
     return None
 
 
-def _their_form(case: Case, side: int, node: Node) -> Array:
+def their_form(case: Case, side: int, node: Node) -> Array:
     """The weight in the layout that theirs stores it in."""
     if side == 0:
         return _array(node)
@@ -138,28 +136,59 @@ def _their_form(case: Case, side: int, node: Node) -> Array:
     return _array(case.both.theirs.nodes[pair[0]]) if pair else _array(node)
 
 
-def other_argument(case: Case) -> Guess:
-    """The sides read different parameters."""
+def other_operand(case: Case) -> Guess:
+    """The sides read different arrays, and each has the other's array too."""
     read = [
         {s.pair for s in case.both.sources(side, n)} for side, n in enumerate(case.pair)
     ]
     nodes = case.both.theirs.nodes, case.both.ours.nodes
-    alone = [
-        [p for p in sorted(read[0] - read[1]) if nodes[0][p[0]].is_argument],
-        [p for p in sorted(read[1] - read[0]) if nodes[1][p[1]].is_argument],
-    ]
-    if not (alone[0] and alone[1]):
+    if nodes[0][case.pair[0]].kind != nodes[1][case.pair[1]].kind:
         return None
-    a, b = nodes[0][alone[0][0][0]].name, nodes[1][alone[1][0][1]].name
-    mine = nodes[1][alone[0][0][1]].name
-    return "parameter", f"Theirs reads {a}, which is our {mine}; ours reads {b} here."
+    alone = sorted(read[0] - read[1]), sorted(read[1] - read[0])
+    for a in alone[0]:
+        for b in alone[1]:
+            if _interchangeable(nodes[0][a[0]], nodes[1][b[1]]):
+                return _other(nodes[0][a[0]], nodes[1][b[1]], nodes[1][a[1]])
+    return None
+
+
+def _interchangeable(a: Node, b: Node) -> bool:
+    if a.is_argument != b.is_argument or np.size(a.value) != np.size(b.value):
+        return False
+    return distance(a.value, b.value).relative > 1e-3
+
+
+def _other(a: Node, b: Node, own: Node) -> Guess:
+    if a.is_argument:
+        text = f"Theirs reads {a.name}, which is our {own.name}; ours reads {b.name}"
+        return "parameter", f"{text}: another parameter."
+    if a.kind in ("split", "embedding") and b.kind == a.kind:
+        text = f"Theirs reads part {a.position} ({a.name}) of {a.operation}, ours part"
+        text = f"{text} {b.position} ({b.name})"
+        return "gates", f"{text}: the parts (gates) are taken in another order."
+    text = f"Theirs reads {a.name} ({a.operation}, line {_line(a)})"
+    text = f"{text}, ours {b.name} ({b.operation}, line {_line(b)})"
+    return "operand", f"{text}: operands are swapped, or a skip starts elsewhere."
+
+
+def operation(case: Case) -> Guess:
+    """The steps that should correspond compute different things."""
+    a, b = case.named
+    if a is None or b is None or a.is_argument or b.is_argument or a.kind == b.kind:
+        return None
+    if a.part or b.part:
+        return None
+    return "operation", f"Theirs computes {a.operation} here, ours {b.operation}."
 
 
 def extra_step(case: Case) -> Guess:
     """A step that only one side has, without a better explanation."""
     a, b = case.place.theirs, case.place.ours
     between = [set(case.both.between(side, n)) for side, n in enumerate(case.pair)]
-    for side, number, who, other in ((0, a, "Theirs", "ours"), (1, b, "Ours", "theirs")):
+    for side, number, who, other in (
+        (0, a, "Theirs", "ours"),
+        (1, b, "Ours", "theirs"),
+    ):
         if number is not None and number in between[side] | {case.pair[side]}:
             node = case.both.graph(side).nodes[number]
             if case.both.pair_of(side, number) is None:

@@ -1,6 +1,7 @@
 """Trials on the order of elements: flattening, heads, gates, reversed axes."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -58,4 +59,78 @@ def _layout_text(case: Case, a: Array) -> str:
     if any(len(s) > np.ndim(a) for s in shapes) and np.ndim(a) <= 2:
         text = "Both hold the same elements in another order: NCHW and NHWC are"
         return f"{text} flattened in different orders before a dense layer."
-    return "Both hold the same elements in another order: a reshape or transpose differs."
+    return (
+        "Both hold the same elements in another order: a reshape or transpose differs."
+    )
+
+
+def chosen(case: Case) -> Guess:
+    """Each side takes other elements of the same array: slices, rows, the last one."""
+    found = [_chosen(case, side) for side in (0, 1)]
+    if not (found[0] and found[1]) or found[0] == found[1]:
+        return None
+    words = " ".join(found)
+    cause = "order" if "every" in words or "half" in words else "index"
+    if "quarter" in words or "third" in words:
+        text = f"Theirs takes {found[0]}, ours {found[1]}"
+        return "gates", f"{text}: gates or parts in another order."
+    return cause, f"Theirs takes {found[0]}, ours {found[1]}: another order or index."
+
+
+def _chosen(case: Case, side: int) -> str:
+    y = case.values[side]
+    for x in case.inputs[side]:
+        if x.size <= y.size or x.ndim == 0:
+            continue
+        for text, made in _slices(x):
+            if made.size == y.size and case.same(made.reshape(y.shape), y):
+                return text
+        if rows := _rows(x, y):
+            return rows
+    return ""
+
+
+def _slices(x: Array) -> Iterator[tuple[str, Array]]:
+    for axis in range(x.ndim):
+        length, name = x.shape[axis], f"along axis {axis - x.ndim}"
+        for count in (2, 3, 4):
+            if length % count == 0 and length > count:
+                for i, part in enumerate(np.split(x, count, axis)):
+                    share = {2: "half", 3: "third", 4: "quarter"}[count]
+                    yield f"{share} {i + 1} {name}", part
+                every = np.moveaxis(x, axis, 0)
+                for i in range(count):
+                    part = np.moveaxis(every[i::count], 0, axis)
+                    yield f"every {count}th element from {i} {name}", part
+        for i in range(min(length, 64)):
+            at = "the last index" if i == length - 1 else f"index {i}"
+            yield f"{at} {name}", np.take(x, i, axis)
+
+
+def _rows(table: Array, y: Array) -> str:
+    """The rows of a table that make up an array."""
+    if table.ndim != 2 or y.shape[-1:] != table.shape[1:]:
+        return ""
+    flat = y.reshape(-1, table.shape[1])[:64]
+    apart = np.abs(flat[:, None] - table[None]).max(-1)
+    if apart.min(1).max() > 1e-5 * max(np.abs(table).max(), 1e-30):
+        return ""
+    return f"the rows {', '.join(map(str, apart.argmin(1)[:6]))}, ..."
+
+
+def argument(case: Case) -> Guess:
+    """A parameter that holds the same numbers in an order that no transpose makes."""
+    for side, number in enumerate(case.pair):
+        for source in case.both.sources(side, number):
+            a, b = (
+                g.nodes[n]
+                for g, n in zip(
+                    (case.both.theirs, case.both.ours), source.pair, strict=True
+                )
+            )
+            if a.is_argument and not case.both.verdict(*source.pair).distance.arranged:
+                text = (
+                    f"{a.name} and {b.name} hold the same numbers in different orders"
+                )
+                return "order", f"{text}: their rows, heads or gates are permuted."
+    return None

@@ -1,9 +1,12 @@
 """The trials in the order in which they are made; the first that succeeds is taken."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+import numpy as np
 
 from jaxgrad.inspection.comparison.correspondence import Correspondence
 from jaxgrad.inspection.comparison.guesses import (
+    attention,
     axes,
     elementwise,
     gradients,
@@ -16,60 +19,99 @@ from jaxgrad.inspection.comparison.guesses import (
 from jaxgrad.inspection.comparison.guesses.case import Case
 from jaxgrad.inspection.comparison.guesses.elementwise import Guess
 from jaxgrad.inspection.comparison.values import Place
+from jaxgrad.inspection.report.data import Step
+from jaxgrad.inspection.report.summary import Summary
 
 Trial = Callable[[Case], Guess]
 
 VALUES: tuple[Trial, ...] = (
     elementwise.named_dtype,
+    elementwise.constant,
     axes.softmax,
     order.rearranged,
     elementwise.activation,
-    axes.variance,
+    axes.reduction,
     axes.normalization,
-    operands.product,
-    operands.summand,
-    masks.mask,
-    masks.dropout,
-    losses.loss,
+    axes.running,
     layers.convolution,
     layers.pooling,
+    layers.resizing,
+    operands.product,
     elementwise.ratio,
-    elementwise.offset,
+    operands.summand,
+    masks.dropout,
+    masks.mask,
     operands.factor,
+    losses.loss,
+    attention.attention,
+    elementwise.offset,
     elementwise.cast,
-    operands.other_argument,
     order.flipped,
     order.blocks,
+)
+LAST: tuple[Trial, ...] = (
+    order.chosen,
+    operands.other_operand,
+    order.argument,
+    elementwise.precision,
+    operands.operation,
     operands.extra_step,
 )
 GRADIENTS: tuple[Trial, ...] = (
     gradients.cut,
+    gradients.kink,
     gradients.rows,
     gradients.more_readers,
-    gradients.kink,
     gradients.clipped,
     elementwise.ratio,
     masks.dropout,
 )
+# What a trial meets in arrays that it was not made for.
+UNFIT = (ValueError, IndexError, TypeError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def guess(both: Correspondence, place: Place, what: str) -> tuple[str, str]:
     """A word and a sentence for the probable cause; empty if no trial succeeds."""
-    trials = GRADIENTS if what == "gradient" else VALUES
-    for pair in _pairs(place, what):
-        case = Case(both, place, pair, what == "gradient")
-        if any(n.value is None for n in case.nodes):
-            continue
-        for trial in trials:
-            found = trial(case)
-            if found is not None:
-                return found
-    return "", ""
+    gradient = what == "gradient"
+    cases = [Case(both, place, pair, gradient) for pair in _pairs(both, place, what)]
+    cases = [c for c in cases if not any(_unknown(n.value) for n in c.nodes)]
+    tried = [(t, c) for c in cases for t in (GRADIENTS if gradient else VALUES)]
+    tried += [] if gradient else [(t, c) for t in LAST for c in cases]
+    found = (_tried(trial, case) for trial, case in tried)
+    return next((each for each in found if each is not None), ("", ""))
 
 
-def _pairs(place: Place, what: str) -> Iterator[tuple[int, int]]:
-    """The named nodes if both exist, then the pair that differs."""
-    if what == "value" and place.theirs is not None and place.ours is not None:
-        yield place.theirs, place.ours
-    if place.pair is not None and place.pair != (place.theirs, place.ours):
-        yield place.pair
+def _unknown(value: object) -> bool:
+    return value is None or isinstance(value, Summary)
+
+
+def _tried(trial: Trial, case: Case) -> Guess:
+    try:
+        with np.errstate(all="ignore"):
+            return trial(case)
+    except UNFIT:
+        return None
+
+
+def _pairs(both: Correspondence, place: Place, what: str) -> list[tuple[int, int]]:
+    """What the trials compare: an extra step with what it changes, the place, ..."""
+    found: list[tuple[int, int] | None] = []
+    if what == "value":
+        found.append(place.extra)
+        if place.theirs is not None and place.ours is not None:
+            found.append((place.theirs, place.ours))
+    found.append(place.pair)
+    whole = [_whole(both, side, n) for n in found[:] if n for side in (0, 1)]
+    return list(dict.fromkeys(p for p in (*found, *whole) if p is not None))
+
+
+def _whole(
+    both: Correspondence, side: int, pair: tuple[int, int]
+) -> tuple[int, int] | None:
+    """The pair of the fused step that a node is a part of."""
+    graph = both.graph(side)
+    node = graph.nodes[pair[side]]
+    if not node.part:
+        return None
+    assert isinstance(node.thing, Step)
+    return both.pair_of(side, graph.steps[node.thing.index][0])

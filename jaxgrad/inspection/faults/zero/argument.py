@@ -39,7 +39,7 @@ class Causes:
         causes, missing = self.all_of(value, mask, known)
         if not causes:
             return missing
-        best = min(causes, key=_rank)
+        best = min(causes, key=self._rank)
         return self._confirmed(best, causes, value, mask)
 
     def all_of(
@@ -69,11 +69,33 @@ class Causes:
         entry = _branching(met[position]) if position in met else None
         if "value" in ways:
             return Cause("branch", entry=entry)
-        for block in search_blocks(self.replay, value, mask, everywhere=True).blocks:
-            cause = cause_of(block)
-            if cause is not None and cause.reason in ("integer", "stopped"):
-                return replace(cause, entry=block.entry)
-        return Cause("integer", entry=entry)
+        blocks = search_blocks(self.replay, value, mask, everywhere=True).blocks
+        pairs = ((block, cause_of(block)) for block in blocks)
+        causes = [replace(cause, entry=block.entry) for block, cause in pairs if cause]
+        cutting = [c for c in causes if c.reason in ("integer", "stopped")]
+        inside = [c for c in cutting if self._library_stops(c)]
+        own = [c for c in cutting if c not in inside]
+        return next(iter([*own, *inside]), Cause("integer", entry=entry))
+
+    def _rank(self, cause: Cause) -> tuple[bool, int, bool]:
+        """The gravest first, and a weight of zero before a residual that happens to be.
+
+        What a library function stops inside, such as the maximum in a softmax, is last.
+        """
+        by_weight = cause.zero is not None and cause.zero.active
+        order = cause.reason
+        if order == "multiplied" and by_weight:
+            order = "stationary"
+        return self._library_stops(cause), ORDER.index(order), not by_weight
+
+    def _library_stops(self, cause: Cause) -> bool:
+        """Whether a stop_gradient is not the user's."""
+        drafts = self.replay.program.drafts
+        entry = cause.entry
+        if cause.reason != "stopped" or entry is None:
+            return False
+        names = {d.operation for d in drafts if d.item.slot == entry.slot}
+        return bool(names) and "stop_gradient" not in names
 
     def _confirmed(
         self, best: Cause, causes: list[Cause], value: Value, mask: np.ndarray
@@ -105,13 +127,6 @@ class Causes:
         with backward_from(self.replay, block.value) as before:
             passes = bool((nonzero(total(value), mask.shape) & mask).any())
             return normal if passes else Causes(before).why(value, mask)
-
-
-def _rank(cause: Cause) -> tuple[int, bool]:
-    """The gravest first, and a weight of zero before a residual that happens to be."""
-    by_weight = cause.zero is not None and cause.zero.active
-    order = "stationary" if cause.reason == "multiplied" and by_weight else cause.reason
-    return ORDER.index(order), not by_weight
 
 
 def place(block: Block | None) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ cotangent is not zero, or if its result has no derivative.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -50,6 +50,8 @@ class Block:
     # For each result which elements have a cotangent and depend on the operand
     live: tuple[np.ndarray | None, ...] = ()
     masks: Masks = field(default_factory=dict)  # What depends on the argument
+    # Whether it stands for an operand of a branch that these elements did not take
+    not_taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def search_blocks(
         needed |= {id(v) for entry in replay.tape.entries for v in entry.outputs}
     masks: Masks = {id(value): np.asarray(mask)}
     blocks, last = _cancelling(value, masks, None), None
+    stand_ins = _stand_ins(replay)
     for entry in replay.tape.entries:
         given = [masks.get(id(v)) for v in entry.inputs]
         if not any(m is not None and m.any() for m in given):
@@ -81,6 +84,8 @@ def search_blocks(
             continue
         last, reached = entry, reached_by(entry, given)
         found = _blocks_at(entry, given, reached, needed, masks)
+        if entry.number in stand_ins:
+            found = [replace(block, not_taken=True) for block in found]
         for output, elements in zip(entry.outputs, reached, strict=True):
             if id(output) in needed and output.active:
                 passed = elements & _chosen(entry, given)
@@ -89,6 +94,27 @@ def search_blocks(
                 blocks += _cancelling(output, masks, entry)
         blocks += found
     return Walk(blocks, id(value) in needed, last)
+
+
+def _stand_ins(replay: Replay) -> set[tuple[int, ...]]:
+    """The `stop_gradient`s whose results stand in for their operands in a branch.
+
+    In a vmapped `cond` JAX selects, for the elements that do not take a branch, its
+    operands behind a `stop_gradient`.
+    """
+    makers = (
+        (value.maker, entry)
+        for entry in replay.tape.entries
+        if entry.primitive == "select_n"
+        for value in entry.operands[1:]
+    )
+    return {
+        maker.number
+        for maker, entry in makers
+        if maker is not None
+        and maker.primitive == "stop_gradient"
+        and maker.inputs[0] in entry.operands[1:]
+    }
 
 
 def _blocks_at(

@@ -36,8 +36,16 @@ def _bound(block: Block) -> float | None:
     others = [v for v in entry.operands if v is not block.value]
     if entry.primitive == "clamp":
         return np.inf  # of two sides
+    if any(map(_is_array, others)) and not _bounded_twice(entry):
+        return None  # the larger of two arrays, not a bound
     bounds = {_constant(v) for v in others} - {None}
     return bounds.pop() if len(bounds) == 1 and len(others) == 1 else None
+
+
+def _is_array(value: Value) -> bool:
+    """Whether it is an argument that is an array, also one without axes."""
+    source = original(value)
+    return source.kind == "input" and not getattr(source.array, "weak_type", False)
 
 
 def _bound_of_select(block: Block) -> float | None:

@@ -75,6 +75,7 @@ def hint(cause: Cause, operation: str, dtype: str) -> str:
         remedy = CLIPPED
     if cause.reason == "cancelled" and cause.normal:
         remedy = SHIFT
-    if cause.block is None and cause.reason in ("branch", "integer"):
+    unseen = cause.block is None or cause.block.not_taken
+    if unseen and cause.reason in ("branch", "integer"):
         why = NOT_TAKEN if cause.reason == "branch" else DECIDES
     return f"{why[0].upper()}{why[1:]}. {remedy}"

@@ -137,7 +137,11 @@ DERIVATIVES: Mapping[str, tuple[Point, ...]] = {
         ),
     ),
     "acos": (
-        Point(_at(-1, 1), "arccos has an infinite derivative at -1 and 1"),
+        Point(
+            _at(-1, 1),
+            "arccos has an infinite derivative at -1 and 1 (the angle between vectors "
+            "is also arctan2(norm(cross(a, b)), dot(a, b)), which has none)",
+        ),
         Point(_OUTSIDE_1, "arccos outside of [-1, 1] is NaN", True),
     ),
     "asin": (

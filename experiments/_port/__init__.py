@@ -1,0 +1,1 @@
+"""The ports of `experiments/port.py`, their numbers, and PyTorch's records."""

@@ -1,0 +1,186 @@
+"""The fault of lost digits: its entry point, and the search in a program."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgrad._checks import check_callable, wrong_type
+from jaxgrad._guards import undisturbed
+from jaxgrad._numerics import usual_error
+from jaxgrad.inspection.faults.describe import Describer
+from jaxgrad.inspection.faults.inaccurate.blame import in_library, user_of, write
+from jaxgrad.inspection.faults.inaccurate.cause import ROUNDING, Cause, cause_of
+from jaxgrad.inspection.faults.inaccurate.outputs import Output, Outputs
+from jaxgrad.inspection.faults.inaccurate.path import walk, worst
+from jaxgrad.inspection.faults.inaccurate.twin import Pair
+from jaxgrad.inspection.program.call import Call, Traced, bind, refusal, trace_at_best
+from jaxgrad.inspection.program.failures import NotEntered, own_failure
+from jaxgrad.inspection.program.jaxprs import has_references
+from jaxgrad.inspection.program.program import Program, take_apart
+from jaxgrad.inspection.report.explanation import Blame
+from jaxgrad.inspection.report.format import number
+from jaxgrad.inspection.run.replay import replay
+
+
+class Losses(NamedTuple):
+    """The inaccurate numbers of a call."""
+
+    findings: tuple[Blame, ...]
+    remarks: tuple[str, ...] = ()  # About numbers that are ill-conditioned
+    skipped: str = ""  # Why nothing was looked for
+
+
+def find_inaccurate(
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+) -> Callable[..., tuple[Blame, ...]]:
+    """Which gradients, or whether the value, lost their digits: at which step, and why.
+
+    Runs the function and its gradient in its own precision and in float64, with the
+    same decisions (comparisons, orders, roundings, random numbers). There is one
+    finding for the value and for each array among the differentiated arguments whose
+    error, relative to its largest element, is far larger than rounding explains: 1000
+    units in the last place, or half of the digits in 16 bits. It names the operation
+    that made the relative error large, not the roundings before it. Its `reason` is
+
+    - "cancellation": a difference of nearly equal numbers;
+    - "variance": the mean of the squares minus the square of the mean;
+    - "absorbed": a small number was added to a large one;
+    - "accumulated": a long sum, one addition after another;
+    - "matmul": a matrix product in fewer digits than its result has;
+    - "overflow", "underflow": an intermediate number leaves the range of its dtype;
+    - "amplified": an operation that is steep enlarges the rounding of its operands.
+
+    Where a change of the inputs by one unit in the last place changes the true result
+    as much, no rearrangement helps, and nothing is reported: sin(1e8) in float32.
+    float64 is compared with itself under random rounding of the last bit, because JAX
+    has no wider type; which operations are exact is known by compensated arithmetic.
+
+    Args:
+        f: The function, which may be jitted; it returns a floating scalar.
+        argnums: The arguments to differentiate, as in `jax.value_and_grad`.
+        has_aux: Whether `f` returns a pair of the scalar and further results.
+
+    Returns:
+        A function of the arguments of `f` that returns a tuple of `Blame`: the value
+        first (its `argument` is None), then the gradients.
+
+    Raises:
+        TypeError: If `f` is not callable; on the call, if a differentiated argument is
+            not floating, the result is not a floating scalar, or an argument is traced.
+        Exception: On the call, what `jax.value_and_grad` raises.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> def step(x):
+        ...     after, before = jnp.sqrt(x + 1), jnp.sqrt(x)
+        ...     return after - before
+        >>> value, gradient = find_inaccurate(step)(1e8)
+        >>> gradient.argument, gradient.phase, gradient.reason, gradient.source.line
+        ('x', 'backward', 'cancellation', 3)
+        >>> find_inaccurate(lambda x: 1 / (jnp.sqrt(x + 1) + jnp.sqrt(x)))(1e8)
+        ()
+
+    References: Sanchez-Stern et al., "Finding root causes of floating point error"
+    (Herbgrind), 2018; Parker, "Monte Carlo arithmetic", 1997.
+    """
+    check_callable("find_inaccurate", "f", f)
+
+    def found(*args: Any, **kwargs: Any) -> tuple[Blame, ...]:
+        with undisturbed():
+            call = bind("find_inaccurate", f, args, kwargs, argnums)
+            return in_call(call, has_aux).findings
+
+    return found
+
+
+def search(program: Program) -> Losses:
+    """The inaccurate numbers of a program."""
+    outputs = Outputs(program)
+    assert outputs.inputs  # in the dtypes that they have without x64
+    with jax.enable_x64(True):
+        wrong = outputs.inaccurate()
+        findings = [(o, i) for i, o in wrong if not o.ill_conditioned]
+        remarks = tuple(_remark(o) for _, o in wrong if o.ill_conditioned)
+        if not findings:
+            return Losses((), remarks)
+        pairs = outputs.run()
+        known = ((o, pairs[i], _cause(outputs, pairs[i])) for o, i in findings)
+        causes = [(o, pair, cause) for o, pair, cause in known if cause is not None]
+        if all(_in_library(cause) for *_, cause in causes):
+            return Losses((), (*remarks, *_of_library([o for o, *_ in causes])))
+    run = replay(program, stretches=True)
+    names = Describer(program.drafts, run.tape)
+    assert run.backward
+    with jax.enable_x64(True):
+        blames = tuple(write(names, *each, pairs[0]) for each in causes)
+    return Losses(blames, remarks)
+
+
+def in_call(call: Call, has_aux: bool) -> Losses:
+    """The inaccurate numbers of a call."""
+    with jax.disable_jit(False), undisturbed():
+        return _in_call(call, has_aux)
+
+
+def _in_call(call: Call, has_aux: bool) -> Losses:
+    try:
+        traced = trace_at_best(call)
+    except NotEntered as reason:
+        return Losses((), skipped=str(reason))
+    _check_result(call.function, traced, has_aux)
+    if has_references(traced.jaxpr):
+        return Losses((), skipped="it changes arrays in place")
+    leaves = call.leaves_of(traced)
+    refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
+    if refused is not None:
+        raise refused
+    try:
+        return search(take_apart(call, traced))
+    except Exception as fault:
+        return Losses((), skipped=str(own_failure(call.function, call.f, fault)))
+
+
+def _cause(outputs: Outputs, pair: Pair) -> Cause | None:
+    """The cause of a wrong output; None if it is only as coarse as its parts."""
+    if worst(pair).error == 0:
+        return None
+    cause = cause_of(walk(pair))
+    if cause is None or cause.reason == "matmul":
+        return cause
+    coarsest = max(outputs.dtypes, key=lambda dtype: float(jnp.finfo(dtype).eps))
+    return cause if worst(pair).error > usual_error(coarsest) / 4 else None
+
+
+def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
+    if not traced.scalar or (traced.tree.num_leaves > 1 and not has_aux):
+        remedy = "reduce it, for example with a sum"
+        expected = "f to return one floating scalar"
+        raise wrong_type(function, expected, traced.description, remedy)
+
+
+def _in_library(cause: Cause) -> bool:
+    """Whether a library's own formula is to blame, which the user cannot rearrange."""
+    return cause.reason in ROUNDING and in_library(user_of(cause))
+
+
+def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
+    if outputs:
+        names = ", ".join(o.label or "the value" for o in outputs)
+        error = max(o.error for o in outputs)
+        yield (
+            f"Digits are lost inside a library's function (in {names}: a relative "
+            f"error of up to {number(error, 2)}), as in a loss near its minimum; this "
+            "may not be a fault."
+        )
+
+
+def _remark(output: Output) -> str:
+    what = f"The gradient of {output.label}" if output.label else "The value"
+    return (
+        f"{what} is ill-conditioned in its inputs: their own rounding changes it as "
+        "much as the rounding of the program does; this may not be a fault."
+    )

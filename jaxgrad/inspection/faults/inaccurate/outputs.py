@@ -1,0 +1,191 @@
+"""The value and the gradients of a program: which of them are inaccurate.
+
+One compiled program computes them in both precisions. Two more runs of it move the
+inputs by a unit in the last place: where the true result moves just as much as the
+error, the function is ill-conditioned in its inputs, and no rearrangement helps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgrad._numerics import usual_error
+from jaxgrad.inspection.faults.inaccurate.twin import Noise, Pair, both, run_twice
+from jaxgrad.inspection.faults.inaccurate.wide import widened
+from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.program.blocks import Block, Builder
+from jaxgrad.inspection.program.program import Program
+from jaxgrad.inspection.run.cache import compiled
+
+# An error of this many times the effect of one unit in the inputs is the program's.
+CONDITION = 100.0
+# A true result this many units of float64 small, relative to its parts, is zero.
+ZERO = 200.0
+# The largest relative error of what counts as the truth.
+CERTAIN = 0.1
+# How far float64 inputs are moved; the effect is scaled down to a unit.
+MOVED = 2.0**-26
+RUNS = 2
+
+
+class Output(NamedTuple):
+    """The value, or the gradient of a leaf, in both precisions."""
+
+    label: str  # The path of the leaf; "" for the value
+    error: float  # Relative to its own scale
+    ill_conditioned: bool  # Whether the inputs' own rounding has the same effect
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """The program that computes the value and the gradients of another one."""
+
+    program: Program
+
+    @cached_property
+    def closed(self) -> Any:
+        """Its jaxpr: the inputs are the leaves of the arguments."""
+        program, count = self.program, len(self.program.call.differentiated)
+        traced = jaxprs.keeping_lines_of_rules(program.traced.jaxpr)
+
+        def run(*arrays: Any) -> Any:
+            def value(chosen: Sequence[Any]) -> Any:
+                return jaxprs.run_jaxpr(traced, [*chosen, *arrays[count:]])[0]
+
+            return jax.value_and_grad(value)(list(arrays[:count]))
+
+        return jax.make_jaxpr(run)(*(leaf.value for leaf in program.leaves))
+
+    @cached_property
+    def block(self) -> Block:
+        """Its operations; the last inputs are its constants."""
+        return Builder("primitive", loops=True).root_block(self.closed)
+
+    @cached_property
+    def inputs(self) -> list[Any]:
+        """The arrays that it is run on."""
+        values = (leaf.value for leaf in self.program.leaves)
+        return [*map(jnp.asarray, (*values, *jaxprs.constants_of(self.closed)))]
+
+    @cached_property
+    def dtypes(self) -> set[Any]:
+        """The floating dtypes in which it computes."""
+        return _dtypes(self.closed)
+
+    @property
+    def noise(self) -> Noise:
+        """Whether it computes in float64, for which there is no wider type."""
+        wide = any(dtype.itemsize == _digits(dtype) * 8 for dtype in self.dtypes)
+        return "float64" if wide else ""
+
+    def inaccurate(self) -> list[tuple[int, Output]]:
+        """The outputs that are inaccurate, by position; to be called under x64."""
+        exact = [widened(x) for x in self.inputs]
+        run = self._compiled(self.noise)
+        pairs = [(np.asarray(o), np.asarray(t)) for o, t in run(self.inputs, exact)]
+        labels = ["", *(leaf.path for leaf in self.program.call.differentiated)]
+        largest = max((_size(t) for _, t in pairs[1:]), default=0.0)
+        found = []
+        for i, (own, true) in enumerate(pairs):
+            among = None if not self.noise else largest if i else 0.0
+            if _is_wrong(own, true, among):
+                error = _size(_minus(own, true))
+                output = Output(labels[i], error / max(_size(true), _size(own)), False)
+                found.append((i, error, output))
+        if found and not self.noise:
+            noisy = [t for _, t in self._compiled("all")(self.inputs, exact)]
+            found = [x for x in found if _is_certain(pairs[x[0]][1], noisy[x[0]])]
+        if not found:
+            return []
+        moved = self._moved(exact, [i for i, *_ in found])
+        return [
+            (i, output._replace(ill_conditioned=error <= CONDITION * effect))
+            for (i, error, output), effect in zip(found, moved, strict=True)
+        ]
+
+    def run(self) -> list[Pair]:
+        """Its outputs; they know the operations, run one by one, that made them."""
+        inputs = [Pair(x, widened(x)) for x in self.inputs]
+        return run_twice(self.block, inputs, self.noise, [])
+
+    def _compiled(self, noise: Noise) -> Any:
+        def run(own: list[Any], true: list[Any]) -> Any:
+            inputs = [*map(Pair, own, true)]
+            return both(run_twice(self.block, inputs, noise))
+
+        exact = [widened(x) for x in self.inputs]
+        return compiled(run, (self.inputs, exact))
+
+    def _moved(self, exact: list[Any], positions: list[int]) -> list[float]:
+        """The effect of one unit in the last place of the inputs, for some outputs."""
+        run, random = self._compiled(noise=""), np.random.default_rng(0)
+        reference = [t for _, t in run(self.inputs, exact)]
+        effects = []
+        for _ in range(RUNS):
+            shifted = [
+                self._shifted(x, t, random)
+                for x, t in zip(self.inputs, exact, strict=True)
+            ]
+            true = [t for _, t in run(self.inputs, shifted)]
+            effects.append([_size(_minus(true[i], reference[i])) for i in positions])
+        scale = float(jnp.finfo(jnp.float64).eps) / MOVED if self.noise else 1.0
+        return [float(x) * scale for x in np.max(effects, axis=0)]
+
+    def _shifted(self, own: Any, true: Any, random: np.random.Generator) -> Any:
+        if not jaxprs.is_floating(own):
+            return true
+        unit = float(jnp.finfo(own.dtype).eps)
+        step = max(unit, MOVED) if self.noise else unit
+        return true * (1 + step * jnp.asarray(random.choice([-1.0, 1.0], true.shape)))
+
+
+def _is_wrong(own: np.ndarray, true: np.ndarray, among: float | None) -> bool:
+    """Whether an output is wrong, and not zero but for rounding.
+
+    Under random rounding a true zero is not seen; what is much smaller than `among`,
+    the size of all gradients, is then taken for one.
+    """
+    if not own.size or not (np.isfinite(own).all() and np.isfinite(true).all()):
+        return False
+    info = jnp.finfo(own.dtype)
+    error, size = _size(_minus(own, true)), _size(true)
+    if size < float(info.tiny) and _size(own) < float(info.tiny):
+        return False
+    if error <= usual_error(own.dtype) * size:
+        return False
+    if among is not None:
+        return error > ZERO * float(info.eps) * among
+    zero = ZERO * float(jnp.finfo(jnp.float64).eps) / float(info.eps)
+    return size > zero * error
+
+
+def _is_certain(true: np.ndarray, noisy: Any) -> bool:
+    """Whether float64 has digits enough for the truth, which may be zero."""
+    return _size(np.asarray(noisy) - true) < CERTAIN * _size(true)
+
+
+def _minus(own: Any, true: Any) -> np.ndarray:
+    return np.asarray(np.asarray(widened(own)) - np.asarray(true))
+
+
+def _size(array: Any) -> float:
+    return float(np.abs(np.asarray(array)).max(initial=0))
+
+
+def _digits(dtype: Any) -> int:
+    """2 for complex numbers, else 1."""
+    return 2 if jnp.issubdtype(dtype, jnp.complexfloating) else 1
+
+
+def _dtypes(closed: Any) -> set[Any]:
+    found: set[Any] = set()
+    for equation in jaxprs.open_jaxpr(closed).eqns:
+        avals = (atom.aval for atom in (*equation.invars, *equation.outvars))
+        found.update(aval.dtype for aval in avals if jaxprs.is_floating(aval))
+        found.update(*map(_dtypes, jaxprs.bodies_of(equation)))
+    return found

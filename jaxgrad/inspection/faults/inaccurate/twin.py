@@ -1,0 +1,334 @@
+"""Reader: runs a program in its own precision and in twice the precision, together.
+
+Both runs take the same decisions: what the program computes as integers, comparisons,
+orders and roundings is the same in both, and so are random numbers. Traced, it is the
+program to compile; on concrete arrays, with a log, every result knows what made it.
+A loop is run compiled, and its passes are opened one by one when they are needed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxgrad.inspection.faults.inaccurate import wide
+from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.program.blocks import Block, CallSite, Item
+from jaxgrad.inspection.program.interpreter import Reader, interpret
+
+# What is rounded at random: nothing, the program's own float64, or everything.
+Noise = Literal["", "float64", "all"]
+RANDOM = ("random_", "threefry", "rng_")
+
+
+@dataclass(eq=False)
+class Pair:
+    """A value in the program's own precision, and in twice the precision."""
+
+    own: Any
+    true: Any
+    random: bool = False  # Whether it was made from random numbers
+    argument: bool = True  # Whether it depends on a floating input
+    maker: "Operation | Pass | Loop | None" = None
+    position: int = 0  # Among the results of its maker
+
+    @property
+    def error(self) -> np.ndarray:
+        """The error of each element."""
+        own, true = np.asarray(wide.widened(self.own)), np.asarray(self.true)
+        with np.errstate(all="ignore"):
+            error = np.asarray(own - true)
+        same = (own == true) | (np.isnan(own) & np.isnan(true))
+        return np.where(same, 0, error)
+
+
+@dataclass(eq=False)
+class Operation:
+    """A primitive operation that was run in both precisions."""
+
+    item: Item
+    inputs: Sequence[Pair]
+    outputs: Sequence[Pair]
+    function: wide.Function  # In twice the precision
+    number: int  # In the order of execution
+    site: CallSite  # Where the user called it
+    iteration: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The primitive."""
+        return self.item.equation.primitive.name
+
+
+@dataclass(eq=False)
+class Loop:
+    """A loop that was run in both precisions."""
+
+    item: Item
+    operands: jaxprs.ScanOperands
+    history: Sequence[Any]  # For each carry (own, true) before each pass, stacked
+    outputs: Sequence[Pair]
+    reader: "_Twin"
+    opened: dict[int, list[Pair]] = field(default_factory=dict)
+
+    @property
+    def order(self) -> range:
+        """The passes in the order in which they ran, by their index."""
+        passes = range(self.item.equation.params["length"])
+        return passes[::-1] if self.item.equation.params["reverse"] else passes
+
+    def open(self, index: int) -> list[Pair]:
+        """The results of one pass, run operation by operation."""
+        if index not in self.opened:
+            constants, _, sliced = self.operands
+            step = self.order.index(index)
+            before = [
+                Pair(own[step], true[step], maker=Pass(self, step, i))
+                for i, (own, true) in enumerate(self.history)
+            ]
+            rows = [
+                Pair(
+                    x.own[index],
+                    x.true[index],
+                    x.random,
+                    x.argument,
+                    Pass(self, step, i, x, index),
+                )
+                for i, x in enumerate(sliced)
+            ]
+            inside = self.reader.within(self.item)
+            inside = replace(inside, iteration=self._iteration(index))
+            given = [*constants, *before, *rows]
+            self.opened[index] = interpret(self.item.bodies[0], given, inside)
+        return self.opened[index]
+
+    def _iteration(self, index: int) -> tuple[int, ...]:
+        own = () if self.item.site.user is None else (index,)
+        return (*self.reader.iteration, *own)
+
+
+@dataclass(eq=False)
+class Pass:
+    """Where an input of one pass comes from: the pass before, or a row of an array."""
+
+    loop: Loop
+    step: int
+    position: int
+    whole: Pair | None = None
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class _Twin(Reader):
+    """Runs a program twice; a value is a `Pair`."""
+
+    noise: Noise = ""  # What is rounded at random in twice the precision
+    log: list[Operation] | None = None  # On concrete arrays: the operations
+    iteration: tuple[int, ...] = ()
+    site: CallSite | None = None  # Of the call around the block
+
+    def within(self, item: Item) -> "_Twin":
+        """The reader for a body: of a library's operations the user's call is known."""
+        return replace(self, site=self._site_of(item))
+
+    def _site_of(self, item: Item) -> CallSite:
+        known = item.site.user is not None
+        return item.site if known or self.site is None else self.site
+
+    def literal(self, atom: Any) -> Pair:
+        own = wide.literal(atom)
+        return Pair(own, wide.widened(own), argument=False)
+
+    def constant(self, value: Any) -> Pair:
+        value = jnp.asarray(value)
+        return Pair(value, wide.widened(value))
+
+    def equations(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
+        if not item.is_primitive:
+            return interpret(item.opened, operands, self.within(item))
+        name = item.equation.primitive.name
+        if name in jaxprs.PRINTING:
+            return []
+        if name in jaxprs.RUNNING:
+            return self._inside(item, operands)
+        own = jaxprs.run_jaxpr(item.jaxpr, [x.own for x in operands])
+        own = [wide.rounded(name, x) for x in own]
+        function = wide.wide_function(item.equation, item.reads, item.writes)
+        random = name.startswith(RANDOM) or any(x.random for x in operands)
+        argument = any(x.argument for x in operands)
+        if name.startswith(RANDOM):
+            argument = False
+        true = self._true(item, operands, own, function, random and not argument)
+        outputs = [
+            Pair(*both, random, argument) for both in zip(own, true, strict=True)
+        ]
+        self._keep(item, operands, outputs, function)
+        return outputs
+
+    def _true(
+        self,
+        item: Item,
+        operands: Sequence[Pair],
+        own: Sequence[Any],
+        function: wide.Function,
+        fixed: bool,
+    ) -> list[Any]:
+        """The results in twice the precision; those that are not computed are own."""
+        name = item.equation.primitive.name
+        same = [wide.widened(x) for x in own]
+        floating = any(map(jaxprs.is_floating, own)) or name in wide.COMPARISONS
+        if fixed or not floating or name in wide.CHOICES:
+            return same
+        arrays = [x.true for x in operands]
+        try:
+            if name == "sort":
+                given = [x.own for x in operands], arrays, item.equation.params
+                return wide.in_the_order_of(*given)
+            results = function(*arrays)
+        except Exception:  # an operation that XLA has in narrow types only
+            return same
+        if name in wide.COMPARISONS:
+            given = [x.own for x in operands]
+            return [wide.decided(name, given, own[0], results[0])]
+        if name in ("top_k", "approx_top_k"):
+            return [jnp.take_along_axis(arrays[0], own[1], -1), own[1]]
+        return [
+            self._rounded(item, operands, x, y) if jaxprs.is_floating(x) else x
+            for x, y in zip(own, results, strict=True)
+        ]
+
+    def _rounded(self, item: Item, operands: Any, own: Any, true: Any) -> Any:
+        if not self.noise or (self.noise == "float64" and own.dtype != true.dtype):
+            return true
+        known = {v: x.true for v, x in zip(item.reads, operands, strict=True)}
+        given = [
+            wide.widened(wide.literal(a)) if jaxprs.is_literal(a) else known[a]
+            for a in item.equation.invars
+        ]
+        return wide.randomly_rounded(item.equation.primitive.name, given, true)
+
+    def _keep(
+        self, item: Item, inputs: Any, outputs: list[Pair], function: wide.Function
+    ) -> None:
+        if self.log is None:
+            return
+        place = len(self.log), self._site_of(item), self.iteration
+        operation = Operation(item, inputs, outputs, function, *place)
+        for i, output in enumerate(outputs):
+            output.maker, output.position = operation, i
+        self.log.append(operation)
+
+    def _inside(self, item: Item, operands: list[Pair]) -> list[Pair]:
+        """A function with a rule of its own, where no derivative is taken."""
+        known = dict(zip(item.reads, operands, strict=True))
+        block, atoms = item.run
+        given = [self.literal(a) if jaxprs.is_literal(a) else known[a] for a in atoms]
+        results = interpret(block, given, self.within(item))
+        made = dict(zip(item.equation.outvars, results, strict=True))
+        return [made[variable] for variable in item.writes]
+
+    def jit(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
+        return interpret(item.bodies[0], operands, self.within(item))
+
+    remat = jit
+
+    def shard_map(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
+        return self._whole(item, operands)
+
+    def _whole(self, item: Item, operands: Sequence[Pair]) -> list[Pair]:
+        """An operation that is not entered: both runs have the same results."""
+        equation = item.equation
+        primitive, params = equation.primitive, equation.params
+        own = primitive.bind(*(x.own for x in operands), **params)
+        return [Pair(x, wide.widened(x)) for x in own]
+
+    def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Pair]:
+        constants, carry, sliced = operands
+        body, params = item.bodies[0], item.equation.params
+        inside = replace(self, log=None)
+        flags = [(x.random, x.argument) for x in sliced]
+
+        def once(carry: list[Any], xs: list[Any]) -> Any:
+            rows = _pairs(xs, flags)
+            given = [*constants, *(Pair(*x) for x in carry), *rows]
+            results = both(interpret(body, given, inside))
+            count = len(carry)
+            kept = carry if self.log is not None else ()
+            return results[:count], (results[count:], kept)
+
+        options = {name: params[name] for name in ("length", "reverse")}
+        last, (stacked, history) = jax.lax.scan(
+            once, both(carry), both(sliced), **options
+        )
+        outputs = [Pair(*x) for x in (*last, *stacked)]
+        if self.log is not None:
+            if params["reverse"]:  # stacked by index; the history is by time
+                history = jax.tree.map(lambda x: x[::-1], history)
+            loop = Loop(item, operands, history, outputs, self)
+            for i, output in enumerate(outputs):
+                output.maker, output.position = loop, i
+        return outputs
+
+    def cond(self, item: Item, index: Pair, operands: list[Pair]) -> Sequence[Pair]:
+        if not isinstance(index.own, Tracer):
+            chosen = int(np.clip(int(index.own), 0, len(item.bodies) - 1))
+            return interpret(item.bodies[chosen], operands, self.within(item))
+        flags = [(x.random, x.argument) for x in operands]
+
+        def branch(body: Any) -> Callable[..., Any]:
+            def taken(values: list[Any]) -> list[Any]:
+                return both(interpret(body, _pairs(values, flags), self))
+
+            return taken
+
+        branches = [*map(branch, item.bodies)]
+        results = jax.lax.switch(index.own, branches, both(operands))
+        return [Pair(*x) for x in results]
+
+    def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Pair]:
+        of_test, of_body, start = operands
+        test, body = item.bodies
+        if test.outputs[0].aval.shape:  # under vmap each element has its own test
+            return self._whole(item, [*of_test, *of_body, *start])
+        inside = replace(self, log=None)
+
+        def running(carry: list[Any]) -> Any:
+            given = [*of_test, *(Pair(*x) for x in carry)]
+            return interpret(test, given, inside)[0].own
+
+        def once(carry: list[Any]) -> Any:
+            given = [*of_body, *(Pair(*x) for x in carry)]
+            return both(interpret(body, given, inside))
+
+        results = jax.lax.while_loop(running, once, both(start))
+        return [Pair(*x) for x in results]
+
+
+def run_twice(
+    block: Block,
+    inputs: Sequence[Pair],
+    noise: Noise,
+    log: list[Operation] | None = None,
+) -> list[Pair]:
+    """The outputs of a block in both precisions, the second one with noise or without.
+
+    With a `log`, on concrete arrays, every pair knows what made it.
+    """
+    return interpret(block, inputs, _Twin(noise, log))
+
+
+def both(pairs: Sequence[Pair]) -> list[Any]:
+    """Pairs as JAX's trees."""
+    return [(x.own, x.true) for x in pairs]
+
+
+def _pairs(values: Sequence[Any], flags: Sequence[tuple[bool, bool]]) -> list[Pair]:
+    """Pairs from JAX's trees, with what is known of them."""
+    return [
+        Pair(own, true, random, argument)
+        for (own, true), (random, argument) in zip(values, flags, strict=True)
+    ]

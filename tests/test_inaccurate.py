@@ -1,0 +1,294 @@
+"""find_inaccurate: the line that loses the digits; silence on what is rearranged."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxgrad
+from jaxgrad.inspection.faults import inaccurate
+from jaxgrad.inspection.program.call import bind
+from tests import cases_inaccurate
+from tests.cases_inaccurate import BACKWARD, HAMMING
+from tests.healthy_models import MODELS
+
+LINES = Path(cases_inaccurate.__file__).read_text(encoding="utf-8").splitlines()
+GUILTY = {i for i, line in enumerate(LINES, 1) if "# GUILTY" in line}
+
+
+def find_inaccurate(f: Any, *args: Any) -> Any:
+    return jaxgrad.find_inaccurate(f, tuple(range(len(args))))(*args)
+
+
+def losses(f: Any, *args: Any) -> Any:
+    call = bind("find_inaccurate", f, args, {}, tuple(range(len(args))))
+    return inaccurate.in_call(call, has_aux=False)
+
+
+def check_lines(f, found):
+    """Every finding is in the case's own marked line."""
+    assert found
+    first, last = f.__code__.co_firstlineno, f.__code__.co_firstlineno + 20
+    for blame in found:
+        assert blame.kind == "inaccurate" and blame.reason and blame.hint and str(blame)
+        assert blame.source.line in GUILTY
+        assert blame.source.line in range(first, last) or f in RULES
+    return found
+
+
+RULES = {case.f for name, case in BACKWARD.items() if "rule" in name or "bfl" in name}
+
+
+# The other cases are slow together; they differ in the formula only.
+QUICK = (
+    *("3.1", "3.3.3", "p42, positive", "3.10", "3.11"),
+    *("sinc", "in_a_scan", "vmapped", "unit_of_a_network", "rule_of_log1p"),
+)
+
+
+def each_of(table):
+    slow = pytest.mark.slow
+    return [n if n in QUICK else pytest.param(n, marks=slow) for n in table]
+
+
+@pytest.mark.parametrize("name", each_of(HAMMING))
+def test_hammings_examples(name, tally):
+    case = HAMMING[name]
+    with tally("digits lost forward, at the right line"):
+        value, *_ = check_lines(case.f, find_inaccurate(case.f, *case.args))
+        assert value.argument is None and value.phase == "forward"
+
+
+@pytest.mark.parametrize("name", each_of(BACKWARD))
+def test_gradients_that_lose_digits(name, tally):
+    case = BACKWARD[name]
+    with tally("digits lost backward, at the right line"):
+        found = check_lines(case.f, find_inaccurate(case.f, *case.args))
+        assert all(b.argument and b.phase == "backward" for b in found)
+
+
+@pytest.mark.parametrize("name", each_of([*HAMMING, *BACKWARD]))
+def test_nothing_is_found_in_the_rearranged_form(name, tally):
+    case = (HAMMING | BACKWARD)[name]
+    with tally("rearranged forms without a finding"):
+        assert case.twin and find_inaccurate(case.twin, *case.args) == ()
+
+
+def test_there_are_as_many_examples_as_claimed():
+    assert len(HAMMING) == 28 and len(BACKWARD) >= 20
+
+
+def overflow(x, y):
+    squares = x * x + y * y
+    return x / jnp.sqrt(squares)
+
+
+def underflow(x):
+    squares = x * x
+    return jnp.sqrt(squares + x * 0)
+
+
+def masked_overflow(x):
+    power = jnp.exp(x)
+    return jnp.log(jnp.where(jnp.isfinite(power), power, 1.0))
+
+
+def large_and_small(x):
+    shifted = x + 1e8
+    return shifted - 1e8
+
+
+def log_of_one_plus(x):
+    one = 1 + x
+    return jnp.log(one)
+
+
+def variance(x):
+    return jnp.mean(x**2) - jnp.mean(x) ** 2
+
+
+def product_in_16_bits(a, b):
+    c = a.astype(jnp.bfloat16) @ b.astype(jnp.bfloat16)
+    return jnp.sum(c.astype(jnp.float32) ** 2)
+
+
+def running_sum(x):
+    add = lambda total, x: (total + x, None)  # noqa: E731
+    return jax.lax.scan(add, jnp.zeros((), x.dtype), x)[0]
+
+
+NEAR_1000 = 1000 + jnp.linspace(-1, 1, 50)
+PRODUCT = jnp.linspace(0.1, 1, 64).reshape(8, 8)
+REASONS = {
+    "overflow": (overflow, (1e20, 1e20), "overflow", "hypot"),
+    "underflow": (underflow, (1e-25,), "underflow", "hypot"),
+    "masked": (masked_overflow, (100.0,), "overflow", "logarithms"),
+    "absorbed": (large_and_small, (0.3,), "absorbed", "subtract the large number"),
+    "log1p": (log_of_one_plus, (1e-10,), "absorbed", "log1p"),
+    "variance": (variance, (NEAR_1000,), "variance", "two passes"),
+    "bfloat16": (product_in_16_bits, (PRODUCT, PRODUCT), "matmul", "bfloat16"),
+    "long sum": (running_sum, (jnp.full(50_000, 0.1),), "accumulated", "Sum pairwise"),
+    "stalled": (running_sum, (jnp.ones(3000, jnp.float16),), "absorbed", "small"),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_reason_and_the_hint(name):
+    f, args, reason, hint = REASONS[name]
+    found = find_inaccurate(f, *args)
+    assert found and {blame.reason for blame in found} == {reason}
+    assert hint in found[0].hint
+    assert found[0].source.function in (f.__name__, "<lambda>")
+
+
+REWRITINGS = {
+    "3.1": "conjugate",
+    "3.3": "half angles",
+    "3.5": "arctan2",
+    "3.3.6": "log1p",
+    "3.4.6": "expm1",
+    "3.7": "expm1",
+    "3.4.1": "half angles",
+    "p42, positive": "2c / ",
+}
+
+
+@pytest.mark.parametrize("name", each_of(REWRITINGS))
+def test_the_hint_names_the_rewriting(name):
+    value, *_ = find_inaccurate(HAMMING[name].f, *HAMMING[name].args)
+    assert REWRITINGS[name] in value.hint
+
+
+def test_the_numbers_are_shown():
+    _, gradient = find_inaccurate(HAMMING["3.1"].f, 1e8)
+    text = str(gradient)
+    assert "The gradient of x is inaccurate (cancellation), because of " in text
+    assert "0 in float32, -2.5e-13 in float64, a relative error of 1" in text
+    result = gradient.operands["result of add_any, float32 and float64"]
+    np.testing.assert_allclose(result, [0, -2.5e-13], rtol=1e-6)
+
+
+def test_the_iteration_is_named():
+    def loss(x):
+        def body(total, x):
+            after = jnp.sqrt(x + 1)
+            return total + (after - jnp.sqrt(x)), None
+
+        return jax.lax.scan(body, jnp.float32(0), x)[0]
+
+    found = find_inaccurate(loss, jnp.array([1e8, 3e8, 4e8]))
+    assert found[0].iteration in (0, 1, 2) and found[0].source.function == "body"
+
+
+def wave(x):
+    return jnp.sin(3 * x)
+
+
+def test_what_is_ill_conditioned_is_remarked():
+    assert losses(wave, 11000001.0).findings == ()
+    assert "ill-conditioned in its inputs" in losses(wave, 11000001.0).remarks[0]
+
+
+def test_the_two_runs_take_the_same_decisions():
+    def loss(x):
+        near = jnp.floor(x * 10) + (x > 0.3).astype(jnp.float32)
+        near = near + jnp.argmax(x).astype(jnp.float32)
+        order = jnp.argsort(x)
+        return jnp.sum(jnp.where(x * 3 > 1, near, x) * x[order])
+
+    x = jnp.array([0.1, 0.3, 1 / 3, 0.7, 0.1])
+    assert find_inaccurate(loss, x) == ()
+
+
+def test_random_numbers_are_the_same():
+    def loss(w, key):
+        noise = jax.random.normal(key, (200,))
+        keep = jax.random.bernoulli(key, 0.5, (200,))
+        wild = jnp.sin(noise * 65536)  # exact, and far more sensitive than rounding
+        return jnp.mean(jnp.where(keep, w * wild, wild) ** 3)
+
+    assert jaxgrad.find_inaccurate(loss)(1.5, jax.random.key(0)) == ()
+
+
+def test_float64_is_compared_under_random_rounding(x64):
+    (value, gradient) = find_inaccurate(HAMMING["3.1"].f, 1e13)
+    assert value.reason == gradient.reason == "cancellation"
+    assert "rounded at random" in value.summary
+    assert HAMMING["3.1"].twin and find_inaccurate(HAMMING["3.1"].twin, 1e13) == ()
+    assert find_inaccurate(lambda x: (x + 2.0) - 2.0, 1.0) == ()
+    (value,) = find_inaccurate(log_of_one_plus, 1e-17)
+    assert value.reason == "absorbed"
+
+
+def confident(logits):
+    return -jax.nn.log_softmax(logits)[0] + 1
+
+
+def test_a_librarys_formula_is_remarked():
+    found = losses(confident, jnp.array([13.0, 0.0, 1.0]))
+    assert found.findings == () and "inside a library's function" in found.remarks[0]
+
+
+def test_a_small_constant_may_be_lost():
+    def loss(x):
+        p = 1 / (1 + jnp.exp(-x))
+        return -jnp.log(p + 1e-9)
+
+    assert find_inaccurate(loss, 30.0) == ()
+
+
+def test_a_gradient_of_zero_is_not_inaccurate():
+    def loss(bias):
+        x = jnp.linspace(-1, 1, 7) + bias
+        x = (x - jnp.mean(x)) / jnp.sqrt(jnp.var(x) + 1e-5)
+        return jnp.sum(x**3 + x)
+
+    assert find_inaccurate(loss, 0.3) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_is_found_while_a_healthy_network_trains(name):
+    params, loss = MODELS[name](jax.random.key(0))
+    gradient = jax.jit(jax.value_and_grad(loss))
+    for step in range(101):
+        key = jax.random.key(step)
+        if step % 50 == 0:
+            assert jaxgrad.find_inaccurate(loss)(params, key) == ()
+        _, grads = gradient(params, key)
+        update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
+        params = jax.tree.map(update, params, grads)
+
+
+def test_diagnose_reports_it_after_the_others():
+    diagnosis = jaxgrad.diagnose(HAMMING["3.7"].f)(1e-5)
+    assert [f.kind for f in diagnosis.findings] == ["inaccurate"]
+    assert "digits lost to rounding" in str(diagnosis)
+
+
+def test_nothing_is_replayed_if_all_digits_are_right(monkeypatch):
+    def replayed(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("jaxgrad.inspection.faults.inaccurate.find.replay", replayed)
+    assert find_inaccurate(jnp.tanh, 0.5) == ()
+
+
+def test_argnums_and_aux_choose_as_in_value_and_grad():
+    def loss(x, y):
+        return (jnp.exp(x) - 1) * y, {"n": 3}
+
+    value, gradient = jaxgrad.find_inaccurate(loss, argnums=1, has_aux=True)(1e-5, 2.0)
+    assert (value.argument, gradient.argument) == (None, "y")
+
+
+@pytest.mark.message
+def test_wrong_calls_name_the_function():
+    find = jaxgrad.find_inaccurate
+    with pytest.raises(TypeError, match="find_inaccurate: expected f to return one"):
+        find(lambda x: x)(jnp.ones(2))
+    with pytest.raises(TypeError, match="find_inaccurate: expected f to be a function"):
+        find(jnp.ones(2))  # type: ignore[arg-type]
