@@ -21,7 +21,7 @@ class Watched:
 
     def __init__(self, step: Callable[..., Any]) -> None:
         reached = search(step, {})
-        prefix = prefixes([*reached.modules])
+        prefix = prefixes(reached.modules)
         self.modules = reached.modules
         self.parameters: dict[str, Any] = {
             f"{prefix[name]}{inner}": parameter
