@@ -22,6 +22,7 @@ from jaxgrad.gradcheck import check_gradients as check_gradients
 from jaxgrad.inspection import NonFiniteError as NonFiniteError
 from jaxgrad.inspection import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection import compare as compare
+from jaxgrad.inspection import compare_training as compare_training
 from jaxgrad.inspection import diagnose as diagnose
 from jaxgrad.inspection import explain as explain
 from jaxgrad.inspection import explain_torch as explain_torch

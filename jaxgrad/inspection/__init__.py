@@ -3,6 +3,7 @@
 from jaxgrad.inspection.checked import NonFiniteError as NonFiniteError
 from jaxgrad.inspection.checked import checked_value_and_grad as checked_value_and_grad
 from jaxgrad.inspection.compare import compare as compare
+from jaxgrad.inspection.compare_training import compare_training as compare_training
 from jaxgrad.inspection.comparison.comparison import Comparison as Comparison
 from jaxgrad.inspection.comparison.result import Difference as Difference
 from jaxgrad.inspection.diagnose import diagnose as diagnose
@@ -24,3 +25,9 @@ from jaxgrad.inspection.report.explanation import Diagnosis as Diagnosis
 from jaxgrad.inspection.report.explanation import Explanation as Explanation
 from jaxgrad.inspection.report.explanation import load_record as load_record
 from jaxgrad.inspection.report.summary import Summary as Summary
+from jaxgrad.inspection.trajectories.result import (
+    TrainingComparison as TrainingComparison,
+)
+from jaxgrad.inspection.trajectories.result import (
+    TrainingDifference as TrainingDifference,
+)

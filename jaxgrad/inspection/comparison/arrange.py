@@ -1,6 +1,7 @@
 """Bring one array into the layout of another, and measure how far apart they are."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,12 +83,17 @@ def typical(size: np.ndarray) -> float:
 
 def arrange(array: np.ndarray, model: np.ndarray) -> np.ndarray:
     """`array` in the shape of `model`, with its axes in the order that fits best."""
+    return layout(array, model)(array)
+
+
+def layout(array: np.ndarray, model: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """How arrays like `array` are brought into the layout of `model`."""
     array, shape = np.squeeze(array), model.shape
     model = np.squeeze(model)
     if array.size < 2:
-        return array.reshape(shape)
+        return lambda x: x.reshape(shape)
     best = min(_orders(array, model), key=lambda order: _misfit(array, model, order))
-    return _ordered(array, model, best).reshape(shape)
+    return lambda x: _ordered(np.squeeze(x), model, best).reshape(shape)
 
 
 def arrange_like(array: np.ndarray, own: np.ndarray, model: np.ndarray) -> np.ndarray:
