@@ -62,12 +62,13 @@ def declared(*extras):
 @pytest.mark.parametrize(
     "folders, extras, asked_for",
     [
-        # Whoever calls explain_torch has torch; its error says how to install it.
+        # Whoever calls explain_torch has torch; its error says how to install it. The
+        # field tests' table has columns of two tools; without them it keeps these cells.
         (["jaxgrad", "experiments"], ["experiments"], {"torch"}),
         (
             ["jaxgrad", "experiments", "tests"],
             ["experiments", "test", "parity", "browser"],
-            set(),
+            {"brainstate", "torchlens"},
         ),
     ],
 )
