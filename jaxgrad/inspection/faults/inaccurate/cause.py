@@ -103,6 +103,35 @@ def origin(pair: Pair) -> Operation | None:
     return None
 
 
+def is_log_softmax(operation: Operation) -> bool:
+    """Whether it is a step of log(sum(exp(x - max(x)))), forward or backward.
+
+    Near a loss of zero log_softmax loses digits too, and there is no better formula.
+    """
+    if operation.name == "log":
+        return _is_sum_of_powers(origin(operation.inputs[0]))
+    makers = (origin(pair) for pair in operation.inputs)
+    return any(maker is not None and _is_softmax(maker) for maker in makers)
+
+
+def _is_softmax(maker: Operation) -> bool:
+    """Whether it is exp(x) * (g / sum(exp(x))), as in the gradient of logsumexp."""
+    makers = [m for m in map(origin, maker.inputs) if m is not None]
+    quotients = (m for m in makers if m.name == "div" and m.inputs)
+    return maker.name == "mul" and any(
+        _is_sum_of_powers(origin(m.inputs[-1])) for m in quotients
+    )
+
+
+def _is_sum_of_powers(maker: Operation | None) -> bool:
+    if maker is None or maker.name != "reduce_sum":
+        return False
+    power = origin(maker.inputs[0])
+    if power is None or power.name != "exp":
+        return False
+    return np.max(power.outputs[0].own, initial=0) == 1
+
+
 def _of_difference(operation: Operation) -> Reason:
     """Variance, absorption, or any other difference of nearly equal numbers."""
     makers = [origin(pair) for pair in operation.inputs]
@@ -115,7 +144,7 @@ def _of_difference(operation: Operation) -> Reason:
 def _loses(maker: Operation) -> bool:
     """Whether a sum keeps less than half of the digits of its smaller term."""
     (result, *_) = maker.outputs
-    return min(_sizes(maker)) < eps_of(result) ** 0.5 * max(_sizes(maker))
+    return 0 < min(_sizes(maker)) < eps_of(result) ** 0.5 * max(_sizes(maker))
 
 
 def _sizes(operation: Operation) -> list[float]:

@@ -113,7 +113,7 @@ def _into(loop: Loop, place: Place) -> Place | None:
     position, index = place.pair.position, place.index
     if not loop.order:
         return None
-    if position < len(loop.history):
+    if position < len(loop.sizes):
         return _last_change(loop, len(loop.order), place)
     return Place(loop.open(index[0])[position], index[1:])
 
@@ -126,20 +126,16 @@ def _out_of(passing: Pass, place: Place) -> Place | None:
     if passing.step == 0:
         return Place(loop.operands.carry[passing.position], place.index)
     position = passing.position
-    place = Place(
-        Pair(*(x[passing.step] for x in loop.history[position]), position=position),
-        place.index,
-    )
-    return _last_change(loop, passing.step, place)
+    own, true = loop.before(passing.step)[position]
+    before = Place(Pair(own, true, position=position), place.index)
+    return _last_change(loop, passing.step, before)
 
 
 def _last_change(loop: Loop, step: int, place: Place) -> Place:
     """The pass before `step` that changed the error of a carry, as its result."""
     position = place.pair.position
-    own, true = (np.asarray(x) for x in map(wide.widened, loop.history[position]))
+    error, size = loop.sizes[position]
     with np.errstate(all="ignore"):
-        error = np.abs(own - true).reshape(len(own), -1).max(1, initial=0)
-        size = np.abs(true).reshape(len(own), -1).max(1, initial=0)
         ratio = np.nan_to_num(error / size, nan=0.0, posinf=1.0)
     least = np.nan_to_num(np.abs(place.pair.error).max(initial=0), posinf=HUGE)
     scale = np.abs(np.asarray(place.pair.true)).max(initial=0)
