@@ -167,6 +167,7 @@ class _Twin(Reader):
         if name in jaxprs.RUNNING:
             return self._inside(item, operands)
         own = jaxprs.run_jaxpr(item.jaxpr, [x.own for x in operands])
+        own = [_typed(x, v.aval) for x, v in zip(own, item.writes, strict=True)]
         own = [wide.rounded(name, x) for x in own]
         function = wide.wide_function(item.equation, item.reads, item.writes)
         random = name.startswith(RANDOM) or any(x.random for x in operands)
@@ -248,13 +249,11 @@ class _Twin(Reader):
     remat = jit
 
     def shard_map(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
-        return self._whole(item, operands)
-
-    def _whole(self, item: Item, operands: Sequence[Pair]) -> list[Pair]:
-        """An operation that is not entered: both runs have the same results."""
-        equation = item.equation
-        primitive, params = equation.primitive, equation.params
-        own = primitive.bind(*(x.own for x in operands), **params)
+        """It is not entered: both runs have the same results."""
+        primitive, params = item.equation.primitive, item.equation.params
+        params = primitive.get_bind_params(params)
+        functions, params = params if isinstance(params, tuple) else ((), params)
+        own = primitive.bind(*functions, *(x.own for x in operands), **params)
         return [Pair(x, wide.widened(x)) for x in own]
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Pair]:
@@ -351,6 +350,13 @@ def run_twice(
     With a `log`, on concrete arrays, every pair knows what made it.
     """
     return interpret(block, inputs, _Twin(noise, log))
+
+
+def _typed(array: Any, aval: Any) -> Any:
+    """Without the weak type that a loop's carry would be widened for under x64."""
+    if not array.weak_type:
+        return array
+    return jax.lax.convert_element_type(array, aval.dtype)
 
 
 def _where(test: Any, x: Any, y: Any) -> Any:
