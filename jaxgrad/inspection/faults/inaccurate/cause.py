@@ -129,7 +129,7 @@ def _is_sum_of_powers(maker: Operation | None) -> bool:
     power = origin(maker.inputs[0])
     if power is None or power.name != "exp":
         return False
-    return np.max(power.outputs[0].own, initial=0) == 1
+    return bool(np.max(power.outputs[0].own, initial=0) == 1)
 
 
 def _of_difference(operation: Operation) -> Reason:
