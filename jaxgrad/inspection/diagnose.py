@@ -79,7 +79,9 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
     findings = (*zeros.findings, *flow.search(report), *losses.findings)
     remarks = (*(_remark(each) for each in zeros.remarks), *losses.remarks)
     remarks = tuple(dict.fromkeys(remarks))
-    return Diagnosis(report, findings, remarks, LOOKED_FOR, _skipped(report))
+    # A function that is not taken apart is not searched by either, for one reason.
+    skipped = _skipped(report) or tuple(filter(None, [losses.skipped]))
+    return Diagnosis(report, findings, remarks, LOOKED_FOR, skipped)
 
 
 def _has_zeros(argument: Argument) -> bool:

@@ -1,6 +1,7 @@
 """From the cause of an inaccurate number to a `Blame` in the user's terms."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def user_of(cause: Cause) -> Operation:
     if operation.name != "add_any":
         return operation
     sides = [_cotangents(pair) for pair in operation.inputs]
-    apart = sides[0].symmetric_difference(*sides[1:])
+    apart = reduce(set.symmetric_difference, sides, set())
     pick = min if cause.reason == "cancellation" else max
     return pick(apart, key=lambda each: each.number, default=operation)
 

@@ -1,5 +1,6 @@
 """The fault of lost digits: its entry point, and the search in a program."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,17 +12,29 @@ from jaxgrad._guards import undisturbed
 from jaxgrad._numerics import usual_error
 from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.faults.inaccurate.blame import in_library, user_of, write
-from jaxgrad.inspection.faults.inaccurate.cause import ROUNDING, Cause, cause_of
+from jaxgrad.inspection.faults.inaccurate.cause import (
+    ROUNDING,
+    Cause,
+    cause_of,
+    is_log_softmax,
+)
 from jaxgrad.inspection.faults.inaccurate.outputs import Output, Outputs
 from jaxgrad.inspection.faults.inaccurate.path import walk, worst
 from jaxgrad.inspection.faults.inaccurate.twin import Pair
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.call import Call, Traced, bind, refusal, trace_at_best
-from jaxgrad.inspection.program.failures import NotEntered, own_failure
-from jaxgrad.inspection.program.jaxprs import has_references
+from jaxgrad.inspection.program.failures import (
+    InspectionWarning,
+    NotEntered,
+    own_failure,
+)
 from jaxgrad.inspection.program.program import Program, take_apart
 from jaxgrad.inspection.report.explanation import Blame, Blames
 from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.run.replay import replay
+
+IN_PLACE = "The digits were not checked: it changes arrays in place."
+SHARDED = "The digits inside of shard_map and pmap were not checked."
 
 
 class Losses(NamedTuple):
@@ -29,7 +42,7 @@ class Losses(NamedTuple):
 
     findings: tuple[Blame, ...]
     remarks: tuple[str, ...] = ()  # About numbers that are ill-conditioned
-    skipped: str = ""  # Why nothing was looked for
+    skipped: str = ""  # What was not looked at, and why
 
 
 def find_inaccurate(
@@ -68,6 +81,9 @@ def find_inaccurate(
         A function of the arguments of `f` that returns a tuple of `Blame`: the value
         first (its `argument` is None), then the gradients.
 
+    Warns:
+        InspectionWarning: If a part of the program is not looked at, and why.
+
     Raises:
         TypeError: If `f` is not callable; on the call, if a differentiated argument is
             not floating, the result is not a floating scalar, or an argument is traced.
@@ -92,9 +108,16 @@ def find_inaccurate(
     def found(*args: Any, **kwargs: Any) -> Blames:
         with undisturbed():
             call = bind("find_inaccurate", f, args, kwargs, argnums)
-            return Blames(in_call(call, has_aux).findings)
+            losses = in_call(call, has_aux)
+        if losses.skipped:
+            _warn(losses.skipped)
+        return Blames(losses.findings)
 
     return found
+
+
+def _warn(skipped: str) -> None:
+    warnings.warn(f"find_inaccurate: {skipped}", InspectionWarning, stacklevel=3)
 
 
 def search(program: Program) -> Losses:
@@ -130,18 +153,21 @@ def _in_call(call: Call, has_aux: bool) -> Losses:
     try:
         traced = trace_at_best(call)
     except NotEntered as reason:
-        return Losses((), skipped=str(reason))
+        return Losses((), skipped=f"The digits were not checked: {reason}.")
     _check_result(call.function, traced, has_aux)
-    if has_references(traced.jaxpr):
-        return Losses((), skipped="it changes arrays in place")
+    if jaxprs.has_references(traced.jaxpr):
+        return Losses((), skipped=IN_PLACE)
     leaves = call.leaves_of(traced)
     refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
     if refused is not None:
         raise refused
     try:
-        return search(take_apart(call, traced))
+        losses = search(take_apart(call, traced))
     except Exception as fault:
-        return Losses((), skipped=str(own_failure(call.function, call.f, fault)))
+        reason = own_failure(call.function, call.f, fault)
+        return Losses((), skipped=f"The digits were not checked: {reason}.")
+    sharded = "shard_map" in jaxprs.primitives_in(traced.jaxpr)
+    return losses._replace(skipped=SHARDED if sharded else "")
 
 
 def _cause(outputs: Outputs, pair: Pair) -> Cause | None:
@@ -163,8 +189,10 @@ def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
 
 
 def _in_library(cause: Cause) -> bool:
-    """Whether a library's own formula is to blame, which the user cannot rearrange."""
-    return cause.reason in ROUNDING and in_library(user_of(cause))
+    """Whether a formula is to blame that is a library's own, or as good as that."""
+    if cause.reason not in ROUNDING:
+        return False
+    return in_library(user_of(cause)) or is_log_softmax(cause.stage.operation)
 
 
 def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
@@ -172,9 +200,9 @@ def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
         names = ", ".join(o.label or "the value" for o in outputs)
         error = max(o.error for o in outputs)
         yield (
-            f"Digits are lost inside a library's function (in {names}: a relative "
-            f"error of up to {number(error, 2)}), as in a loss near its minimum; this "
-            "may not be a fault."
+            "Digits are lost inside a library's function or a log_softmax "
+            f"(in {names}: a relative error of up to {number(error, 2)}), as in a loss "
+            "near its minimum; this may not be a fault."
         )
 
 

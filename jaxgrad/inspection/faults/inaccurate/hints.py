@@ -6,8 +6,8 @@ from jaxgrad.inspection.faults.inaccurate.cause import Cause, Reason, origin
 from jaxgrad.inspection.faults.inaccurate.twin import Operation
 
 WHY: Mapping[Reason, str] = {
-    "cancellation": "{operation} subtracts numbers that are nearly equal, so their "
-    "rounding errors are all that is left",
+    "cancellation": "numbers that are nearly equal are subtracted, so their rounding "
+    "errors are all that is left",
     "variance": "the mean of the squares and the square of the mean are nearly equal, "
     "and their difference loses the digits",
     "absorbed": "a small number is added to a large one, which keeps few of its digits "

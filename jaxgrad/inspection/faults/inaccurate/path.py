@@ -113,7 +113,7 @@ def _into(loop: Loop, place: Place) -> Place | None:
     position, index = place.pair.position, place.index
     if not loop.order:
         return None
-    if position < len(loop.history):
+    if position < len(loop.sizes):
         return _last_change(loop, len(loop.order), place)
     return Place(loop.open(index[0])[position], index[1:])
 
@@ -126,20 +126,16 @@ def _out_of(passing: Pass, place: Place) -> Place | None:
     if passing.step == 0:
         return Place(loop.operands.carry[passing.position], place.index)
     position = passing.position
-    place = Place(
-        Pair(*(x[passing.step] for x in loop.history[position]), position=position),
-        place.index,
-    )
-    return _last_change(loop, passing.step, place)
+    own, true = loop.before(passing.step)[position]
+    before = Place(Pair(own, true, position=position), place.index)
+    return _last_change(loop, passing.step, before)
 
 
 def _last_change(loop: Loop, step: int, place: Place) -> Place:
     """The pass before `step` that changed the error of a carry, as its result."""
     position = place.pair.position
-    own, true = (np.asarray(x) for x in map(wide.widened, loop.history[position]))
+    error, size = loop.sizes[position]
     with np.errstate(all="ignore"):
-        error = np.abs(own - true).reshape(len(own), -1).max(1, initial=0)
-        size = np.abs(true).reshape(len(own), -1).max(1, initial=0)
         ratio = np.nan_to_num(error / size, nan=0.0, posinf=1.0)
     least = np.nan_to_num(np.abs(place.pair.error).max(initial=0), posinf=HUGE)
     scale = np.abs(np.asarray(place.pair.true)).max(initial=0)
@@ -156,6 +152,8 @@ def _last_change(loop: Loop, step: int, place: Place) -> Place:
 
 def _stage(operation: Operation, place: Place) -> Stage:
     parts = sorted(_parts(operation, place), key=lambda part: -part[0])
+    if not any(size for size, _ in parts):  # as in max(1.0, x) if x overflows
+        parts = sorted(_parts(operation, place, own=True), key=lambda part: -part[0])
     largest = parts[0][0] if parts else 0.0
     counting = tuple(p for size, p in parts if size and size >= COUNTS * largest)
     local = _local(operation, place)
@@ -180,11 +178,16 @@ def _local(operation: Operation, place: Place) -> float:
     return min(added / error, 1.0) if np.isfinite(error) and error else 0.0
 
 
-def _parts(operation: Operation, place: Place) -> Iterator[tuple[float, Place]]:
-    """The part of each operand in the error of an element, and its worst element."""
+def _parts(
+    operation: Operation, place: Place, own: bool = False
+) -> Iterator[tuple[float, Place]]:
+    """The part of each operand in the error of an element, and its worst element.
+
+    To first order around the true operands, or around the program's own.
+    """
     inputs = operation.inputs
     chosen = [i for i, x in enumerate(inputs) if jaxprs.is_floating(x.own)]
-    for i, slope in zip(chosen, _slopes(operation, chosen, place), strict=True):
+    for i, slope in zip(chosen, _slopes(operation, chosen, place, own), strict=True):
         pair = inputs[i]
         error = np.nan_to_num(np.abs(pair.error), nan=HUGE, posinf=HUGE)
         with np.errstate(all="ignore"):
@@ -196,10 +199,10 @@ def _parts(operation: Operation, place: Place) -> Iterator[tuple[float, Place]]:
 
 
 def _slopes(
-    operation: Operation, chosen: Sequence[int], place: Place
+    operation: Operation, chosen: Sequence[int], place: Place, own: bool
 ) -> Sequence[np.ndarray]:
     """The derivatives of an element with respect to the floating operands."""
-    arrays = [x.true for x in operation.inputs]
+    arrays = [wide.widened(x.own) if own else x.true for x in operation.inputs]
 
     def element(*some: Any) -> Any:
         given = dict(zip(chosen, some, strict=True))

@@ -22,6 +22,8 @@ from jaxgrad.inspection.program.interpreter import Reader, interpret
 
 # What is rounded at random: nothing, the program's own float64, or everything.
 Noise = Literal["", "float64", "all"]
+# The carries of a loop that are kept take this much memory.
+MOST_BYTES = 2**28
 RANDOM = ("random_", "threefry", "rng_")
 
 
@@ -70,10 +72,19 @@ class Loop:
 
     item: Item
     operands: jaxprs.ScanOperands
-    history: Sequence[Any]  # For each carry (own, true) before each pass, stacked
+    kept: Sequence[Any]  # For each carry (own, true) before every n-th pass, stacked
+    every: int
+    sizes: Sequence[Any]  # For each carry its error and its size before each pass
+    advance: Callable[..., list[Any]]  # The carry, from one pass to another
     outputs: Sequence[Pair]
     reader: "_Twin"
     opened: dict[int, list[Pair]] = field(default_factory=dict)
+
+    def before(self, step: int) -> list[Any]:
+        """The carry before a pass, (own, true) for each part."""
+        last, passes = divmod(step, self.every)
+        carry = jax.tree.map(lambda x: x[last], [*self.kept])
+        return self.advance(carry, step - passes, step) if passes else carry
 
     @property
     def order(self) -> range:
@@ -87,8 +98,8 @@ class Loop:
             constants, _, sliced = self.operands
             step = self.order.index(index)
             before = [
-                Pair(own[step], true[step], maker=Pass(self, step, i))
-                for i, (own, true) in enumerate(self.history)
+                Pair(own, true, maker=Pass(self, step, i))
+                for i, (own, true) in enumerate(self.before(step))
             ]
             rows = [
                 Pair(
@@ -156,6 +167,7 @@ class _Twin(Reader):
         if name in jaxprs.RUNNING:
             return self._inside(item, operands)
         own = jaxprs.run_jaxpr(item.jaxpr, [x.own for x in operands])
+        own = [_typed(x, v.aval) for x, v in zip(own, item.writes, strict=True)]
         own = [wide.rounded(name, x) for x in own]
         function = wide.wide_function(item.equation, item.reads, item.writes)
         random = name.startswith(RANDOM) or any(x.random for x in operands)
@@ -237,13 +249,11 @@ class _Twin(Reader):
     remat = jit
 
     def shard_map(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
-        return self._whole(item, operands)
-
-    def _whole(self, item: Item, operands: Sequence[Pair]) -> list[Pair]:
-        """An operation that is not entered: both runs have the same results."""
-        equation = item.equation
-        primitive, params = equation.primitive, equation.params
-        own = primitive.bind(*(x.own for x in operands), **params)
+        """It is not entered: both runs have the same results."""
+        primitive, params = item.equation.primitive, item.equation.params
+        params = primitive.get_bind_params(params)
+        functions, params = params if isinstance(params, tuple) else ((), params)
+        own = primitive.bind(*functions, *(x.own for x in operands), **params)
         return [Pair(x, wide.widened(x)) for x in own]
 
     def scan(self, item: Item, operands: jaxprs.ScanOperands) -> Sequence[Pair]:
@@ -253,24 +263,43 @@ class _Twin(Reader):
         flags = [(x.random, x.argument) for x in sliced]
 
         def once(carry: list[Any], xs: list[Any]) -> Any:
-            rows = _pairs(xs, flags)
-            given = [*constants, *(Pair(*x) for x in carry), *rows]
+            given = [*constants, *(Pair(*x) for x in carry), *_pairs(xs, flags)]
             results = both(interpret(body, given, inside))
-            count = len(carry)
-            kept = carry if self.log is not None else ()
-            return results[:count], (results[count:], kept)
+            return results[: len(carry)], results[len(carry) :]
 
         options = {name: params[name] for name in ("length", "reverse")}
-        last, (stacked, history) = jax.lax.scan(
-            once, both(carry), both(sliced), **options
+        if self.log is None:
+            last, stacked = jax.lax.scan(once, both(carry), both(sliced), **options)
+            return [Pair(*x) for x in (*last, *stacked)]
+        every = _passes_between(both(carry), params["length"])
+        state = 0, both(carry), _room(both(carry), -(-params["length"] // every))
+
+        def kept(state: Any, xs: list[Any]) -> Any:
+            step, carry, room = state
+            place = jnp.where(step % every == 0, step // every, params["length"])
+            room = jax.tree.map(
+                lambda r, x: r.at[place].set(x, mode="drop"), room, carry
+            )
+            after, stacked = once(carry, xs)
+            return (step + 1, after, room), (stacked, step, [*map(_error, carry)])
+
+        @jax.jit
+        def advance(carry: list[Any], start: Any, stop: Any) -> list[Any]:
+            def run(step: Any, carry: list[Any]) -> list[Any]:
+                index = params["length"] - 1 - step if params["reverse"] else step
+                return once(carry, jax.tree.map(lambda x: x[index], both(sliced)))[0]
+
+            return jax.lax.fori_loop(start, stop, run, carry)
+
+        state, (stacked, steps, sizes) = jax.lax.scan(
+            kept, state, both(sliced), **options
         )
+        _, last, room = state
+        sizes = jax.tree.map(lambda x: np.asarray(x)[np.argsort(steps)], sizes)
         outputs = [Pair(*x) for x in (*last, *stacked)]
-        if self.log is not None:
-            if params["reverse"]:  # stacked by index; the history is by time
-                history = jax.tree.map(lambda x: x[::-1], history)
-            loop = Loop(item, operands, history, outputs, self)
-            for i, output in enumerate(outputs):
-                output.maker, output.position = loop, i
+        loop = Loop(item, operands, room, every, sizes, advance, outputs, self)
+        for i, output in enumerate(outputs):
+            output.maker, output.position = loop, i
         return outputs
 
     def cond(self, item: Item, index: Pair, operands: list[Pair]) -> Sequence[Pair]:
@@ -292,8 +321,6 @@ class _Twin(Reader):
     def while_loop(self, item: Item, operands: jaxprs.WhileOperands) -> Sequence[Pair]:
         of_test, of_body, start = operands
         test, body = item.bodies
-        if test.outputs[0].aval.shape:  # under vmap each element has its own test
-            return self._whole(item, [*of_test, *of_body, *start])
         inside = replace(self, log=None)
 
         def running(carry: list[Any]) -> Any:
@@ -302,9 +329,13 @@ class _Twin(Reader):
 
         def once(carry: list[Any]) -> Any:
             given = [*of_body, *(Pair(*x) for x in carry)]
-            return both(interpret(body, given, inside))
+            after, goes_on = both(interpret(body, given, inside)), running(carry)
+            # Under vmap each element has its own test, and stays when it is done.
+            return jax.tree.map(lambda x, y: _where(goes_on, x, y), after, carry)
 
-        results = jax.lax.while_loop(running, once, both(start))
+        results = jax.lax.while_loop(
+            lambda carry: jnp.any(running(carry)), once, both(start)
+        )
         return [Pair(*x) for x in results]
 
 
@@ -319,6 +350,35 @@ def run_twice(
     With a `log`, on concrete arrays, every pair knows what made it.
     """
     return interpret(block, inputs, _Twin(noise, log))
+
+
+def _typed(array: Any, aval: Any) -> Any:
+    """Without the weak type that a loop's carry would be widened for under x64."""
+    if not array.weak_type:
+        return array
+    return jax.lax.convert_element_type(array, aval.dtype)
+
+
+def _where(test: Any, x: Any, y: Any) -> Any:
+    return jnp.where(jnp.expand_dims(test, [*range(test.ndim, x.ndim)]), x, y)
+
+
+def _passes_between(carry: Any, length: int) -> int:
+    """After how many passes of a loop its carry is kept once more."""
+    size = sum(x.nbytes for x in jax.tree.leaves(carry))
+    return max(1, -(-size * length // MOST_BYTES))
+
+
+def _room(carry: Any, count: int) -> Any:
+    return jax.tree.map(lambda x: jnp.zeros((count, *x.shape), x.dtype), carry)
+
+
+def _error(pair: Any) -> tuple[Any, Any]:
+    """The largest error of a carry's elements, and the size of the largest one."""
+    own, true = map(wide.widened, pair)
+    if not jaxprs.is_floating(true) or not true.size:
+        return jnp.zeros(()), jnp.zeros(())
+    return jnp.max(jnp.abs(own - true)), jnp.max(jnp.abs(true))
 
 
 def both(pairs: Sequence[Pair]) -> list[Any]:

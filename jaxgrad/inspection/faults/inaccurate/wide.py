@@ -28,6 +28,7 @@ MOVING = frozenset(
 # Their results are taken as they came out, like all integers and decisions.
 CHOICES = frozenset("floor ceil round sign nextafter bitcast_convert_type".split())
 ADDING = frozenset(("add", "sub", "add_any"))
+SIMPLIFIED = ADDING | frozenset(("mul", "exp", "integer_pow", "square"))
 COMPARISONS = frozenset("eq ne lt le gt ge is_finite".split())
 
 Function = Callable[..., list[Any]]
@@ -41,9 +42,10 @@ def widened(array: Any) -> Any:
 def rounded(name: str, array: Any) -> Any:
     """A result as rounded, which a compiled program may leave out.
 
-    XLA takes (x + 1) - 1 for x, and keeps more digits than 16 bits have.
+    XLA takes (x + 1) - 1, sqrt(x * x) and log(exp(x)) for x, and keeps more digits
+    than 16 bits have.
     """
-    if name in ADDING:
+    if name in SIMPLIFIED:
         array = jax.lax.optimization_barrier(array)
     if not jnp.issubdtype(array.dtype, jnp.floating) or array.dtype.itemsize > 2:
         return array
