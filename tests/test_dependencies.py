@@ -63,7 +63,7 @@ def declared(*extras):
     "folders, extras, asked_for",
     [
         # Whoever calls explain_torch has torch; its error says how to install it. The
-        # field tests' table has columns of two tools; without them it keeps these cells.
+        # field tests' table has columns of two tools, and keeps them without the tools.
         (["jaxgrad", "experiments"], ["experiments"], {"torch"}),
         (
             ["jaxgrad", "experiments", "tests"],

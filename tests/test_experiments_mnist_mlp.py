@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_better_than_guessing_is_called_so():
 @pytest.mark.parametrize(("lr", "epochs"), [("100", 1), ("1e30", 0)])
 def test_a_rate_that_is_too_large_ends_with_one_message(tmp_path, lr, epochs, capsys):
     options = f"--dataset digits --epochs 3 --lr {lr} --output-dir {tmp_path}".split()
-    message = fails(*options)
+    message = str(fails(*options))
     assert re.match(r"error: training: .* step \d+ of epoch \d .* images", message)
     assert "network.py:" in message and "leaves the range of float32" in message
     assert message.endswith("\nA smaller --lr may keep them finite.")
