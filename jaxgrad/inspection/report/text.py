@@ -154,12 +154,23 @@ def _facts(finding: Finding) -> Iterator[str]:
         if inside.text:
             yield f"    {plain(inside.text)}"
     for name, values in finding.operands.items():
-        shown = ", ".join(number(v, 6) for v in np.ravel(values)[:8].tolist())
+        precise = finding.kind == "inaccurate"
+        shown = ", ".join(_numbers(np.ravel(values)[:8].tolist(), precise))
         yield f"  {name} = {shown}{', ...' if np.size(values) > 8 else ''}"
     if finding.became is not None:
         step = finding.became
         place = f"{'the derivative of ' if finding.in_derivative else ''}{step.name}"
         yield f"  the infinity became NaN in {place}, {location(step.source)}"
+
+
+def _numbers(values: list[float], precise: bool) -> list[str]:
+    """The numbers in 6 digits, or in so many that different ones look different."""
+    shown = [number(value, 6) for value in values]
+    for digits in range(7, 18 if precise else 7):
+        if len({*shown}) == len({*values}):
+            break
+        shown = [number(value, digits) for value in values]
+    return shown
 
 
 def _what(finding: Finding) -> str:

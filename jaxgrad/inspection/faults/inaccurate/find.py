@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -140,7 +141,16 @@ def search(program: Program) -> Losses:
     assert run.backward
     with jax.enable_x64(True):
         blames = tuple(write(names, *each, pairs[0]) for each in causes)
-    return Losses(blames, remarks)
+    return Losses(_mended_alike(blames), remarks)
+
+
+def _mended_alike(blames: tuple[Blame, ...]) -> tuple[Blame, ...]:
+    """A step that loses the digits of the value and of a gradient has one remedy."""
+    steps = {b.step.index: b.hint for b in blames if b.phase == "forward" and b.step}
+    hints = (b.step and steps.get(b.step.index) for b in blames)
+    return tuple(
+        replace(b, hint=h or b.hint) for b, h in zip(blames, hints, strict=True)
+    )
 
 
 def in_call(call: Call, has_aux: bool) -> Losses:

@@ -85,7 +85,7 @@ def hint(cause: Cause, operation: str) -> str:
     remedy = REMEDY[cause.reason]
     if cause.reason == "cancellation":
         known = next(_rewritings(cause.stage.operation), "")
-        remedy = f"Write {known}" if known else remedy
+        remedy = f"Instead: {known}" if known else remedy
     if cause.reason == "absorbed" and cause.stage.operation.iteration:
         remedy = REMEDY["accumulated"]
     if cause.reason == "amplified" and cause.stage.operation.name == "log":
