@@ -77,7 +77,7 @@ class Causes:
         own = [c for c in cutting if c not in inside]
         return next(iter([*own, *inside]), Cause("integer", entry=entry))
 
-    def _rank(self, cause: Cause) -> tuple[bool, int, bool]:
+    def _rank(self, cause: Cause) -> tuple[bool, int, bool, bool]:
         """The gravest first, and a weight of zero before a residual that happens to be.
 
         What a library function stops inside, such as the maximum in a softmax, is last.
@@ -86,7 +86,9 @@ class Causes:
         order = cause.reason
         if order == "multiplied" and by_weight:
             order = "stationary"
-        return self._library_stops(cause), ORDER.index(order), not by_weight
+        site = cause.entry and cause.entry.site
+        derived = bool(site and site.derivative)  # of a gradient that f takes
+        return self._library_stops(cause), ORDER.index(order), not by_weight, derived
 
     def _library_stops(self, cause: Cause) -> bool:
         """Whether a stop_gradient is not the user's."""
@@ -112,6 +114,9 @@ class Causes:
         moved = elsewhere(self.replay, value, mask, least)
         if best.reason == "cancelled" and not (moved.near or moved.far):
             return replace(best, normal=_is_shift(best))
+        if best.reason == "cancelled" and not moved.near and moved.one_sided:
+            # As (x + |x|) / 2, which is a relu.
+            return replace(best, reason="dead")
         if moved.near or not (moved.lower or softmax):
             return replace(best, reason="stationary", normal=True)
         return replace(best, reason="saturated")

@@ -18,6 +18,7 @@ from jaxgrad.inspection.run.tape import Value
 NEAR = 1e-2
 # A relative difference of results that is rounding.
 SAME = 1e-6
+FURTHEST = 30.0  # Times the argument's largest element, in all elements at once
 FAR = (0.5, 0.1, 0.02, 0.0, -1.0)  # Times the argument
 
 
@@ -27,6 +28,7 @@ class Elsewhere(NamedTuple):
     near: bool  # Whether it is not zero after a small move
     far: bool  # Whether it is not zero further away, where the result differs
     lower: bool  # Whether the result is smaller somewhere
+    one_sided: bool  # Whether it stays zero in one direction, and does not in the other
 
 
 def elsewhere(
@@ -47,10 +49,13 @@ def elsewhere(
     near = [at(array + sign * NEAR * steps) for sign in (-1, 1)]
     far = [at(factor * array) for factor in FAR]
     far += [at(array + sign * steps) for sign in (-1, 1)]
+    size = np.abs(array).max(initial=1)
+    along = [at(array + sign * FURTHEST * size) for sign in (-1, 1)]
     return Elsewhere(
         near=any(gradient for _, gradient in near),
         far=any(g and abs(y - here) > SAME * abs(here) for y, g in far),
         lower=any(y < here for y, _ in (*near, *far)),
+        one_sided=along[0][1] != along[1][1],
     )
 
 
