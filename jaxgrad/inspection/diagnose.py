@@ -41,8 +41,8 @@ def diagnose(
 
     Returns:
         A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
-        are empty if nothing is wrong. Arguments without a gradient for the same reason
-        at the same step are one finding: `argument` is the first of them.
+        are empty if nothing is wrong. More than three arguments without a gradient for the
+        same reason at the same line are one finding: `argument` is the first of them.
 
     Raises:
         TypeError: As `explain`.
@@ -82,7 +82,9 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
         inside = report_of(call, argnums, has_aux, depth="library")
         flows = flow.with_library(flows, report, inside)
     losses = inaccurate.in_call(call, has_aux)
-    findings = grouped((*zeros.findings, *flows.findings, *losses.findings))
+    # Where an iteration converges, the gradient of its start is zero, or rounding.
+    found = (*zeros.findings, *flows.findings, *losses.findings)
+    findings = grouped([each for each in found if not flows.explains(each)])
     remarks = (*map(_remark, zeros.remarks), *flows.remarks, *losses.remarks)
     remarks = tuple(dict.fromkeys(remarks))
     # A function that is not taken apart is not searched by either, for one reason.

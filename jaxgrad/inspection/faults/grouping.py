@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from jaxgrad.inspection.report.data import Finding
 from jaxgrad.inspection.report.explanation import Blame
 
+# Numbers below it are near the smallest of float32.
+SMALLEST = 1e-34
+# Up to this many findings of one cause stay apart, as of a weight and its bias.
+FEW = 3
 # How many further arguments a sentence names.
 NAMED = 4
 
@@ -17,7 +23,7 @@ def grouped(findings: Sequence[Blame]) -> tuple[Blame, ...]:
     to layer belong to that finding.
     """
     vanishing = next((f for f in findings if f.kind == "vanishing"), None)
-    too_small = [f for f in findings if f.kind == "zero" and f.reason == "underflow"]
+    too_small = [f for f in findings if _too_small(f)]
     if vanishing is not None and too_small:
         rest = [f for f in findings if f is not vanishing and f not in too_small]
         paths = _listed([_path(f) for f in too_small])
@@ -26,7 +32,15 @@ def grouped(findings: Sequence[Blame]) -> tuple[Blame, ...]:
     groups: dict[object, list[Blame]] = {}
     for finding in findings:
         groups.setdefault(_cause(finding), []).append(finding)
-    return tuple(_together(group) for group in groups.values())
+    return tuple(each for group in groups.values() for each in _together(group))
+
+
+def _too_small(finding: Blame) -> bool:
+    """Whether numbers are zero, or lack digits, since they are near the smallest."""
+    if finding.kind == "inaccurate":
+        sizes = [np.abs(np.asarray(a, float)) for a in finding.operands.values()]
+        return any(size.max(initial=0) < SMALLEST for size in sizes)
+    return finding.kind == "zero" and finding.reason == "underflow"
 
 
 def _cause(finding: Blame) -> object:
@@ -38,12 +52,12 @@ def _cause(finding: Blame) -> object:
     return finding.reason, step, line, finding.argument == _path(finding)
 
 
-def _together(group: Sequence[Blame]) -> Blame:
+def _together(group: Sequence[Blame]) -> Sequence[Blame]:
+    if len(group) <= FEW:
+        return group
     first, *others = group
-    if not others:
-        return first
     paths = _listed([_path(finding) for finding in others])
-    return replace(first, summary=f"{first.summary}; so is that of {paths}")
+    return [replace(first, summary=f"{first.summary}; so is that of {paths}")]
 
 
 def _path(finding: Finding) -> str:

@@ -30,12 +30,12 @@ def converges(graph: Graph, flow: Flow) -> bool:
     """Whether a flow is an iteration to a fixed point, and not a network."""
     if not _settles(flow):
         return False
-    repetitions = list(_repetitions(graph, flow))
+    passes = list(repetitions(graph, flow))
     if flow.along == "time":
-        fed, from_data = _fed_in_time(graph, flow, repetitions[0])
+        fed, from_data = _fed_in_time(graph, flow, passes[0])
     else:
-        fed, from_data = _fed_in_depth(graph, flow, repetitions)
-    squashed = any(s.operation in SQUASHING for steps in repetitions for s in steps)
+        fed, from_data = _fed_in_depth(graph, flow, passes)
+    squashed = any(s.operation in SQUASHING for steps in passes for s in steps)
     return not fed and not (from_data and squashed)
 
 
@@ -56,7 +56,7 @@ def _settles(flow: Flow) -> bool:
     return bool(changes[-1] < min(SETTLED * changes.max(), CLOSE * size))
 
 
-def _repetitions(graph: Graph, flow: Flow) -> Iterator[list[Step]]:
+def repetitions(graph: Graph, flow: Flow) -> Iterator[list[Step]]:
     """The steps of each repetition; of a loop those of its body."""
     if flow.along == "time":
         (step,) = flow.steps
@@ -84,11 +84,11 @@ def _fed_in_time(graph: Graph, flow: Flow, body: Sequence[Step]) -> tuple[bool, 
 
 
 def _fed_in_depth(
-    graph: Graph, flow: Flow, repetitions: Sequence[Sequence[Step]]
+    graph: Graph, flow: Flow, passes: Sequence[Sequence[Step]]
 ) -> tuple[bool, bool]:
     """Whether the layers differ, and whether the first starts at another argument."""
     entering = []
-    for before, steps in zip(flow.steps, repetitions, strict=False):
+    for before, steps in zip(flow.steps, passes, strict=False):
         known = {before.index, *(s.index for s in steps)}
         read = [o for s in steps for o in s.inputs]
         entering.append(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgrad.inspection.faults.flow.chains import Along, Flow, flows_in
-from jaxgrad.inspection.faults.flow.converged import converges
+from jaxgrad.inspection.faults.flow.converged import converges, repetitions
 from jaxgrad.inspection.faults.flow.graph import Graph
 from jaxgrad.inspection.faults.flow.worst import worst_step
 from jaxgrad.inspection.report.data import Kind, Report
@@ -84,6 +84,15 @@ class Flows(NamedTuple):
 
     findings: tuple[Blame, ...]
     remarks: tuple[str, ...] = ()
+    converging: frozenset[tuple[str, int]] = frozenset()  # Files and lines of the steps
+
+    def explains(self, finding: Blame) -> bool:
+        """Whether a gradient is zero, or rounding, since an iteration has converged."""
+        source = finding.source
+        line = source and (source.file, source.line)
+        reasons = ("cancelled", "underflow", "cancellation")
+        known = finding.argument is not None and finding.reason in reasons
+        return known and line in self.converging
 
 
 def search(report: Report) -> list[Blame]:
@@ -96,14 +105,18 @@ def flows_of(report: Report) -> Flows:
     graph = Graph(report)
     found: list[tuple[Flow, Blame]] = []
     remarks: list[str] = []
+    converging: set[tuple[str, int]] = set()
     for flow in flows_in(graph):
         kind = _kind(graph, flow)
         if kind and not any(_same(graph, flow, other) for other, _ in found):
             if kind == "vanishing" and converges(graph, flow):
                 remarks.append(_remark(flow))
+                steps = (s for steps in repetitions(graph, flow) for s in steps)
+                converging |= {(s.source.file, s.source.line) for s in steps}
             else:
                 found.append((flow, _finding(graph, flow, kind)))
-    return Flows(tuple(finding for _, finding in found), tuple(remarks))
+    findings = tuple(finding for _, finding in found)
+    return Flows(findings, tuple(remarks), frozenset(converging))
 
 
 def _remark(flow: Flow) -> str:

@@ -47,7 +47,8 @@ def with_library(flows: Flows, report: Report, inside: Report) -> Flows:
     loops = [f for f in more.findings if f.reason == "time"]
     new = [_as_seen(report, f) for f in loops if _place(f) not in known]
     remarks = dict.fromkeys((*flows.remarks, *more.remarks))
-    return Flows((*flows.findings, *new), tuple(remarks))
+    converging = flows.converging | more.converging
+    return Flows((*flows.findings, *new), tuple(remarks), converging)
 
 
 def _place(finding: Blame) -> Any:
