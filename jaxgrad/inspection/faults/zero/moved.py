@@ -58,6 +58,7 @@ class Moving:
         far += [at(array + sign * steps) for sign in (-1, 1)]
         size = np.abs(array).max(initial=1)
         along = [at(array + sign * FURTHEST * size) for sign in (-1, 1)]
+        far += along
         return Elsewhere(
             near=any(gradient for _, gradient in near),
             far=any(g and abs(y - here) > SAME * abs(here) for y, g in far),
