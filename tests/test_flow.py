@@ -312,9 +312,7 @@ def tied_layers(weights, x):
     return x.sum()
 
 
-@pytest.mark.parametrize(
-    ("f", "x"), [(recurrent, jnp.ones((30, 3))), (tied_layers, X)]
-)
+@pytest.mark.parametrize(("f", "x"), [(recurrent, jnp.ones((30, 3))), (tied_layers, X)])
 def test_a_network_whose_state_settles_still_vanishes(f, x):
     flows = flows_of(explain(f)(WEIGHTS, x))
     assert [f.kind for f in flows.findings] == ["vanishing"]

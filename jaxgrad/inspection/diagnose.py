@@ -41,8 +41,8 @@ def diagnose(
 
     Returns:
         A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
-        are empty if nothing is wrong. More than three arguments without a gradient for the
-        same reason at the same line are one finding: `argument` is the first of them.
+        are empty if nothing is wrong. More than three arguments without a gradient for
+        the same reason at the same line are one finding: `argument` is the first.
 
     Raises:
         TypeError: As `explain`.

@@ -35,7 +35,9 @@ class Case:
     mended: Callable[..., Any]
     arguments: tuple[Any, ...]
     source: str
-    kind: Literal["nonfinite", "zero", "vanishing", "exploding", "inaccurate"] = "nonfinite"
+    kind: Literal["nonfinite", "zero", "vanishing", "exploding", "inaccurate"] = (
+        "nonfinite"
+    )
     phase: str = ""
     reason: str = ""
     argument: str = ""

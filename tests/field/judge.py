@@ -103,8 +103,8 @@ def is_wrong(case: Case) -> bool:
     if not all(np.isfinite(np.asarray(x, float)).all() for x in mended):
         return False
     if case.kind == "inaccurate":
-        return error(case.program, broken, case) > WRONG > error(
-            case.mended, mended, case
+        return (
+            error(case.program, broken, case) > WRONG > error(case.mended, mended, case)
         )
     if case.kind in FLOWS:
         first, healthy = spread(broken[1:]), spread(mended[1:])
@@ -120,7 +120,10 @@ def error(program: Any, numbers: list[Any], case: Case) -> float:
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda x: np.asarray(x, np.float64), case.arguments)
         exact = jax.tree.leaves(jax.value_and_grad(program)(*wide))
-    pairs = [(np.asarray(a, float), np.asarray(b)) for a, b in zip(numbers, exact, strict=True)]
+    pairs = [
+        (np.asarray(a, float), np.asarray(b))
+        for a, b in zip(numbers, exact, strict=True)
+    ]
     return max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs)
 
 

@@ -69,18 +69,17 @@ def repetitions(graph: Graph, flow: Flow) -> Iterator[list[Step]]:
 def _fed_in_time(graph: Graph, flow: Flow, body: Sequence[Step]) -> tuple[bool, bool]:
     """Whether a loop reads a sequence, and whether it starts at an argument."""
     (step,) = flow.steps
-    fed = from_data = False
-    for each in body:
-        fed |= each.operation in INDEXING
-        before = None
-        for operand in each.inputs:
-            if operand.previous:
-                start = before and operand.index == step.index
-                from_data |= bool(start and _of_argument(graph, before))
-            elif not _inside(graph, operand, body):
-                fed |= _shape(graph, operand)[:1] == step.loop[-1:] != ()
-            before = operand
-    return fed, from_data
+    outside = [o for s in body for o in s.inputs if not _inside(graph, o, body)]
+    fed = any(_shape(graph, operand)[:1] == step.loop[-1:] for operand in outside)
+    fed |= any(each.operation in INDEXING for each in body)
+    # The first value of what an iteration hands on is named before it.
+    starts = [
+        start
+        for each in body
+        for start, operand in pairwise(each.inputs)
+        if operand.previous and operand.index == step.index
+    ]
+    return fed, any(_of_argument(graph, start) for start in starts)
 
 
 def _fed_in_depth(

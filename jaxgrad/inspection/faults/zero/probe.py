@@ -89,7 +89,9 @@ class Probe:
         results = self._function(*self._moved(x))
         pairs: Any = zip(results, self.cotangents, strict=True)
         if self._elementwise:
-            pairs = ((y[self.index], c if c is None else c[self.index]) for y, c in pairs)
+            pairs = (
+                (y[self.index], c if c is None else c[self.index]) for y, c in pairs
+            )
         sums = (np.vdot(wide(c), wide(y)) for y, c in pairs if c is not None)
         return float(np.real(sum(sums)))
 
