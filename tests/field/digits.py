@@ -101,11 +101,11 @@ def length_of_a_street_mended(start, end):
     return 2 * 6373.0 * jnp.arcsin(jnp.sqrt(jnp.sin((to_lat - lat) / 2) ** 2 + across))
 
 
-def squashed_policy(action):
+def density_of_squashed_actions(action):
     return -jnp.sum(jnp.log(1 - jnp.tanh(action) ** 2))  # GUILTY
 
 
-def squashed_policy_mended(action):
+def density_of_squashed_actions_mended(action):
     log_slope = 2 * (jnp.log(2.0) - action - jax.nn.softplus(-2 * action))
     return -jnp.sum(log_slope)
 
@@ -184,7 +184,7 @@ CASES = (
         shortcoming="says that a small number is absorbed; should name half angles",
     ),
     Case(
-        *(squashed_policy, squashed_policy_mended),
+        *(density_of_squashed_actions, density_of_squashed_actions_mended),
         *((jnp.array([6.0, -6.5]),), "rail-berkeley/rlkit#37"),
         kind="inaccurate",
         reason="cancellation",
