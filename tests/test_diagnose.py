@@ -134,3 +134,40 @@ def test_an_error_names_diagnose():
         jaxgrad.diagnose(lambda w: w)(ONES)
     with pytest.raises(TypeError, match=r"^diagnose: expected w of a floating dtype"):
         jaxgrad.diagnose(healthy)(jnp.arange(3), ONES)
+
+
+def test_a_loop_inside_a_library_is_the_users_line():
+    linen = pytest.importorskip("flax.linen")
+
+    def loss(scale, xs):
+        start = linen.initializers.orthogonal(0.3)
+        layer = linen.RNN(linen.SimpleCell(4, recurrent_kernel_init=start))
+        params = layer.init(jax.random.key(0), xs)
+        return jnp.sum(layer.apply(params, scale * xs)[-1])
+
+    (finding,) = jaxgrad.diagnose(loss)(1.0, jnp.ones((30, 2))).findings
+    assert (finding.kind, finding.reason) == ("vanishing", "time")
+    assert finding.source and "layer.apply" in finding.source.text
+
+
+def test_arguments_with_one_cause_are_one_finding():
+    def loss(params, x):
+        for w in params:
+            x = jax.nn.relu(w * x - 10)
+        return jnp.sum(x)
+
+    diagnosis = jaxgrad.diagnose(loss)([ONES] * 5, ONES)
+    (finding,) = diagnosis.findings
+    assert finding.argument == "params[0]" and "and 0 more" not in str(diagnosis)
+    assert "so is that of params[1]" in finding.summary
+
+
+def test_what_vanishes_until_it_underflows_is_one_finding():
+    def loss(params, x):
+        for w in params:
+            x = jax.nn.sigmoid(w * x) * 1e-5
+        return jnp.sum(x)
+
+    (finding, *others) = jaxgrad.diagnose(loss)([ONES] * 12, ONES).findings
+    assert finding.kind == "vanishing" and "too small for the dtype" in finding.summary
+    assert others == []

@@ -9,7 +9,7 @@ import pytest
 
 from jaxgrad import explain
 from jaxgrad.inspection import gradient_flow
-from jaxgrad.inspection.faults.flow import search
+from jaxgrad.inspection.faults.flow import flows_of, search
 
 X = jnp.array([0.3, -0.4, 0.1])
 
@@ -266,3 +266,53 @@ def test_the_state_is_followed_not_the_gradient_that_updates_it():
     assert {step.name for step in flow.steps} == {"w"}
     (found,) = search(explain(loss)(0.4))
     assert found.source and found.source.line == line_of(loss, "w - rate * slope")
+
+
+def test_a_growth_that_is_steady_is_a_fault_and_one_that_is_small_is_not():
+    for form in (in_a_scan, in_a_python_loop):
+        for factor, kinds in ((1.6, ["exploding"]), (0.6, ["vanishing"]), (1.2, [])):
+            found = search(explain(form(factor, 24))(X))
+            assert [f.kind for f in found] == kinds
+
+
+def newton(y, start):
+    x = start
+    for _ in range(9):
+        x = x - (x**2 - y) / (2 * x)
+    return x
+
+
+def fixed_point(weights, u):
+    def step(z, _):
+        return jnp.tanh(weights @ z + u), None
+
+    return jax.lax.scan(step, jnp.zeros(3), None, length=30)[0].sum()
+
+
+WEIGHTS = 0.4 * jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "arguments"), [(newton, (2.0, 50.0)), (fixed_point, (WEIGHTS, X))]
+)
+def test_an_iteration_that_converges_is_a_remark(f, arguments):
+    flows = flows_of(explain(f, argnums=(0, 1))(*arguments))
+    assert flows.findings == ()
+    assert len(flows.remarks) == 1 and "converges" in flows.remarks[0]
+
+
+def recurrent(weights, xs):
+    h = jax.lax.scan(lambda h, x: (jnp.tanh(weights @ h + x), None), X, xs)[0]
+    return h.sum()
+
+
+def tied_layers(weights, x):
+    for _ in range(20):
+        x = jax.nn.sigmoid(weights @ x)
+    return x.sum()
+
+
+@pytest.mark.parametrize(("f", "x"), [(recurrent, jnp.ones((30, 3))), (tied_layers, X)])
+def test_a_network_whose_state_settles_still_vanishes(f, x):
+    flows = flows_of(explain(f)(WEIGHTS, x))
+    assert [f.kind for f in flows.findings] == ["vanishing"]

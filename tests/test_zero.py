@@ -307,3 +307,20 @@ def test_a_comparison_inside_a_step_is_not_the_step():
         jnp.ones(2)
     )
     assert blame.hint.startswith("Greater is piecewise constant")
+
+
+def test_a_relu_made_of_an_absolute_value_is_dead_and_a_median_is_not():
+    relu = find_zero(lambda x: jnp.sum((x + jnp.abs(x)) / 2))
+    (blame,) = relu(jnp.array([-1.0, -2.0]))
+    assert blame.reason == "dead"
+    median = find_zero(lambda m, x: jnp.sum(jnp.abs(x - m)))
+    assert median(0.5, jnp.array([-3.0, 4.0])) == ()
+
+
+def test_the_users_own_step_comes_before_that_of_a_derivative():
+    def loss(w, x):
+        slope = jax.grad(lambda v: jnp.sum(jax.nn.relu(v * w)))(x)
+        return jnp.sum(jnp.sign(slope))
+
+    (blame,) = find_zero(loss)(jnp.ones(3) / 2, jnp.ones(3))
+    assert blame.step and blame.step.operation == "sign"

@@ -9,6 +9,7 @@ from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.explain import report_of
 from jaxgrad.inspection.faults import flow, inaccurate, zero
+from jaxgrad.inspection.faults.grouping import grouped
 from jaxgrad.inspection.program.call import Call, bind
 from jaxgrad.inspection.report.data import Argument
 from jaxgrad.inspection.report.explanation import Diagnosis, Explanation
@@ -40,7 +41,8 @@ def diagnose(
 
     Returns:
         A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
-        are empty if nothing is wrong.
+        are empty if nothing is wrong. More than three arguments without a gradient for
+        the same reason at the same line are one finding: `argument` is the first.
 
     Raises:
         TypeError: As `explain`.
@@ -75,9 +77,15 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
     zeros = zero.Zeros((), ())
     if any(map(_has_zeros, report.arguments)):
         zeros = zero.in_call(call, has_aux)
+    flows = flow.flows_of(report)
+    if not report.note and flow.has_library_loops(call):
+        inside = report_of(call, argnums, has_aux, depth="library")
+        flows = flow.with_library(flows, report, inside)
     losses = inaccurate.in_call(call, has_aux)
-    findings = (*zeros.findings, *flow.search(report), *losses.findings)
-    remarks = (*(_remark(each) for each in zeros.remarks), *losses.remarks)
+    # Where an iteration converges, the gradient of its start is zero, or rounding.
+    found = (*zeros.findings, *flows.findings, *losses.findings)
+    findings = grouped([each for each in found if not flows.explains(each)])
+    remarks = (*map(_remark, zeros.remarks), *flows.remarks, *losses.remarks)
     remarks = tuple(dict.fromkeys(remarks))
     # A function that is not taken apart is not searched by either, for one reason.
     skipped = _skipped(report) or tuple(filter(None, [losses.skipped]))

@@ -4,6 +4,7 @@ from tests.field import (
     attention,
     branches,
     cut,
+    digits,
     distributions,
     flat,
     layers,
@@ -33,5 +34,6 @@ FAMILIES = (
     branches,
     layers,
     rollouts,
+    digits,
 )
 CASES = tuple(case for family in FAMILIES for case in family.CASES)

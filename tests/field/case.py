@@ -24,7 +24,7 @@ class Case:
         kind: What is wrong with the gradient.
         phase: Of a NaN or an Inf: where it comes from. "either" where the forward pass
             makes an infinity that only the backward pass turns into NaN.
-        reason: Of a zero: why, in one word; else "depth" or "time".
+        reason: Of a zero and of lost digits: why, in one word; else "depth" or "time".
         argument: The path of the argument to report; of a zero, or of the phase input.
         hint: A regular expression for the advice that leads to `mended`.
         shortcoming: What is wrong with jaxgrad's answer; empty if nothing is.
@@ -35,7 +35,9 @@ class Case:
     mended: Callable[..., Any]
     arguments: tuple[Any, ...]
     source: str
-    kind: Literal["nonfinite", "zero", "vanishing", "exploding"] = "nonfinite"
+    kind: Literal["nonfinite", "zero", "vanishing", "exploding", "inaccurate"] = (
+        "nonfinite"
+    )
     phase: str = ""
     reason: str = ""
     argument: str = ""

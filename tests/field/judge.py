@@ -16,6 +16,8 @@ from tests.field.case import Case
 FLOWS = ("vanishing", "exploding")
 # A gradient that is this much smaller in the first layer than in the last has vanished.
 SMALL = 1e-3
+# A relative error that shows a fault.
+WRONG = 4e-4
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,18 @@ def judge(case: Case, wrap: Any = lambda f: f) -> Verdict:
     with jax.numpy_dtype_promotion("standard"):  # Optax and JAX itself mix dtypes.
         found = findings(case, wrap(case.program))
         quiet = not findings(case, wrap(case.mended))
-    right = (one for one in found if one.argument in (None, case.argument))
+    digits = case.kind == "inaccurate"  # of the value, or of any argument
+    right = (one for one in found if one.argument in (None, case.argument) or digits)
     answer = next((one for one in right if one.kind == case.kind), None)
     if answer is None:
         return Verdict(False, False, False, False, quiet, "nothing found")
+    # Digits are lost in the value and in the gradient: each has a finding.
+    same = [o for o in found if digits and found_line(case, o)] or [answer]
     return Verdict(
         kind=True,
         line=found_line(case, answer),
         cause=found_cause(case, answer),
-        hint=re.search(case.hint, answer.hint) is not None,
+        hint=any(re.search(case.hint, one.hint) for one in same),
         quiet=quiet,
         text=str(answer),
     )
@@ -67,7 +72,7 @@ def findings(case: Case, f: Any) -> tuple[Any, ...]:
     """What jaxgrad finds in one of the case's programs."""
     if case.kind == "zero":
         return jaxgrad.find_zero(f)(*case.arguments)
-    if case.kind in FLOWS:
+    if case.kind in (*FLOWS, "inaccurate"):
         return jaxgrad.diagnose(f)(*case.arguments).findings
     found = jaxgrad.find_nonfinite(f, argnums=0)(*case.arguments)
     return () if found is None else (found,)
@@ -97,6 +102,10 @@ def is_wrong(case: Case) -> bool:
         )
     if not all(np.isfinite(np.asarray(x, float)).all() for x in mended):
         return False
+    if case.kind == "inaccurate":
+        return (
+            error(case.program, broken, case) > WRONG > error(case.mended, mended, case)
+        )
     if case.kind in FLOWS:
         first, healthy = spread(broken[1:]), spread(mended[1:])
         limit = first < SMALL if case.kind == "vanishing" else first > 1 / SMALL
@@ -104,6 +113,18 @@ def is_wrong(case: Case) -> bool:
     if case.kind == "nonfinite":
         return not all(np.isfinite(np.asarray(x, float)).all() for x in broken)
     return any(not np.any(x) for x in broken[1:])
+
+
+def error(program: Any, numbers: list[Any], case: Case) -> float:
+    """How far the value or the gradient is from that in float64, relative to it."""
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda x: np.asarray(x, np.float64), case.arguments)
+        exact = jax.tree.leaves(jax.value_and_grad(program)(*wide))
+    pairs = [
+        (np.asarray(a, float), np.asarray(b))
+        for a, b in zip(numbers, exact, strict=True)
+    ]
+    return max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs)
 
 
 def spread(gradients: list[Any]) -> float:

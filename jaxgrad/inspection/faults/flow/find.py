@@ -6,9 +6,12 @@ layer. A single step that scales the gradient down is not a fault; a factor that
 applied at every repetition is one.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from jaxgrad.inspection.faults.flow.chains import Along, Flow, flows_in
+from jaxgrad.inspection.faults.flow.converged import converges, repetitions
 from jaxgrad.inspection.faults.flow.graph import Graph
 from jaxgrad.inspection.faults.flow.worst import worst_step
 from jaxgrad.inspection.report.data import Kind, Report
@@ -26,6 +29,10 @@ SLOW: dict[tuple[Kind, Along], float] = {
     ("exploding", "time"): 1e-5,
     ("exploding", "depth"): 1e-5,
 }
+# Or if the factor is at most this, or the reverse, and it falls below this fraction,
+# except through gates, which are meant to forget.
+STEADY, STEADY_FACTOR = 2e-4, 0.65
+GATES = frozenset("sigmoid logistic expit gate_fn".split())
 # The fraction of the stretches of a flow that must change the same way.
 SAME_WAY = 0.75
 
@@ -72,15 +79,54 @@ def gradient_flow(report: Explanation) -> tuple[Flow, ...]:
     return tuple(flows_in(Graph(report)))
 
 
+class Flows(NamedTuple):
+    """The flows that are a fault, and those of iterations that converge."""
+
+    findings: tuple[Blame, ...]
+    remarks: tuple[str, ...] = ()
+    converging: frozenset[tuple[str, int]] = frozenset()  # Files and lines of the steps
+
+    def explains(self, finding: Blame) -> bool:
+        """Whether a gradient is zero, or rounding, since an iteration has converged."""
+        source = finding.source
+        line = source and (source.file, source.line)
+        reasons = ("cancelled", "underflow", "cancellation")
+        known = finding.argument is not None and finding.reason in reasons
+        return known and line in self.converging
+
+
 def search(report: Report) -> list[Blame]:
     """The flows of a report in which the gradient vanishes or explodes."""
+    return [*flows_of(report).findings]
+
+
+def flows_of(report: Report) -> Flows:
+    """The faults of a report, and remarks on iterations that converge."""
     graph = Graph(report)
     found: list[tuple[Flow, Blame]] = []
+    remarks: list[str] = []
+    converging: set[tuple[str, int]] = set()
     for flow in flows_in(graph):
-        kind = _kind(flow)
+        kind = _kind(graph, flow)
         if kind and not any(_same(graph, flow, other) for other, _ in found):
-            found.append((flow, _finding(graph, flow, kind)))
-    return [finding for _, finding in found]
+            if kind == "vanishing" and converges(graph, flow):
+                remarks.append(_remark(flow))
+                steps = (s for steps in repetitions(graph, flow) for s in steps)
+                converging |= {(s.source.file, s.source.line) for s in steps}
+            else:
+                found.append((flow, _finding(graph, flow, kind)))
+    findings = tuple(finding for _, finding in found)
+    return Flows(findings, tuple(remarks), frozenset(converging))
+
+
+def _remark(flow: Flow) -> str:
+    name, unit = flow.steps[0].name, "iteration" if flow.along == "time" else "step"
+    return (
+        f"{name} converges, so the result does not depend on where it starts: the "
+        f"gradient falls by a factor of {number(flow.factor, 3)} each {unit}, which is "
+        "not a fault. What enters at every iteration keeps its gradient; "
+        "implicit differentiation (jax.lax.custom_root) is cheaper."
+    )
 
 
 def _same(graph: Graph, flow: Flow, other: Flow) -> bool:
@@ -90,7 +136,7 @@ def _same(graph: Graph, flow: Flow, other: Flow) -> bool:
     return False
 
 
-def _kind(flow: Flow) -> Kind | None:
+def _kind(graph: Graph, flow: Flow) -> Kind | None:
     logs = np.log(flow.relative)
     ratio = float(np.exp(logs[0] - logs[-1]))
     factor = ratio ** (1 / (len(logs) - 1))
@@ -99,8 +145,15 @@ def _kind(flow: Flow) -> Kind | None:
     kind: Kind = "vanishing" if ratio < 1 else "exploding"
     if ratio > 1:
         ratio, factor, trend = 1 / ratio, 1 / factor, -trend
-    shrinks = ratio < SLOW[kind, flow.along] or (ratio < FAST and factor < FACTOR)
+    fast = ratio < FAST and factor < FACTOR
+    steady = ratio < STEADY and factor < STEADY_FACTOR and not _has_gates(graph, flow)
+    shrinks = fast or steady or ratio < SLOW[kind, flow.along]
     return kind if shrinks and np.mean(trend > 0) >= SAME_WAY else None
+
+
+def _has_gates(graph: Graph, flow: Flow) -> bool:
+    inside = (s for s in graph.steps if s.loop == flow.steps[0].loop)
+    return flow.along == "time" and any(s.operation in GATES for s in inside)
 
 
 def _iteration(flow: Flow, at: int) -> int:

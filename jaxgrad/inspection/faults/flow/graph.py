@@ -33,6 +33,13 @@ class Graph:
             before.append(reduce(or_, (before[i] | 1 << i for i in read), 0))
         return before
 
+    def arguments_of(self, step: Step) -> set[int]:
+        """The arguments that a step depends on, by number."""
+        reached = self.before[step.index] | 1 << step.index
+        steps = (s for s in self.steps if reached >> s.index & 1)
+        read = (o for s in steps for o in s.inputs if o.kind == "argument")
+        return {o.index for o in read if o.index is not None}
+
     @cached_property
     def readers(self) -> list[list[Step]]:
         """For each step those that read it and have a gradient."""
@@ -81,12 +88,17 @@ def norms(array: object, step: Step) -> np.ndarray:
 
     Outside of loops there is one norm; without arrays in a loop there is none.
     """
+    return np.linalg.norm(by_iteration(array, step), axis=1)
+
+
+def by_iteration(array: object, step: Step) -> np.ndarray:
+    """The sizes of an array's elements, one row for each iteration as it ran."""
     if not hasattr(array, "__array__"):
-        return np.zeros(0)
+        return np.zeros((0, 0))
     x = np.abs(np.asarray(array)).astype(np.float64)
     x = np.moveaxis(x, len(step.loop) - 1, 0) if step.loop else x[None]
     x = x[::-1] if step.reverse else x
-    return np.linalg.norm(x.reshape(len(x), -1), axis=1)
+    return x.reshape(len(x), -1)
 
 
 def gradient_norms(step: Step) -> np.ndarray:

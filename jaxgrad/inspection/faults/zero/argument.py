@@ -7,6 +7,7 @@ argument moved.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from jaxgrad.inspection.faults.zero.blocks import Block, nonzero, search_blocks
 from jaxgrad.inspection.faults.zero.cause import ORDER, Cause
 from jaxgrad.inspection.faults.zero.dependence import dependence
-from jaxgrad.inspection.faults.zero.moved import elsewhere
+from jaxgrad.inspection.faults.zero.moved import Moving
 from jaxgrad.inspection.faults.zero.products import EXPONENTIALS
 from jaxgrad.inspection.faults.zero.reasons import cause_of
 from jaxgrad.inspection.run.backward import total
@@ -33,6 +34,10 @@ class Causes:
     """Finds causes in a run."""
 
     replay: Replay
+
+    @cached_property
+    def _moving(self) -> Moving:
+        return Moving(self.replay)
 
     def why(self, value: Value, mask: np.ndarray, known: Known = NOTHING) -> Cause:
         """Why the elements `mask` of an argument have no gradient."""
@@ -77,7 +82,7 @@ class Causes:
         own = [c for c in cutting if c not in inside]
         return next(iter([*own, *inside]), Cause("integer", entry=entry))
 
-    def _rank(self, cause: Cause) -> tuple[bool, int, bool]:
+    def _rank(self, cause: Cause) -> tuple[bool, int, bool, bool]:
         """The gravest first, and a weight of zero before a residual that happens to be.
 
         What a library function stops inside, such as the maximum in a softmax, is last.
@@ -86,7 +91,9 @@ class Causes:
         order = cause.reason
         if order == "multiplied" and by_weight:
             order = "stationary"
-        return self._library_stops(cause), ORDER.index(order), not by_weight
+        site = cause.entry and cause.entry.site
+        derived = bool(site and site.derivative)  # of a gradient that f takes
+        return self._library_stops(cause), ORDER.index(order), not by_weight, derived
 
     def _library_stops(self, cause: Cause) -> bool:
         """Whether a stop_gradient is not the user's."""
@@ -109,9 +116,12 @@ class Causes:
         if best.reason != "cancelled" and not (flat and (cancelled or best.unbounded)):
             return best
         least = ROUNDING * max(map(_size, cancelled), default=0.0)
-        moved = elsewhere(self.replay, value, mask, least)
+        moved = self._moving.elsewhere(value, mask, least)
         if best.reason == "cancelled" and not (moved.near or moved.far):
             return replace(best, normal=_is_shift(best))
+        if best.reason == "cancelled" and not moved.near and moved.one_sided:
+            # As (x + |x|) / 2, which is a relu.
+            return replace(best, reason="dead")
         if moved.near or not (moved.lower or softmax):
             return replace(best, reason="stationary", normal=True)
         return replace(best, reason="saturated")
@@ -121,7 +131,7 @@ class Causes:
         block, normal = best.block, replace(best, normal=True)
         if block is None or block.value is value:
             return normal
-        if elsewhere(self.replay, value, mask, 0.0).near:
+        if self._moving.elsewhere(value, mask, 0.0).near:
             return normal
         # As a relu that is off before a square: search what leads to the square.
         with backward_from(self.replay, block.value) as before:

@@ -5,13 +5,16 @@ operation is a function of one number, with the slope that its derivative rule g
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgrad.inspection.faults.nonfinite.culprit import ELEMENTWISE
+from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.run.backward import Backward, replaced
 from jaxgrad.inspection.run.tape import Entry
 
@@ -20,6 +23,7 @@ OFFSETS = tuple(2.0**k for k in range(-6, 9))
 BISECTIONS = 30
 # A slope that begins with this fraction of its largest value begins at a kink.
 SUDDEN = 0.05
+CALLS = frozenset(("jit", "pjit", "custom_jvp_call"))
 Shape = Literal["stationary", "moves", "jumps", "kink", "smooth", "constant"]
 
 
@@ -46,6 +50,30 @@ class Probe:
         """The element's value."""
         return float(np.real(np.asarray(self.arrays[self.position])[self.index]))
 
+    @cached_property
+    def _function(self) -> Any:
+        """The operation, compiled: it runs about a hundred times."""
+        return jax.jit(self.entry.function)
+
+    @cached_property
+    def _entry(self) -> Entry:
+        return replace(self.entry, function=self._function, compiled=True)
+
+    @cached_property
+    def _backward(self) -> Backward:
+        return Backward([])
+
+    @cached_property
+    def _elementwise(self) -> bool:
+        """Whether each element of a result depends on one element, as in a relu."""
+        shape = np.shape(self.arrays[self.position])
+        if any(np.shape(v.array) != shape for v in self.entry.outputs):
+            return False
+        item = self.entry.item
+        body = item and item.equation.params.get("call_jaxpr")
+        inside = jaxprs.primitives_in(body) if body else {self.entry.primitive}
+        return inside <= ELEMENTWISE | CALLS
+
     @property
     def _size(self) -> float:
         return max(1.0, abs(self.at))
@@ -58,14 +86,18 @@ class Probe:
 
     def value(self, x: float) -> float:
         """The results, weighted by the cotangents, with the element at `x`."""
-        results = self.entry.function(*self._moved(x))
-        pairs = zip(results, self.cotangents, strict=True)
+        results = self._function(*self._moved(x))
+        pairs: Any = zip(results, self.cotangents, strict=True)
+        if self._elementwise:
+            pairs = (
+                (y[self.index], c if c is None else c[self.index]) for y, c in pairs
+            )
         sums = (np.vdot(wide(c), wide(y)) for y, c in pairs if c is not None)
         return float(np.real(sum(sums)))
 
     def slope(self, x: float) -> float:
         """Its derivative by the operation's rule; 0 where it is not finite."""
-        parts = Backward([]).pull(self.entry, self._moved(x), self.cotangents)
+        parts = self._backward.pull(self._entry, self._moved(x), self.cotangents)
         slope = float(np.real(np.asarray(parts[self.position])[self.index]))
         return slope if np.isfinite(slope) else 0.0
 

@@ -4,10 +4,8 @@ First by numbers: whether larger or other cotangents pass. Then by the structure
 operation: a bound, a choice, a product. Last by its shape around one element.
 """
 
-from dataclasses import replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -117,8 +115,6 @@ def _of_shape(block: Block, cotangents: list[Any]) -> Cause | None:
         return Cause("underflow", block)
     arrays = [v.array for v in entry.inputs]
     index = _stopped_element(block)
-    if entry.shards is not None:  # a call of shard_map that is not compiled takes long
-        entry = replace(entry, function=jax.jit(entry.function))
     found = Probe(entry, block.position, index, cotangents, arrays).shape()
     edge = found.edge if found.shape == "kink" else None
     reason = _reason_of(found, block, cotangents)
