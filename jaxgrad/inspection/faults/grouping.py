@@ -22,6 +22,7 @@ def grouped(findings: Sequence[Blame]) -> tuple[Blame, ...]:
     Gradients that are too small for their dtype because a gradient vanishes from layer
     to layer belong to that finding.
     """
+    findings = _one_for_each_zero(findings)
     vanishing = next((f for f in findings if f.kind == "vanishing"), None)
     too_small = [f for f in findings if _too_small(f)]
     if vanishing is not None and too_small:
@@ -33,6 +34,19 @@ def grouped(findings: Sequence[Blame]) -> tuple[Blame, ...]:
     for finding in findings:
         groups.setdefault(_cause(finding), []).append(finding)
     return tuple(each for group in groups.values() for each in _together(group))
+
+
+def _one_for_each_zero(findings: Sequence[Blame]) -> list[Blame]:
+    """Without what two searches say about one gradient.
+
+    Whether parts really cancel, only the run in float64 knows. Of any other zero, the
+    search for zeros knows the reason.
+    """
+    lossy = {f.argument for f in findings if f.kind == "inaccurate"} - {None}
+    lost = [f for f in findings if f.reason == "cancelled" and f.argument in lossy]
+    rest = [f for f in findings if f not in lost]
+    zeros = {f.argument for f in rest if f.kind == "zero"}
+    return [f for f in rest if f.kind != "inaccurate" or f.argument not in zeros]
 
 
 def _too_small(finding: Blame) -> bool:

@@ -32,6 +32,7 @@ SQUARES = frozenset(("integer_pow", "square", "mul", "pow"))
 SAME = frozenset(
     "convert_element_type broadcast_in_dim reshape squeeze copy neg transpose".split()
 )
+ANGLES = frozenset(("acos", "asin"))  # steep at 1, where small angles are
 # The reasons that a formula near a special point has.
 ROUNDING = ("cancellation", "absorbed", "amplified")
 # An operation loses digits if it makes the relative error this many times larger.
@@ -81,7 +82,7 @@ def _reason(stage: Stage) -> Reason:
         return "accumulated"
     makers = (origin(p.pair) for p in stage.read)
     adds = any(m and m.name in SUMS for m in makers)
-    return "absorbed" if adds else "amplified"
+    return "absorbed" if adds and name not in ANGLES else "amplified"
 
 
 def _is_guard(stage: Stage) -> bool:

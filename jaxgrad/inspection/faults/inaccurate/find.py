@@ -15,11 +15,12 @@ from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.faults.inaccurate.blame import in_library, user_of, write
 from jaxgrad.inspection.faults.inaccurate.cause import (
     ROUNDING,
+    SUMS,
     Cause,
     cause_of,
     is_log_softmax,
 )
-from jaxgrad.inspection.faults.inaccurate.outputs import Output, Outputs
+from jaxgrad.inspection.faults.inaccurate.outputs import ZERO, Output, Outputs
 from jaxgrad.inspection.faults.inaccurate.path import walk, worst
 from jaxgrad.inspection.faults.inaccurate.twin import Pair
 from jaxgrad.inspection.program import jaxprs
@@ -187,8 +188,20 @@ def _cause(outputs: Outputs, pair: Pair) -> Cause | None:
     cause = cause_of(walk(pair))
     if cause is None or cause.reason == "matmul":
         return cause
+    if not outputs.noise and _is_zero(cause):
+        return None
     coarsest = max(outputs.dtypes, key=lambda dtype: float(jnp.finfo(dtype).eps))
     return cause if worst(pair).error > usual_error(coarsest) / 4 else None
+
+
+def _is_zero(cause: Cause) -> bool:
+    """Whether the true result of a sum is zero, but for the rounding of float64."""
+    place, operation = cause.stage.place, cause.stage.operation
+    if cause.reason not in ("cancellation", "variance") or operation.name not in SUMS:
+        return False
+    terms = max(float(jnp.abs(pair.true).max(initial=0)) for pair in operation.inputs)
+    unit = float(jnp.finfo(jnp.float64).eps) * terms
+    return float(jnp.abs(place.pair.true[place.index])) <= ZERO * unit
 
 
 def _check_result(function: str, traced: Traced, has_aux: bool) -> None:

@@ -1,8 +1,8 @@
 """From the reason to a sentence, and to what to write instead."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from jaxgrad.inspection.faults.inaccurate.cause import Cause, Reason, origin
+from jaxgrad.inspection.faults.inaccurate.cause import ANGLES, Cause, Reason, origin
 from jaxgrad.inspection.faults.inaccurate.twin import Operation
 
 WHY: Mapping[Reason, str] = {
@@ -42,6 +42,10 @@ NEAR_ONE = (
     "Write log1p of the difference from 1; for probabilities log_softmax, log_sigmoid "
     "or logsumexp of the logits."
 )
+ANGLE = (
+    "For an angle write jnp.arctan2 of the cross and the dot product; on a sphere, "
+    "half angles (haversine)."
+)
 # What to write for a difference, by the operations that made its terms.
 REWRITING: Mapping[str, str] = {
     "exp": "jnp.expm1(x) for exp(x) - 1; for several terms sinh and cosh of halves.",
@@ -71,6 +75,7 @@ REWRITING: Mapping[str, str] = {
     "mul": "a product, as (a - b) * (a + b) for a**2 - b**2, or subtract before "
     "multiplying.",
 }
+ARITHMETIC = frozenset(("div", "integer_pow", "square", "mul"))
 # How many operations before the difference are looked at.
 DEPTH = 3
 
@@ -84,20 +89,23 @@ def hint(cause: Cause, operation: str) -> str:
     why = WHY[cause.reason].format(operation=operation, dtype=dtype)
     remedy = REMEDY[cause.reason]
     if cause.reason == "cancellation":
-        known = next(_rewritings(cause.stage.operation), "")
+        known = _rewriting(cause.stage.operation)
         remedy = f"Instead: {known}" if known else remedy
     if cause.reason == "absorbed" and cause.stage.operation.iteration:
         remedy = REMEDY["accumulated"]
     if cause.reason == "amplified" and cause.stage.operation.name == "log":
         remedy = NEAR_ONE
+    if cause.reason == "amplified" and cause.stage.operation.name in ANGLES:
+        remedy = ANGLE
     return f"{why[0].upper()}{why[1:]}. {remedy}"
 
 
-def _rewritings(operation: Operation) -> Iterator[str]:
-    """The rewritings for what made the terms, the nearest operation first."""
-    row = [operation]
+def _rewriting(operation: Operation) -> str:
+    """The rewriting for what made the terms: the nearest function, else arithmetic."""
+    names, row = [], [operation]
     for _ in range(DEPTH):
         makers = [origin(pair) for each in row for pair in each.inputs]
         row = [maker for maker in makers if maker is not None]
-        names = [maker.name for maker in row]
-        yield from (REWRITING[name] for name in names if name in REWRITING)
+        names += [maker.name for maker in row if maker.name in REWRITING]
+    functions = [name for name in names if name not in ARITHMETIC]
+    return REWRITING[(functions or names)[0]] if names else ""
