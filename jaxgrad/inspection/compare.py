@@ -33,7 +33,7 @@ def compare(
         verdict and a table of the aligned steps, and is shown and saved as a page.
 
     Raises:
-        TypeError: If `theirs` or `ours` is no explanation.
+        TypeError: If `theirs` or `ours` is not an `Explanation`.
         ValueError: If `tolerance` is not positive.
 
     Examples:

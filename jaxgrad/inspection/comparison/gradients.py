@@ -179,7 +179,7 @@ def _culprit(both: Correspondence, pair: Pair, later: list[Pair]) -> Place:
         [c for c in readers[side] if c not in [p[side] for p in joined]]
         for side in (0, 1)
     ]
-    # A fused step whose part is joined is no further reader.
+    # A fused step does not read its own part a second time.
     fused = [{both.graph(i).nodes[p[i]].thing for p in joined} for i in (0, 1)]
     extra = [
         [c for c in each if both.graph(side).nodes[c].thing not in fused[side]]

@@ -43,7 +43,7 @@ def working_unit(graph: Graph) -> float:
 
 
 def pair_unit(theirs: Node, ours: Node, working: tuple[float, float]) -> float:
-    """The precision to expect of both: a cast on one side only is no excuse."""
+    """The precision to expect of both: a cast on one side only does not excuse it."""
     both = min(unit(theirs.dtype), unit(ours.dtype))
     return max(*working, both)
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from jaxgrad._checks import wrong_type
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Builder, Depth
-from jaxgrad.inspection.program.call import Call, Leaf, Traced
+from jaxgrad.inspection.program.call import Call, Leaf, Traced, refusal, trace_at_best
 from jaxgrad.inspection.program.differentiable import mark_differentiable
-from jaxgrad.inspection.program.frames import closed_over_name, home_of
+from jaxgrad.inspection.program.failures import NotEntered
+from jaxgrad.inspection.program.frames import closed_over_name, definition_of, home_of
 from jaxgrad.inspection.program.labels import (
     Draft,
     Origin,
@@ -30,6 +32,28 @@ class Program:
     active: tuple[bool, ...]  # For each input of the block whether it has a gradient
     drafts: list[Draft]  # The steps in the order of execution, without their numbers
     result: Origins  # Where the first output comes from
+
+
+def trace_to_replay(call: Call, has_aux: bool) -> Traced:
+    """The trace of a call whose result is one floating scalar, to be replayed.
+
+    Raises:
+        NotEntered: If it cannot be taken apart.
+        TypeError: If the result is something else.
+        Exception: JAX's, if it refuses to differentiate it.
+    """
+    traced = trace_at_best(call)
+    if not traced.scalar or (traced.tree.num_leaves > 1 and not has_aux):
+        remedy = "reduce it, for example with a sum"
+        expected = "f to return one floating scalar"
+        raise wrong_type(call.function, expected, traced.description, remedy)
+    if jaxprs.has_references(traced.jaxpr):
+        raise NotEntered("it changes arrays in place", definition_of(call.f))
+    leaves = call.leaves_of(traced)
+    refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
+    if refused is not None:
+        raise refused
+    return traced
 
 
 def take_apart(call: Call, traced: Traced, depth: Depth = "user") -> Program:

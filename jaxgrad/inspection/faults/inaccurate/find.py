@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgrad._checks import check_callable, wrong_type
+from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
 from jaxgrad._numerics import usual_error
 from jaxgrad.inspection.faults.describe import Describer
@@ -24,18 +24,21 @@ from jaxgrad.inspection.faults.inaccurate.outputs import ZERO, Output, Outputs
 from jaxgrad.inspection.faults.inaccurate.path import walk, worst
 from jaxgrad.inspection.faults.inaccurate.twin import Pair
 from jaxgrad.inspection.program import jaxprs
-from jaxgrad.inspection.program.call import Call, Traced, bind, refusal, trace_at_best
+from jaxgrad.inspection.program.call import Call, bind
 from jaxgrad.inspection.program.failures import (
     InspectionWarning,
     NotEntered,
     own_failure,
 )
-from jaxgrad.inspection.program.program import Program, take_apart
+from jaxgrad.inspection.program.program import (
+    Program,
+    take_apart,
+    trace_to_replay,
+)
 from jaxgrad.inspection.report.explanation import Blame, Blames
 from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.run.replay import replay
 
-IN_PLACE = "The digits were not checked: it changes arrays in place."
 SHARDED = "The digits inside of shard_map and pmap were not checked."
 
 
@@ -162,16 +165,9 @@ def in_call(call: Call, has_aux: bool) -> Losses:
 
 def _in_call(call: Call, has_aux: bool) -> Losses:
     try:
-        traced = trace_at_best(call)
+        traced = trace_to_replay(call, has_aux)
     except NotEntered as reason:
         return Losses((), skipped=f"The digits were not checked: {reason}.")
-    _check_result(call.function, traced, has_aux)
-    if jaxprs.has_references(traced.jaxpr):
-        return Losses((), skipped=IN_PLACE)
-    leaves = call.leaves_of(traced)
-    refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
-    if refused is not None:
-        raise refused
     try:
         losses = search(take_apart(call, traced))
     except Exception as fault:
@@ -202,13 +198,6 @@ def _is_zero(cause: Cause) -> bool:
     terms = max(float(jnp.abs(pair.true).max(initial=0)) for pair in operation.inputs)
     unit = float(jnp.finfo(jnp.float64).eps) * terms
     return float(jnp.abs(place.pair.true[place.index])) <= ZERO * unit
-
-
-def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
-    if not traced.scalar or (traced.tree.num_leaves > 1 and not has_aux):
-        remedy = "reduce it, for example with a sum"
-        expected = "f to return one floating scalar"
-        raise wrong_type(function, expected, traced.description, remedy)
 
 
 def _in_library(cause: Cause) -> bool:

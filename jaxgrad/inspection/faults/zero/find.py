@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgrad._checks import check_callable, wrong_type
+from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.faults.describe import Describer
 from jaxgrad.inspection.faults.zero.argument import Causes
@@ -15,19 +15,14 @@ from jaxgrad.inspection.faults.zero.cause import ORDER
 from jaxgrad.inspection.faults.zero.units import units_of
 from jaxgrad.inspection.program.call import (
     Call,
-    Traced,
     bind,
-    refusal,
-    trace_at_best,
 )
 from jaxgrad.inspection.program.failures import (
     NotEntered,
     naming_the_line,
     own_failure,
 )
-from jaxgrad.inspection.program.frames import definition_of
-from jaxgrad.inspection.program.jaxprs import has_references
-from jaxgrad.inspection.program.program import take_apart
+from jaxgrad.inspection.program.program import take_apart, trace_to_replay
 from jaxgrad.inspection.report.explanation import Blame, Blames
 from jaxgrad.inspection.run.replay import Replay, replay
 
@@ -130,30 +125,15 @@ def in_call(call: Call, has_aux: bool) -> Zeros:
 
 def _in_call(call: Call, has_aux: bool) -> Zeros:
     try:
-        traced = trace_at_best(call)
+        traced = trace_to_replay(call, has_aux)
     except NotEntered as reason:
         return _as_one_step(call, has_aux, reason)
-    _check_result(call.function, traced, has_aux)
-    if has_references(traced.jaxpr):
-        reason = NotEntered("it changes arrays in place", definition_of(call.f))
-        return _as_one_step(call, has_aux, reason)
-    leaves = call.leaves_of(traced)
-    refused = refusal(traced, leaves, [leaf.differentiated for leaf in leaves])
-    if refused is not None:
-        raise refused
     try:
         program = take_apart(call, traced)
         run = replay(program)
         return search(run, Describer(program.drafts, run.tape))
     except Exception as fault:
         return _as_one_step(call, has_aux, own_failure(call.function, call.f, fault))
-
-
-def _check_result(function: str, traced: Traced, has_aux: bool) -> None:
-    if not traced.scalar or (traced.tree.num_leaves > 1 and not has_aux):
-        remedy = "reduce it, for example with a sum"
-        expected = "f to return one floating scalar"
-        raise wrong_type(function, expected, traced.description, remedy)
 
 
 def _as_one_step(call: Call, has_aux: bool, reason: NotEntered) -> Zeros:
