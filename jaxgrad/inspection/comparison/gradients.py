@@ -42,9 +42,11 @@ def first_gradient(
     Inside, a gradient may take another way: only if the gradient of an argument
     differs, the steps between it and the result are searched.
     """
+    # Gradients of values that differ, as on two ways to one result, tell nothing.
+    verdicts = {p: v for p, v in verdicts.items() if both.verdicts[p].agrees}
     reaching = _reaching(both, verdicts)
     for pair, verdict in verdicts.items():
-        if verdict.agrees or not both.verdicts[pair].agrees or pair not in reaching:
+        if verdict.agrees or pair not in reaching:
             continue
         later = _later(both, pair, verdicts)
         if all(verdicts[p].agrees or p not in reaching for p in later):

@@ -40,7 +40,7 @@ def parts_of(operation: str, inputs: Inputs, output: object) -> list[Part]:
     try:
         with np.errstate(all="ignore"):
             return list(rule(arrays, floats(output)))
-    except (ValueError, IndexError, TypeError):  # Inputs that the rule does not expect
+    except (ValueError, IndexError, TypeError, StopIteration, RuntimeError):  # Inputs that the rule does not expect
         return []
 
 
@@ -161,6 +161,60 @@ def _attention(inputs: Inputs, output: Array) -> Parts:
             yield Part(name, "softmax", weights, XW)
 
 
+def _multi_head(inputs: Inputs, output: Array) -> Parts:
+    """The projections, the scores and the weights of `nn.MultiheadAttention`."""
+    arrays = [(i, a) for i, a in enumerate(inputs) if a is not None]
+    size = output.shape[-1]
+    w = next(i for i, a in arrays if a.shape == (3 * size, size))
+    last = next(i for i, a in arrays if i > w and a.shape == (size, size))
+    x, weight, outer = inputs[0], inputs[w], inputs[last]
+    if w != 1 or x is None or x.ndim != 3 or weight is None or outer is None:
+        return  # Another key or value
+    biases = {len(a): a for _, a in arrays if a.ndim == 1}
+    bias, shift = (biases.get(n, np.zeros(n)) for n in (3 * size, size))
+    masks = [a for i, a in arrays if i > last and a.ndim > 1]
+    product = x @ weight.T
+    for heads in (n for n in range(1, size + 1) if size % n == 0):
+        q, k, v = (_heads(a, heads) for a in np.split(product + bias, 3, -1))
+        scores = q @ np.swapaxes(k, -1, -2)
+        scaled = scores / np.sqrt(size / heads)
+        masked = scaled
+        for mask in masks:
+            masked = masked + _as_added(mask, scaled)
+        weights = np.exp(_log_softmax(masked, -1))
+        mixed = np.moveaxis(weights @ v, 2, 0).reshape(x.shape)
+        if not np.allclose(mixed @ outer.T + shift, output, rtol=1e-3, atol=1e-5):
+            continue
+        yield Part("projection", "matmul", product, (0, w))
+        yield Part("projection and bias", "add", product + bias, (), ("projection",))
+        for name, part in zip("qkv", (q, k, v), strict=True):
+            yield Part(name, "split", part, (), ("projection and bias",))
+        yield Part("scores", "matmul", scores, (), ("q", "k"))
+        yield Part("scaled scores", "divide", scaled, (), ("scores",))
+        before = "scaled scores"
+        if masks:
+            yield Part("masked scores", "mask", masked, (), (before,))
+            before = "masked scores"
+        yield Part("weights", "softmax", weights, (), (before,))
+        yield Part("mixed", "matmul", weights @ v, (), ("weights", "v"))
+        yield Part("output product", "matmul", mixed @ outer.T, (last,), ("mixed",))
+        return
+
+
+def _heads(x: Array, heads: int) -> Array:
+    """From (time, batch, features) to (batch, head, time, features of the head)."""
+    split = x.reshape(*x.shape[:2], heads, -1)
+    return split.transpose(1, 2, 0, 3)
+
+
+def _as_added(mask: Array, scores: Array) -> Array:
+    """A mask as it is added: of keys for each example, of pairs, or of heads too."""
+    if mask.ndim == 3:
+        return mask.reshape(len(scores), -1, *mask.shape[1:])
+    pairs = mask.shape == scores.shape[-2:]
+    return mask if pairs else mask[:, None, None]
+
+
 def _lstm(inputs: Inputs, output: Array) -> Parts:
     """The gates and states of one layer in one direction, time by time."""
     x = inputs[0]
@@ -173,6 +227,8 @@ def _lstm(inputs: Inputs, output: Array) -> Parts:
         return
     start = [a.reshape(-1, size) for i, a in arrays[1:3] if i < weights[0][0]]
     for first in (True, False):
+        if start and len(start[0]) != x.shape[0 if first else 1]:
+            continue
         steps = list(_unrolled(x, weights, biases, start, first))
         made = np.stack([h for *_, h in steps], 1 if first else 0)
         if made.shape == output.shape and np.allclose(
@@ -260,5 +316,6 @@ RULES: dict[str, Callable[[Inputs, Array], Parts]] = {
     **dict.fromkeys(("l1_loss", "smooth_l1_loss", "huber_loss"), _absolute),
     "binary_cross_entropy_with_logits": _logistic,
     "scaled_dot_product_attention": _attention,
+    "multi_head_attention_forward": _multi_head,
     "lstm": _lstm,
 }

@@ -14,6 +14,8 @@ from jaxgrad.inspection.report.data import Step
 
 # Kinds that take some elements of an array.
 TAKING = {"split", "embedding"}
+# Kinds that do in one step what the other side may do in many.
+FUSED = {"attention", "recurrent"}
 # A difference of this relative size does not vanish in what follows.
 LARGE = 1e-3
 
@@ -226,6 +228,8 @@ def _extra(
         return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None
     if nodes[0].kind != nodes[1].kind and not (alone[0] and alone[1]):
         return None
+    if nodes[1 - side].kind in FUSED:
+        return Place(*_sided(side, alone[side][0], pair[1 - side]), pair)
     extra = alone[side][0]
     before = _instead(both, side, extra, pair)
     same_line = _line(both, side, extra) == _line(both, side, pair[side])

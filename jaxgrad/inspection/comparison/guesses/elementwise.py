@@ -218,7 +218,8 @@ def precision(case: Case) -> Guess:
     """A difference of the size of another dtype's rounding."""
     apart, unit = case.both.verdict(*case.pair).distance.relative, max(case.both.units)
     for name, size in (("float32", 2.0**-24), ("tfloat32", 2.0**-11)):
-        if size > 1e3 * unit and 0.01 * size < apart < 100 * size:
+        fits = "matmul" in case.kinds or name == "float32"
+        if fits and size > 1e3 * unit and 0.01 * size < apart < 16 * size:
             text = f"The difference is of the size of {name}'s rounding"
             return "dtype", f"{text}: one side computes this in lower precision."
     return None
