@@ -43,7 +43,7 @@ def first_gradient(
     differs, the steps between it and the result are searched.
     """
     # Gradients of values that differ, as on two ways to one result, tell nothing.
-    verdicts = {p: v for p, v in verdicts.items() if both.verdicts[p].agrees}
+    verdicts = {p: v for p, v in verdicts.items() if _on_same_ways(both, p)}
     reaching = _reaching(both, verdicts)
     for pair, verdict in verdicts.items():
         if verdict.agrees or pair not in reaching:
@@ -52,6 +52,19 @@ def first_gradient(
         if all(verdicts[p].agrees or p not in reaching for p in later):
             return _culprit(both, pair, later), verdict
     return None
+
+
+def _on_same_ways(both: Correspondence, pair: Pair) -> bool:
+    """Whether a pair agrees, and so do its readers that have a partner."""
+    if not both.verdicts[pair].agrees:
+        return False
+    arguments = both.theirs.nodes[pair[0]].is_argument
+    readers = [
+        both.pair_of(side, child)
+        for side, number in enumerate(pair)
+        for child in both.graph(side).nodes[number].children
+    ]
+    return arguments or all(p is None or both.verdict(*p).agrees for p in readers)
 
 
 def _reaching(both: Correspondence, verdicts: dict[Pair, Verdict]) -> set[Pair]:

@@ -234,11 +234,15 @@ def _lstm(inputs: Inputs, output: Array) -> Parts:
         if made.shape == output.shape and np.allclose(
             made, output, rtol=1e-3, atol=1e-5
         ):
-            yield from _named_parts(steps, tuple(range(len(inputs))))
+            state = arrays[1:3] if start else []
+            yield from _named_parts(steps, len(inputs), [i for i, _ in state])
             return
 
 
-def _named_parts(steps: list[tuple[Array, ...]], inputs: tuple[int, ...]) -> Parts:
+def _named_parts(
+    steps: list[tuple[Array, ...]], inputs: int, state: list[int]
+) -> Parts:
+    own = tuple(i for i in range(inputs) if i not in state[1:])
     for time, values in enumerate(steps):
         for (name, kind, after), value in zip(LSTM, values, strict=True):
             # The first part of a time reads the state of the time before.
@@ -246,7 +250,9 @@ def _named_parts(steps: list[tuple[Array, ...]], inputs: tuple[int, ...]) -> Par
             if name == "kept cell" and time:
                 earlier = (f"cell at time {time - 1}",)
             earlier += tuple(f"{each} at time {time}" for each in after)
-            reads = () if after else inputs
+            reads = () if after else own
+            if name == "kept cell" and not time:
+                reads = tuple(state[1:])
             yield Part(f"{name} at time {time}", kind, value, reads, earlier)
 
 

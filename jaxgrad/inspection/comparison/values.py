@@ -42,7 +42,14 @@ def first_value(both: Correspondence) -> Place | None:
         roots = [p for p in _roots(both) if _matters(both, p)]
     if not roots:
         return _one_sided(both, reaching)
-    return relocated(both, roots[0], reaching)
+    # A pair without a common source may be one by chance.
+    related = [p for p in roots if _share_a_source(both, p)]
+    return relocated(both, (related or roots)[0], reaching)
+
+
+def _share_a_source(both: Correspondence, pair: tuple[int, int]) -> bool:
+    sources = [{s.pair for s in both.sources(side, n)} for side, n in enumerate(pair)]
+    return not any(sources) or bool(sources[0] & sources[1])
 
 
 def _reaching(both: Correspondence, side: int) -> set[int]:
@@ -198,7 +205,12 @@ def _taken(both: Correspondence, pair: tuple[int, int]) -> Place | None:
     same_size = np.size(nodes[0][a].value) == np.size(nodes[1][b].value)
     arguments = nodes[0][a].is_argument or nodes[1][b].is_argument
     agree = both.agrees(0, a) and both.agrees(1, b)
-    known = all(_computed_from_agreeing(both, side, n) for side, n in ((0, a), (1, b)))
+    known = all(
+        both.agrees(side, p)
+        for side, n in ((0, a), (1, b))
+        for p in nodes[side][n].parents
+        if rounding.unit(nodes[side][p].dtype)
+    )
     if arguments or not same_size:
         return None
     if not ((any(taken) and agree) or (all(taken) and known)):
@@ -220,9 +232,10 @@ def _extra(
     nodes = both.theirs.nodes[pair[0]], both.ours.nodes[pair[1]]
     # What a fused step does inside, the other side does in steps of its own.
     alone = [
-        [] if nodes[1 - side].part else _alone(both, side, n, reaching[side])
-        for side, n in enumerate(pair)
+        _alone(both, side, n, reaching[side]) for side, n in enumerate(pair)
     ]
+    if nodes[0].part or nodes[1].part:
+        alone = alone if all(alone) or nodes[0].part and alone[0] else [[], []]
     side = _longer(both, alone)
     if side is None:
         return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None
@@ -263,7 +276,8 @@ def _alone(
     found = [
         n
         for n in both.between(side, number)
-        if not (nodes[n].part or nodes[n].kind in (*MOVING, "constant"))
+        if (nodes[number].part or not nodes[n].part)
+        and nodes[n].kind not in (*MOVING, "constant")
         and rounding.unit(nodes[n].dtype)
         and (n in reaching or not reaching)
         and nodes[n].parents

@@ -199,6 +199,9 @@ def running(case: Case) -> Guess:
         return None
     forms = [_form(case, side) for side in (0, 1)]
     if (forms[0] is None) != (forms[1] is None):
+        lined = case.aligned and _lines(*case.aligned, 1)
+        if lined is None:
+            return "axis", "The sides normalize over other axes."
         who, other = ("Theirs", "ours") if forms[0] else ("Ours", "theirs")
         text = (
             f"{who} normalizes with the statistics of the batch, {other} with running"

@@ -80,9 +80,9 @@ def _named_factor(case: Case, factor: float) -> Guess:
         return "reduction", f"{text} {counts[whole]}."
     square = round(times**2)
     if abs(times - 2) < 1e-5:
-        root = ", or the root of 4" if 4 in counts and not scalar else ""
+        root = "" if scalar else ", or a scale of 1/sqrt(4)"
         text = f"{more} is twice {less}: a factor of 0.5 (one half{root}) on one side."
-        return "scale" if root else "half", text
+        return "scale" if root and 4 in counts else "half", text
     if (
         not scalar
         and square in counts
@@ -144,7 +144,14 @@ def constant(case: Case) -> Guess:
     """Each side is another constant: an initial state, a mask of ones."""
     lows = [x.min() for x in case.values if x.size]
     highs = [x.max() for x in case.values if x.size]
-    if len(lows) < 2 or lows != highs or lows[0] == lows[1] or case.values[0].size < 2:
+    if len(lows) < 2 or lows[0] == lows[1] or min(x.size for x in case.values) < 2:
+        return None
+    fixed = [low == high for low, high in zip(lows, highs, strict=True)]
+    if fixed[0] != fixed[1] and lows[fixed.index(True)] == 0:
+        who, other = ("Theirs", "ours") if fixed[0] else ("Ours", "theirs")
+        text = f"{who} is 0 everywhere, {other} is not"
+        return "constant", f"{text}: a state starts at zero, or is not carried over."
+    if not all(fixed):
         return None
     text = f"Theirs is {lows[0]:.6g} everywhere, ours {lows[1]:.6g}"
     return "constant", f"{text}: another constant, such as an initial state."

@@ -21,6 +21,26 @@ def mask(case: Case) -> Guess:
     return None
 
 
+def weights(case: Case) -> Guess:
+    """Weights of an attention that are masked on one side, or after the softmax."""
+    if case.aligned is None or "softmax" not in case.kinds:
+        return None
+    a, b = case.aligned
+    if a.ndim < 2 or min(a.min(), b.min()) < 0:
+        return None
+    none = np.abs(a) < 1e-30, np.abs(b) < 1e-30
+    if not (none[0] | none[1]).any():
+        return None
+    ratio = np.where(none[0] | none[1], np.nan, a / b)
+    middle = np.nanmedian(ratio, -1, keepdims=True)
+    if not np.nanmax(np.abs(ratio - middle)) <= 1e3 * case.close:
+        return None
+    if (none[0] == none[1]).all():
+        text = "One side applies the mask after the softmax"
+        return "mask", f"{text}: what is left does not add up to 1."
+    return _compared(*none)
+
+
 def _minus_infinity(x: Array) -> Array:
     return np.isneginf(x) | (x <= -9e3)
 

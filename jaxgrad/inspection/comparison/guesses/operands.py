@@ -142,12 +142,12 @@ def other_operand(case: Case) -> Guess:
         {s.pair for s in case.both.sources(side, n)} for side, n in enumerate(case.pair)
     ]
     nodes = case.both.theirs.nodes, case.both.ours.nodes
-    if nodes[0][case.pair[0]].kind != nodes[1][case.pair[1]].kind:
-        return None
+    same = nodes[0][case.pair[0]].kind == nodes[1][case.pair[1]].kind
     alone = sorted(read[0] - read[1]), sorted(read[1] - read[0])
     for a in alone[0]:
         for b in alone[1]:
-            if _interchangeable(nodes[0][a[0]], nodes[1][b[1]]):
+            found = nodes[0][a[0]], nodes[1][b[1]]
+            if (same or found[0].is_argument) and _interchangeable(*found):
                 return _other(nodes[0][a[0]], nodes[1][b[1]], nodes[1][a[1]])
     return None
 
@@ -161,7 +161,7 @@ def _interchangeable(a: Node, b: Node) -> bool:
 def _other(a: Node, b: Node, own: Node) -> Guess:
     if a.is_argument:
         text = f"Theirs reads {a.name}, which is our {own.name}; ours reads {b.name}"
-        return "parameter", f"{text}: another parameter."
+        return "parameter", f"{text}: another parameter or state, or two are swapped."
     if a.kind in ("split", "embedding") and b.kind == a.kind:
         text = f"Theirs reads part {a.position} ({a.name}) of {a.operation}, ours part"
         text = f"{text} {b.position} ({b.name})"

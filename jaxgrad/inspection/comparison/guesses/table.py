@@ -40,6 +40,7 @@ VALUES: tuple[Trial, ...] = (
     elementwise.ratio,
     operands.summand,
     masks.dropout,
+    masks.weights,
     masks.mask,
     operands.factor,
     losses.loss,
