@@ -231,7 +231,10 @@ def _at_cut(
     equal = both.pair_of(side, cut)
     beyond = set(_readers(both, side, cut, later))
     after = [p[1 - side] for p in later if p in beyond]
-    other = equal[1 - side] if equal else after[0] if after else pair[1 - side]
+    other = after[0] if after else pair[1 - side]
+    # An equal array that is computed later is not where the cut stands.
+    if equal and (not after or equal[1 - side] < other):
+        other = equal[1 - side]
     return Place(cut, other, pair) if side == 0 else Place(other, cut, pair)
 
 

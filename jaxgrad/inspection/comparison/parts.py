@@ -93,16 +93,16 @@ def _normalized(
         if not centred.all():  # The running statistics of an evaluation
             return
     yield Part("mean", "mean", mean)
-    yield Part("centred", "subtract", x - mean)
+    yield Part("centred", "subtract", x - mean, X, ("mean",))
     yield Part("variance", "variance", variance)
     if len(known) == 2 and (known[0] != 0).all():
         normalized = (output - known[1]) / known[0]
         deviation = np.median((x - mean) / normalized, axes, keepdims=True)
-        yield Part("variance + eps", "add", np.square(deviation))
-        yield Part("deviation", "root", deviation)
-        yield Part("1 / deviation", "root", 1 / deviation)
-        yield Part("normalized", "divide", normalized)
-        yield Part("scaled", "multiply", normalized * known[0], GAIN)
+        yield Part("variance + eps", "add", np.square(deviation), (), ("variance",))
+        yield Part("deviation", "root", deviation, (), ("variance + eps",))
+        yield Part("1 / deviation", "root", 1 / deviation, (), ("variance + eps",))
+        yield Part("normalized", "divide", normalized, (), ("centred", "deviation"))
+        yield Part("scaled", "multiply", normalized * known[0], (-2,), ("normalized",))
 
 
 def _cross_entropy(inputs: Inputs, output: Array) -> Parts:

@@ -16,6 +16,8 @@ from jaxgrad.inspection.report.data import Step
 TAKING = {"split", "embedding"}
 # Kinds that do in one step what the other side may do in many.
 FUSED = {"attention", "recurrent"}
+# Units of what rounding explains, where one side computes in other steps.
+CLEAR = 2.5
 # A difference of this relative size does not vanish in what follows.
 LARGE = 1e-3
 
@@ -79,8 +81,14 @@ def _roots(both: Correspondence) -> Iterator[tuple[int, int]]:
 
 
 def _comparable(both: Correspondence, a: int, b: int) -> bool:
-    """Flags and counts have many conventions: only the same operation compares."""
+    """Flags and counts have many conventions: only the same operation compares.
+
+    Nor do a loss and another step of another size.
+    """
     nodes = both.theirs.nodes[a], both.ours.nodes[b]
+    if "loss" in {n.kind for n in nodes} and nodes[0].kind != nodes[1].kind:
+        if np.size(nodes[0].value) != np.size(nodes[1].value):
+            return False
     counted = any(not rounding.unit(node.dtype) for node in nodes)
     return not counted or nodes[0].operation == nodes[1].operation
 
@@ -88,7 +96,10 @@ def _comparable(both: Correspondence, a: int, b: int) -> bool:
 def _matters(both: Correspondence, pair: tuple[int, int]) -> bool:
     """Whether a pair without effect on the results shows that a step differs."""
     mine, yours = both.theirs.nodes[pair[0]], both.ours.nodes[pair[1]]
-    if mine.is_argument or mine.operation != yours.operation or mine.part or yours.part:
+    if mine.is_argument or mine.kind != yours.kind:
+        return False
+    fused = mine.part or yours.part or mine.operation != yours.operation
+    if fused and both.verdicts[pair].excess < CLEAR:
         return False
     sources = [{s.pair for s in both.sources(side, n)} for side, n in enumerate(pair)]
     if sources[0] != sources[1] or not sources[0]:

@@ -14,7 +14,6 @@ BUGS = (
         "h = (h - mean) * lax.rsqrt(variance + 1e-3)",
         cause=r"eps",
         source="gzuidhof/nn-transfer#3",
-        missed=("float32",),
     ),
     Bug(
         *("unbiased variance in training", "cnn", "biased"),
@@ -99,7 +98,6 @@ BUGS = (
         "self.norm = nnx.GroupNorm(4, num_groups=2, rngs=rngs)",
         cause=r"eps",
         source="THUDM/SwissArmyTransformer#40",
-        missed=("float32",),
     ),
     Bug(
         *("padding counted in the average", "unet", "pad_count"),

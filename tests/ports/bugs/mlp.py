@@ -25,7 +25,6 @@ BUGS = (
         "h = (h - mean) / jnp.sqrt(variance + 1e-6)",
         cause=r"eps",
         source="google/flax#2195",
-        missed=("float32",),
     ),
     Bug(
         *("square matrix not transposed", "mlp", "transposed"),

@@ -166,7 +166,8 @@ def offset(case: Case) -> Guess:
     if apart.size < 2 or not np.median(apart):
         return None
     shift, scale = float(np.median(apart)), float(np.max(np.abs(a[np.isfinite(a)])))
-    if abs(shift) < 10 * case.close * scale:
+    small = abs(shift) < 10 * case.close * scale
+    if small and not any("eps" in n.part for n in case.nodes):
         return None
     if float(np.max(np.abs(apart - shift))) > case.close * scale + 1e-3 * abs(shift):
         return None

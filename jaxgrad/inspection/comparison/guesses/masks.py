@@ -63,6 +63,11 @@ def _otherwise_equal(
 def _compared(theirs: Array, ours: Array) -> Guess:
     if (theirs == ~ours).all():
         return "mask", "The mask is inverted: ours masks what theirs keeps."
+    if theirs.ndim > 1 and not (theirs == ours).all():
+        if theirs.shape[-1] == theirs.shape[-2]:
+            if (theirs == np.swapaxes(ours, -1, -2)).all():
+                text = "The masked scores are transposed: queries and keys are swapped"
+                return "order", f"{text}, or the mask looks ahead."
     counts = f"theirs masks {theirs.mean():.0%}, ours {ours.mean():.0%} of the elements"
     if not ours.any() or not theirs.any():
         who = "Ours" if not ours.any() else "Theirs"

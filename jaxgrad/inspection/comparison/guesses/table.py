@@ -33,6 +33,7 @@ VALUES: tuple[Trial, ...] = (
     axes.reduction,
     axes.normalization,
     axes.running,
+    layers.recurrent,
     layers.convolution,
     layers.pooling,
     layers.resizing,
