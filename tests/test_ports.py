@@ -5,7 +5,12 @@ import re
 import tempfile
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+
+import jaxgrad
 
 torch = pytest.importorskip("torch")
 
@@ -129,3 +134,67 @@ def test_every_bug_has_a_source_and_both_lines():
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", bug.source) for bug in BUGS)
     assert len({bug.name for bug in BUGS}) == len(BUGS) >= 40
     assert sum(bug.kind == "gradient" for bug in BUGS) >= 6
+
+
+def found_in(theirs, ours, arguments):
+    with jax.enable_x64(True):
+        tensors = [torch.tensor(x) for x in arguments]
+        arrays = [jnp.asarray(x) for x in arguments]
+        original = jaxgrad.explain_torch(theirs)(*tensors)
+        return jaxgrad.compare(original, jaxgrad.explain(ours)(*arrays)).first
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"), [(None, None), ("(h, c)", "swapped"), ("x[::-1]", "reverse")]
+)
+def test_a_fused_lstm_over_time_first_is_looked_into(change, cause):
+    draw = np.random.default_rng(3).normal
+    network = torch.nn.LSTM(3, 2).double()
+    weights = [0.5 * draw(size=w.shape) for w in network.parameters()]
+    names = [name for name, _ in network.named_parameters()]
+
+    def theirs(x, h, c, *w):
+        state = dict(zip(names, w, strict=True))
+        call = torch.func.functional_call
+        return call(network, state, (x, (h[None], c[None])))[0].square().sum()
+
+    def ours(x, h, c, inner, outer, b, d):
+        def step(state, x):
+            c, h = state
+            gates = x @ inner.T + h @ outer.T + (b + d)
+            i, f, g, o = jnp.split(gates, 4, -1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (c, h), h
+
+        start = (h, c) if change == "(h, c)" else (c, h)
+        x = x[::-1] if change == "x[::-1]" else x
+        return jnp.square(jax.lax.scan(step, start, x)[1]).sum()
+
+    sizes = (5, 4, 3), (4, 2), (4, 2)
+    first = found_in(theirs, ours, [*(draw(size=s) for s in sizes), *weights])
+    assert (first is None) == (cause is None)
+    assert cause is None or cause in str(first and first.guess)
+
+
+@pytest.mark.parametrize("scale", [2.0, 8.0])
+def test_multihead_attention_is_looked_into(scale):
+    draw = np.random.default_rng(4).normal
+    layer = torch.nn.MultiheadAttention(8, 2, batch_first=True).double()
+    weights = [0.5 * draw(size=w.shape) for w in layer.parameters()]
+    names = [name for name, _ in layer.named_parameters()]
+
+    def theirs(x, *w):
+        state = dict(zip(names, w, strict=True))
+        return torch.func.functional_call(layer, state, (x, x, x))[0].square().sum()
+
+    def ours(x, w, b, outer, shift):
+        parts = jnp.split(x @ w.T + b, 3, -1)
+        q, k, v = (a.reshape(3, 5, 2, 4) for a in parts)
+        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / scale
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), v)
+        return jnp.square(mixed.reshape(3, 5, 8) @ outer.T + shift).sum()
+
+    first = found_in(theirs, ours, [draw(size=(3, 5, 8)), *weights])
+    assert ("4 times" in str(first and first.guess)) == (scale == 8.0)
+    assert (first is None) == (scale == 2.0)

@@ -40,7 +40,13 @@ def parts_of(operation: str, inputs: Inputs, output: object) -> list[Part]:
     try:
         with np.errstate(all="ignore"):
             return list(rule(arrays, floats(output)))
-    except (ValueError, IndexError, TypeError, StopIteration, RuntimeError):  # Inputs that the rule does not expect
+    except (
+        ValueError,
+        IndexError,
+        TypeError,
+        StopIteration,
+        RuntimeError,
+    ):  # Inputs that the rule does not expect
         return []
 
 

@@ -242,11 +242,9 @@ def _extra(
     """A step that only one side has, between the pair and its sources."""
     nodes = both.theirs.nodes[pair[0]], both.ours.nodes[pair[1]]
     # What a fused step does inside, the other side does in steps of its own.
-    alone = [
-        _alone(both, side, n, reaching[side]) for side, n in enumerate(pair)
-    ]
+    alone = [_alone(both, side, n, reaching[side]) for side, n in enumerate(pair)]
     if nodes[0].part or nodes[1].part:
-        alone = alone if all(alone) or nodes[0].part and alone[0] else [[], []]
+        alone = alone if all(alone) or (nodes[0].part and alone[0]) else [[], []]
     side = _longer(both, alone)
     if side is None:
         return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None

@@ -56,7 +56,9 @@ def _is_weight(case: Case, side: int, node: Node) -> bool:
     """An argument, or one that was brought into another layout."""
     number = case.both.graph(side).nodes.index(node)
     pair = case.both.pair_of(side, number)
-    return node.is_argument or bool(pair and case.both.theirs.nodes[pair[0]].is_argument)
+    return node.is_argument or bool(
+        pair and case.both.theirs.nodes[pair[0]].is_argument
+    )
 
 
 def _layouts(x: Array, w: Array, y: Array) -> Iterator[tuple[Array, Array, Array]]:
