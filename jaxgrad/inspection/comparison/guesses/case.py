@@ -97,8 +97,14 @@ class Case:
 
     @cached_property
     def close(self) -> float:
-        """A relative distance that counts as equal in a trial."""
-        return float(np.clip(200 * max(self.both.units), 1e-10, 0.02))
+        """A relative distance that counts as equal in a trial.
+
+        A small difference must become smaller: what changes nothing explains nothing.
+        """
+        usual = float(np.clip(200 * max(self.both.units), 1e-10, 0.02))
+        a, b = self.values
+        apart = gap(a, arrange(b, a)).relative if a.size == b.size else np.inf
+        return min(usual, apart / 4) if apart > 0 else usual
 
     def same(self, candidate: Array, target: Array) -> bool:
         """Whether a trial gives the target, in its own layout."""
