@@ -12,7 +12,7 @@ from tests.tally import Tally, lines
 # These contain no tests, and need torch or eight devices to be imported.
 collect_ignore_glob = ["golden/generate*.py", "torch_*.py", "shards_run.py"]
 collect_ignore_glob += [f"ports/{name}.py" for name in ("theirs/*", "running", "judge")]
-collect_ignore_glob += ["ports/agreement.py"]
+collect_ignore_glob += ["ports/agreement.py", "field/torch_twins.py"]
 
 # The tests compile thousands of small programs, and run each of them only a few times.
 # With XLA_FLAGS= (empty) they run as XLA compiles by default, as one step of CI does.

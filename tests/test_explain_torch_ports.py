@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from jaxgrad import explain_torch, load_record
-from tests.test_explain_torch import (
+
+torch = pytest.importorskip("torch")
+
+from tests.test_explain_torch import (  # noqa: E402
     explained_like_torch,
     labels,
     parameters,
@@ -17,7 +20,6 @@ from tests.test_explain_torch import (
     tensors,
 )
 
-torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
 pytestmark = pytest.mark.parity
 

@@ -337,3 +337,16 @@ def test_healthy_functions_pass_in_their_own_precision(dtype):
     w = jnp.linspace(-1, 1, 15, dtype=dtype).reshape(3, 5)
     assert check_gradients(f)(w, x).inaccurate == ()
     assert check_gradients(jnp.sin)(jnp.asarray(3e4, dtype)).inaccurate == ()
+
+
+def test_random_numbers_are_not_compared_between_precisions():
+    """Their number of bits is another in float64, so the function is another."""
+
+    def dropped(x, key):
+        kept = jax.jit(lambda: jax.random.bernoulli(key, 0.5, x.shape))()
+        return jnp.sum(jnp.where(kept, x**2, 0.0))
+
+    with jax.numpy_dtype_promotion("standard"):
+        report = check_gradients(dropped)(jnp.arange(1.0, 9.0), jax.random.key(0))
+    assert report.ok, report
+    assert "not compared in float32: f draws random numbers" in str(report)

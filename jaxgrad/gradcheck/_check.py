@@ -7,7 +7,7 @@ from typing import Any
 from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
 from jaxgrad._guards import undisturbed
 from jaxgrad.gradcheck._compare import compare
-from jaxgrad.gradcheck._precision import inaccuracies
+from jaxgrad.gradcheck._precision import compare_precisions
 from jaxgrad.gradcheck._problem import computing, gradient_of, problem_of
 from jaxgrad.gradcheck._report import GradientCheck
 
@@ -70,8 +70,12 @@ def check_gradients(
                 if order == 2:
                     second = compare(gradient_of(problem), rtol, atol)
                     report = _joined(report, second)
-            wrong = inaccuracies(problem) if "reverse" in report.modes else ()
-            return replace(report, ok=report.ok and not wrong, inaccurate=wrong)
+            if "reverse" not in report.modes:
+                return report
+            wrong, note = compare_precisions(problem)
+            notes = (*report.notes, note) if note else report.notes
+            ok = report.ok and not wrong
+            return replace(report, ok=ok, inaccurate=wrong, notes=notes)
 
     return checked
 

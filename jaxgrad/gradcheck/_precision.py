@@ -23,10 +23,16 @@ ZERO = 200.0
 RUNS = 2
 
 
-def inaccuracies(problem: Problem) -> tuple[Inaccuracy, ...]:
-    """The arguments whose gradient is wrong in their own precision."""
+def compare_precisions(problem: Problem) -> tuple[tuple[Inaccuracy, ...], str]:
+    """The arguments whose gradient is wrong in their own precision.
+
+    If the function draws random numbers, nothing is compared, and the reason is
+    returned as well: in float64 it draws others.
+    """
     if problem.own is None:
-        return ()
+        return (), ""
+    if _draws(jax.make_jaxpr(problem.own.f)(problem.own.x).jaxpr):
+        return (), f"not compared in {problem.own.dtype}: f draws random numbers"
     own = _split(problem, _gradient(problem.own)(problem.own.x))
     with computing(problem):
         gradient = _gradient(problem)
@@ -39,7 +45,16 @@ def inaccuracies(problem: Problem) -> tuple[Inaccuracy, ...]:
         effect = max(_size(each[i] - true[i]) for each in moved)
         if _is_wrong(own[i], true[i], effect, dtype):
             found.append(_inaccuracy(problem.paths[i][0], dtype, own[i], true[i]))
-    return tuple(found)
+    return tuple(found), ""
+
+
+def _draws(jaxpr: Any) -> bool:
+    """Whether a jaxpr draws random numbers, also in its loops and functions."""
+    if any(equation.primitive.name == "random_bits" for equation in jaxpr.eqns):
+        return True
+    values = [value for e in jaxpr.eqns for value in jax.tree.leaves(e.params)]
+    bodies = (getattr(value, "jaxpr", value) for value in values)
+    return any(_draws(body) for body in bodies if hasattr(body, "eqns"))
 
 
 def _gradient(problem: Problem) -> Callable[[np.ndarray], np.ndarray]:

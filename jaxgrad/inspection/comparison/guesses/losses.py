@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,84 +86,97 @@ def _classification(
         yield from _cross_entropies(classes, t.reshape(-1), y, weights)
 
 
-def _cross_entropies(
-    x: Array, t: Array, y: float, weights: list[Array]
-) -> Iterator[tuple[str, str, float]]:
-    name = "the cross-entropy"
-    shifted = x - x.max(1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    kept = t >= 0
-    t = np.where(kept, t, t % x.shape[1])  # As JAX wraps an index below zero
-    nll = -np.take_along_axis(log_p, t[:, None], 1)[:, 0]
+Found = Iterator[tuple[str, str, float]]  # A cause, what is computed, its value
+NAME = "the cross-entropy"
+
+
+class _Labelled(NamedTuple):
+    """Log-probabilities of each class, (examples, classes), and the labels."""
+
+    log_p: Array
+    labels: Array  # in range
+    kept: Array  # whether a label was in range
+
+    @property
+    def losses(self) -> Array:
+        """The loss of each example."""
+        return -_picked(self.log_p, self.labels)
+
+
+def _cross_entropies(x: Array, t: Array, y: float, weights: list[Array]) -> Found:
+    labels = np.where(t >= 0, t, t % x.shape[1])  # As JAX wraps an index below zero
+    case = _Labelled(_log_softmax(x), labels, t >= 0)
     for w in weights:
         if w.size == x.shape[1] and w.min() > 0:
-            each, text = w[t] * nll, f"{name} with class weights"
-            total = float(each.sum())
-            yield "weights", f"{text}, divided by their sum", total / float(w[t].sum())
-            yield "weights", f"{text}, mean over {t.size} labels", total / t.size
-            yield "weights", f"{text}, summed", total
-            if not kept.all():
-                text = f"{text} and without labels below 0"
-                total, count = float(each[kept].sum()), int(kept.sum())
-                yield (
-                    "weights",
-                    f"{text}, normalized by weight",
-                    total / float(w[t][kept].sum()),
-                )
-                yield "weights", f"{text}, mean over the count {count}", total / count
+            yield from _weighted(case, w[labels])
+    nll, kept = case.losses, case.kept
     if not kept.all():
-        yield (
-            "ignored",
-            "the cross-entropy without labels below 0, mean over the others",
-            float(nll[kept].mean()),
-        )
-        yield (
-            "ignored",
-            "the cross-entropy without labels below 0, mean over all",
-            float(nll[kept].sum() / t.size),
-        )
-    yield "plain", f"{name}, mean over all {t.size} labels", float(nll.mean())
-    yield "reduction", f"{name}, sum over all labels", float(nll.sum())
-    for label in np.unique(t):
-        on = t != label
-        if on.any() and not on.all():
-            text = f"{name} without the label {label}"
-            yield "ignored", f"{text}, mean over the others", float(nll[on].mean())
-            yield (
-                "ignored",
-                f"{text}, divided by all {t.size}",
-                float(nll[on].sum() / t.size),
-            )
-            yield "ignored", f"{text}, sum over the others", float(nll[on].sum())
+        text = f"{NAME} without labels below 0"
+        yield "ignored", f"{text}, mean over the others", float(nll[kept].mean())
+        yield "ignored", f"{text}, mean over all", float(nll[kept].sum() / t.size)
+    yield "plain", f"{NAME}, mean over all {t.size} labels", float(nll.mean())
+    yield "reduction", f"{NAME}, sum over all labels", float(nll.sum())
+    yield from _without_a_label(case)
+    yield from _smoothed(case, y)
+    yield from _of_other_inputs(case, x)
+
+
+def _weighted(case: _Labelled, weight: Array) -> Found:
+    """With the class weight of each example."""
+    each, text, count = weight * case.losses, f"{NAME} with class weights", weight.size
+    total = float(each.sum())
+    yield "weights", f"{text}, divided by their sum", total / float(weight.sum())
+    yield "weights", f"{text}, mean over {count} labels", total / count
+    yield "weights", f"{text}, summed", total
+    if not case.kept.all():
+        text, total = f"{text} and without labels below 0", float(each[case.kept].sum())
+        normalized = total / float(weight[case.kept].sum())
+        yield "weights", f"{text}, normalized by weight", normalized
+        count = int(case.kept.sum())
+        yield "weights", f"{text}, mean over the count {count}", total / count
+
+
+def _without_a_label(case: _Labelled) -> Found:
+    for label in np.unique(case.labels):
+        nll = case.losses[case.labels != label]
+        if 0 < nll.size < case.labels.size:
+            text, count = f"{NAME} without the label {label}", case.labels.size
+            yield "ignored", f"{text}, mean over the others", float(nll.mean())
+            yield "ignored", f"{text}, divided by all {count}", float(nll.sum() / count)
+            yield "ignored", f"{text}, sum over the others", float(nll.sum())
+
+
+def _smoothed(case: _Labelled, y: float) -> Found:
+    """With the label smoothing that gives `y`, if it is a round number."""
+    nll, log_p = case.losses[case.kept], case.log_p[case.kept]
     for reduced, mean, uniform in (
-        ("mean", nll[kept].mean(), -log_p[kept].mean()),
-        ("sum", nll[kept].sum(), -log_p[kept].mean(1).sum()),
+        ("mean", nll.mean(), -log_p.mean()),
+        ("sum", nll.sum(), -log_p.mean(1).sum()),
     ):
         amount = (y - mean) / (uniform - mean) if uniform != mean else 0.0
         if 1e-4 < amount < 0.9 and abs(amount * 1000 - round(amount * 1000)) < 1e-3:
-            text = f"{name} with label smoothing {amount:.3g} ({reduced})"
+            text = f"{NAME} with label smoothing {amount:.3g} ({reduced})"
             yield "smoothing", text, float(mean + amount * (uniform - mean))
-    picked = np.take_along_axis(x, t[:, None], 1)[:, 0]
-    twice = np.log(np.maximum(np.exp(log_p), TINY))
-    yield (
-        "logits",
-        "minus the mean of the picked inputs, without a softmax",
-        float(-picked.mean()),
-    )
-    yield (
-        "logits",
-        "the cross-entropy of log(softmax + 1e-8)",
-        float(-np.log(np.exp(np.take_along_axis(twice, t[:, None], 1)) + 1e-8).mean()),
-    )
-    p = np.exp(log_p)
-    again = p - p.max(1, keepdims=True)
-    again = again - np.log(np.exp(again).sum(1, keepdims=True))
-    doubled = -np.take_along_axis(again, t[:, None], 1)
-    yield (
-        "logits",
-        "the cross-entropy of probabilities: softmax twice",
-        float(doubled.mean()),
-    )
+
+
+def _of_other_inputs(case: _Labelled, x: Array) -> Found:
+    """Of inputs that are not logits, or are taken for what they are not."""
+    labels, p = case.labels, np.exp(case.log_p)
+    plain = float(-_picked(x, labels).mean())
+    yield "logits", "minus the mean of the picked inputs, without a softmax", plain
+    guarded = float(-np.log(_picked(np.maximum(p, TINY), labels) + 1e-8).mean())
+    yield "logits", f"{NAME} of log(softmax + 1e-8)", guarded
+    twice = float(-_picked(_log_softmax(p), labels).mean())
+    yield "logits", f"{NAME} of probabilities: softmax twice", twice
+
+
+def _log_softmax(x: Array) -> Array:
+    shifted = x - x.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def _picked(x: Array, labels: Array) -> Array:
+    return np.take_along_axis(x, labels[:, None], 1)[:, 0]
 
 
 def _elements(a: Array, b: Array) -> dict[str, tuple[str, Array]]:
