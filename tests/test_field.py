@@ -37,6 +37,7 @@ def test_the_line_the_cause_and_the_remedy(case):
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand  # in CI, the page judges each of them
 @pytest.mark.parametrize("case", REST)
 def test_the_line_the_cause_and_the_remedy_of_the_rest(case):
     skip_what_jax_mended(case)

@@ -16,7 +16,6 @@ from jaxgrad.inspection.program.failures import InspectionWarning
 from jaxgrad.inspection.program.program import take_apart
 from tests import cases_inaccurate
 from tests.cases_inaccurate import BACKWARD, HAMMING
-from tests.healthy_models import MODELS
 
 LINES = Path(cases_inaccurate.__file__).read_text(encoding="utf-8").splitlines()
 GUILTY = {i for i, line in enumerate(LINES, 1) if "# GUILTY" in line}
@@ -53,8 +52,8 @@ QUICK = (
 
 
 def each_of(table):
-    slow = pytest.mark.slow
-    return [n if n in QUICK else pytest.param(n, marks=slow) for n in table]
+    marks = pytest.mark.slow, pytest.mark.by_hand  # CI also has those of tests/field
+    return [n if n in QUICK else pytest.param(n, marks=marks) for n in table]
 
 
 @pytest.mark.parametrize("name", each_of(HAMMING))
@@ -185,6 +184,7 @@ REWRITINGS = {
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("name", REWRITINGS)
 def test_the_hint_names_the_rewriting(name):
     value, *_ = find_inaccurate(HAMMING[name].f, *HAMMING[name].args)
@@ -343,20 +343,6 @@ def test_a_gradient_of_zero_is_not_inaccurate():
         return jnp.sum(x**3 + x)
 
     assert find_inaccurate(loss, 0.3) == ()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
-def test_nothing_is_found_while_a_healthy_network_trains(name):
-    params, loss = MODELS[name](jax.random.key(0))
-    gradient = jax.jit(jax.value_and_grad(loss))
-    for step in range(101):
-        key = jax.random.key(step)
-        if step % 50 == 0:
-            assert jaxgrad.find_inaccurate(loss)(params, key) == ()
-        _, grads = gradient(params, key)
-        update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
-        params = jax.tree.map(update, params, grads)
 
 
 def test_diagnose_reports_it_after_the_others():
