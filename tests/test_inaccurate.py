@@ -16,6 +16,7 @@ from jaxgrad.inspection.program.failures import InspectionWarning
 from jaxgrad.inspection.program.program import take_apart
 from tests import cases_inaccurate
 from tests.cases_inaccurate import BACKWARD, HAMMING
+from tests.healthy_models import MODELS
 
 LINES = Path(cases_inaccurate.__file__).read_text(encoding="utf-8").splitlines()
 GUILTY = {i for i, line in enumerate(LINES, 1) if "# GUILTY" in line}
@@ -374,3 +375,18 @@ def test_wrong_calls_name_the_function():
         find(lambda x: x)(jnp.ones(2))
     with pytest.raises(TypeError, match="find_inaccurate: expected f to be a function"):
         find(jnp.ones(2))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.by_hand  # in CI, test_zero.py diagnoses the same networks
+@pytest.mark.parametrize("name", MODELS)
+def test_nothing_is_found_while_a_healthy_network_trains(name):
+    params, loss = MODELS[name](jax.random.key(0))
+    gradient = jax.jit(jax.value_and_grad(loss))
+    for step in range(101):
+        key = jax.random.key(step)
+        if step % 50 == 0:
+            assert jaxgrad.find_inaccurate(loss)(params, key) == ()
+        _, grads = gradient(params, key)
+        update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
+        params = jax.tree.map(update, params, grads)

@@ -67,7 +67,7 @@ def explain_torch(
         A function of the arguments of `f` that returns an `Explanation`: `gradients`
         is a dictionary by the arguments' paths, `scope` of a step the module's name.
         `nonfinite` is the first step with a NaN or an infinity, if the value or a
-        gradient has one; there is no search for the cause, and no hint.
+        gradient has one, without its cause and without a hint.
 
     Raises:
         TypeError: If `f` is not callable; on the call, if the result is not a floating

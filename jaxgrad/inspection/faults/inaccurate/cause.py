@@ -107,7 +107,7 @@ def origin(pair: Pair) -> Operation | None:
 def is_log_softmax(operation: Operation) -> bool:
     """Whether it is a step of log(sum(exp(x - max(x)))), forward or backward.
 
-    Near a loss of zero log_softmax loses digits too, and there is no better formula.
+    Near a loss of zero log_softmax loses digits too, and a better formula is not known.
     """
     if operation.name == "log":
         return _is_sum_of_powers(origin(operation.inputs[0]))

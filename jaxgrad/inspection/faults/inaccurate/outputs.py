@@ -88,7 +88,7 @@ class Outputs:
 
     @property
     def noise(self) -> Noise:
-        """Whether it computes in float64, for which there is no wider type."""
+        """Whether it computes in float64; JAX has no wider type."""
         wide = any(dtype.itemsize == _digits(dtype) * 8 for dtype in self.dtypes)
         return "float64" if wide else ""
 
