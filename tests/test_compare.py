@@ -449,3 +449,59 @@ def test_a_port_of_a_torch_program_is_compared():
     first = first_of(original, port(w, b, x, True))
     assert first.theirs.operation == first.ours.operation == "gelu"
     assert first.cause == "activation"
+
+
+def bernoulli(reduce, whole):
+    """An autoencoder's loss: of all elements at once, or of each row and then a sum."""
+    program, draw = Program("theirs.py" if whole else "ours.py"), random(11)
+    x, logits = draw.uniform(size=(4, 5)), draw.normal(size=(4, 5))
+    target, h = program.argument("x", x), program.argument("h", logits)
+    each = np.logaddexp(0, logits) - logits * x
+    square = program.step("square", logits**2, h)
+    if whole:
+        p = program.step("sigmoid", 1 / (1 + np.exp(-logits)), h)
+        error = program.step("binary_cross_entropy", each.sum(), p, target)
+        penalty = program.step("sum", (logits**2).sum(), square)
+        program.step("add", error.value + penalty.value, error, penalty)
+        return program.report()
+    error = program.step("sigmoid_binary_cross_entropy", each, h, target)
+    rows = program.step(reduce.__name__, reduce(each, -1), error)
+    penalty = program.step("sum", (logits**2).sum(-1), square)
+    both = program.step("add", rows.value + penalty.value, rows, penalty)
+    program.step("sum", both.value.sum(), both)
+    return program.report()
+
+
+def test_a_loss_of_rows_agrees_with_a_loss_of_all_elements():
+    assert compare(bernoulli(np.sum, True), bernoulli(np.sum, False)).first is None
+
+
+def test_the_reduction_of_rows_is_named_not_the_sigmoid_that_the_loss_contains():
+    first = compare(bernoulli(np.sum, True), bernoulli(np.mean, False)).first
+    operations = first.theirs.operation, first.ours.operation
+    assert operations == ("binary_cross_entropy", "mean")
+    assert first.cause == "reduction" and "5 elements" in first.guess
+
+
+def masked(filled, strict=False):
+    """Masked scores: filled with minus infinity, or with a large number added."""
+    program, draw = Program("theirs.py" if filled else "ours.py"), random(12)
+    scores = draw.normal(size=(2, 4, 4))
+    hidden = ~np.tri(4, k=-1 if strict else 0, dtype=bool)
+    x = program.argument("scores", scores)
+    if filled:
+        y = np.where(hidden, -np.inf, scores)
+        s = program.step("masked_fill", y, x)
+    else:
+        mask = program.step("where", np.where(hidden, -1e30, 0.0))
+        y = scores + mask.value
+        s = program.step("add", y, x, mask)
+    y = np.exp(y - y.max(-1, keepdims=True))
+    w = program.step("softmax", y / y.sum(-1, keepdims=True), s)
+    program.step("sum", (w.value**2).sum(), w)
+    return program.report()
+
+
+def test_a_mask_that_is_added_is_compared_with_one_that_is_filled():
+    assert compare(masked(True), masked(False)).first is None
+    assert compare(masked(True), masked(False, strict=True)).first.cause == "mask"

@@ -15,13 +15,33 @@ TINY = 1e-30
 def loss(case: Case) -> Guess:
     """The sides are different losses of the same arguments."""
     sizes = {x.size for x in case.values}
-    if len(sizes) > 1:
+    if len(sizes) > 1 and 1 not in sizes:
         return None
-    named = _named if sizes == {1} else _named_elements
-    found = [named(case, side) for side in (0, 1)]
+    found = [
+        (_named if case.values[side].size == 1 else _named_elements)(case, side)
+        for side in (0, 1)
+    ]
     if found[0] and found[1] and found[0] != found[1]:
-        cause = found[0][0] if found[0][0] != "plain" else found[1][0]
+        causes = [f[0] for f in found if f is not None]
+        telling = [c for c in causes if c not in ("plain", "reduction")]
+        cause = next(iter(telling or [c for c in causes if c != "plain"]), "loss")
         return cause, f"Theirs is {found[0][1]}, ours {found[1][1]}."
+    return None
+
+
+def total(case: Case) -> Guess:
+    """One side adds up what the other averages, before another reduction."""
+    sizes = [x.size for x in case.values]
+    if 1 not in sizes or sizes[0] == sizes[1] or not case.kinds & {"mean", "sum"}:
+        return None
+    sums = [float(x.sum()) for x in case.values]
+    more = 0 if abs(sums[0]) > abs(sums[1]) else 1
+    ratio = sums[more] / sums[1 - more]
+    lengths = {n for side in case.inputs for x in side for n in x.shape if n > 1}
+    if any(abs(ratio - n) <= case.close * n for n in lengths):
+        verbs = ("adds up", "averages") if more == 0 else ("averages", "adds up")
+        text = f"Theirs {verbs[0]} what ours {verbs[1]}, over {ratio:.0f} elements"
+        return "reduction", f"{text}."
     return None
 
 
@@ -142,6 +162,11 @@ def _cross_entropies(
         if 1e-4 < amount < 0.9 and abs(amount * 1000 - round(amount * 1000)) < 1e-3:
             text = f"{name} with label smoothing {amount:.3g} ({reduced})"
             yield "smoothing", text, float(mean + amount * (uniform - mean))
+        others = uniform * x.shape[1] / (x.shape[1] - 1)
+        amount = (y - mean) / (others - mean) if others != mean else 0.0
+        if 1e-4 < amount < 0.9 and abs(amount * 1000 - round(amount * 1000)) < 1e-3:
+            text = f"{name} with label smoothing {amount:.3g} over one class fewer"
+            yield "smoothing", f"{text} ({reduced})", float(y)
     picked = np.take_along_axis(x, t[:, None], 1)[:, 0]
     twice = np.log(np.maximum(np.exp(log_p), TINY))
     yield (
