@@ -151,7 +151,7 @@ class Correspondence:
 
     def _find_totals(self) -> None:
         """Unpaired numbers that are the sum of an unpaired array of the other side."""
-        limit = 64 * max(self.units)
+        limit = 1000 * max(self.units)  # The verdict tells more exactly
         for side in (0, 1):
             numbers = [
                 n for n in self._alone(side) if self.prints[side].values[n].size == 1

@@ -248,9 +248,7 @@ def _extra(
     side = _longer(both, alone)
     if side is None:
         return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None
-    # The results correspond, whatever they end in.
-    results = pair == (both.theirs.result, both.ours.result)
-    if not results and nodes[0].kind != nodes[1].kind and not all(alone):
+    if nodes[0].kind != nodes[1].kind and not (alone[0] and alone[1]):
         return None
     if nodes[1 - side].kind in FUSED:
         return Place(*_sided(side, alone[side][0], pair[1 - side]), pair)

@@ -73,7 +73,11 @@ class Case:
             if x.shape == a.shape and y.shape == b.shape and x.size > 1:
                 if x.ndim == y.ndim and gap(x, arrange(y, x)).relative <= self.close:
                     return a, arrange_like(b, y, x)
-        if a.shape == b.shape and (known := self._layout(a.shape)) is not None:
+        if (
+            a.ndim > 1
+            and a.shape == b.shape
+            and (known := self._layout(a.shape)) is not None
+        ):
             return a, arrange_like(b, *known)
         arranged = arrange(b, a)
         # With equal shapes only a clear fit is a reason to swap axes.
