@@ -323,12 +323,11 @@ def chosen_key(x):
     return jnp.sum(x * jax.random.normal(key, x.shape))
 
 
+ORDERING = smallest, by_another, largest, where_largest, nearly_largest, shuffled
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "f",
-    [smallest, by_another, largest, where_largest, nearly_largest, shuffled]
-    + [key_in_a_scan, chosen_key],
-)
+@pytest.mark.parametrize("f", [*ORDERING, key_in_a_scan, chosen_key])
 def test_operations_that_order_or_hold_keys_are_run_in_both_precisions(f, precision):
     with jax.enable_x64(precision == "float64"):
         assert find_inaccurate(f, jnp.array([3.0, 1.0, 2.0], precision)) == ()
