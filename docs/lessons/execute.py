@@ -1,0 +1,35 @@
+"""Run the cells of a lesson one after the other, as Jupyter does, for their text.
+
+The output of a cell is what it prints, and the repr of its last expression.
+"""
+
+import ast
+import contextlib
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from docs.lessons.cells import Cell
+
+
+def run_cells(cells: Iterable[Cell], path: Path) -> dict[str, str]:
+    """The output of each cell by its id; `path` is the file that holds the cells."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    return {cell.id: run_cell(cell, path, namespace) for cell in cells}
+
+
+def run_cell(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
+    """The output of one cell; what it defines goes into the namespace."""
+    body = ast.parse("\n" * (cell.line - 1) + cell.code, str(path)).body
+    last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(ast.Module(body, []), str(path), "exec"), namespace)
+        if isinstance(last, ast.Expr):
+            value = eval(
+                compile(ast.Expression(last.value), str(path), "eval"), namespace
+            )
+            if value is not None:
+                print(repr(value))
+    return printed.getvalue().rstrip()
