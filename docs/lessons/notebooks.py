@@ -15,6 +15,10 @@ from docs.lessons.cells import Cell, Lesson
 LANGUAGES = ("en", "ja")
 PLACEHOLDER = re.compile(r"^\{\{(.+)\}\}$", re.MULTILINE)
 PREDICTION = re.compile(r"(Predict|予想)[:：]\s*(.*)", re.DOTALL)
+# Markdown shows the end of a line as a space, which Japanese does not have.
+WRAPPED = re.compile(
+    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])"
+)
 OUTPUT = {"en": "PyTorch's output", "ja": "PyTorch の出力"}
 INSTALL = """\
 # Installs jaxgrad if it is missing, from the checkout that holds this notebook.
@@ -39,7 +43,7 @@ METADATA = {
 
 def notebook(lesson: Lesson, language: str) -> str:
     """The notebook as JSON, without outputs."""
-    title, _, rest = lesson.prose(language).partition("\n")
+    title, _, rest = WRAPPED.sub("", lesson.prose(language)).partition("\n")
     cells = [markdown("title", title), code("install", INSTALL, tags=["remove-cell"])]
     cells += body(lesson, language, rest)
     content = {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
