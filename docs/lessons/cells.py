@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 HEADER = re.compile(
-    r"# %% (?P<id>[a-z0-9-]+)(?: \[(?P<seeds>[^\]]*)\])?(?P<title>(?: .*)?)"
+    r"# %% (?P<id>[a-z0-9-]+)( \[(?P<seeds>.*)\] (?P<title>.+)|(?P<differs> differs))?"
 )
 
 
@@ -24,6 +24,7 @@ class Cell:
     line: int  # of the first line of code in the file, from 1
     seeds: tuple[tuple[str, int], ...] = ()  # the seeds' cells that it re-creates
     title: str = ""
+    differs: bool = False  # of a cell in PyTorch: whether our numbers are others
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def read_cells(path: Path) -> Iterator[Cell]:
             raise ValueError(f"{path}:{start + 1}: expected '# %% id [seed:number]'")
         code = "\n".join(lines[start + 1 : end]).strip("\n")
         seeds = tuple(_seed_cells(header["seeds"] or ""))
-        yield Cell(header["id"], code, start + 2, seeds, header["title"].strip())
+        title, differs = header["title"] or "", header["differs"] is not None
+        yield Cell(header["id"], code, start + 2, seeds, title, differs)
 
 
 def _seed_cells(text: str) -> Iterator[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """Run the cells of a lesson one after the other, as Jupyter does, for their text.
 
-The output of a cell is what it prints, and the repr of its last expression.
+The output of a cell is what it prints, and the repr of its last expression, unless
+Jupyter would show that as a picture or a table.
 """
 
 import ast
@@ -30,6 +31,6 @@ def run_cell(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
             value = eval(
                 compile(ast.Expression(last.value), str(path), "eval"), namespace
             )
-            if value is not None:
+            if value is not None and not hasattr(value, "_repr_html_"):
                 print(repr(value))
     return printed.getvalue().rstrip()
