@@ -7,7 +7,9 @@ Jupyter would show that as a picture or a table.
 import ast
 import contextlib
 import io
-from collections.abc import Iterable
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ def run_cell(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
     body = ast.parse("\n" * (cell.line - 1) + cell.code, str(path)).body
     last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    with contextlib.redirect_stdout(printed), pictures_closed():
         exec(compile(ast.Module(body, []), str(path), "exec"), namespace)
         if isinstance(last, ast.Expr):
             value = eval(
@@ -34,3 +36,13 @@ def run_cell(cell: Cell, path: Path, namespace: dict[str, Any]) -> str:
             if value is not None and not hasattr(value, "_repr_html_"):
                 print(repr(value))
     return printed.getvalue().rstrip()
+
+
+@contextlib.contextmanager
+def pictures_closed() -> Iterator[None]:
+    """Let `plt.show()` pass without a screen, and close what it would have shown."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
+        yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")

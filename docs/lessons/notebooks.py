@@ -16,9 +16,8 @@ LANGUAGES = ("en", "ja")
 PLACEHOLDER = re.compile(r"^\{\{(.+)\}\}$", re.MULTILINE)
 PREDICTION = re.compile(r"(Predict|予想)[:：]\s*(.*)", re.DOTALL)
 # Markdown shows the end of a line as a space, which Japanese does not have.
-WRAPPED = re.compile(
-    r"(?<=[\u3000-\u9fff\uff00-\uffef])\n *(?=[\u3000-\u9fff\uff00-\uffef])"
-)
+WIDE = r"[\u3000-\u9fff\uff00-\uffef]"
+WRAPPED = re.compile(rf"(?<={WIDE})\n *(?={WIDE})|(?<=[、。])\n *(?=[A-Za-z`$(])")
 OUTPUT = {"en": "PyTorch's output", "ja": "PyTorch の出力"}
 INSTALL = """\
 # Installs jaxgrad if it is missing, from the checkout that holds this notebook.

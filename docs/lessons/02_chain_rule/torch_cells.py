@@ -151,7 +151,7 @@ for epoch in range(20):
 import matplotlib.pyplot as plt
 
 plt.plot(losses)
-plt.close()  # shows the same curve
+plt.show()
 
 # %% yours
 loss = (w2 * (w1 * x + b1) + b2 - 1.0) ** 2
