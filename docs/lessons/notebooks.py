@@ -27,8 +27,9 @@ from pathlib import Path
 
 if find_spec("jaxgrad") is None:
     folders = [Path.cwd(), *Path.cwd().parents]
-    checkout = next(f for f in folders if (f / "jaxgrad" / "__init__.py").exists())
-    %pip install -q "{checkout}[experiments]"
+    checkouts = [f for f in folders if (f / "jaxgrad" / "__init__.py").exists()]
+    assert checkouts, "clone the repository of jaxgrad first, and %cd into it"
+    %pip install -q "{checkouts[0]}[experiments]"
 """
 METADATA = {
     "kernelspec": {
