@@ -66,7 +66,7 @@ def test_the_cells_of_the_seeds_are_counted():
 
 def test_what_is_written_is_current(capsys):
     assert build.main(["--check"]) == 0, capsys.readouterr().out
-    written = set(build.NOTEBOOKS.glob("*/*"))
+    written = set(build.NOTEBOOKS.glob("*/*.ipynb"))
     assert written == {path for path in build.pages() if path.suffix == ".ipynb"}
 
 

@@ -142,7 +142,7 @@ for epoch in range(20):
     losses.append(loss.item())
 
 # %% curve [001:17] Draw the loss of each step
-plots.curves({"loss": losses}, title="w x + b, true value 10 at x = 3")
+plots.curves({"loss": jnp.array(losses)}, title="w x + b, true value 10 at x = 3")
 
 # %% compiled
 model = Model(jnp.float32(5.0), jnp.float32(1.0))
@@ -160,7 +160,7 @@ def losses_at(lr, steps=20):
         (loss, _), (w_grad, b_grad) = value_and_grad(w, b)
         w, b = w - lr * w_grad, b - lr * b_grad
         losses.append(loss.item())
-    return losses
+    return jnp.array(losses)
 
 
 rates = (0.01, 0.095, 0.1, 0.105)
