@@ -5,7 +5,6 @@ import numpy as np
 
 from jaxgrad import (
     check_gradients,
-    derivative,
     explain,
     initializers,
     losses,
@@ -20,22 +19,39 @@ def line(x, w, b):
     return w * x + b
 
 
-dx, dw, db = jax.grad(line, argnums=(0, 1, 2))(1.0, 2.0, 2.0)
-print(dx)
-print(dw)
-print(db)
+report = explain(line, argnums=(0, 1, 2))(1.0, 2.0, 2.0)
+print(*report.gradients)
+report
+
 
 # %% square [004:3] The derivative of the square at 2
-print(derivative(lambda x: x**2)(2.0))
+def square(x):
+    return x**2
+
+
+report = explain(square)(2.0)
+print(report.gradients)
+report
 
 # %% exponential [004:4] The derivative of the exponential at 2
-print(derivative(jnp.exp)(2.0))
+report = explain(jnp.exp)(2.0)
+print(report.gradients)
+report
 
 # %% sine [004:5] The derivative of the sine at pi
-print(derivative(jnp.sin)(np.pi))
+report = explain(jnp.sin)(np.pi)
+print(report.gradients)
+report
+
 
 # %% product [004:6] The derivative of a product at 0
-print(derivative(lambda x: (x - 4) * (x**2 + 6))(0.0))
+def product(x):
+    return (x - 4) * (x**2 + 6)
+
+
+report = explain(product)(0.0)
+print(report.gradients)
+report
 
 
 # %% root [004:7] The derivative of a cube of a square root at 2
@@ -43,10 +59,9 @@ def cube_of_root(x):
     return (jnp.sqrt(x) + 1) ** 3
 
 
-print(derivative(cube_of_root)(2.0))
-
-# %% root-explained
-explain(cube_of_root)(2.0)
+report = explain(cube_of_root)(2.0)
+print(report.gradients)
+report
 
 
 # %% partial [004:8] Both partial derivatives of a function of two variables
@@ -54,9 +69,9 @@ def square_of_sum(x, y):
     return (x + 2 * y) ** 2
 
 
-dx, dy = jax.grad(square_of_sum, argnums=(0, 1))(1.0, 2.0)
-print(dx)
-print(dy)
+report = explain(square_of_sum, argnums=(0, 1))(1.0, 2.0)
+print(*report.gradients)
+report
 
 # %% checked
 print(check_gradients(square_of_sum)(1.0, 2.0))

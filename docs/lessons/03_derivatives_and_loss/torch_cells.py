@@ -9,9 +9,7 @@ w = torch.tensor(2.0, requires_grad=True)
 b = torch.tensor(2.0, requires_grad=True)
 y = w * x + b
 y.backward()
-print(x.grad)
-print(w.grad)
-print(b.grad)
+print(x.grad, w.grad, b.grad)
 
 # %% square
 x = torch.tensor(2.0, requires_grad=True)
@@ -48,8 +46,7 @@ x = torch.tensor(1.0, requires_grad=True)
 y = torch.tensor(2.0, requires_grad=True)
 z = (x + 2 * y) ** 2
 z.backward()
-print(x.grad)
-print(y.grad)
+print(x.grad, y.grad)
 
 # %% linear differs
 torch.manual_seed(0)
