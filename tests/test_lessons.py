@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 SEEDS = ROOT.parent / "shared" / "seeds"
 LESSONS = {lesson.name: lesson for lesson in cells.lessons()}
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d+\.?\d*(?:e[+-]?\d+)?|inf|nan)(?![a-z])")
+CODE = re.compile(r"`([^`]+)`")
 each_lesson = pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
 
 
@@ -104,6 +105,16 @@ def test_both_languages_have_the_same_headings_and_predictions(lesson):
         return [(level, bool(predict), item) for level, predict, item in found]
 
     assert outline("en") == outline("ja")
+
+
+@each_lesson
+def test_both_languages_name_the_same_code_between_two_cells(lesson):
+    english, japanese = (
+        notebooks.PLACEHOLDER.split(lesson.prose(language))[::2]
+        for language in notebooks.LANGUAGES
+    )
+    for ours, theirs in zip(english, japanese, strict=True):
+        assert set(CODE.findall(ours)) == set(CODE.findall(theirs)), ours
 
 
 @pytest.mark.slow
