@@ -278,8 +278,18 @@ LOSSES = {
         lambda x, t: 0.9 * losses(x, t).mean() - 0.1 * np.log(softmax(x)).mean(),
         "smoothing",
     ),
+    "smoothing over one class fewer": (lambda x, t: smoothed(x, t, False), "smoothing"),
+    "smoothing over the others": (lambda x, t: smoothed(x, t, True), "smoothing"),
     "logits": (lambda x, t: losses(softmax(x), t).mean(), "logits"),
 }
+
+
+def smoothed(x, t, others):
+    """With 0.1 divided by K - 1, for all K classes or for all but the label."""
+    classes = x.shape[1]
+    hit = np.arange(classes) == t[:, None]
+    share = np.where(hit & others, 0, 0.1 / (classes - 1))
+    return -((0.9 * hit + share) * np.log(softmax(x))).sum(1).mean()
 
 
 @pytest.mark.parametrize("name", LOSSES)
