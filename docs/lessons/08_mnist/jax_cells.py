@@ -56,8 +56,8 @@ for state, epoch in run:
 # %% loss-curves [003:79] The losses of all epochs in one picture
 plots.curves(
     {
-        "train": [epoch.train_loss for epoch in epochs],
-        "test": [epoch.test_loss for epoch in epochs],
+        "train": jnp.array([epoch.train_loss for epoch in epochs]),
+        "test": jnp.array([epoch.test_loss for epoch in epochs]),
     }
 )
 

@@ -71,10 +71,10 @@ for epoch in range(20):
 # %% loss-curves
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots()
-axes.plot(train_losses, label="train")
-axes.plot(test_losses, label="test")
-legend = axes.legend()
+plt.plot(train_losses, label="train")
+plt.plot(test_losses, label="test")
+plt.legend()
+plt.show()
 
 # %% accuracy differs
 correct = 0

@@ -13,7 +13,8 @@ import matplotlib.pyplot as plt
 grid = torch.linspace(-10, 10, 50)
 X, Y = torch.meshgrid(grid, grid, indexing="xy")
 axes = plt.figure().add_subplot(projection="3d")
-surface = axes.plot_surface(X, Y, height(X, Y))
+axes.plot_surface(X, Y, height(X, Y))
+plt.show()
 
 # %% six-paths
 chosen = {
