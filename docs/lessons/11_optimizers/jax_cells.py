@@ -80,19 +80,17 @@ for name, path in three.items():
 
 # %% other-surface
 valley = descent.SURFACES["rosenbrock"]
-rates = {"SGD": 5e-4, "RMSprop": 0.01, "Adam": 0.1, "AdamW": 0.1}
-plots.contours(
-    valley,
-    {
-        f"{name}, lr {rate}": descent.descend(
-            getattr(optimizers, name.lower())(lr=rate),
-            valley.function,
-            jnp.array([-1.5, 2.0]),
-            2000,
-        ).points
-        for name, rate in rates.items()
-    },
-)
+valley_start = jnp.array([-1.5, 2.0])
+routes = {
+    "SGD, lr 0.0005": optimizers.sgd(lr=5e-4),
+    "RMSprop, lr 0.01": optimizers.rmsprop(lr=0.01),
+    "Adam, lr 0.1": optimizers.adam(lr=0.1),
+}
+for name, optimizer in routes.items():
+    path = descent.descend(optimizer, valley.function, valley_start, 2000)
+    routes[name] = path.points
+    print(f"{name:<18} ends at {path.points[-1]}")
+plots.contours(valley, routes)
 
 # %% race
 key = jax.random.key(0)

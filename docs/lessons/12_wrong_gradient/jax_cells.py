@@ -171,7 +171,7 @@ def fit(params, optimizer=sgd, watch=5):
     run = training.fit(apply, loss, optimizer, start, digits, **options)
     epochs = [epoch for state, epoch in run]
     print(f"accuracy {epochs[-1].test_accuracy:.0%}")
-    return plots.watched(epochs)
+    return plots.watched(epochs, of="parameters")
 
 
 fit(init(scale=0.1))
