@@ -26,7 +26,8 @@ ELEMENTWISE = frozenset(
     "square integer_pow pow tanh logistic sin cos tan asin acos atan atan2 sinh cosh "
     "asinh acosh atanh erf erfc erf_inv lgamma digamma max min select_n clamp rem "
     "lt le gt ge eq ne and or not xor is_finite copy convert_element_type "
-    "stop_gradient jit pjit custom_jvp_call broadcast_in_dim".split()
+    "bitcast_convert_type floor ceil round stop_gradient jit pjit custom_jvp_call "
+    "broadcast_in_dim".split()
 )
 # They keep the numbers: an operation with one of them before it stays the same.
 COPYING = frozenset("convert_element_type copy broadcast_in_dim".split())
@@ -66,7 +67,7 @@ def forms_of(item: Item, wanted: Sequence[bool]) -> tuple[Form | None, ...]:
             return "gradient"
         if elementwise and aval.shape == result.shape:
             return "elements"
-        return "jacobian" if aval.size * result.size <= SMALL else None
+        return "jacobian" if 0 < aval.size * result.size <= SMALL else None
 
     return tuple(form(v.aval, on) for v, on in zip(item.reads, wanted, strict=False))
 
@@ -94,7 +95,7 @@ def _slopes(
     if "jacobian" not in forms:
         return list(of_ones)
     basis = jnp.eye(result.size, dtype=result.dtype)
-    rows = jax.vmap(back)(basis.reshape(-1, *result.shape))
+    rows = jax.vmap(back)(basis.reshape(result.size, *result.shape))
     return [
         row.reshape(result.shape + x.shape) if forms[i] == "jacobian" else x
         for i, row, x in zip(chosen, rows, of_ones, strict=True)

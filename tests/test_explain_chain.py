@@ -1,0 +1,175 @@
+"""The chain rule: what the edges send adds up to each gradient, and the formulas."""
+
+from collections import defaultdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgrad import explain
+from jaxgrad.inspection.run.chain import summed
+from tests.test_explain_programs import OPERATIONS, Recipe, program_of
+
+
+def received(report):
+    """The contributions by what receives them."""
+    parts = defaultdict(list)
+    for part in report.chain_rule.contributions:
+        parts[part.kind, part.index, part.position].append(part)
+    return parts
+
+
+def gradients_of(report):
+    for argument in report.arguments:
+        if argument.gradient is not None:
+            yield ("argument", argument.index, 0), argument.gradient
+    for step in report.steps:
+        for position, (_, gradient) in enumerate(step.results):
+            if gradient is not None:
+                yield ("step", step.index, position), gradient
+
+
+def adds_up(report):
+    """Assert that the parts of every gradient add up to it; returns the parts."""
+    assert report.chain_rule.why == ""
+    parts = received(report)
+    for key, gradient in gradients_of(report):
+        given = parts.pop(key, [])
+        total = summed(given) if given else jnp.zeros_like(gradient)
+        assert total is not None and total.shape == gradient.shape, key
+        scale = 1 + float(jnp.abs(gradient).max(initial=0.0))
+        np.testing.assert_allclose(total, gradient, 1e-6, 1e-6 * scale, err_msg=key)
+    assert not parts  # Nothing is sent to what has no gradient.
+    return report.chain_rule.contributions
+
+
+def backprop(w1, b1, w2, b2, x):
+    h1 = w1 * x + b1
+    y = w2 * h1 + b2
+    return y  # noqa: RET504 - the report shows the name
+
+
+def test_the_seed_s_example_step_by_step():
+    report = explain(backprop, argnums=(0, 1, 2, 3))(2.0, -10.0, 4.0, 7.0, 3.0)
+    sent = [
+        (part.by, part.kind, part.index, float(part.value), part.formula)
+        for part in adds_up(report)
+    ]
+    assert sent == [
+        ((), "step", 3, 1.0, ""),
+        ((0,), "argument", 0, 12.0, "x"),
+        ((1,), "step", 0, 4.0, "1"),
+        ((1,), "argument", 1, 4.0, "1"),
+        ((2,), "argument", 2, -4.0, "h1"),
+        ((2,), "step", 1, 4.0, "w2"),
+        ((3,), "step", 2, 1.0, "1"),
+        ((3,), "argument", 3, 1.0, "1"),
+    ]
+    slopes = [part.slope for part in report.chain_rule.contributions[1:]]
+    assert [float(s) for s in slopes] == [3.0, 1.0, 1.0, -4.0, 4.0, 1.0, 1.0]
+
+
+def fan_out(a, b):
+    h = jnp.tanh(a)
+    return (h * h + jnp.exp(h) * b + h.sum()).sum()
+
+
+def broadcasting(a, b):
+    return ((a[:, None] * b + a).T / (2.0 + b[0]) - 3.0 * a.mean()).sum()
+
+
+def fibonacci(a, b):
+    """Carries that change places, a first carry, an array to go through."""
+
+    def body(carry, row):
+        u, v = carry
+        return (v, jnp.sin(u + v) * row), (u, row)
+
+    (u, v), (us, _) = jax.lax.scan(body, (a, a * 2.0), b)
+    return (u * v + us).sum()
+
+
+def rotated(a, b):
+    """Carries that only change places, with one that no pass changes."""
+
+    def body(carry, row):
+        u, v, w, last = carry
+        return (v, w, u, row * a[0]), u * row
+
+    carry, rows = jax.lax.scan(body, (a, 2 * a, jnp.sin(a), b[0]), b, reverse=True)
+    return sum(x.sum() * k for k, x in enumerate((*carry, rows), 1))
+
+
+def short(a, b):
+    """A loop of fewer passes than a carry needs to come around."""
+    shift = lambda carry, row: ((row, *carry[:-1]), carry[-1])  # noqa: E731
+    carry, rows = jax.lax.scan(shift, (a, a * a, a + 1.0, jnp.exp(a)), b)
+    return sum((x * k).sum() for k, x in enumerate((*carry, rows), 1))
+
+
+def nested_loops(a, b):
+    def outer(carry, row):
+        def inner(state, x):
+            return jnp.cos(state * x) + a, state[0]
+
+        state, firsts = jax.lax.scan(inner, carry * row, jnp.stack([row, carry, a]))
+        return state, firsts
+
+    last, firsts = jax.lax.scan(outer, a, b)
+    return last.sum() + firsts.sum()
+
+
+def branches_in_a_loop(a, b):
+    def body(carry, row):
+        new = jax.lax.cond(
+            row.sum() > 0, lambda c, r: c * r + a, lambda c, r: c, carry, row
+        )
+        return new, new * row
+
+    last, rows = jax.lax.scan(body, a, b)
+    return last.sum() + (rows * b).sum()
+
+
+def no_pass(a, b):
+    last, rows = jax.lax.scan(lambda c, r: (c * r, c), a, b[:0])
+    return last.sum() + rows.sum()
+
+
+def unused(a, b):
+    return (a * 0.0).sum() + jax.lax.stop_gradient(b).sum()
+
+
+def several_results(a, b):
+    low, high = jnp.split(jnp.concatenate([a, b[0]]), 2)
+    (q, r), c = jnp.linalg.qr(b @ b.T + 3 * jnp.eye(3)), low @ b
+    return (q * r).sum() + (c * high).sum() + low.sum()
+
+
+KINDS = [
+    *(fan_out, broadcasting, fibonacci, rotated, short, nested_loops),
+    *(branches_in_a_loop, no_pass, unused, several_results),
+]
+
+
+@pytest.mark.parametrize("f", KINDS)
+def test_the_parts_add_up_in_every_kind_of_program(f):
+    a, b = jnp.array([0.3, -0.7, 1.1]), jnp.array([[0.5, -1, 2], [1, 1, -3], [-2, 0, 1]])
+    adds_up(explain(f, argnums=(0, 1))(a, b))
+
+
+PROGRAMS = [
+    Recipe(tuple((i + 7 * k) % len(OPERATIONS) for k in range(5)), READS, i)
+    for i in range(7)
+    for READS in [((0, 1), (2, 1), (2, 3), (4, 0), (5, 4))]
+]
+
+
+@pytest.mark.parametrize("recipe", PROGRAMS, ids=str)
+def test_the_parts_add_up_in_generated_programs(recipe):
+    program, _, x, w = program_of(recipe)
+    adds_up(explain(program, argnums=(0, 1))(x, w))
+
+
+def test_every_operation_is_in_a_generated_program():
+    assert {i for r in PROGRAMS for i in r.operations} == set(range(len(OPERATIONS)))
