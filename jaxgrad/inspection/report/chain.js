@@ -42,11 +42,14 @@
     element.append(...[content].flat());
     return element;
   };
+  // A step without a variable is named by its operation and its number.
+  const short = key => {
+    const { name, operation } = things[key];
+    return name === operation ? `${name} ${key.slice(5)}` : name;
+  };
   const nameOf = key => {
-    const thing = things[key];
-    if (!thing) return key;
-    const own = thing.operation && thing.operation !== thing.name;
-    return own ? `${thing.name} (${thing.operation})` : thing.name;
+    const { name, operation } = things[key];
+    return operation && operation !== name ? `${name} (${operation})` : short(key);
   };
   const link = (key, text) => {
     const anchor = make("a", text || nameOf(key));
@@ -67,9 +70,8 @@
   const scalar = text => text !== "" && !isNaN(text);
   const negative = text => text.startsWith("-") ? `(${text})` : text;
   // What multiplies the cotangent, in a formula and in numbers.
-  const local = (part, thing) => {
-    const name = things[part.to].name, whole = part.part || name;
-    const parts = [`d ${thing.name} / d ${whole}`];
+  const local = (part, key) => {
+    const parts = [`d ${short(key)} / d ${part.part || short(part.to)}`];
     const same = part.slope === part.formula;
     const known = [part.formula, same ? "" : part.slope].filter(Boolean).join(" = ");
     const notes = {
@@ -97,8 +99,10 @@
   const received = (key, thing) => {
     const parts = sentTo(key);
     if (!thing.differentiated) return [make("p", thing.arrays[0].gradient, "muted")];
-    const sums = thing.arrays.map(array =>
-      make("p", make("code", `d ${lesson.name} / d ${array.name} = ${array.gradient}`)));
+    const sums = thing.arrays.map(array => {
+      const name = thing.arrays.length > 1 ? array.name : short(key);
+      return make("p", make("code", `d ${lesson.name} / d ${name} = ${array.gradient}`));
+    });
     if (lesson.why) return [...sums, make("p", `Its parts: ${lesson.why}.`, "muted")];
     if (!parts.length) return [...sums, make("p", "No step sends anything to it.")];
     const several = thing.arrays.length > 1;
@@ -114,7 +118,7 @@
     if (!parts.length) return [];
     const from = edge && endsOf(edge)[0];
     const rows = parts.map(part => row(
-      [link(part.to, part.part), local(part, thing), product(part, thing)],
+      [link(part.to, part.part), local(part, key), product(part, thing)],
       part.to === from ? "chosen" : ""));
     return [
       make("h3", "It sends back: local derivative × gradient"),
@@ -135,7 +139,9 @@
     const thing = things[key];
     if (!thing) return;
     const isStep = thing.operation !== undefined;
-    const title = isStep ? `${nameOf(key)}, step ${key.slice(5)}` : thing.name;
+    const same = thing.name === thing.operation;
+    const title = !isStep ? thing.name
+      : `${same ? thing.name : nameOf(key)}, step ${key.slice(5)}`;
     const parts = [make("h2", title)];
     if (isStep) {
       if (thing.line) parts.push(make("p", [thing.line + " ", make("code", thing.source)]));
@@ -186,7 +192,7 @@
   const phrase = ({ key, way, text }) => {
     if (text) return text;
     const verb = way === "forward" ? "Forward" : "Backward";
-    return `${verb}, step ${key.slice(5)}: ${nameOf(key)}`;
+    return `${verb}: ${nameOf(key)}`;
   };
   const go = to => {
     moment = Math.max(0, Math.min(last, to));
@@ -241,7 +247,7 @@
     if (event.key === "p") leap(moment - 1);
   });
 
-  svg.addEventListener("choose", ({ detail: { node, edge } }) => {
+  graph.addEventListener("choose", ({ detail: { node, edge } }) => {
     stop();
     point(node.id, edge);
     if (things[node.id]) flows(node.id);
@@ -264,6 +270,5 @@
     choose(node);
   });
 
-  svg.closest(".graph").classList.toggle("tall", svg.viewBox.baseVal.height > 1500);
   go(last);
 }

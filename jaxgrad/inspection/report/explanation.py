@@ -65,8 +65,9 @@ class Explanation(Report):
     def save_record(self, path: str | Path) -> None:
         """Write the report as one npz file for `load_record`.
 
-        It holds everything: values, gradients, steps, lines, and what `nonfinite`
-        finds. Nothing is pickled, and a checksum covers the file, which receives its
+        It holds everything: values, gradients, steps, lines, what `nonfinite` finds,
+        and `chain_rule`, with contributions of up to 64 elements; larger ones as a
+        `Summary`. Nothing is pickled, and a checksum covers the file, which receives its
         name only when it is complete. Of further results under `has_aux` arrays,
         numbers and strings are kept, in tuples, lists and mappings; another
         container becomes a mapping by paths, anything else None.
@@ -76,7 +77,7 @@ class Explanation(Report):
         _archive.write(path, draft, record.packed(self))
 
     def to_svg(self) -> str:
-        """The graph as SVG: arguments at the left, the result at the right."""
+        """The graph as SVG: down to the result, or to the right if that is narrower."""
         return svg(self)
 
     def to_dot(self) -> str:
@@ -95,9 +96,9 @@ def load_record(path: str | Path) -> Explanation:
         ValueError: If a bit of it has changed, it is cut, it is another kind of file,
             or it has the format of another version; the message names it.
     """
-    fields, found = record.unpacked(Path(path))
+    fields, found, chain = record.unpacked(Path(path))
     finding = None if found is None else Blame(**found)
-    return Explanation(**fields, _find=lambda _: finding)
+    return Explanation(**fields, _find=lambda _: finding, _chain=lambda _: chain)
 
 
 class Diagnosis(data.Diagnosis):

@@ -2,7 +2,8 @@
 // highlighted, the arrow keys along the edges, and links between table and graph.
 "use strict";
 const card = document.querySelector(".jaxgrad-card");
-const svg = document.querySelector(".jaxgrad-graph");
+// Listeners are on the frame: one on the SVG would make that reachable by the Tab key.
+const graph = document.querySelector(".jaxgrad .graph");
 const panel = document.getElementById("panel");
 const byId = id => document.getElementById(id);
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];
@@ -37,7 +38,11 @@ const show = (text, x, y, edges) => {
   light(edges);
 };
 const labelOf = node => node.getAttribute("aria-label");
-const showNode = (node, x, y) => show(labelOf(node), x, y, edgesAt(node.id));
+// The panel already says everything about the chosen node.
+let chosen = null;
+const showNode = (node, x, y) => {
+  if (!panel || node !== chosen) show(labelOf(node), x, y, edgesAt(node.id));
+};
 
 // Choose a node: mark its row; a page with a panel shows it there (chain.js), another
 // scrolls to the row.
@@ -47,18 +52,20 @@ const mark = row => {
 };
 const choose = (node, edge) => {
   const row = byId("row-" + node.id);
+  hide();
+  chosen = node;
   mark(row);
   if (!panel && row) row.scrollIntoView({ block: "center" });
-  svg.dispatchEvent(new CustomEvent("choose", { detail: { node, edge } }));
+  graph.dispatchEvent(new CustomEvent("choose", { detail: { node, edge } }));
 };
 // Scroll the window of the graph, not the page.
 const reveal = node => {
-  const frame = node.closest(".graph"), box = node.getBoundingClientRect();
-  const seen = frame.getBoundingClientRect();
+  const box = node.getBoundingClientRect();
+  const seen = graph.getBoundingClientRect();
   const off = (low, high, from, to) =>
     low < from || high > to ? (low + high - from - to) / 2 : 0;
-  frame.scrollLeft += off(box.left, box.right, seen.left, seen.right);
-  frame.scrollTop += off(box.top, box.bottom, seen.top, seen.bottom);
+  graph.scrollLeft += off(box.left, box.right, seen.left, seen.right);
+  graph.scrollTop += off(box.top, box.bottom, seen.top, seen.bottom);
 };
 
 for (const node of all(".jaxgrad-graph g.node")) {
@@ -78,8 +85,8 @@ const edgeAt = event => {
   const broad = event.target.closest(".broad");
   return broad && broad.previousElementSibling;
 };
-if (svg) {
-  svg.addEventListener("mousemove", event => {
+if (graph) {
+  graph.addEventListener("mousemove", event => {
     const node = nodeAt(event), edge = edgeAt(event);
     if (node) showNode(node, event.clientX, event.clientY);
     else if (edge) {
@@ -87,21 +94,21 @@ if (svg) {
       show(names.join("\n\u2193\n"), event.clientX, event.clientY, [edge]);
     } else hide();
   });
-  svg.addEventListener("mouseleave", hide);
-  svg.addEventListener("focusin", event => {
+  graph.addEventListener("mouseleave", hide);
+  graph.addEventListener("focusin", event => {
     const node = nodeAt(event);
     if (!node || !node.matches(":focus-visible")) return;
     reveal(node);
     const box = node.getBoundingClientRect();
     showNode(node, box.right - 8, box.bottom - 8);
   });
-  svg.addEventListener("focusout", hide);
-  svg.addEventListener("click", event => {
+  graph.addEventListener("focusout", hide);
+  graph.addEventListener("click", event => {
     const node = nodeAt(event), edge = edgeAt(event);
     if (node) choose(node);
     else if (edge) choose(byId(endsOf(edge)[1]), edge);
   });
-  svg.addEventListener("keydown", event => {
+  graph.addEventListener("keydown", event => {
     const node = nodeAt(event);
     if (!node) return;
     if (event.key === "Escape") hide();
@@ -129,6 +136,8 @@ for (const table of all(".jaxgrad .scroll table")) {
     mark(link.closest("tr"));
   });
 }
+// A high graph gets a window of its own, so that the table stays within reach.
+if (panel) graph.classList.toggle("tall", graph.scrollHeight > 1500);
 // If the step to blame is outside the window of a long graph, scroll to it.
 const blamed = document.querySelector(".jaxgrad-graph g.blamed");
 if (blamed) reveal(blamed);

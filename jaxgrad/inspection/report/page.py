@@ -27,6 +27,7 @@ def _page(report: Report, title: str, diagnosis: Diagnosis | None = None) -> str
         style=page_style() + read("explained.css"),
         graph=picture(drawing_of(report)),
         lesson=lesson(report),
+        result="panel" if report.result is None else f"step-{report.result}",
     )
     script = read("page.js") + read("table.js") + read("chain.js")
     return framed(title, explained, script)

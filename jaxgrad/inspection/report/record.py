@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,16 +18,21 @@ from jaxgrad import _archive
 from jaxgrad._checks import wrong_value
 from jaxgrad.inspection.report.data import (
     Argument,
+    ChainRule,
+    Contribution,
     Operand,
     Report,
     Source,
     Step,
 )
-from jaxgrad.inspection.report.summary import Summary
+from jaxgrad.inspection.report.summary import Summary, summarize
 
 FORMAT = 1
-KINDS = {kind.__name__: kind for kind in (Source, Operand, Argument, Step, Summary)}
-# The fields of a report; what `nonfinite` finds is saved as well.
+CLASSES = (Source, Operand, Argument, Step, Summary, ChainRule, Contribution)
+KINDS = {kind.__name__: kind for kind in CLASSES}
+# Larger contributions are saved as their summaries, which is what a page shows.
+FEW = 64
+# The fields of a report; what `nonfinite` finds and the chain rule are saved as well.
 FIELDS = ("name", "value", "gradients", "arguments", "steps", "result", "note")
 # What reading raises in a file that has the right checksum but another writer.
 FAULTS = (
@@ -48,13 +53,35 @@ def packed(report: Report) -> dict[str, np.ndarray]:
         "format": FORMAT,
         "report": fields,
         "nonfinite": None if found is None else writer.fields(found),
+        "chain_rule": writer.write(_brief(report.chain_rule)),
     }
     named = {f"array-{i}": array for i, array in enumerate(writer.arrays)}
     return {"header": np.array(json.dumps(header)), **named}
 
 
-def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The fields of the report in a file, and those of what `nonfinite` found.
+def _brief(chain: ChainRule) -> ChainRule:
+    def brief(value: Any) -> Any:
+        return value if np.size(value) <= FEW else summarize(value)
+
+    return dataclasses.replace(
+        chain,
+        contributions=tuple(
+            dataclasses.replace(c, value=brief(c.value), slope=brief(c.slope))
+            for c in chain.contributions
+        ),
+    )
+
+
+class Unpacked(NamedTuple):
+    """What a file holds."""
+
+    fields: dict[str, Any]  # Of the report
+    found: dict[str, Any] | None  # The fields of what `nonfinite` found
+    chain_rule: ChainRule
+
+
+def unpacked(path: Path) -> Unpacked:
+    """What `packed` gave, from a file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -79,9 +106,7 @@ def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         raise _archive.Damaged(message) from fault
 
 
-def _fields(
-    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _fields(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Unpacked:
     """As `unpacked`; one of `FAULTS` if the file was not written by `packed`."""
     reader = _Reader(arrays)
     fields = {name: reader.read(header["report"][name]) for name in FIELDS}
@@ -94,7 +119,10 @@ def _fields(
         fields["steps"][fields["result"]]
     reader.steps = fields["steps"]
     found = header["nonfinite"]
-    return fields, found and {name: reader.read(each) for name, each in found.items()}
+    found = found and {name: reader.read(each) for name, each in found.items()}
+    chain = header.get("chain_rule")
+    chain = ChainRule((), "they were not recorded") if chain is None else reader.read(chain)
+    return Unpacked(fields, found, chain)
 
 
 class _Writer:
