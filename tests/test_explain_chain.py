@@ -1,11 +1,14 @@
 """The chain rule: what the edges send adds up to each gradient, and the formulas."""
 
+import re
 from collections import defaultdict
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
 from jaxgrad import explain
 from jaxgrad.inspection.run.chain import summed
@@ -94,7 +97,7 @@ def rotated(a, b):
     """Carries that only change places, with one that no pass changes."""
 
     def body(carry, row):
-        u, v, w, last = carry
+        u, v, w, _ = carry
         return (v, w, u, row * a[0]), u * row
 
     carry, rows = jax.lax.scan(body, (a, 2 * a, jnp.sin(a), b[0]), b, reverse=True)
@@ -154,7 +157,10 @@ KINDS = [
 
 @pytest.mark.parametrize("f", KINDS)
 def test_the_parts_add_up_in_every_kind_of_program(f):
-    a, b = jnp.array([0.3, -0.7, 1.1]), jnp.array([[0.5, -1, 2], [1, 1, -3], [-2, 0, 1]])
+    a, b = (
+        jnp.array([0.3, -0.7, 1.1]),
+        jnp.array([[0.5, -1, 2], [1, 1, -3], [-2, 0, 1]]),
+    )
     adds_up(explain(f, argnums=(0, 1))(a, b))
 
 
@@ -173,3 +179,138 @@ def test_the_parts_add_up_in_generated_programs(recipe):
 
 def test_every_operation_is_in_a_generated_program():
     assert {i for r in PROGRAMS for i in r.operations} == set(range(len(OPERATIONS)))
+
+
+FORMULAS = {
+    "b": lambda a, b: a * b,
+    "1": lambda a, b: a + b,
+    "1 / b": lambda a, b: a / b,
+    "2": lambda a, b: 2.0 * a,
+    "3 a^2": lambda a, b: a**3,
+    "2 a": lambda a, b: a**2,
+    "cos(a)": lambda a, b: jnp.sin(a),
+    "-sin(a)": lambda a, b: jnp.cos(a),
+    "exp(a)": lambda a, b: jnp.exp(a),
+    "1 / a": lambda a, b: jnp.log(a),
+    "1 - tanh(a)^2": lambda a, b: jnp.tanh(a),
+    "1 / (2 sqrt(a))": lambda a, b: jnp.sqrt(a),
+    "sigmoid(a) (1 - sigmoid(a))": lambda a, b: jax.nn.sigmoid(a),
+    "sign(a)": lambda a, b: jnp.abs(a),
+}
+NAMES = {
+    "tanh": jnp.tanh,
+    "cos": jnp.cos,
+    "sin": jnp.sin,
+    "exp": jnp.exp,
+    "sqrt": jnp.sqrt,
+    "sign": jnp.sign,
+    "sigmoid": jax.nn.sigmoid,
+}
+
+
+def python_of(formula):
+    """A formula as an expression of Python: `2 a` is a product."""
+    spaced = formula.replace("^", "**").replace(") (", ") * (")
+    return re.sub(r"(?<=[\d)]) (?=[a-z])", " * ", spaced)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_the_formula_is_the_derivative_in_numbers(formula):
+    a, b = jnp.array([0.7, 1.3]), jnp.array([2.0, -3.0])
+    f = FORMULAS[formula]
+    report = explain(lambda a, b: f(a, b).sum())(a, b)
+    (part,) = (p for p in adds_up(report) if p.kind == "argument")
+    assert part.formula == formula and part.form == "elements"
+    given = {"a": a, "b": b, **NAMES}
+    expected = jnp.broadcast_to(jnp.asarray(eval(python_of(formula), given)), a.shape)
+    np.testing.assert_allclose(part.slope, expected.astype(a.dtype), 1e-5)
+
+
+def test_a_matrix_product_says_how_it_sends_the_cotangent():
+    a, b = jnp.ones((2, 3)), jnp.ones((3, 4))
+    formulas = {}
+    for x, y in ((a, b), (a, b[:, 0]), (a[0], b), (a[0], b[:, 0])):
+        report = explain(lambda x, y: (x @ y).sum(), argnums=(0, 1))(x, y)
+        parts = [p for p in adds_up(report) if p.kind == "argument"]
+        formulas[x.ndim, y.ndim] = [p.formula for p in parts]
+    assert formulas[2, 2] == ["cotangent @ y.T", "x.T @ cotangent"]
+    assert formulas[1, 1] == ["y", "x"]
+    assert formulas[2, 1] == ["outer(cotangent, y)", "x.T @ cotangent"]
+    assert formulas[1, 2] == ["y @ cotangent", "outer(x, cotangent)"]
+
+
+def test_a_small_step_has_its_jacobian_and_a_large_one_none():
+    def softmax(x):
+        p = jax.nn.softmax(x)
+        return (p * p).sum()
+
+    for count, form in ((3, "jacobian"), (50, "")):
+        x = jnp.linspace(0, 1, count)
+        parts = adds_up(explain(softmax)(x))
+        (part,) = (p for p in parts if p.kind == "argument")
+        assert part.form == form
+        if form:
+            np.testing.assert_allclose(
+                part.slope, jax.jacobian(jax.nn.softmax)(x), 1e-5
+            )
+
+
+def prints(x):
+    jax.debug.print("{}", x)
+    return x * 2.0
+
+
+def test_a_function_with_effects_is_not_run_again(capfd):
+    report = explain(prints)(1.0)
+    jax.effects_barrier()
+    assert report.chain_rule.contributions == () and "prints" in report.chain_rule.why
+    jax.effects_barrier()
+    assert capfd.readouterr().out.count("1.0") == 1
+
+
+def square(a):
+    return (a * a).sum()
+
+
+def test_arguments_that_have_changed_are_noticed():
+    a = np.ones(3, np.float32)
+    report = explain(square)(a)
+    a[0] = 5
+    assert "have changed" in report.chain_rule.why
+    x = jnp.ones(3)
+    report = explain(square)(x)
+    x.delete()
+    assert "deleted" in report.chain_rule.why
+
+
+def test_what_enters_a_shard_map_is_said_to_be_unknown(tmp_path):
+    mesh, spec = jax.sharding.Mesh(np.array(jax.devices()[:1]), "d"), P("d")
+
+    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), spec), out_specs=P())
+    def inside(w, x):
+        h = jnp.tanh(w * x)
+        return jax.lax.psum((h * h).sum(), "d")
+
+    report = explain(lambda w, x: inside(2.0 * w, x))(1.0, jnp.arange(4.0))
+    assert report.chain_rule.why == ""
+    parts, known = received(report), []
+    for key, gradient in gradients_of(report):
+        total = summed(parts[key])
+        if total is not None:
+            known.append(key)
+            np.testing.assert_allclose(total, gradient, 1e-6)
+    assert ("step", report["h"].index, 0) in known and len(known) < len(parts)
+    report.save(tmp_path / "a.html")
+    assert "cannot be told apart" in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_summaries_are_kept_where_the_report_keeps_summaries():
+    report = explain(fan_out, keep="summary")(jnp.ones(3), jnp.ones(3))
+    values = [part.value for part in report.chain_rule.contributions]
+    assert values and not any(isinstance(value, jax.Array) for value in values)
+
+
+def test_op_by_op_the_parts_add_up_as_well():
+    with jax.disable_jit():
+        report = explain(fan_out, argnums=(0, 1))(jnp.ones(3), jnp.arange(3.0))
+        adds_up(report)

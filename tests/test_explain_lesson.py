@@ -3,6 +3,7 @@
 Run with `pytest -m browser tests`, with the `browser` extra and chromium on the PATH.
 """
 
+import itertools
 import time
 
 import jax
@@ -150,7 +151,7 @@ def test_the_search_finds_steps_in_the_table_and_in_the_graph(visitor):
     page.keyboard.press("Enter")
     assert "multiply, step 0" in panel(page)
     page.keyboard.press("Escape")
-    assert page.locator("tbody tr:visible").count() == 9 + 3  # and those of the panel
+    assert page.locator("tbody tr:visible").count() == 9 + 2  # and those of the panel
     assert page.locator("g.miss").count() == 0
 
 
@@ -163,7 +164,9 @@ def test_a_column_is_sorted_by_its_numbers(visitor):
     page.focus("th button:text('value')")
     page.keyboard.press("Enter")
     assert page.locator(column).all_text_contents() == up[::-1]
-    assert page.get_attribute("th:has(button:text('value'))", "aria-sort") == "descending"
+    assert (
+        page.get_attribute("th:has(button:text('value'))", "aria-sort") == "descending"
+    )
 
 
 def perceptron(params, images, labels):
@@ -179,7 +182,7 @@ def perceptron(params, images, labels):
 def mnist():
     """The first batch of the MNIST perceptron, at its sizes."""
     sizes, params = (784, 1024, 512, 10), {}
-    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False), 1):
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes), 1):
         kernel = jax.random.normal(jax.random.key(i), (fan_in, fan_out)) / fan_in**0.5
         params[f"fc{i}"] = {"kernel": kernel, "bias": jnp.zeros(fan_out)}
     images = jax.random.uniform(jax.random.key(0), (8, 784))

@@ -288,7 +288,9 @@ def test_a_program_of_200_steps_can_be_navigated(visitor):
     report = deep_report()
     page = visitor.read(report)
     assert len(report.steps) > 150
-    high, seen = page.eval_on_selector(".graph", "e => [e.scrollHeight, e.clientHeight]")
+    high, seen = page.eval_on_selector(
+        ".graph", "e => [e.scrollHeight, e.clientHeight]"
+    )
     assert high > 10 * seen > 3000  # It scrolls inside its window.
     assert page.evaluate("document.documentElement.scrollWidth") <= 1400
     page.focus(f"#row-step-{report.result} a")

@@ -12,9 +12,9 @@ import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
 from jaxgrad.inspection.report.format import type_text
-from jaxgrad.inspection.report.page import page
 from jaxgrad.inspection.report.layout import Size, lay_out
 from jaxgrad.inspection.report.marks import marks
+from jaxgrad.inspection.report.page import page
 from jaxgrad.inspection.report.text import blame_text, text
 
 
@@ -313,7 +313,9 @@ def test_the_svg_holds_nodes_of_three_lines_and_edges_along_the_data():
 
 def places(report):
     """The left and the top of each node of the SVG."""
-    found = re.findall(r'id="([\w-]+)"[^>]*translate\(([\d.]+),([\d.]+)', report.to_svg())
+    found = re.findall(
+        r'id="([\w-]+)"[^>]*translate\(([\d.]+),([\d.]+)', report.to_svg()
+    )
     return {key: (float(left), float(top)) for key, left, top in found}
 
 

@@ -1,4 +1,4 @@
-"""Files by their suffix: what each holds, what is refused, and when a tool is missing."""
+"""Files by their suffix: what each holds, what is refused, what to install."""
 
 import json
 import sys
@@ -6,7 +6,6 @@ import xml.etree.ElementTree as ElementTree
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from jaxgrad import compare, diagnose, explain, load_record
@@ -64,7 +63,7 @@ def test_a_file_holds_what_its_suffix_says(results, name, tmp_path):
 @pytest.mark.parametrize("file", ["a.jpg", "a", "html", ".html", "a.html.bak", "a."])
 def test_another_suffix_is_refused_with_the_list(results, name, file, tmp_path):
     result, suffixes = results[name]
-    with pytest.raises(ValueError, match="^save: expected path to end in ") as error:
+    with pytest.raises(ValueError, match=r"^save: expected path to end in ") as error:
         result.save(tmp_path / file)
     assert all(suffix in str(error.value) for suffix in suffixes)
     assert repr(file) in str(error.value) and list(tmp_path.iterdir()) == []
@@ -106,13 +105,13 @@ def odd(key, n, h, c):
 
 
 def test_every_dtype_can_be_written(tmp_path):
-    given = jax.random.key(0), np.int8(3), jnp.ones(2, jnp.bfloat16), jnp.array(1j)
+    given = jax.random.key(0), jnp.int8(3), jnp.ones(2, jnp.bfloat16), jnp.array(1j)
     explain(odd, argnums=2)(*given).save(tmp_path / "a.json")
     read = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    key, n, h, c = (each["value"] for each in read["arguments"])
-    assert key["shape"] == [] and "numbers" not in key
-    assert (n["numbers"], h["numbers"]) == (3, [1.0, 1.0])
-    assert c["numbers"] == {"real": 0.0, "imaginary": 1.0}
+    values = dict(zip("hknc", (a["value"] for a in read["arguments"]), strict=True))
+    assert values["k"]["shape"] == [] and "numbers" not in values["k"]
+    assert values["n"]["numbers"] == 3 and values["h"]["numbers"] == [1.0, 1.0]
+    assert values["c"]["numbers"] == {"real": 0.0, "imaginary": 1.0}
 
 
 def test_a_loaded_report_is_saved_as_the_original(report, tmp_path):

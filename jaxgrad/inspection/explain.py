@@ -170,7 +170,7 @@ def _explanation(
         steps=steps,
         result=result,
         _find=lambda report: nonfinite.in_report(program, report, has_aux),
-        _chain=lambda report: chain_rule(program, report, op_by_op),
+        _chain=lambda report: chain_rule(program, report, op_by_op, summary),
     )
 
 

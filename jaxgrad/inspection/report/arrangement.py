@@ -137,6 +137,4 @@ def _loop(edge: Edge, layout: Layout, sizes: Sequence[Size]) -> Curve:
     start = a, top + sizes[edge.start].height
     end = b, top_of_end + sizes[edge.end].height
     middle = (a + b) / 2, low
-    return Curve(
-        edge, start, [((a, low), (a, low), middle), ((b, low), (b, low), end)]
-    )
+    return Curve(edge, start, [((a, low), (a, low), middle), ((b, low), (b, low), end)])

@@ -16,6 +16,8 @@ from jaxgrad._types import PyTree
 from jaxgrad.inspection.report.summary import Summary, summarize
 
 Phase = Literal["input", "constant", "forward", "backward"]
+# How a local derivative is given in numbers
+Form = Literal["", "elements", "gradient", "jacobian"]
 Kind = Literal["nonfinite", "zero", "vanishing", "exploding", "inaccurate"]
 
 
@@ -229,7 +231,7 @@ class Contribution:
     value: Any
     formula: str = ""
     slope: Any = None
-    form: Literal["", "elements", "gradient", "jacobian"] = ""
+    form: Form = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +245,20 @@ class ChainRule:
 
     contributions: tuple[Contribution, ...]
     why: str = ""
+
+    def brief(self, most: int = 0) -> "ChainRule":
+        """The same with summaries instead of arrays of more than `most` elements."""
+
+        def short(x: Any) -> Any:
+            return x if np.size(x) <= most or x is None else _summary(x)
+
+        parts = self.contributions
+        return ChainRule(
+            tuple(
+                replace(c, value=short(c.value), slope=short(c.slope)) for c in parts
+            ),
+            self.why,
+        )
 
 
 @dataclass(frozen=True, eq=False)

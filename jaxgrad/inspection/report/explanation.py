@@ -66,9 +66,9 @@ class Explanation(Report):
         """Write the report as one npz file for `load_record`.
 
         It holds everything: values, gradients, steps, lines, what `nonfinite` finds,
-        and `chain_rule`, with contributions of up to 64 elements; larger ones as a
-        `Summary`. Nothing is pickled, and a checksum covers the file, which receives its
-        name only when it is complete. Of further results under `has_aux` arrays,
+        and `chain_rule`, whose contributions of more than 64 elements are summaries.
+        Nothing is pickled, and a checksum covers the file, which receives its name only
+        when it is complete. Of further results under `has_aux` arrays,
         numbers and strings are kept, in tuples, lists and mappings; another
         container becomes a mapping by paths, anything else None.
         """

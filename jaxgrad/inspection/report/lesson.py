@@ -77,11 +77,11 @@ def _key(kind: str, index: int | None) -> str:
 def _sent(part: Contribution, report: Report) -> dict[str, Any]:
     things = report.steps if part.kind == "step" else report.arguments
     thing = things[part.index]
-    several = isinstance(thing, Step) and bool(thing.outputs)
+    names = thing.outputs if isinstance(thing, Step) else ()
     return {
         "by": [f"step-{i}" for i in part.by],
         "to": f"{part.kind}-{part.index}",
-        "part": plain(thing.outputs[part.position]) if several else "",
+        "part": plain(names[part.position]) if names else "",
         "value": _amount(part.value, "cannot be told apart"),
         "formula": plain(part.formula),
         "slope": _amount(part.slope, ""),

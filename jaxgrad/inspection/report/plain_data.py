@@ -83,7 +83,8 @@ def _numbers(array: np.ndarray) -> Any:
     if array.dtype.kind in "biu":
         return array.tolist()
     if array.dtype.kind == "c":
-        return {"real": _numbers(array.real), "imaginary": _numbers(array.imag)}
+        real, imaginary = np.real(array), np.imag(array)
+        return {"real": _numbers(real), "imaginary": _numbers(imaginary)}
     return _strings(array.astype(np.float64).tolist())
 
 

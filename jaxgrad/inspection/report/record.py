@@ -25,7 +25,7 @@ from jaxgrad.inspection.report.data import (
     Source,
     Step,
 )
-from jaxgrad.inspection.report.summary import Summary, summarize
+from jaxgrad.inspection.report.summary import Summary
 
 FORMAT = 1
 CLASSES = (Source, Operand, Argument, Step, Summary, ChainRule, Contribution)
@@ -53,23 +53,10 @@ def packed(report: Report) -> dict[str, np.ndarray]:
         "format": FORMAT,
         "report": fields,
         "nonfinite": None if found is None else writer.fields(found),
-        "chain_rule": writer.write(_brief(report.chain_rule)),
+        "chain_rule": writer.write(report.chain_rule.brief(FEW)),
     }
     named = {f"array-{i}": array for i, array in enumerate(writer.arrays)}
     return {"header": np.array(json.dumps(header)), **named}
-
-
-def _brief(chain: ChainRule) -> ChainRule:
-    def brief(value: Any) -> Any:
-        return value if np.size(value) <= FEW else summarize(value)
-
-    return dataclasses.replace(
-        chain,
-        contributions=tuple(
-            dataclasses.replace(c, value=brief(c.value), slope=brief(c.slope))
-            for c in chain.contributions
-        ),
-    )
 
 
 class Unpacked(NamedTuple):
@@ -121,7 +108,9 @@ def _fields(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Unpa
     found = header["nonfinite"]
     found = found and {name: reader.read(each) for name, each in found.items()}
     chain = header.get("chain_rule")
-    chain = ChainRule((), "they were not recorded") if chain is None else reader.read(chain)
+    chain = (
+        ChainRule((), "they were not recorded") if chain is None else reader.read(chain)
+    )
     return Unpacked(fields, found, chain)
 
 

@@ -70,31 +70,39 @@ def _node(box: Box, prefix: str) -> str:
     node, (x, y), (width, height) = box.node, box.corner, box.size
     title, value, gradient = map(escape, box.lines)
     mark = template("mark.svg").substitute(mark=node.mark, x=f"{width - PAD:.1f}")
-    return template("node.svg").substitute(
-        id=prefix + node.key,
-        classes=" ".join(("node", node.kind, *node.marks)),
-        place=f"{x:.1f},{y:.1f}",
-        details=escape("\n".join(node.details)),
-        width=f"{width:.1f}",
-        height=f"{height:.1f}",
-        right=f"{width - 1:.1f}",
-        title=title,
-        mark=mark.strip() if node.marks else "",
-        value=value,
-        kind="none" if node.gradient == "none" else "grad",
-        gradient=gradient,
-    ).rstrip()
+    return (
+        template("node.svg")
+        .substitute(
+            id=prefix + node.key,
+            classes=" ".join(("node", node.kind, *node.marks)),
+            place=f"{x:.1f},{y:.1f}",
+            details=escape("\n".join(node.details)),
+            width=f"{width:.1f}",
+            height=f"{height:.1f}",
+            right=f"{width - 1:.1f}",
+            title=title,
+            mark=mark.strip() if node.marks else "",
+            value=value,
+            kind="none" if node.gradient == "none" else "grad",
+            gradient=gradient,
+        )
+        .rstrip()
+    )
 
 
 def _path(curve: Curve, arranged: Arrangement, prefix: str) -> str:
     edge, boxes = curve.edge, arranged.boxes
     ends = (prefix + boxes[i].node.key for i in (edge.start, edge.end))
-    return template("edge.svg").substitute(
-        kind="edge previous" if edge.previous else "edge",
-        ends=" ".join(ends),
-        path=_commands(curve),
-        tip=f"{prefix}tip",
-    ).rstrip()
+    return (
+        template("edge.svg")
+        .substitute(
+            kind="edge previous" if edge.previous else "edge",
+            ends=" ".join(ends),
+            path=_commands(curve),
+            tip=f"{prefix}tip",
+        )
+        .rstrip()
+    )
 
 
 def _commands(curve: Curve) -> str:

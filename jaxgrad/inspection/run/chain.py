@@ -6,7 +6,7 @@ each result. So JAX computes every part of a gradient, and the parts add up to i
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,31 +15,44 @@ import numpy as np
 from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Item
+from jaxgrad.inspection.program.call import Leaf
 from jaxgrad.inspection.program.failures import warn_of_own_failure
 from jaxgrad.inspection.program.program import Program
-from jaxgrad.inspection.report.data import ChainRule, Contribution, Report
+from jaxgrad.inspection.report.data import ChainRule, Contribution, Form, Report
 from jaxgrad.inspection.run.cache import compiled
 from jaxgrad.inspection.run.gradients import read_key, value_and_cotangents
 from jaxgrad.inspection.run.routes import Place, Reads, Route, Routes, reads_of
 from jaxgrad.inspection.run.slopes import forms_of, formulas_of, slopes_of
 from jaxgrad.inspection.run.steps import Numbering, numbered, taken_by
 
+Kind = Literal["step", "argument"]
 EFFECTS = "the function prints, calls back or changes arrays: it is not run again"
+DELETED = "an argument has been deleted since, for example donated"
 CHANGED = "the arguments have changed since: the program gives other gradients now"
 
 
-def chain_rule(program: Program, report: Report, op_by_op: bool) -> ChainRule:
+def chain_rule(
+    program: Program, report: Report, op_by_op: bool, summary: bool
+) -> ChainRule:
     """The contributions to the gradients of a report, or why there are none."""
     jaxpr = program.traced.jaxpr
     if jaxpr.effects or jaxprs.has_references(jaxpr):
         return ChainRule((), EFFECTS)
+    given = (*program.leaves, *program.constants)
+    if any(isinstance(x, jax.Array) and x.is_deleted() for x in map(_value, given)):
+        return ChainRule((), DELETED)
     try:
         with undisturbed():
-            return _chain_rule(program, report, op_by_op)
+            chain = _chain_rule(program, report, op_by_op)
+            return chain.brief() if summary else chain
     except Exception as fault:
         function = program.call.function
         reason = warn_of_own_failure(function, fault, "The chain rule is not shown.")
         return ChainRule((), f"jaxgrad failed, {reason}")
+
+
+def _value(given: Leaf | tuple[str, Any]) -> Any:
+    return given.value if isinstance(given, Leaf) else given[1]
 
 
 def _chain_rule(program: Program, report: Report, op_by_op: bool) -> ChainRule:
@@ -81,7 +94,7 @@ class _Part(NamedTuple):
     cotangent: Any
     formula: str = ""
     slope: Any = None
-    form: str = ""
+    form: Form = ""
 
 
 class _Sent:
@@ -109,10 +122,8 @@ class _Sent:
                 target = self._target(route) if route.active else None
                 if target is not None:
                     value = route.back(part.cotangent, self.records)
-                    form = part.form if value is not None else ""
-                    yield Contribution(
-                        by, *target, value, part.formula, part.slope, form
-                    )
+                    local = part.formula, part.slope, part.form
+                    yield Contribution(by, *target, value, *local)
 
     def _parts(self) -> Iterator[_Part]:
         for slot, results in self.reads.results.items():
@@ -122,7 +133,9 @@ class _Sent:
             elif slot in self.cotangents:
                 shown = self.items[slot].shown
                 pairs = zip(shown, self.cotangents[slot], strict=True)
-                yield from (_Part(slot, results[i], c) for i, c in pairs if c is not None)
+                yield from (
+                    _Part(slot, results[i], c) for i, c in pairs if c is not None
+                )
         for slot, operands in self.reads.operands.items():
             yield from self._parts_of(self.items[slot], operands)
 
@@ -133,7 +146,9 @@ class _Sent:
         wanted = [c is not None for c in sent]
         formulas = formulas_of(item, [self._label(routes) for routes in operands])
         forms = forms_of(item, wanted)
-        slopes = iter(self.records[item.slot][len(item.shown) :] if item.visible else ())
+        slopes = iter(
+            self.records[item.slot][len(item.shown) :] if item.visible else ()
+        )
         for routes, cotangent, formula, form in zip(
             operands, sent, formulas, forms, strict=True
         ):
@@ -142,14 +157,14 @@ class _Sent:
                 known = form if slope is not None else ""
                 yield _Part(item.slot, routes, cotangent, formula, slope, known or "")
 
-    def _target(self, route: Route) -> tuple[str, int, int] | None:
+    def _target(self, route: Route) -> tuple[Kind, int, int] | None:
         kind, slot, position = route.place
         if kind == "argument":
-            return kind, slot, 0
+            return "argument", slot, 0
         item = self.items[slot]
         if slot not in self.index or position not in item.shown:
             return None
-        return kind, self.index[slot][0], item.shown.index(position)
+        return "step", self.index[slot][0], item.shown.index(position)
 
     def _label(self, routes: Routes) -> str:
         """What the source calls an operand."""

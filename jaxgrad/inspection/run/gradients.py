@@ -48,7 +48,9 @@ def value_and_cotangents(
         return value, (others, runner.records)
 
     run = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
-    results, (gradients, cotangents) = run(list(differentiated), _taps(block, reads or {}))
+    results, (gradients, cotangents) = run(
+        list(differentiated), _taps(block, reads or {})
+    )
     value, (others, records) = results
     return jnp.asarray(value), others, gradients, records, cotangents
 

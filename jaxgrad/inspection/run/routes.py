@@ -245,7 +245,7 @@ def _placed(
 ) -> Any:
     """What is sent to the result of one pass."""
     del taken
-    shape = cotangent.shape[:axis] + (length,) + cotangent.shape[axis:]
+    shape = (*cotangent.shape[:axis], length, *cotangent.shape[axis:])
     at = (slice(None),) * axis + (row,)
     return jnp.zeros(shape, cotangent.dtype).at[at].set(cotangent)
 

@@ -7,13 +7,14 @@ steps of one primitive operation, in the terms of their operands.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
+from jaxgrad.inspection.report.data import Form
 from jaxgrad.inspection.run.gradients import Slopes
 
 # A Jacobian of at most this many elements is computed.
@@ -31,7 +32,6 @@ ELEMENTWISE = frozenset(
 )
 # They keep the numbers: an operation with one of them before it stays the same.
 COPYING = frozenset("convert_element_type copy broadcast_in_dim".split())
-Form = Literal["elements", "gradient", "jacobian"]
 
 
 def slopes_of(block: Block, reads: Mapping[int, Sequence[bool]]) -> dict[int, Slopes]:
@@ -52,22 +52,22 @@ def _outside_shards(block: Block) -> Iterator[Item]:
         yield item
 
 
-def forms_of(item: Item, wanted: Sequence[bool]) -> tuple[Form | None, ...]:
-    """In which form the derivative for each operand fits."""
+def forms_of(item: Item, wanted: Sequence[bool]) -> tuple[Form, ...]:
+    """In which form the derivative for each operand fits; empty if in none."""
     alone = item.kind == "equations" and len(item.shown) == 1 and item.visible
     if not alone or item.jaxpr.effects:
-        return (None,) * len(wanted)
+        return ("",) * len(wanted)
     result = item.writes[item.shown[0]].aval
     elementwise = jaxprs.primitives_in(item.jaxpr) <= ELEMENTWISE
 
-    def form(aval: Any, on: bool) -> Form | None:
+    def form(aval: Any, on: bool) -> Form:
         if not on or jnp.issubdtype(aval.dtype, jnp.complexfloating):
-            return None
+            return ""
         if result.shape == ():
             return "gradient"
         if elementwise and aval.shape == result.shape:
             return "elements"
-        return "jacobian" if 0 < aval.size * result.size <= SMALL else None
+        return "jacobian" if 0 < aval.size * result.size <= SMALL else ""
 
     return tuple(form(v.aval, on) for v, on in zip(item.reads, wanted, strict=False))
 
@@ -78,9 +78,7 @@ def _aval(item: Item, i: int, form: Form) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, aval.dtype)
 
 
-def _slopes(
-    item: Item, forms: Sequence[Form | None], operands: Sequence[Any]
-) -> list[Any]:
+def _slopes(item: Item, forms: Sequence[Form], operands: Sequence[Any]) -> list[Any]:
     """The derivatives at the operands, which a derivative does not pass through."""
     fixed = [jax.lax.stop_gradient(x) for x in operands]
     chosen = [i for i, form in enumerate(forms) if form]
@@ -114,16 +112,15 @@ def formulas_of(item: Item, labels: Sequence[str]) -> tuple[str, ...]:
 
     `labels` are what the source calls the operands.
     """
-    none = ("",) * len(labels)
+    found = [""] * len(labels)
     if item.kind != "equations" or len(item.writes) != 1:
-        return none
+        return tuple(found)
     main = _main(item)
     rule = main and FORMULAS.get(main.equation.primitive.name)
     if main is None or not rule:
-        return none
+        return tuple(found)
     names = [labels[x] if isinstance(x, int) else str(x) for x in main.operands]
     formulas = rule(main.equation, names)
-    found = list(none)
     for x, formula in zip(main.operands, formulas, strict=False):
         if isinstance(x, int):
             found[x] = f"{found[x]} + {formula}" if found[x] else formula
@@ -142,7 +139,9 @@ def _main(item: Item) -> _Main | None:
     for equation in _inlined(item.jaxpr, known):
         copies = equation.primitive.name in COPYING
         inputs = [
-            f"{a.val:.6g}" if jaxprs.is_literal(a) and not a.aval.shape else known.get(a)
+            f"{a.val:.6g}"
+            if jaxprs.is_literal(a) and not a.aval.shape
+            else known.get(a)
             if not jaxprs.is_literal(a)
             else None
             for a in equation.invars
@@ -256,5 +255,3 @@ FORMULAS: Mapping[str, Rule] = {
     "convert_element_type": _of("1, in the dtype of {a}"),
     "copy": _of("1"),
 }
-
-
