@@ -100,7 +100,8 @@ def rotated(a, b):
         u, v, w, _ = carry
         return (v, w, u, row * a[0]), u * row
 
-    carry, rows = jax.lax.scan(body, (a, 2 * a, jnp.sin(a), b[0]), b, reverse=True)
+    start, twice = (a, 2 * a, jnp.sin(a), b[0]), jnp.concatenate([b, 2 * b])
+    carry, rows = jax.lax.scan(body, start, twice, reverse=True)
     return sum(x.sum() * k for k, x in enumerate((*carry, rows), 1))
 
 
@@ -165,13 +166,13 @@ def test_the_parts_add_up_in_every_kind_of_program(f):
 
 
 PROGRAMS = [
-    Recipe(tuple((i + 7 * k) % len(OPERATIONS) for k in range(5)), READS, i)
-    for i in range(7)
-    for READS in [((0, 1), (2, 1), (2, 3), (4, 0), (5, 4))]
+    Recipe(tuple(range(len(OPERATIONS)))[i::4], READS, i)
+    for i in range(4)
+    for READS in [((0, 1), (2, 1), (2, 3), (4, 0), (5, 4), (3, 6), (7, 2))]
 ]
 
 
-@pytest.mark.parametrize("recipe", PROGRAMS, ids=str)
+@pytest.mark.parametrize("recipe", PROGRAMS, ids=lambda recipe: str(recipe.seed))
 def test_the_parts_add_up_in_generated_programs(recipe):
     program, _, x, w = program_of(recipe)
     adds_up(explain(program, argnums=(0, 1))(x, w))
@@ -214,16 +215,19 @@ def python_of(formula):
     return re.sub(r"(?<=[\d)]) (?=[a-z])", " * ", spaced)
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
-def test_the_formula_is_the_derivative_in_numbers(formula):
+def test_the_formulas_are_the_derivatives_in_numbers():
     a, b = jnp.array([0.7, 1.3]), jnp.array([2.0, -3.0])
-    f = FORMULAS[formula]
-    report = explain(lambda a, b: f(a, b).sum())(a, b)
-    (part,) = (p for p in adds_up(report) if p.kind == "argument")
-    assert part.formula == formula and part.form == "elements"
-    given = {"a": a, "b": b, **NAMES}
-    expected = jnp.broadcast_to(jnp.asarray(eval(python_of(formula), given)), a.shape)
-    np.testing.assert_allclose(part.slope, expected.astype(a.dtype), 1e-5)
+
+    def every(a, b):
+        return jnp.stack([f(a, b) for f in FORMULAS.values()]).sum()
+
+    parts = [p for p in adds_up(explain(every)(a, b)) if p.kind == "argument"]
+    assert [part.formula for part in parts] == [*FORMULAS]
+    for part in parts:
+        assert part.form == "elements"
+        found = eval(python_of(part.formula), {"a": a, "b": b, **NAMES})
+        expected = jnp.broadcast_to(jnp.asarray(found, a.dtype), a.shape)
+        np.testing.assert_allclose(part.slope, expected, 1e-5, err_msg=part.formula)
 
 
 def test_a_matrix_product_says_how_it_sends_the_cotangent():

@@ -85,7 +85,8 @@ def _verdict(diagnosis: Diagnosis, prefix: str) -> Iterator[str]:
             continue
         where = keys[i - 1]
         link = f'<a href="#row-{prefix}{where}">to its step</a>' if where else ""
-        yield f'<pre id="{prefix}finding-{i}">{escape(paragraph)}\n   {link}</pre>'
+        finding = {"id": f"{prefix}finding-{i}", "text": escape(paragraph)}
+        yield template("finding.html").substitute(finding, link=link)
 
 
 def _remarks(report: Report, found: Marks, blame: bool) -> Iterator[str]:
@@ -94,10 +95,8 @@ def _remarks(report: Report, found: Marks, blame: bool) -> Iterator[str]:
     if blame and (finding := finding_in(report)) is not None:
         yield f"<pre>{escape(blame_text(finding))}</pre>"
     if found:
-        items = (
-            f'<dt class="{mark}">{mark}</dt><dd>{escape(meaning)}</dd>'
-            for mark, meaning in meanings(found)
-        )
+        item = template("meaning.html")
+        items = (item.substitute(mark=m, meaning=escape(t)) for m, t in meanings(found))
         yield f"<dl>{''.join(items)}</dl>"
 
 

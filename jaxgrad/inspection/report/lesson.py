@@ -105,7 +105,7 @@ def _text(value: Any, text: str) -> str:
     return _written(np.asarray(value))
 
 
-def _written(array: np.ndarray) -> str:
+def _written(array: Any) -> str:
     if array.ndim:
         return f"[{', '.join(map(_written, array))}]"
     if array.dtype.kind == "c":

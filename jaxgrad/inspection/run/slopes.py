@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.blocks import Block, Item
+from jaxgrad.inspection.program.labels import constant_label
 from jaxgrad.inspection.report.data import Form
 from jaxgrad.inspection.run.gradients import Slopes
 
@@ -137,16 +138,8 @@ def _main(item: Item) -> _Main | None:
     known: dict[Any, Any] = {v: i for i, v in enumerate(item.jaxpr.jaxpr.invars)}
     main = None
     for equation in _inlined(item.jaxpr, known):
-        copies = equation.primitive.name in COPYING
-        inputs = [
-            f"{a.val:.6g}"
-            if jaxprs.is_literal(a) and not a.aval.shape
-            else known.get(a)
-            if not jaxprs.is_literal(a)
-            else None
-            for a in equation.invars
-        ]
-        if copies and equation is not item.equation:
+        inputs = [_source(atom, known) for atom in equation.invars]
+        if equation.primitive.name in COPYING and equation is not item.equation:
             known[equation.outvars[0]] = inputs[0]
         elif main is not None or None in inputs:
             return None
@@ -155,21 +148,26 @@ def _main(item: Item) -> _Main | None:
     return main
 
 
+def _source(atom: Any, known: Mapping[Any, Any]) -> Any:
+    """The number of a read, the text of a literal, or None for anything else."""
+    if not jaxprs.is_literal(atom):
+        return known.get(atom)
+    return None if atom.aval.shape else constant_label(atom.val)
+
+
 def _inlined(closed: Any, known: dict[Any, Any]) -> Iterator[Any]:
     """The equations of a jaxpr, those of jitted helpers instead of their calls."""
-    jaxpr = jaxprs.open_jaxpr(closed)
-    for equation in jaxpr.eqns:
+    for equation in jaxprs.open_jaxpr(closed).eqns:
         if jaxprs.ENTERED.get(equation.primitive.name) != "jit":
             yield equation
             continue
         (body,) = jaxprs.bodies_of(equation)
         inside = jaxprs.open_jaxpr(body)
         for inner, outer in zip(inside.invars, equation.invars, strict=True):
-            literal = jaxprs.is_literal(outer)
-            known[inner] = f"{outer.val:.6g}" if literal else known.get(outer)
+            known[inner] = _source(outer, known)
         yield from _inlined(body, known)
         for inner, outer in zip(inside.outvars, equation.outvars, strict=True):
-            known[outer] = None if jaxprs.is_literal(inner) else known.get(inner)
+            known[outer] = _source(inner, known)
 
 
 Rule = Callable[[Any, Sequence[str]], Sequence[str]]
