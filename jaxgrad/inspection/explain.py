@@ -64,7 +64,9 @@ def explain(
             `Summary` before it returns, so the report holds no array of the steps.
 
     Returns:
-        A function of the arguments of `f` that returns an `Explanation`.
+        A function of the arguments of `f` that returns an `Explanation`. Its
+        `chain_rule`, and a page or JSON file that it saves, say what every step sends
+        back along each edge; for that the program is compiled and run once more.
 
     Raises:
         TypeError: If `f` is not callable; on the call, if a differentiated argument

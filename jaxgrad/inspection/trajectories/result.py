@@ -102,7 +102,7 @@ class TrainingComparison:
         return (
             f'<div class="jaxgrad"><style>{page_style()}</style>'
             f"<pre>{escape(chr(10).join(verdict(self)))}</pre>"
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+            f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>\n{body}\n</tbody></table></div>"
             f'<p class="legend">{escape(LEGEND)}.</p></div>'
         )
