@@ -9,7 +9,6 @@ dot for PyTorch's value, a ring for jax.nn's.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,10 @@ from matplotlib.figure import Figure
 
 from experiments._activations.listed import FUNCTIONS, values
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, experiment, report
+from experiments._frame import Sections, Yielded, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Activations as Config
 from experiments._section import Section
 from jaxgrad import activations, plots
 from jaxgrad.plots import Curve
@@ -44,23 +45,12 @@ ROWS = (
 ).split()
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Every activation with its derivatives, and the values chosen at its kinks."""
-
-    svg: bool = False
-    """Save each figure as SVG too."""
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The file formats of the figures."""
-        return ("png", "svg") if self.svg else ("png",)
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute every curve and its derivatives."""
     del config
-    return notebook_sections() | {"kinks": kinks(), "smooth": smooth()}
+    yield from notebook_sections().items()
+    yield "kinks", kinks()
+    yield "smooth", smooth()
 
 
 def notebook_sections() -> Sections:
@@ -201,7 +191,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return pictures | {"overview": plots.overview(cards)}
 
 
-main = experiment("activations", Config, run, report, figures)
+run = complete(sections)
+main = experiment("activations", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -13,7 +13,6 @@ and returns.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -25,8 +24,18 @@ from matplotlib.figure import Figure
 from experiments._backprop.layers import largest_gap, networks
 from experiments._backprop.linear_layer import many_starts, steps
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report, require
+from experiments._frame import (
+    Sections,
+    Yielded,
+    at_least,
+    complete,
+    experiment,
+    require,
+    require_finite,
+)
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Backprop as Config
 from experiments._section import Section
 from jaxgrad import plots
 
@@ -34,35 +43,20 @@ X, TRUE = 3.0, 10.0
 RATES = (0.01, 0.05, 0.095, 0.1, 0.105, 0.11)
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Backpropagation and gradient descent, from one weight to a layered network."""
-
-    epochs: int = 20
-    """Steps of gradient descent on w x + b."""
-    lr: float = 0.01
-    """Learning rate, except in the table of rates."""
-    starts: int = 5000
-    """Random starts of the linear layer, for the distribution of its loss."""
-    seed: int = 0
-    """Seed of everything random."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute everything, in float64 where rounding would hide a difference."""
     at_least(config, epochs=2, starts=1)
     require(math.isfinite(config.lr), "--lr", "a finite number", config.lr)
     start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
+    yield "chain", chain_twice()
+    yield "descent", (found := descent(start, config.lr, config.epochs))
+    require_finite(found.column("loss"), config.lr)
+    yield "rates", rates(start, config.epochs)
     random_step, printed_step = steps(key, config.lr)
-    return {
-        "chain": chain_twice(),
-        "descent": descent(start, config.lr, config.epochs),
-        "rates": rates(start, config.epochs),
-        "random_step": random_step,
-        "starts": many_starts(key, config.starts),
-        "printed_step": printed_step,
-        **networks(key),
-    }
+    yield "random_step", random_step
+    yield "starts", many_starts(key, config.starts)
+    yield "printed_step", printed_step
+    yield from networks(key).items()
 
 
 class Chain(NamedTuple):
@@ -242,7 +236,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     }
 
 
-main = experiment("backprop", Config, run, report, figures)
+run = complete(sections)
+main = experiment("backprop", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -12,7 +12,6 @@ targets, pixels.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +20,10 @@ from jax.scipy.special import xlogy
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, experiment, report, require
+from experiments._frame import Sections, Yielded, complete, experiment, require
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import CrossEntropy as Config
 from experiments._section import Section
 from jaxgrad import plots
 from jaxgrad.activations import log_softmax, softmax
@@ -43,30 +44,20 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 BISECTIONS = 60
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Three ways to cross-entropy, its gradient and its options."""
-
-    largest: float = 150.0
-    """Largest logit of the figure; exp overflows in float32 at 88.7."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute everything, under x64: each dtype is named where it is used."""
     largest = config.largest
     require(1 < largest <= 1e6, "--largest", "a number in (1, 1e6]", largest)
     with jax.enable_x64(True):
-        return {
-            "definition": definition(),
-            "ways": ways(),
-            "shifts": shifts(),
-            "growing": growing(largest),
-            "log_sum_exps": log_sum_exps(),
-            "limits": limits(),
-            "gradients": gradients(),
-            "options": options(),
-            "out_of_range": out_of_range(),
-        }
+        yield "definition", definition()
+        yield "ways", ways()
+        yield "shifts", shifts()
+        yield "growing", growing(largest)
+        yield "log_sum_exps", log_sum_exps()
+        yield "limits", limits()
+        yield "gradients", gradients()
+        yield "options", options()
+        yield "out_of_range", out_of_range()
 
 
 def entropy_by_definition(p: jax.Array, q: jax.Array) -> jax.Array:
@@ -360,7 +351,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return {"growing_logits": figure}
 
 
-main = experiment("cross_entropy", Config, run, report, figures)
+run = complete(sections)
+main = experiment("cross_entropy", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

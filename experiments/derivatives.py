@@ -12,7 +12,6 @@ At the end: what replaces PyTorch's `requires_grad`, `retain_graph`, `create_gra
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -30,8 +29,10 @@ from experiments._derivatives.calculus import (
 )
 from experiments._derivatives.modes import modes
 from experiments._derivatives.torch_switches import mean_chain, switches
-from experiments._frame import Options, Sections, experiment, report, require
+from experiments._frame import Sections, Yielded, complete, experiment, require
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Derivatives as Config
 from experiments._section import Section
 from jaxgrad import derivatives, plots
 from jaxgrad.differentiation import numerical_derivative
@@ -39,30 +40,18 @@ from jaxgrad.differentiation import numerical_derivative
 DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Derivatives by calculus, by JAX and by differences, side by side."""
-
-    delta: float = 0.001
-    """Step of the differences; the notebook's is 0.001."""
-    seed: int = 0
-    """Seed of the one random matrix."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute everything, under x64: each dtype is named where it is used."""
     delta = config.delta
     require(0 < delta < math.inf, "--delta", "a positive number", delta)
     with jax.enable_x64(True):
-        return {
-            "orders": orders(),
-            "differences": differences(delta),
-            "partials": partials(config.seed),
-            "calc": calc_section(delta),
-            "chain": mean_chain(),
-            "switches": switches(),
-            "modes": modes(jax.random.key(config.seed)),
-        }
+        yield "orders", orders()
+        yield "differences", differences(delta)
+        yield "partials", partials(config.seed)
+        yield "calc", calc_section(delta)
+        yield "chain", mean_chain()
+        yield "switches", switches()
+        yield "modes", modes(jax.random.key(config.seed))
 
 
 def orders() -> Section:
@@ -261,7 +250,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return {"step_errors": errors}
 
 
-main = experiment("derivatives", Config, run, report, figures)
+run = complete(sections)
+main = experiment("derivatives", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

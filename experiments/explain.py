@@ -12,10 +12,6 @@ In PyTorch, `retain_grad()` on each intermediate tensor before `backward()` give
 gradients one by one. Here the function is unchanged, and every step has a source line.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 
@@ -24,53 +20,33 @@ from experiments import two_layer_net as network
 from experiments._command import run_as_script, table
 from experiments._explain.functions import backprop, first_batch, two_layer_net
 from experiments._explain.graphs import exercise, network_of_the_figure
-from experiments._explain.nan_examples import STEPS, nan_in_gradient, nan_in_training
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._explain.nan_examples import nan_in_gradient, nan_in_training
+from experiments._frame import Sections, Yielded, at_least, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Explain as Config
 from experiments._section import Section
 from experiments.mnist_mlp import HIDDEN, mlp
 from jaxgrad import datasets
 from jaxgrad.inspection import Explanation
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Every gradient explained: seven reports, as tables and pages with the graph."""
-
-    dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """The perceptron's images. auto: MNIST if a folder, the cache or the network
-    provides it, otherwise scikit-learn's digits."""
-    data_dir: Path | None = None
-    """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
-    batch_size: int = 256
-    """Images in the perceptron's first batch."""
-    steps: int = STEPS
-    """Steps of the two training loops, unless a NaN stops them."""
-    seed: int = 0
-    """Seed of everything random."""
-    output_dir: Path = Path("results/explain")
-    """Folder for the pages."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Explain the functions and run the NaN examples; the reports are the data."""
     at_least(config, batch_size=1, steps=1)
     keys = jax.random.split(jax.random.key(config.seed), 3)
-    perceptron = explain_perceptron(config, keys[0])
+    dataset = datasets.load(config.dataset, config.data_dir)
     explained = jaxgrad.explain(backprop, argnums=(0, 1, 2, 3))
     chain = explained(2.0, -10.0, 4.0, 7.0, 3.0)
-    return {
-        "backprop": Section(
-            "h1 = w1 x + b1, y = w2 h1 + b2", note=str(chain), data=chain
-        ),
-        "torch": torch_comparison(chain),
-        "closing_exercise": exercise(),
-        "figure_network": network_of_the_figure(),
-        "two_layer_net": explain_network(keys[1]),
-        "mnist_mlp": perceptron,
-        "nan_in_training": nan_in_training(keys[2], config.steps),
-        "nan_in_gradient": nan_in_gradient(),
-    }
+    title = "h1 = w1 x + b1, y = w2 h1 + b2"
+    yield "backprop", Section(title, note=str(chain), data=chain)
+    yield "torch", torch_comparison(chain)
+    yield "closing_exercise", exercise()
+    yield "figure_network", network_of_the_figure()
+    yield "two_layer_net", explain_network(keys[1])
+    yield "mnist_mlp", explain_perceptron(dataset, config.batch_size, keys[0])
+    yield "nan_in_training", nan_in_training(keys[2], config.steps)
+    yield "nan_in_gradient", nan_in_gradient()
 
 
 def torch_comparison(explained: Explanation) -> Section:
@@ -122,8 +98,7 @@ def explain_perceptron(config: Config, key: jax.Array) -> Section:
 
     A dead unit is zero for every image: no gradient reaches its weights.
     """
-    dataset = datasets.load(config.dataset, config.data_dir)
-    images, labels = (jnp.asarray(part[: config.batch_size]) for part in dataset.train)
+    images, labels = (jnp.asarray(part[:batch_size]) for part in dataset.train)
     sizes = (images[0].size, *HIDDEN, dataset.num_classes)
     _, params = mlp(key, sizes)
     scaled = images.astype(jnp.float32) / dataset.white
@@ -146,7 +121,8 @@ def figures(result: Sections) -> dict[str, Explanation]:
     return {name: part.data for name, part in result.items() if part.data is not None}
 
 
-main = experiment("explain", Config, run, report, figures)
+run = complete(sections)
+main = experiment("explain", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

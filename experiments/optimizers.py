@@ -11,7 +11,6 @@ and what each is good and bad at is measured.
 """
 
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -22,9 +21,11 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._frame import Sections, Yielded, at_least, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
 from experiments._optimizers.strengths import strengths
+from experiments._options import Optimizers as Config
 from experiments._section import Section
 from jaxgrad import plots
 from jaxgrad.descent import SURFACES, Race, Surface, descend, race
@@ -47,28 +48,12 @@ SPHERE = SURFACES["sphere"]
 L2 = 0.01  # the default weight decay of torch.optim.AdamW
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Six optimizers from one start, and their race over seven surfaces."""
-
-    lrs: int = 32
-    """Number of learning rates in the race, from 1e-4 to 10."""
-    starts: int = 32
-    """Number of random starts in the race, inside the bounds of each surface."""
-    race_steps: int = 1000
-    """Steps of each descent in the race."""
-    seed: int = 0
-    """Seed of the starts."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Descend as the notebook does, then race."""
     at_least(config, lrs=1, starts=1, race_steps=1)
-    races = {
-        f"race_{name}": race_section(name, surface, config)
-        for name, surface in SURFACES.items()
-    }
-    return notebook_sections() | races
+    yield from notebook_sections().items()
+    for name, surface in SURFACES.items():
+        yield f"race_{name}", race_section(name, surface, config)
 
 
 def notebook_sections() -> Sections:
@@ -234,7 +219,8 @@ def _drawn(paths: dict[str, Descent]) -> Figure:
     return plots.paths(points, start=START, xlim=(-80, 80), ylim=(-15, 15), of=SPHERE)
 
 
-main = experiment("optimizers", Config, run, report, figures)
+run = complete(sections)
+main = experiment("optimizers", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

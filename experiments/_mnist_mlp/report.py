@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from experiments._command import section, table
 from experiments._mnist_mlp.config import Config
-from experiments._mnist_mlp.network import summary
 from experiments._mnist_mlp.side_runs import SideRuns, report_side_runs
 from jaxgrad import plots, training
 from jaxgrad.datasets import Dataset
@@ -36,41 +35,18 @@ class Result(NamedTuple):
 
 
 def report(result: Result) -> None:
-    """Print the data, the network, the epochs, the assessment and the side runs."""
-    config, dataset, assessment = result.config, result.dataset, result.assessment
-    name = dataset.name
-    section("The data", _data(result))
-    section("The network", summary(result.params))
-    settings = f"{config.optimizer}, lr {result.lr:g}, {config.schedule}"
-    section(f"Training: {settings}", _epochs(result.epochs, dataset.num_classes))
-    section(f"Class by class, on the test images of {name}", _classes(assessment))
+    """Print the assessment and the side runs."""
+    dataset, assessment = result.dataset, result.assessment
+    losses = not_learned(result.epochs, dataset.num_classes) + loss_gap(result.epochs)
+    section("What the losses say", losses)
+    section(
+        f"Class by class, on the test images of {dataset.name}", _classes(assessment)
+    )
     title = "Confusion matrix: rows are labels, columns predictions"
     section(title, _confusion(assessment.confusion))
     section("The worst mistakes: the largest losses", _mistakes(assessment.mistakes))
     if result.side_runs is not None:
         report_side_runs(result.side_runs)
-
-
-def _data(result: Result) -> str:
-    dataset, size = result.dataset, result.config.batch_size
-    steps, last = training.count_batches(len(dataset.train.labels), size)
-    lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
-    if result.config.dataset == "auto" and dataset.name == "digits":
-        lines.append(
-            "These are NOT the notebook's data, because MNIST was not available. The "
-            "set is\nsmall: a smaller --batch-size gives more steps. The notebook's "
-            "results on MNIST\nare not reproduced."
-        )
-    return "\n".join(lines)
-
-
-def _epochs(epochs: Sequence[training.Epoch], classes: int) -> str:
-    rows = []
-    for number, *losses, accuracy, seconds, _ in epochs:
-        shown = ("-" if loss is None else f"{loss:.5f}" for loss in losses)
-        rows.append((number, *shown, f"{accuracy:8.2%}", f"{seconds:7.2f}"))
-    header = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
-    return f"{table(header, rows)}\n\n{not_learned(epochs, classes)}{loss_gap(epochs)}"
 
 
 def not_learned(epochs: Sequence[training.Epoch], classes: int) -> str:

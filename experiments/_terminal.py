@@ -1,0 +1,132 @@
+"""What the experiments print: sections, tables that fit the terminal, and progress.
+
+Everything fits into `columns()`. Colours and moving bars appear only on a terminal, and
+NO_COLOR switches the colours off.
+"""
+
+import io
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.box import Box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+MOST_COLUMNS = 100
+WORDS = 24  # a column of words may become as narrow as this
+NUMBER = re.compile(r"[-+]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|nan)%?|-|\.|")
+RULE = Box(
+    "    \n    \n -- \n    \n    \n    \n    \n    \n",
+    ascii=True,
+)
+
+
+def columns() -> int:
+    """The width of the output: COLUMNS, or that of the terminal up to 100."""
+    width = shutil.get_terminal_size((MOST_COLUMNS, 24)).columns
+    return max(20, width if "COLUMNS" in os.environ else min(width, MOST_COLUMNS))
+
+
+def console(file: Any = None) -> Console:
+    """A console on `file`, by default on what is stdout now; text is taken as it is."""
+    options: Any = {"markup": False, "highlight": False, "emoji": False}
+    colours = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(file=file, width=columns(), color_system=colours, **options)
+
+
+def section(title: str, body: str = "") -> None:
+    """Print one titled block."""
+    heading(title)
+    if body:
+        console().print(body)
+
+
+def heading(title: str) -> None:
+    """Print the underlined title of a block."""
+    to = console()
+    to.print(f"\n{title}\n{'=' * min(len(title), to.width)}", style="bold")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A text table, numbers right, words left and wrapped.
+
+    Columns for which the terminal is too narrow follow below, with the first one again.
+    """
+    cells = [
+        [str(title) for title in header],
+        *([_text(e) for e in row] for row in rows),
+    ]
+    described = [list(column) for column in zip(*cells, strict=True)]
+    first, blocks = described[0], [[described[0]]]
+    for column in described[1:]:
+        if sum(map(_least, (*blocks[-1], column))) > columns() and len(blocks[-1]) > 1:
+            blocks.append([first])
+        blocks[-1].append(column)
+    return "\n\n".join(map(_block, blocks))
+
+
+def _block(described: list[list[str]]) -> str:
+    drawn = Table(box=RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title, *entries in described:
+        right, least = _numbers(entries), _least([title, *entries]) - 2
+        drawn.add_column(title, justify="right" if right else "left", min_width=least)
+    for row in zip(*(entries for _, *entries in described), strict=True):
+        drawn.add_row(*row)
+    to = console(io.StringIO())
+    to.print(drawn)
+    return "\n".join(line.rstrip() for line in to.file.getvalue().splitlines())
+
+
+def _least(column: Sequence[str]) -> int:
+    """The smallest width of a column, and two spaces: numbers are not broken."""
+    title, *entries = column
+    longest = max(map(len, entries), default=0)
+    words = max(map(len, title.split()), default=0)
+    return 2 + max(words, longest if _numbers(entries) else min(longest, WORDS))
+
+
+def _numbers(entries: Sequence[str]) -> bool:
+    return any(entries) and all(NUMBER.fullmatch(entry.strip()) for entry in entries)
+
+
+def _text(entry: Any) -> str:
+    if isinstance(entry, bool) or not isinstance(entry, float):
+        return str(entry)
+    return f"{entry:.7g}"
+
+
+_running: list[Progress] = []
+
+
+def shows_bars() -> bool:
+    """Whether this process shows bars now."""
+    return any(not bars.disable for bars in _running)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """The bars of this process: one display, which shows nothing without a terminal."""
+    if _running:
+        yield _running[-1]
+        return
+    to = console()
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=to,
+        transient=True,
+        disable=not (to.is_interactive and to.file.isatty()),
+    )
+    with bars:
+        _running.append(bars)
+        try:
+            yield bars
+        finally:
+            _running.remove(bars)
