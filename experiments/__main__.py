@@ -112,12 +112,11 @@ def _print_outcome(outcome: Outcome, *, verbose: bool) -> None:
     if outcome.stopped:
         print(f"{outcome.name}: {outcome.stopped}", file=sys.stderr, flush=True)
         return
-    rows = [row for row in compare(outcome.computed, [outcome.name])]
+    rows = compare(outcome.computed, [outcome.name])
     was_run = [row for row in rows if row.agrees is not None]
-    good = f"{sum(map(agreed, was_run)):2} of {len(was_run):2} rows as expected"
-    console().print(
-        f"{outcome.name:<13}  {good if rows else '':24}  {outcome.seconds:6.1f} s"
-    )
+    good = f"{sum(map(agreed, was_run))} of {len(was_run)} rows as expected, "
+    seconds = f"{good if rows else ''}{outcome.seconds:.1f} s"
+    console().print(f"{outcome.name:<13}  {seconds}")
 
 
 def main(argv: Sequence[str] | None = None) -> list[Any]:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 MOST_COLUMNS = 100
+GAP = 2  # between columns
 WORDS = 24  # a column of words may become as narrow as this
 NUMBER = re.compile(r"[-+]?(\d[\d,]*\.?\d*(e[-+]?\d+)?|inf|nan)%?|-|\.|")
 RULE = Box(
@@ -57,14 +58,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
     Columns for which the terminal is too narrow follow below, with the first one again.
     """
-    cells = [
-        [str(title) for title in header],
-        *([_text(e) for e in row] for row in rows),
-    ]
-    described = [list(column) for column in zip(*cells, strict=True)]
+    cells = [[_text(entry) for entry in row] for row in (header, *rows)]
+    described = list(map(list, zip(*cells, strict=True)))
     first, blocks = described[0], [[described[0]]]
     for column in described[1:]:
-        if sum(map(_least, (*blocks[-1], column))) > columns() and len(blocks[-1]) > 1:
+        needed = sum(_least(c) + GAP for c in (*blocks[-1], column)) - GAP
+        if needed > columns() and len(blocks[-1]) > 1:
             blocks.append([first])
         blocks[-1].append(column)
     return "\n\n".join(map(_block, blocks))
@@ -72,9 +71,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def _block(described: list[list[str]]) -> str:
     drawn = Table(box=RULE, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title, *entries in described:
-        right, least = _numbers(entries), _least([title, *entries]) - 2
-        drawn.add_column(title, justify="right" if right else "left", min_width=least)
+    for (title, *entries), width in zip(described, _widths(described), strict=True):
+        justify = "right" if _numbers(entries) else "left"
+        drawn.add_column(title, justify=justify, width=width, overflow="fold")
     for row in zip(*(entries for _, *entries in described), strict=True):
         drawn.add_row(*row)
     to = console(io.StringIO())
@@ -82,12 +81,24 @@ def _block(described: list[list[str]]) -> str:
     return "\n".join(line.rstrip() for line in to.file.getvalue().splitlines())
 
 
+def _widths(described: list[list[str]]) -> list[int]:
+    """What each column would have, with the widest ones narrowed until all fit."""
+    widths = [max(map(len, column)) for column in described]
+    least = [*map(_least, described)]
+    while sum(widths) + GAP * (len(widths) - 1) > columns():
+        spare = [w * (w > most) for w, most in zip(widths, least, strict=True)]
+        if not any(spare):
+            break
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
 def _least(column: Sequence[str]) -> int:
-    """The smallest width of a column, and two spaces: numbers are not broken."""
+    """How narrow a column may be: numbers and the words of titles are not broken."""
     title, *entries = column
     longest = max(map(len, entries), default=0)
     words = max(map(len, title.split()), default=0)
-    return 2 + max(words, longest if _numbers(entries) else min(longest, WORDS))
+    return max(words, longest if _numbers(entries) else min(longest, WORDS))
 
 
 def _numbers(entries: Sequence[str]) -> bool:

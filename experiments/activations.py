@@ -73,7 +73,13 @@ def notebook_curves() -> Section:
     glu = glu_of_one_axis()
     return Section(
         "The notebook's curves in float64: sums, first and last values",
-        header=("function", "sum y", "sum dy", "y first", "last", "dy first", "last"),
+        "Each function at 1000 points from -6 to 6 (CELU: -1 to 1): the sums over all "
+        "points of its values f and of the gradient f' of that sum, and both at the "
+        "first and at the last point. These numbers are compared with PyTorch's.",
+        header=(
+            *("function", "sum of f", "sum of f'", "f at the first"),
+            *("f at the last", "f' at the first", "f' at the last"),
+        ),
         entries=[
             (title, *(round(number, 12) + 0.0 for number in found))  # no noise, no -0
             for title, found in (numbers | {"GLU of one axis": _numbers(glu)}).items()
@@ -89,8 +95,8 @@ def notebook_curves() -> Section:
             },
             "3.C9": _numbers(glu)[0],
         },
-        note="Softmin's gradient is 0: the sum of a softmin is 1 for every x. Rounding"
-        "\nleaves numbers below 1e-17, which the table and the figure show as 0.",
+        note="Softmin's gradient is 0: the sum of a softmin is 1 for every x. Rounding "
+        "leaves numbers below 1e-17, which the table and the figure show as 0.",
         data=curves | {"GLU of one axis": glu},
     )
 
@@ -161,11 +167,14 @@ def kinks() -> Section:
         for kink in curve.kinks:
             other = "-" if kink.jax_nn is None else f"{kink.jax_nn:.6g}"
             same = kink.jax_nn is None or abs(kink.jax_nn - kink.torch) < 1e-6
-            difference = "" if same else "differs"
+            difference = "" if same else "yes"
             rows.append((name, kink.x, f"{kink.torch:.6g}", other, difference))
     return Section(
         "Derivatives at the kinks, where each library chooses a value",
-        header=("activation", "x", "PyTorch, jaxgrad", "jax.nn", ""),
+        "At x the slopes from the left and from the right differ. jaxgrad takes "
+        "PyTorch's value, which jax.nn does not always take; - means that jax.nn lacks "
+        "the function.",
+        header=("activation", "x", "PyTorch, jaxgrad", "jax.nn", "jax.nn differs"),
         entries=rows,
         data=cards,
     )

@@ -93,10 +93,12 @@ def chain_twice() -> Section:
     }
     return Section(
         "h1 = w1 x + b1, y = w2 h1 + b2",
-        f"h1 = {h1:.7g}, y = {y:.7g}",
+        f"h1 = {h1:.7g} and y = {y:.7g}. A gradient is the value of a function: a "
+        "second call returns the same. PyTorch adds that of a second backward to .grad, which "
+        "then holds the sum.",
         [(name, *map(float, gradient)) for name, gradient in gradients.items()],
         {"1.7": [h1, y], "1.8": found, "1.9": [found, gradients["sum of two calls"]]},
-        ("", *(f"dy/d{name}" for name in Chain._fields)),
+        ("gradient by", *(f"dy/d{name}" for name in Chain._fields)),
     )
 
 
@@ -177,7 +179,9 @@ def descent(start: Params, lr: float, epochs: int) -> Section:
     numbered = enumerate(zip(states, compiled.loss.tolist(), strict=True))
     return Section(
         "Gradient descent on w x + b, true value 10 at x = 3",
-        f"first gradient: dL/dw = {first.w:.7g}, dL/db = {first.b:.7g}",
+        f"The first gradient is dL/dw = {first.w:.7g}, dL/db = {first.b:.7g}. Each "
+        "row shows weight, bias, prediction and loss before its step. The last column "
+        "is the loss when the loop is compiled as a whole, which rounds differently.",
         [(epoch, *state, loss) for epoch, (state, loss) in numbered],
         {
             "1.10": {"w, b, pred, loss": states[0], "true": TRUE, "gradient": first},
@@ -211,6 +215,9 @@ def rates(start: Params, epochs: int) -> Section:
     by_rate = dict(zip(RATES, losses, strict=True))
     return Section(
         "Learning rates: each step multiplies the error",
+        f"A step multiplies the error of the prediction by 1 - 20 lr. Between -1 and 1 "
+        f"the loss falls, at -1 it stays, beyond it grows. The last loss is that of "
+        f"step {epochs - 1}.",
         header=("lr", "factor 1 - 20 lr", "first loss", "last loss"),
         entries=[
             (lr, 1 - 20 * lr, float(of_lr[0]), float(of_lr[-1]))

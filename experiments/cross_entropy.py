@@ -109,6 +109,8 @@ def ways() -> Section:
     exact_p, _, exact = found["output", "float64"]
     return Section(
         "Three outputs, class 2, in two steps or one",
+        "The softmax turns logits into probabilities; the negative logarithm of the "
+        "target's is the loss. In two steps the last digits are lost; -log(1) is 0.",
         header=("logits", "dtype", "softmax", "log, NLL", "cross_entropy"),
         entries=entries,
         rows={
@@ -156,6 +158,8 @@ def shifts() -> Section:
     entries = [(b, change(b, "float32"), change(b, "float64")) for b in SHIFTS]
     return Section(
         "softmax(x - b) = softmax(x)",
+        "A shift b of all logits cancels in the quotient, up to rounding. So the "
+        "largest logit may be subtracted first, and no exponential overflows.",
         header=("b", "largest change, float32", "largest change, float64"),
         entries=entries,
         rows={"3.39": {"largest change by a shift": max(e[1] for e in entries)}},
@@ -209,6 +213,8 @@ def log_sum_exps() -> Section:
     loss, gradient = jax.value_and_grad(cross_entropy)(logits, 0)
     return Section(
         "log-sum-exp of [0, x], float32",
+        "exp overflows at 88.7, and the logarithm of infinity is infinity. With the "
+        "largest logit subtracted first, and added afterwards, nothing overflows.",
         header=("x", "log(sum(exp))", "shifted by max"),
         entries=entries,
         rows={
@@ -236,8 +242,9 @@ def limits() -> Section:
     ]
     return Section(
         "Logits [0, x]: the largest x that works",
-        "The naive softmax becomes NaN where exp overflows. A loss of class 0 that "
-        "takes the logarithm of a probability fails where the probability underflows. "
+        "In the second column the logarithm of the dtype's largest number, where exp "
+        "overflows; then the largest x for which each way is finite. The naive softmax "
+        "becomes NaN where exp overflows. A loss of class 0 that takes the logarithm of a probability fails where the probability underflows. "
         "On the CPU, XLA flushes numbers below the smallest normal one to 0; PyTorch "
         "keeps them, and fails above 103.9.",
         header=("dtype", "log(largest)", "naive softmax", *LOSSES),
@@ -277,7 +284,8 @@ def gradients() -> Section:
             (str(output), "jax.grad", *by_jax.tolist()),
         ]
     header = ("logits", "gradient by", "d/dx0", "d/dx1", "d/dx2")
-    return Section("The gradient of cross_entropy", header=header, entries=entries)
+    claim = "It is softmax minus one-hot: the probabilities, less 1 at the target."
+    return Section("The gradient of cross_entropy", claim, entries, header=header)
 
 
 def options() -> Section:
@@ -307,6 +315,8 @@ def options() -> Section:
     ]
     return Section(
         "The options by formula and by function (float64)",
+        "Each option of cross_entropy, computed by its formula from the losses of the "
+        "single samples, and by the function.",
         header=("option", "formula", "cross_entropy"),
         entries=[(name, one.item(), other.item()) for name, one, other in entries],
     )

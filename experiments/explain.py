@@ -30,6 +30,12 @@ from experiments.mnist_mlp import HIDDEN, mlp
 from jaxgrad import datasets
 from jaxgrad.inspection import Explanation
 
+HOW_TO_READ = (
+    "A report has a line for each argument and each step. Value is what the step "
+    "computes; gradient is the derivative of the result with respect to it, what "
+    "retain_grad() keeps in PyTorch. Source is the line that the step comes from."
+)
+
 
 def sections(config: Config) -> Yielded:
     """Explain the functions and run the NaN examples; the reports are the data."""
@@ -39,7 +45,7 @@ def sections(config: Config) -> Yielded:
     explained = jaxgrad.explain(backprop, argnums=(0, 1, 2, 3))
     chain = explained(2.0, -10.0, 4.0, 7.0, 3.0)
     title = "h1 = w1 x + b1, y = w2 h1 + b2"
-    yield "backprop", Section(title, note=str(chain), data=chain)
+    yield "backprop", Section(title, HOW_TO_READ, note=str(chain), data=chain)
     yield "torch", torch_comparison(chain)
     yield "closing_exercise", exercise()
     yield "figure_network", network_of_the_figure()
@@ -58,7 +64,7 @@ def torch_comparison(explained: Explanation) -> Section:
     return Section(
         "What PyTorch must be asked for beforehand",
         "PyTorch keeps the gradients of leaves only: h1.grad is None unless "
-        "h1.retain_grad() was called before backward().",
+        "h1.retain_grad() was called before backward(). A report has them all.",
         [
             ("y.backward(); w1.grad", "report.gradients[0]", w1.item()),
             ("w2.grad", "report.gradients[2]", w2.item()),
@@ -78,7 +84,8 @@ def explain_network(key: jax.Array) -> Section:
     zero = float((explained["h_relu"].value == 0).mean())
     return Section(
         "The two-layer network",
-        f"batch, inputs, hidden, outputs: {sizes}",
+        f"Batch, inputs, hidden units and outputs: {sizes}. The arrays are large, so "
+        "the report shows their mean and their norm.",
         note=f"{explained}\n\n"
         f"h_relu is zero in {zero:.0%} of its elements, where relu has slope 0\n"
         "largest difference of prediction.gradient from 2 error, its value by "
@@ -93,7 +100,9 @@ def gap(explained: Explanation) -> float:
     return float(abs(difference).max())
 
 
-def explain_perceptron(config: Config, key: jax.Array) -> Section:
+def explain_perceptron(
+    dataset: datasets.Dataset, batch_size: int, key: jax.Array
+) -> Section:
     """The report of the untrained network on its first batch, and its layers.
 
     A dead unit is zero for every image: no gradient reaches its weights.
@@ -111,6 +120,9 @@ def explain_perceptron(config: Config, key: jax.Array) -> Section:
     layers = table(("layer", "norm of value", "norm of gradient", "dead units"), rows)
     return Section(
         "The perceptron's first batch",
+        "The untrained network on its first images. The small table shows how large "
+        "values and gradients are in each layer. A dead unit is zero for every image: "
+        "no gradient reaches its weights.",
         note=f"{dataset}\n\n{explained}\n\n{layers}",
         data=explained,
     )

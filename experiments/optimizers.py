@@ -44,6 +44,7 @@ LRS = dict.fromkeys(FACTORIES, 1.0) | {"SGD": 0.1}
 START = (-75.0, -10.0)
 STEPS = 5000
 CHECKPOINTS = np.array([1, 10, 100, 1000, 5000])
+REACHED = ("optimizer", "lr", *(f"{n:,} steps" for n in CHECKPOINTS))
 SPHERE = SURFACES["sphere"]
 L2 = 0.01  # the default weight decay of torch.optim.AdamW
 
@@ -93,7 +94,9 @@ def descents(paths: dict[str, Descent]) -> Section:
     options = ("momentum", "dampening", "weight_decay", "nesterov")
     return Section(
         "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10), in float64",
-        header=("optimizer", "lr", *map(str, CHECKPOINTS)),
+        "Each column is the point after so many steps; the minimum is 0, 0. The "
+        "learning rates are the notebook's.",
+        header=REACHED,
         entries=_lines(points),
         rows={
             "3.41": [heights.max(), heights.min(), paths["SGD"].values[0]],
@@ -116,7 +119,8 @@ def single(paths: dict[str, Descent]) -> Section:
     arrival, first = int(moving[-1]) + 2, float(path[0, 1])
     return Section(
         "The same in the notebook's float32",
-        header=("optimizer", "lr", *map(str, CHECKPOINTS)),
+        "Float32 has no numbers below 1e-45: what is smaller becomes 0.",
+        header=REACHED,
         entries=_lines(points),
         rows={
             "3.66": {"float32": points["RMSprop"]},
@@ -125,12 +129,12 @@ def single(paths: dict[str, Descent]) -> Section:
                 "RMSprop": {"y after step 1": first, "at (0, 0) from step": arrival},
             },
         },
-        note="RMSprop in float32: its first step takes y to the minimum, up to one"
-        f"\nrounding error of 10 (y = {first:g}), and x follows: figure `paths` shows a"
-        f"\nstraight line. From step {arrival} on both are exactly 0, with gradient 0."
-        "\nIn float64 they never become 0: as the mean of squares decays, the steps"
-        "\ngrow to the learning rate and jump across the minimum. Figure"
-        "\n`paths_rmsprop` shows the cross that they draw.",
+        note="RMSprop in float32: its first step takes y to the minimum, up to one "
+        f"rounding error of 10 (y = {first:g}), and x follows: figure `paths` shows a "
+        f"straight line. From step {arrival} on both are exactly 0, with gradient 0. "
+        "In float64 they never become 0: as the mean of squares decays, the steps "
+        "grow to the learning rate and jump across the minimum. Figure "
+        "`paths_rmsprop` shows the cross that they draw.",
         data=paths,
     )
 
@@ -154,14 +158,16 @@ def decay(paths: dict[str, Descent], with_l2: Descent) -> Section:
     compared = (paths["Adam"], with_l2, paths["AdamW"])
     return Section(
         "AdamW decays the weights; it does not add an L2 term to the loss",
+        "The same descent by Adam, by Adam with the L2 term 0.005 (x^2 + y^2) added to "
+        "the loss, and by AdamW with a weight decay of 0.01: x, y after the steps.",
         header=("step", "Adam", "Adam, L2 term in the loss", "AdamW"),
         entries=[
             (n, *(_text(path.points[n - 1]) for path in compared)) for n in (1, 10, 100)
         ],
         rows={"3.C13": paths["AdamW"].points[0]},
-        note="On this surface an L2 term only scales the gradient. Adam divides by the"
-        "\nsize of the gradient, so the term changes nothing. AdamW shrinks the weights"
-        "\nin addition to Adam's step.",
+        note="On this surface an L2 term only scales the gradient. Adam divides by the "
+        "size of the gradient, so the term changes nothing. AdamW shrinks the weights "
+        "in addition to Adam's step.",
         data=with_l2,
     )
 
@@ -178,7 +184,32 @@ def race_section(name: str, surface: Surface, config: Config) -> Section:
     starts = jax.random.uniform(key, (config.starts, 2), minval=low, maxval=high)
     lrs = jnp.logspace(-4, 1, config.lrs)
     found = race(FACTORIES, surface, starts, lrs, config.race_steps)
-    return Section(f"Race: {name}", note=str(found), data=(found, best_paths(found)))
+    return Section(
+        f"Race: {name}",
+        f"{config.starts} random starts with each of {config.lrs} learning rates from "
+        f"1e-4 to 10, {config.race_steps} steps. A start has arrived once it stays "
+        f"within {found.tolerance:g} of a minimum. At the best rate: the share of the "
+        "starts that arrive, the median of their steps, and how far the median start "
+        "ends from a minimum. Over all rates: at how many less than half of the starts "
+        "arrive, and how many descents end higher than they began.",
+        header=(
+            *("optimizer", "best rate", "starts arrive", "after steps"),
+            *("distance left", "rates too bad", "end higher"),
+        ),
+        entries=[
+            (
+                row.optimizer,
+                f"{row.best_lr:.3g}",
+                f"{row.arrived:.0%}",
+                f"{row.steps:g}",
+                f"{row.distance:.1e}",
+                f"{row.sensitivity:.0%}",
+                f"{row.diverged:.0%}",
+            )
+            for row in found.standings
+        ],
+        data=(found, best_paths(found)),
+    )
 
 
 def best_paths(of: Race) -> dict[str, np.ndarray]:

@@ -200,13 +200,14 @@ def spreads(losses: np.ndarray) -> Section:
         entries.append((t, printed, *map(float, (*quantiles, *shares))))
     return Section(
         f"The loss before step t, from {len(losses)} starts",
-        f"t = 0: median {float(np.median(losses[:, 0])):.3g}",
+        "Is the notebook's printed loss an ordinary one? Its quantile is the share of "
+        "the starts with a lower loss, z its distance from their mean, in standard "
+        "deviations of the log loss. Falling is the share of the starts whose loss "
+        "has fallen since the row before. At t = 0 the median is "
+        f"{float(np.median(losses[:, 0])):.3g}.",
         entries,
         {f"2.{i}": _row(entry, len(losses)) for i, entry in enumerate(entries, 1)},
         ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling"),
-        "quantile: the fraction of starts with a lower loss than the notebook; z: its "
-        "distance\nfrom the mean, in standard deviations of the log loss; falling: the "
-        "fraction of starts\nwhose loss fell.",
         data=losses,
     )
 
@@ -267,12 +268,14 @@ def one_run_in_four_ways(weights: Weights, data: Data, lr: float) -> Section:
     )
     return Section(
         "The median start in four ways",
+        "The loss of one start before step t: with jax.grad, with the chain rule by "
+        "hand, with an optimizer for the update, and in float64.",
         header=("gradient or update by", *(f"t = {t}" for t in TIMES)),
         entries=[(way, *map(float, losses[TIMES])) for way, losses in ways.items()],
         note="At the start the gradient by hand differs from jax.grad by at most "
-        f"{difference:.1e} of\nits largest entry. In float32 "
-        "the last updates are smaller than the last digit of the\n"
-        "weights and are lost; in float64 the last losses are lower.",
+        f"{difference:.1e} of its largest entry. In float32 the last updates are "
+        "smaller than the last digit of the weights and are lost; in float64 the last "
+        "losses are lower.",
         data=(ways, difference),
     )
 
@@ -294,10 +297,11 @@ def derivatives_at_zero(weights: Weights, data: Data) -> Section:
     at_zero = [(name, jax.grad(f)(0.0).item()) for name, f in RECTIFIERS.items()]
     return Section(
         "The derivative of the rectifier at exactly 0",
+        "max(x, 0) has no derivative at 0, so each function chooses one.",
         header=("function", "derivative at 0"),
         entries=[("torch.clamp(min=0)", 1.0), ("torch.relu", 0.0), *at_zero],
         note="The first two rows are PyTorch 2.13. The notebook uses clamp, this "
-        "script relu. That makes\nno difference here: the smallest |x w1| at the start "
+        "script relu. That makes no difference here: the smallest |x w1| at the start "
         f"is {nearest_to_zero:.2g}, not 0.",
         data=nearest_to_zero,
     )

@@ -121,6 +121,9 @@ def many_starts(key: jax.Array, starts: int) -> Section:
     entries = ", ".join(f"{q:.2f}" for leaf in quantiles for q in np.ravel(leaf))
     return Section(
         f"The same from {starts} starts",
+        "One start says little: where do the notebook's numbers lie among many? "
+        "The quantile is the share of the starts with a smaller number; PyTorch draws "
+        "weights and biases between -1 and 1 over sqrt 3.",
         rows={
             "4.3": ranges,
             "4.4": {
@@ -137,7 +140,7 @@ def many_starts(key: jax.Array, starts: int) -> Section:
         },
         note=f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; "
         f"the printed {PRINTED_LOSS} is at quantile {quantile:.2f}\n"
-        f"quantiles of the printed gradient: {entries}\n"
+        f"quantiles of the printed gradient's eight entries: {entries}\n"
         f"parameters times sqrt 3: {_in_words(ranges)}\n"
         f"largest difference of jax.grad from the formula: {found['gap']:.1e}",
         data=found,
@@ -176,7 +179,10 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
     after = jax.tree.map(jnp.asarray, PRINTED_AFTER_STEP)
     start = step_by_hand(after, PRINTED_GRADIENT, -PRINTED_LR)
     title = "The step printed in the notebook"
-    printed = _step(title, start, PRINTED_GRADIENT, PRINTED_LR, {})
+    printed = _step(title, start, PRINTED_GRADIENT, PRINTED_LR, {})._replace(
+        claim="The start is the notebook's result with its step undone. From there its "
+        "gradient leads back to its numbers, by hand and by optax.sgd.",
+    )
     by_hand, by_optimizer, gap = printed.data
     fixed = fixed_step(PRINTED_LR)
     rows = {
@@ -193,7 +199,8 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
     random = random._replace(
         claim='The notebook says that the sum "divides by n". It does not: only the '
         f"mean is divided, by all {y.size} errors, and the sum is {ratio:.7g} times as "
-        "large. The gradient has the same factor.",
+        "large. The gradient has the same factor. Below: the weights w and biases b "
+        "at the start, their gradient, and both after one step of gradient descent.",
         rows={"4.C2": ratio},
     )
     return random, printed._replace(rows=rows)

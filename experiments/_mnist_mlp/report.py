@@ -109,20 +109,18 @@ def _classes(assessment: Assessment) -> str:
     best = _where(scores.recall == np.nanmax(scores.recall))
     worst = _where(scores.recall == np.nanmin(scores.recall))
     return (
-        f"{table(header, rows)}\n"
-        f"Overall {assessment.accuracy:.2%}; "
-        f"best recall: {best}; worst recall: {worst}.\n"
-        "accuracy: of the images of the class, the share predicted to be;\n"
-        "precision: of the images predicted to be of the class, the share that are."
+        "Accuracy (also called recall): of the images of a class, the share that is "
+        "predicted to be.\nPrecision: of the images predicted to be of a class, the "
+        f"share that is.\n\n{table(header, rows)}\n\n"
+        f"Overall {assessment.accuracy:.2%}; best accuracy: {best}; worst accuracy: "
+        f"{worst}."
     )
 
 
 def _confusion(matrix: np.ndarray) -> str:
     counts = [[i, *(int(n) or "." for n in row)] for i, row in enumerate(matrix)]
-    rows = [["", *range(len(matrix))], *counts]
-    width = max(3, len(str(matrix.max())))
-    lines = ["  ".join(str(entry).rjust(width) for entry in row) for row in rows]
-    return "\n".join([*lines, most_frequent(matrix)])
+    drawn = table(("label", *range(len(matrix))), counts)
+    return f"{drawn}\n\n{most_frequent(matrix)}"
 
 
 def most_frequent(matrix: np.ndarray) -> str:
@@ -153,7 +151,11 @@ def _mistakes(mistakes: Mistakes) -> str:
     if not rows:
         return "There is none."
     header = ("image", "label", "prediction", "probability", "of label", "loss")
-    return f"{table(header, rows)}\nThe picture shows {len(mistakes.indices)} of them."
+    return (
+        "The probabilities are the network's, of its prediction and of the label; the "
+        f"loss is -log of the latter.\n\n{table(header, rows)}\n\n"
+        f"The picture shows {len(mistakes.indices)} of them."
+    )
 
 
 def figures(result: Result) -> dict[str, Figure]:
