@@ -37,7 +37,7 @@ def run_as_script(main: Callable[[], Any]) -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except BrokenPipeError:  # as in `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(NOBODY_READS)
     except (ValueError, OSError, ImportError, OverflowError, MemoryError) as error:
         print(f"error: {error or type(error).__name__}", file=sys.stderr)

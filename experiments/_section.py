@@ -21,7 +21,8 @@ class Section(NamedTuple):
     """What is printed, in this order: title, claim, table, note."""
 
     title: str
-    claim: str = ""
+    claim: str
+    """What the table shows, and what its columns are."""
     entries: Sequence[Sequence[Any]] = ()
     """The lines of the table: facts, unless `header` is given."""
     rows: Mapping[str, Any] = {}

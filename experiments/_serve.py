@@ -16,8 +16,8 @@ class OnlyInside(SimpleHTTPRequestHandler):
         inside = found.resolve().is_relative_to(root)
         return str(found) if inside else str(root / "not-in-this-folder")
 
-    def log_message(self, *arguments: object) -> None:
-        del arguments
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
 
 
 def server(folder: Path, port: int = PORT) -> ThreadingHTTPServer:

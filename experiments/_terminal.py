@@ -76,9 +76,8 @@ def _block(described: list[list[str]]) -> str:
         drawn.add_column(title, justify=justify, width=width, overflow="fold")
     for row in zip(*(entries for _, *entries in described), strict=True):
         drawn.add_row(*row)
-    to = console(io.StringIO())
-    to.print(drawn)
-    return "\n".join(line.rstrip() for line in to.file.getvalue().splitlines())
+    console(text := io.StringIO()).print(drawn)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def _widths(described: list[list[str]]) -> list[int]:

@@ -94,8 +94,8 @@ def chain_twice() -> Section:
     return Section(
         "h1 = w1 x + b1, y = w2 h1 + b2",
         f"h1 = {h1:.7g} and y = {y:.7g}. A gradient is the value of a function: a "
-        "second call returns the same. PyTorch adds that of a second backward to .grad, which "
-        "then holds the sum.",
+        "second call returns the same. PyTorch adds that of a second backward to "
+        ".grad, which then holds the sum.",
         [(name, *map(float, gradient)) for name, gradient in gradients.items()],
         {"1.7": [h1, y], "1.8": found, "1.9": [found, gradients["sum of two calls"]]},
         ("gradient by", *(f"dy/d{name}" for name in Chain._fields)),

@@ -244,9 +244,10 @@ def limits() -> Section:
         "Logits [0, x]: the largest x that works",
         "In the second column the logarithm of the dtype's largest number, where exp "
         "overflows; then the largest x for which each way is finite. The naive softmax "
-        "becomes NaN where exp overflows. A loss of class 0 that takes the logarithm of a probability fails where the probability underflows. "
-        "On the CPU, XLA flushes numbers below the smallest normal one to 0; PyTorch "
-        "keeps them, and fails above 103.9.",
+        "becomes NaN where exp overflows. A loss of class 0 that takes the logarithm "
+        "of a probability fails where the probability underflows. On the CPU, XLA "
+        "flushes numbers below the smallest normal one to 0; PyTorch keeps them, and "
+        "fails above 103.9.",
         header=("dtype", "log(largest)", "naive softmax", *LOSSES),
         entries=entries,
         rows={"3.39": {"naive softmax ends at": entries[DTYPES.index("float32")][2]}},
@@ -332,9 +333,9 @@ def out_of_range() -> Section:
     loss, gradient = jax.jit(jax.value_and_grad(cross_entropy))(logits, label)
     return Section(
         "Label 3, for three classes",
-        note=f"outside jit:  {error}\n"
-        "inside jit:   values are unknown, so no error can be raised; loss "
-        f"{loss.item()}, gradient {gradient.tolist()}\n"
+        "Compiled code cannot raise, so a wrong label makes loss and gradient NaN.",
+        note=f"Outside jit: {error}\n"
+        f"Inside jit: loss {loss.item()}, gradient {gradient.tolist()}\n"
         "Labels may have any integer dtype: JAX's is int32, PyTorch wants int64.",
         data=(error, loss.item(), gradient.tolist()),
     )

@@ -46,6 +46,12 @@ STEPS = 5000
 CHECKPOINTS = np.array([1, 10, 100, 1000, 5000])
 REACHED = ("optimizer", "lr", *(f"{n:,} steps" for n in CHECKPOINTS))
 SPHERE = SURFACES["sphere"]
+LEGEND = (
+    "A start arrives if its path stays within 0.01 of a minimum. At the best rate: the "
+    "share of the starts that arrive, the median of their steps, and how far the "
+    "median start ends from a minimum. Of all rates: at how many less than half of the "
+    "starts arrive, and how many descents end higher than they began."
+)
 L2 = 0.01  # the default weight decay of torch.optim.AdamW
 
 
@@ -184,14 +190,14 @@ def race_section(name: str, surface: Surface, config: Config) -> Section:
     starts = jax.random.uniform(key, (config.starts, 2), minval=low, maxval=high)
     lrs = jnp.logspace(-4, 1, config.lrs)
     found = race(FACTORIES, surface, starts, lrs, config.race_steps)
+    claim = (
+        f"{config.starts} random starts, each with {config.lrs} learning rates from "
+        f"1e-4 to 10 and {config.race_steps} steps. "
+    )
+    claim += LEGEND if surface is SPHERE else "The columns are those of the sphere."
     return Section(
         f"Race: {name}",
-        f"{config.starts} random starts with each of {config.lrs} learning rates from "
-        f"1e-4 to 10, {config.race_steps} steps. A start has arrived once it stays "
-        f"within {found.tolerance:g} of a minimum. At the best rate: the share of the "
-        "starts that arrive, the median of their steps, and how far the median start "
-        "ends from a minimum. Over all rates: at how many less than half of the starts "
-        "arrive, and how many descents end higher than they began.",
+        claim,
         header=(
             *("optimizer", "best rate", "starts arrive", "after steps"),
             *("distance left", "rates too bad", "end higher"),

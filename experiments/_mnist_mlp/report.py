@@ -119,7 +119,7 @@ def _classes(assessment: Assessment) -> str:
 
 def _confusion(matrix: np.ndarray) -> str:
     counts = [[i, *(int(n) or "." for n in row)] for i, row in enumerate(matrix)]
-    drawn = table(("label", *range(len(matrix))), counts)
+    drawn = table(("label", *map(str, range(len(matrix)))), counts)
     return f"{drawn}\n\n{most_frequent(matrix)}"
 
 

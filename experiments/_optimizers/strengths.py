@@ -169,8 +169,8 @@ def strengths(
         f"stays within {NEAR} of a minimum, at the best rate. On Rosenbrock's: the "
         "share of the starts that arrive. Rates that work: the share of the rates at "
         "which most starts arrive on the bowl. Spread of rates: the largest best rate "
-        "of the four surfaces over the smallest. End: the distance from the minimum after the "
-        "5000 steps of the notebook's path.",
+        "of the four surfaces over the smallest. End: the distance from the minimum "
+        "after the 5000 steps of the notebook's path.",
         [
             (
                 name,
