@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from experiments._command import at_least, parse, require, run_as_script, write_whole
 from experiments._options import EXPERIMENTS, HOW_TO_GET_MNIST, DataSet, Name, Options
-from experiments._terminal import console, progress, table
+from experiments._terminal import console, progress, table, wrapped
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,12 @@ def _has_mnist(config: Config) -> bool:
     from jaxgrad.datasets import load
 
     dataset = load(config.dataset, config.data_dir)
-    console().print(f"{dataset}\n")
-    if dataset.name != "mnist":
-        console().print(f"{HOW_TO_GET_MNIST}\n")
+    told = (
+        f"{dataset}\n"
+        if dataset.name == "mnist"
+        else f"{dataset}\n{HOW_TO_GET_MNIST}\n"
+    )
+    print(wrapped(told), flush=True)
     return dataset.name == "mnist"
 
 
@@ -162,7 +165,7 @@ def _report(config: Config, mnist: bool, outcomes: list[Outcome]) -> list[Any]:
 def _show_page(config: Config) -> None:
     page = config.output_dir / "index.html"
     if not config.serve:
-        console().print(f"\n{page}")
+        print(f"\n{page}", flush=True)
         return
     from experiments._serve import serve, server
 

@@ -26,7 +26,7 @@ from experiments._command import require as require
 from experiments._command import require_finite as require_finite
 from experiments._options import Options
 from experiments._section import Section
-from experiments._terminal import console, progress, section
+from experiments._terminal import progress, section
 from jaxgrad.inspection import Comparison, Explanation
 
 Sections: TypeAlias = dict[str, Section]  # in the order in which they are printed
@@ -97,4 +97,5 @@ def save_figures(
         if isinstance(picture, Explanation):
             graph = folder / f"{name}.svg"
             graph.write_text(picture.to_svg(), encoding="utf-8")
-    console().print(f"\n{len(pictures)} pictures written to {folder}")
+    kind = "pages" if any(not isinstance(p, Figure) for p in pictures.values()) else ""
+    print(f"\n{len(pictures)} {kind or 'figures'} written to {folder}", flush=True)

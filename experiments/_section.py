@@ -4,7 +4,6 @@ Many tables hold facts: a line of PyTorch, the line of JAX that replaces it, and
 the JAX line returned. The value itself is kept, so that tests can use it.
 """
 
-import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments._terminal import columns, table
+from experiments._terminal import table, wrapped
 
 FACTS = ("PyTorch", "JAX", "JAX shows")
 
@@ -45,7 +44,7 @@ class Section(NamedTuple):
         """Everything but the title, as wide as the terminal."""
         cells = [[shown(value) for value in entry] for entry in self.entries]
         printed = table(self.header, cells) if cells else ""
-        parts = (textwrap.fill(self.claim, columns()), printed, _wrapped(self.note))
+        parts = (wrapped(self.claim), printed, wrapped(self.note))
         return "\n\n".join(part for part in parts if part)
 
 
@@ -85,15 +84,6 @@ def shown(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(str(shown(entry)) for entry in value)
     return str(value) if isinstance(value, tuple) else value
-
-
-def _wrapped(text: str) -> str:
-    """Each line of a note on its own, as its lines may be a table."""
-    lines = text.splitlines()
-    return "\n".join(
-        textwrap.fill(line, columns()) if len(line) > columns() else line
-        for line in lines
-    )
 
 
 def _first_sentence(text: str) -> str:

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,18 +34,33 @@ def columns() -> int:
     return max(20, width if "COLUMNS" in os.environ else min(width, MOST_COLUMNS))
 
 
+class Plain(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `run_as_script`, as if `print` had written."""
+        raise
+
+
 def console(file: Any = None) -> Console:
     """A console on `file`, by default on what is stdout now; text is taken as it is."""
     options: Any = {"markup": False, "highlight": False, "emoji": False}
     colours = None if os.environ.get("NO_COLOR") else "auto"
-    return Console(file=file, width=columns(), color_system=colours, **options)
+    return Plain(file=file, width=columns(), color_system=colours, **options)
+
+
+def wrapped(text: str) -> str:
+    """The text with each of its lines broken to fit; paths and options stay whole."""
+    options: Any = {"break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(
+        line if len(line) <= columns() else textwrap.fill(line, columns(), **options)
+        for line in text.splitlines()
+    )
 
 
 def section(title: str, body: str = "") -> None:
     """Print one titled block."""
     heading(title)
     if body:
-        console().print(body)
+        print(wrapped(body), flush=True)
 
 
 def heading(title: str) -> None:

@@ -1,6 +1,5 @@
 """What `python -m experiments` prints at the end: verdict, what is missing, files."""
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from experiments._reproduction import (
     closing_line,
     experiments_of_rows,
 )
-from experiments._terminal import columns
 
 MEANINGS = {
     "deterministic": "the number that the notebook printed",
@@ -61,18 +59,17 @@ def _missing(rows: list[Row], stopped: Mapping[str, str], digits: bool) -> str:
         f"{name}{', stopped early' * (name in stopped)}: {', '.join(numbers)}"
         for name, numbers in by_name.items()
     ]
-    if set(by_name) - set(stopped):
+    if "mnist_mlp" in set(by_name) - set(stopped):
         lines += [FULL_RUN, *[HOW_TO_GET_MNIST] * digits]
-    return "\n".join(textwrap.fill(line, columns()) for line in lines)
+    return "\n".join(lines)
 
 
 def print_files(folder: Path, names: list[str]) -> None:
     """Print how many files each experiment has written, and where."""
     counts = [
-        (f"{folder / name}", len([p for p in (folder / name).glob("*") if p.is_file()]))
-        for name in names
+        (name, sum(p.is_file() for p in (folder / name).iterdir())) for name in names
     ]
-    section("Written", table(("folder", "files"), counts))
+    section("Written", f"{folder}\n\n{table(('folder', 'files'), counts)}")
 
 
 def short(value: Any, width: int = 80) -> str:
