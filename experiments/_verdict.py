@@ -27,8 +27,9 @@ FULL_RUN = "They need real MNIST and the notebook's 20 epochs at --lr 0.01."
 def print_verdict(rows: list[Row], stopped: Mapping[str, str], digits: bool) -> None:
     """Print the counts, the rows that disagree and those not run in full."""
     counts = [_count(kind, rows) for kind in KINDS]
-    header = ("kind", "as expected", "run", "rows", "what is expected")
-    section("Verdict", f"{table(header, counts)}\n\n{closing_line(rows)}")
+    header = ("kind of row", "as expected", "run", "rows", "what is expected")
+    reproduced, *_ = closing_line(rows).split(" (")  # the rest is below
+    section("Verdict", f"{table(header, counts)}\n\n{reproduced}")
     failed = [row for row in rows if not agreed(row)]
     if failed:
         header = ("row", "quantity", "expected", "computed")
