@@ -213,6 +213,9 @@ def test_a_line_and_an_operand_are_short_texts():
     (step,) = explain(jnp.sin)(1.0).steps
     assert repr(step) == "<Step 0: sin, f32[]>"
     assert repr(step.inputs) == "(<argument x>,)"
+    assert (
+        display.brief((step, step.source)) == f"(<Step 0: sin, f32[]>, {step.source!r})"
+    )
     assert repr(Source("cell 3", 2, "f", "y = x")) == "<cell 3, line 2 y = x>"
 
 

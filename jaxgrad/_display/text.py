@@ -62,6 +62,8 @@ def brief(value: Any, longest: int = 80) -> str:
 
 
 def _brief(value: Any, depth: int) -> str:
+    if hasattr(type(value), "_repr_html_"):  # among them all results of this package
+        return repr(value)
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return _array(value)
     if depth == 0:
@@ -69,8 +71,6 @@ def _brief(value: Any, depth: int) -> str:
     if isinstance(value, Mapping):
         items = (f"{k!r}: {_brief(v, depth - 1)}" for k, v in value.items())
         return f"{{{_joined(items, len(value))}}}"
-    if hasattr(type(value), "_repr_html_"):  # among them all results of this package
-        return repr(value)
     if isinstance(value, tuple):
         fields = getattr(value, "_fields", None)
         kind = type(value).__name__ if fields else ""
