@@ -1,0 +1,71 @@
+"""The site: `python -m sphinx -W -b html docs docs/_build/html`.
+
+The lessons' notebooks run at every build; `-D nb_execution_mode=off` leaves them alone.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import jaxgrad  # noqa: E402
+from docs._site.maths import FONT  # noqa: E402
+
+project = "jaxgrad"
+author = "The jaxgrad developers"
+version = release = jaxgrad.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "docs._site.api",
+    "docs._site.links",
+    "docs._site.maths",
+]
+exclude_patterns = ["_build", "_site", "ledger", "lessons/*/*.md"]
+myst_enable_extensions = ["dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+suppress_warnings = []
+if not (ROOT / "docs" / "lessons" / "notebooks").is_dir():
+    exclude_patterns.append("lessons.md")
+    suppress_warnings.append("toc.excluded")
+smartquotes = False  # "none" is a string of Python
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+
+html_theme = "furo"
+html_title = "jaxgrad"
+html_math_renderer = "mathml"
+html_static_path = ["_static", str(FONT)]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_copyright = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+python_maximum_signature_line_length = 80
+toc_object_entries_show_parents = "hide"
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+
+def link_inside(app: Any, page: str, source: list[str]) -> None:
+    """Lead links to files beside the folder `docs` to their pages."""
+    for file, name in (("../CONTRIBUTING.md", "contributing.md"),):
+        source[0] = source[0].replace(f"({file})", f"({name})")
+
+
+def set_language(app: Any, page: str, template: str, context: Any, tree: Any) -> None:
+    """Tell browsers and screen readers which pages are Japanese."""
+    if page.startswith("lessons/notebooks/ja/"):
+        context["language"] = "ja"
+
+
+def setup(app: Any) -> None:
+    """Register the two functions."""
+    app.connect("source-read", link_inside)
+    app.connect("html-page-context", set_language)
