@@ -21,17 +21,15 @@ extensions = [
     "myst_nb",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "docs._site.accessible",
     "docs._site.api",
+    "docs._site.graph",
     "docs._site.links",
     "docs._site.maths",
 ]
 exclude_patterns = ["_build", "_site", "ledger", "lessons/*/*.md"]
 myst_enable_extensions = ["dollarmath", "fieldlist"]
 myst_heading_anchors = 3
-suppress_warnings = []
-if not (ROOT / "docs" / "lessons" / "notebooks").is_dir():
-    exclude_patterns.append("lessons.md")
-    suppress_warnings.append("toc.excluded")
 smartquotes = False  # "none" is a string of Python
 
 nb_execution_mode = "force"
@@ -45,8 +43,6 @@ html_static_path = ["_static", str(FONT)]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
 python_maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 copybutton_prompt_text = r">>> |\.\.\. "

@@ -1,7 +1,7 @@
 """Write the page of limitations: `python -m docs.generate_limitations [--check]`.
 
-Every row of its tables is a program in `docs/limits/`; what becomes of it is found out by
-running it. `--check` only compares; the exit code is 1 if the page is not current.
+Every row of its tables is a program in `docs/limits/`, which runs to find out what
+becomes of it. `--check` only compares; the exit code is 1 if the page is not current.
 """
 
 import re
@@ -34,8 +34,8 @@ function changes arrays in place.
 Numbers that are not PyTorch's are listed under [Parity with PyTorch](parity.md), the
 faults on which `diagnose` falls short under [Field tests](field.md).
 
-Written by `python -m docs.generate_limitations` with JAX {version}; do not edit. Each row
-is a program in `docs/limits/`, which the tests run.
+Written by `python -m docs.generate_limitations` with JAX {version}; do not edit. Each
+row is a program in `docs/limits/`, which the tests run.
 """
 Call = partial[Any]
 Explain = Callable[..., Any]

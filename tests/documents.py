@@ -1,7 +1,7 @@
 """Run the Python blocks of a page of Markdown, in order, as one session.
 
-A block that starts with `# name.py` becomes a file that the session imports; every other
-block shows what it prints: `>>> ...`.
+A block that starts with `# name.py` becomes a file that the session imports. Every
+other block shows what it prints: `>>> ...`.
 """
 
 import doctest
@@ -21,11 +21,11 @@ def check(page: Path, folder: Path, monkeypatch):
     monkeypatch.syspath_prepend(folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "88")
-    for block in filter(FILE.match, blocks):
-        name = FILE.match(block)[1]
+    files = {name[1]: block for block in blocks if (name := FILE.match(block))}
+    for name, block in files.items():
         (folder / f"{name}.py").write_text(block, encoding="utf-8")
         monkeypatch.delitem(sys.modules, name, raising=False)
-    run([block for block in blocks if not FILE.match(block)], page.stem)
+    run([block for block in blocks if block not in files.values()], page.stem)
 
 
 def run(blocks, name):

@@ -1,4 +1,4 @@
-"""Every Python block of the site's quickstart and guides runs and prints what it says."""
+"""Every Python block of the quickstart and the guides prints what it says."""
 
 from pathlib import Path
 

@@ -1,19 +1,25 @@
 """`{api} module`: a module's public names, with their docstrings read as Markdown."""
 
 import ast
-import importlib
 import inspect
+import sys
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import jaxgrad
 from docs._site.docstrings import as_myst, field
 from docs._site.names import Name, class_body, comment, public_names
+
+PAGES = Path(__file__).parents[1] / "api"
 
 
 def page(module: ModuleType) -> str:
@@ -109,6 +115,26 @@ def directive(name: str, head: str, body: str = "", *options: str) -> str:
     return "\n".join([f"{fence}{{{name}}} {head}".rstrip(), *options, "", body, fence])
 
 
+def link_types(head: addnodes.desc_signature) -> None:
+    """Link the names in a signature that are public here, and no others."""
+    entry = resolve_name(f"{head['module']}:{head['fullname']}")
+    where = vars(sys.modules[getattr(inspect.unwrap(entry), "__module__", "builtins")])
+    for reference in list(head.findall(addnodes.pending_xref)):
+        meant = where.get(reference["reftarget"])
+        if inspect.isclass(meant) and id(meant) in classes():
+            reference["reftarget"] = classes()[id(meant)]
+        else:
+            reference.replace_self(reference.children)
+
+
+@cache
+def classes() -> dict[int, str]:
+    """The full names of the public classes, by identity."""
+    modules = (page.stem for page in PAGES.glob("jaxgrad*.md"))
+    names = (n for m in modules for n in public_names(resolve_name(m)))
+    return {id(name.value): f"{home(name)}.{name.name}" for name in names}
+
+
 class Api(SphinxDirective):
     """The directive."""
 
@@ -116,12 +142,16 @@ class Api(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the page as a part of the document."""
-        module = importlib.import_module(self.arguments[0])
+        module = resolve_name(self.arguments[0])
         for name in public_names(module):
             self.env.note_dependency(str(name.file))
         lines = StringList(page(module).splitlines(), source=self.arguments[0])
         container = nodes.Element()
         self.state.nested_parse(lines, 0, container)
+        for head in container.findall(addnodes.desc_signature):
+            link_types(head)
+            # The sources link back as if all of a file were in `jaxgrad`.
+            head["ids"] += {f"jaxgrad.{head['fullname']}"} - {*head["ids"]}
         return container.children
 
 

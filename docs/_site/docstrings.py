@@ -4,7 +4,9 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-NAMES = "Args Attributes Returns Raises Warns Derivative Shapes Torch References Examples"
+NAMES = (
+    "Args Attributes Returns Raises Warns Derivative Shapes Torch References Examples"
+)
 HEADER = re.compile(rf"({'|'.join(NAMES.split())}):(?: (.*))?$")
 LISTED = ("Args", "Attributes", "Raises", "Warns")
 ITEM = re.compile(r"(\*{0,2}[A-Za-z_][\w.]*(?:, \*{0,2}[A-Za-z_][\w.]*)*): ")

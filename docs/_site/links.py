@@ -31,7 +31,7 @@ def link_names(app: Sphinx, doctree: nodes.document, page: str) -> None:
                 link(app, literal, found[0], page)
 
 
-def parents(node: nodes.Node) -> Iterator[nodes.Element]:
+def parents(node: nodes.Node) -> Iterator[nodes.Node]:
     """The nodes around a node."""
     while node.parent is not None:
         node = node.parent

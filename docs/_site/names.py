@@ -1,12 +1,12 @@
 """The public names of a module, and where each is written."""
 
 import ast
-import importlib
 import inspect
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -70,7 +70,7 @@ def _origin(module: ModuleType, name: str) -> tuple[Path, ast.stmt]:
         if isinstance(statement, ast.ImportFrom) and statement.module:
             for each in statement.names:
                 if name in (each.name, each.asname):
-                    source = importlib.import_module(statement.module)
+                    source = resolve_name(statement.module)
                     return _origin(source, each.name)
     raise ValueError(f"{module.__name__} does not define {name}")
 
@@ -89,7 +89,7 @@ def class_body(cls: type) -> Iterator[tuple[Path, ast.stmt]]:
     """The statements of a class and of its bases in jaxgrad, those of bases first."""
     for base in reversed(cls.__mro__):
         if base.__module__.startswith("jaxgrad"):
-            _, node = _origin(importlib.import_module(base.__module__), base.__name__)
+            _, node = _origin(resolve_name(base.__module__), base.__name__)
             assert isinstance(node, ast.ClassDef)
             yield from ((_file(base), statement) for statement in node.body)
 

@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
+from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
-
-from jaxgrad._types import Array
 
 ONES = jnp.ones(3)
 
@@ -42,7 +40,7 @@ def checkpointed(x: Array) -> Array:
 
 def scanned(x: Array) -> Array:
     """`lax.scan`, `lax.map`: each step has one value for each iteration"""
-    return lax.scan(lambda c, y: (c + inside(y), None), 0.0, x)[0]
+    return lax.scan(lambda c, y: (c + inside(y), None), jnp.zeros(()), x)[0]
 
 
 def looped(x: Array) -> Array:
@@ -77,6 +75,7 @@ class Layer(equinox.Module):
     weight: Array
 
     def __call__(self, x: Array) -> Array:
+        """Run it."""
         return inside(self.weight * x).sum()
 
 
@@ -87,6 +86,7 @@ class NNXLayer(nnx.Module):
         self.weight = nnx.Param(ONES)
 
     def __call__(self, x: Array) -> Array:
+        """Run it."""
         return inside(self.weight[...] * x).sum()
 
 
@@ -126,7 +126,7 @@ def reading_an_option(x: Array, option: str, layers: int) -> Array:
 
 
 def with_a_traced_stop(x: Array) -> Array:
-    """A `while_loop` or a callback whose result reaches the value by `stop_gradient` only"""
+    """A `while_loop` or a callback whose result passes through `stop_gradient`"""
     steps = lax.while_loop(lambda y: y < 9, lambda y: 2 * y, x[0])
     return inside(x).sum() * lax.stop_gradient(steps)
 

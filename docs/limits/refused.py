@@ -5,11 +5,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 
 from docs.limits.entered import ONES
 from jaxgrad import explain
-from jaxgrad._types import Array
 
 
 def while_loop(x: Array) -> Array:

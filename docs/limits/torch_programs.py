@@ -21,6 +21,7 @@ class Layer(nn.Module):
         self.linear = nn.Linear(3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Run it."""
         return inside(self.linear(x))
 
 
@@ -64,10 +65,12 @@ class Rule(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Run it."""
         return inside(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Pass the gradient on."""
         return gradients[0]
 
 

@@ -6,21 +6,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
+from jax import Array, lax
 
 from docs.limits.entered import ONES, inside
-from jaxgrad._types import Array
 
 
 def library(x: Array) -> Array:
-    """A function of a library (`jax.nn`, Optax, Flax): one step; `depth="library"` enters it"""
+    """A function of a library: one step, which `depth="library"` enters"""
     return jax.nn.standardize(x).max()
 
 
 def update(x: Array) -> Array:
-    """The update of an optimizer, likewise"""
+    """The update of an optimizer of Optax or of jaxgrad, likewise"""
     optimizer = optax.adam(0.1)
-    return optimizer.update(x**2, optimizer.init(x))[0].sum()
+    updates, _ = optimizer.update(x**2, optimizer.init(x))
+    return jnp.sum(jnp.asarray(updates))
 
 
 @jax.custom_jvp
@@ -78,12 +78,12 @@ _callback.defjvp(lambda primals, tangents: (_callback(*primals), tangents[0]))
 
 
 def python_reads(x: Array) -> Array:
-    """Python reads the value of a differentiated array (`if x > 0`, `float(x)`): all is one step"""
+    """Python reads a differentiated value (`if x > 0`, `float(x)`): all is one step"""
     return inside(x).sum() if x[0] > 0 else x.sum()
 
 
 def counted(x: Array) -> Array:
-    """`fori_loop` to an end that only Python can compute from such a value: all is one step"""
+    """`fori_loop` to an end that is such a value: all is one step"""
     return lax.fori_loop(0, jnp.int32(x[0] * 3), lambda _, y: inside(y), x).sum()
 
 
