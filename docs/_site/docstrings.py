@@ -38,7 +38,7 @@ def _sections(lines: list[str]) -> Iterator[tuple[str, str]]:
     name, body = "", []
     for line in lines:
         header = HEADER.match(line)
-        ends = name and line and not line.startswith(" ")
+        ends = name and line and not line.startswith(" ") and not body[-1]
         if header or ends:
             yield name, _joined(body)
             name, body = (header[1], [header[2] or ""]) if header else ("", [line])
