@@ -35,6 +35,7 @@ smartquotes = False  # "none" is a string of Python
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
+nb_merge_streams = True
 
 html_theme = "furo"
 html_title = "jaxgrad"
@@ -57,7 +58,7 @@ def link_inside(app: Any, page: str, source: list[str]) -> None:
 
 def set_language(app: Any, page: str, template: str, context: Any, tree: Any) -> None:
     """Tell browsers and screen readers which pages are Japanese."""
-    if page.startswith("lessons/notebooks/ja/"):
+    if page.startswith(("lessons/notebooks/ja/", "lessons_ja")):
         context["language"] = "ja"
 
 

@@ -17,7 +17,7 @@ class Graph(SphinxDirective):
         function = resolve_name(self.arguments[0])
         self.env.note_dependency(function.__code__.co_filename)
         svg = function().to_svg()
-        return [nodes.raw("", f'<div class="graph">{svg}</div>', format="html")]
+        return [nodes.raw("", f'<div class="drawing">{svg}</div>', format="html")]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
