@@ -8,6 +8,7 @@ from tests import documents
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ["quickstart.md", "guides/wrong_gradient.md", "guides/surviving.md"]
+PAGES += ["scaling.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -11,6 +11,7 @@ import sys
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
@@ -18,11 +19,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from docs._site import docstrings
+from docs._site.names import public_names
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["index.html", "guides/porting.html", "api/jaxgrad.gradcheck.html"]
+LESSON = "lessons/notebooks/ja/01_first_gradient.html"
 LOADING = {"src", "srcset", "data", "poster"}
 
 
@@ -159,7 +162,7 @@ def test_axe_finds_no_serious_fault(window, name, scheme):
     assert not serious, [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious]
 
 
-@pytest.mark.parametrize("name", [*PAGES, "parity.html", "limitations.html"])
+@pytest.mark.parametrize("name", [*PAGES, "parity.html", "limitations.html", LESSON])
 def test_a_narrow_window_does_not_scroll_sideways(window, name):
     window.goto(name)
     assert window.evaluate("document.documentElement.scrollWidth") <= 360
@@ -168,6 +171,32 @@ def test_a_narrow_window_does_not_scroll_sideways(window, name):
 def test_search_finds_a_function(window):
     window.goto("search.html?q=find_nonfinite")
     window.get_by_role("link", name="jaxgrad.find_nonfinite").first.wait_for()
+
+
+def test_a_japanese_page_says_so(window):
+    window.goto(LESSON)
+    assert window.locator("html").get_attribute("lang") == "ja"
+    window.goto(PAGES[0])
+    assert window.locator("html").get_attribute("lang") == "en"
+
+
+def test_every_public_module_has_a_page_and_every_name_an_entry(site):
+    modules = {f"jaxgrad.{room}" for room in public(ROOT / "jaxgrad")}
+    for package in ("torch_state", "training"):
+        inside = public(ROOT / "jaxgrad" / package)
+        modules |= {f"jaxgrad.{package}.{module}" for module in inside}
+    described = {path.stem for path in (ROOT / "docs" / "api").glob("jaxgrad*.md")}
+    assert described == modules | {"jaxgrad"}
+    for module in described:
+        names = {name.name for name in public_names(import_module(module))}
+        text = (site / "api" / f"{module}.html").read_text(encoding="utf-8")
+        missing = [name for name in names if f'title="jaxgrad.{name}"' not in text]
+        assert not [n for n in missing if f'title="{module}.{n}"' not in text]
+
+
+def public(folder):
+    entries = (path for path in folder.iterdir() if path.suffix in ("", ".py"))
+    return {path.stem for path in entries if not path.stem.startswith("_")}
 
 
 def test_a_docstring_becomes_text_fields_and_examples():
