@@ -51,9 +51,8 @@ copybutton_prompt_is_regexp = True
 
 
 def link_inside(app: Any, page: str, source: list[str]) -> None:
-    """Lead links to files beside the folder `docs` to their pages."""
-    for file, name in (("../CONTRIBUTING.md", "contributing.md"),):
-        source[0] = source[0].replace(f"({file})", f"({name})")
+    """Lead a link to the file beside the folder `docs` to its page."""
+    source[0] = source[0].replace("(../CONTRIBUTING.md)", "(contributing.md)")
 
 
 def set_language(app: Any, page: str, template: str, context: Any, tree: Any) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-LINES = re.compile(r"<dl>\n(.*?)</dl>", re.DOTALL)  # of a signature; no definitions
+# The arguments of a long signature, which Sphinx writes as definitions.
+LINES = re.compile(r'<dl>\n(?=<dd><em class="sig-param)(.*?)</dl>', re.DOTALL)
 SCROLLING = re.compile(r'<pre\b|<div(?= class="table-wrapper)')
 
 

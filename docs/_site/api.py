@@ -59,8 +59,16 @@ def described(name: Name) -> str:
         return directive("py:function", head, as_myst(name.text), options)
     if isinstance(name.statement, ast.ClassDef):
         body = "\n\n".join([*text_of_class(name), *members(name.value)])
-        return directive("py:class", name.name, body, options)
+        return directive("py:class", f"{name.name}{fields(name.value)}", body, options)
     return directive("py:data", name.name, as_myst(name.text), options)
+
+
+def fields(cls: type) -> str:
+    """The arguments of a named tuple, which users may call; of other classes none."""
+    defaults = getattr(cls, "_field_defaults", {})
+    names = (f"{x}=..." if x in defaults else x for x in getattr(cls, "_fields", ()))
+    arguments = ", ".join(names)
+    return f"({arguments})" if arguments else ""
 
 
 def text_of_class(name: Name) -> Iterator[str]:
