@@ -25,6 +25,7 @@ from experiments._reproduction import (
     compare,
     write_rows,
 )
+from experiments._results.page import write
 from jaxgrad.datasets import load
 
 EXPERIMENTS = (
@@ -141,10 +142,19 @@ def main(argv: Sequence[str] | None = None) -> list[Row]:
     at_least(config, epochs=1)
     lr = config.lr
     require(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
-    print(load(config.dataset, config.data_dir))  # fail early if the data are missing
+    dataset = load(config.dataset, config.data_dir)  # fails if the data are missing
+    print(dataset)
     (rows, stopped), path = run(config), config.output_dir / "reproduction.json"
     write_rows(rows, path)
-    print(f"\nwritten: {path}\n{closing_line(rows)}")
+    page = write(
+        config.output_dir,
+        {name: config.output_dir / name for name in EXPERIMENTS},
+        rows,
+        options=vars(config),
+        dataset=dataset,
+        stopped=stopped,
+    )
+    print(f"\nwritten: {path}, {page}\n{closing_line(rows)}")
     if stopped:
         sys.exit(f"stopped early: {', '.join(stopped)}")
     return rows

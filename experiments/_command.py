@@ -9,10 +9,12 @@ from typing import Any, TypeAlias, TypeVar
 import tyro
 from matplotlib.figure import Figure
 
+from experiments._optimizers.recording import Recording
+from experiments._results.saving import save_figure
 from jaxgrad.inspection import Comparison, Explanation
 
 Config = TypeVar("Config")
-Picture: TypeAlias = Figure | Explanation | Comparison
+Picture: TypeAlias = Figure | Explanation | Comparison | Recording
 MIN_FREE_BYTES = 2**16
 
 
@@ -95,9 +97,7 @@ def save_figures(
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if isinstance(picture, Figure):
-            for suffix in formats:
-                path = folder / f"{name}.{suffix}"
-                picture.savefig(path, dpi=120)
+            for path in save_figure(picture, folder / name, formats):
                 print(f"figure: {path}")
             continue
         path = folder / f"{name}.html"

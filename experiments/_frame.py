@@ -13,12 +13,14 @@ If the result is a dictionary of sections, `report` and `reproduced` come from t
 file. Other parts of an experiment are in the private package `experiments/_name`.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from experiments._command import Picture, parse, save_figures, section
+from experiments._reproduction import compare
 from experiments._section import Section
 
 Result = TypeVar("Result")
@@ -53,9 +55,21 @@ def experiment(
         result = run(options)
         report(result)
         save_figures(figures(result), options.output_dir, options.formats)
+        if argv is None:  # a script of its own, not a part of `python -m experiments`
+            print(f"page: {_write_page(name, options, result)}")
         return result
 
     return main
+
+
+def _write_page(name: str, options: Options, result: Any) -> Path:
+    """The results page of a single experiment, in the folder of its figures."""
+    from experiments._results.page import write  # Jinja2 is not needed for --help
+
+    module = importlib.import_module(f"experiments.{name}")
+    rows = compare(module.reproduced(result))
+    folder, data = options.output_dir, getattr(result, "dataset", None)
+    return write(folder, {name: folder}, rows, options=vars(options), dataset=data)
 
 
 def report(result: Sections) -> None:

@@ -45,7 +45,7 @@ def run(
     check(config)
     with processes.joined(config):
         task = learning.prepare(config)
-        last, epochs = learn(task, config)
+        last, epochs = learn(task, config := task.config)
     dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
     runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
     assessment = assess(task.apply, last.params, dataset.test, white=dataset.white)

@@ -10,6 +10,7 @@ import optax
 
 from experiments._mnist_mlp import metrics, processes
 from experiments._mnist_mlp.config import Config, checkpoint_folder, expect
+from experiments._mnist_mlp.digits import settled
 from experiments._mnist_mlp.network import Apply, mlp
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
@@ -29,6 +30,7 @@ Learned = tuple[training.TrainState, tuple[training.Epoch, ...]]
 class Task(NamedTuple):
     """Everything that the options determine before the first step."""
 
+    config: Config  # with the batch size and the rate that suit the data set
     dataset: Dataset
     apply: Apply
     optimizer: optax.GradientTransformation
@@ -39,8 +41,10 @@ class Task(NamedTuple):
 
 def prepare(config: Config) -> Task:
     """Load the data, initialize the network and create the optimizer."""
-    dataset, size = load(config.dataset, config.data_dir), config.batch_size
-    n = len(dataset.train.labels)
+    dataset = load(config.dataset, config.data_dir)
+    config = settled(config, dataset.name)
+    n, size = len(dataset.train.labels), config.batch_size
+    assert size is not None
     most = f"at most {n}, the training images of {dataset.name}"
     expect(size <= n, "--batch-size", most, size)
     steps = training.count_batches(n, size).steps
@@ -50,7 +54,7 @@ def prepare(config: Config) -> Task:
     start_key, train_key = jax.random.split(jax.random.key(config.seed))
     apply, params = mlp(start_key, _sizes(dataset))
     start = training.init(train_key, params, optimizer)
-    return Task(dataset, apply, optimizer, lr, start, steps)
+    return Task(config, dataset, apply, optimizer, lr, start, steps)
 
 
 def _sizes(dataset: Dataset) -> tuple[int, ...]:
@@ -66,8 +70,8 @@ def learn(
 ) -> Learned:
     """Train all epochs from `start` on; `follow` wraps the iterator over the run."""
     last = training.Progress(task.start) if start is None else start
-    names = ("epochs", "batch_size", "save_every")
-    options: Any = {name: getattr(config, name) for name in names}
+    options: Any = {name: getattr(config, name) for name in ("epochs", "save_every")}
+    options["batch_size"] = task.config.batch_size
     options["evaluate_training"] = config.side_runs
     options["mesh"] = training.data_mesh() if jax.device_count() > 1 else None
     network = task.apply, example_loss, task.optimizer
@@ -79,7 +83,7 @@ def learn(
 
 def train_and_record(task: Task, config: Config) -> Learned:
     """`learn` with a bar, metrics.jsonl and checkpoints; a signal raises Stopped."""
-    run_identity = identity(task, config)
+    run_identity = identity(task)
     processes.check_same("the same run", run_identity)
     start, saver = training.Progress(task.start), None
     if folder := checkpoint_folder(config):
@@ -104,9 +108,9 @@ def train_and_record(task: Task, config: Config) -> Learned:
     return learned
 
 
-def identity(task: Task, config: Config) -> dict[str, Any]:
+def identity(task: Task) -> dict[str, Any]:
     """What identifies the run: a checkpoint that differs in any of it is refused."""
-    names = ["batch_size", "optimizer", "schedule", "seed"]
+    config, names = task.config, ["batch_size", "optimizer", "schedule", "seed"]
     if config.schedule != "constant":  # a constant rate does not depend on them
         names.append("epochs")
     return {name: getattr(config, name) for name in names} | {

@@ -5,6 +5,7 @@ Torch: scikit-learn's `classification_report` and `ConfusionMatrixDisplay`.
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from experiments._command import section, table
 from experiments._mnist_mlp.config import Config
+from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
 from experiments._mnist_mlp.network import summary
 from experiments._mnist_mlp.side_runs import SideRuns, report_side_runs
 from jaxgrad import plots, training
@@ -57,9 +59,9 @@ def _data(result: Result) -> str:
     lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
     if result.config.dataset == "auto" and dataset.name == "digits":
         lines.append(
-            "These are NOT the notebook's data, because MNIST was not available. The "
-            "set is\nsmall: a smaller --batch-size gives more steps. The notebook's "
-            "results on MNIST\nare not reproduced."
+            "These are NOT the notebook's data, because MNIST was not available, and "
+            "the\nnotebook's results on MNIST are not reproduced.\n"
+            f"{textwrap.fill(HOW_TO_GET_MNIST, 88)}"
         )
     return "\n".join(lines)
 
@@ -104,9 +106,14 @@ def loss_gap(epochs: Sequence[training.Epoch]) -> str:
     )
     if last.train_loss_after is None:
         return f"{text}; --side-runs measures how much of it averaging explains."
+    left, share = last.train_loss_after - last.test_loss, averaging_share(last)
+    text += f", or {left:.5f} with the same parameters for both"
+    if share >= 1:
+        return f"{text}: averaging explains all of it."
+    if share <= 0:
+        return f"{text}: averaging explains nothing of it."
     return (
-        f"{text}, or {last.train_loss_after - last.test_loss:.5f} with the same "
-        f"parameters for both: averaging explains\n{averaging_share(last):.0%} of it. "
+        f"{text}: averaging explains\n{share:.0%} of it. "
         "The rest is a difference between the images of the two sets."
     )
 

@@ -82,10 +82,11 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
     drawn = {label: np.asarray(path) for label, path in points.items()}
     low, high = _limits(of, drawn)
     _draw_surface(axes, of, low, high)
-    for colour, (label, path) in zip(cycle(OKABE_ITO), drawn.items(), strict=False):
+    looks = zip(cycle(OKABE_ITO), cycle(STYLES), strict=False)
+    for (label, path), (colour, style) in zip(drawn.items(), looks, strict=False):
         inside = np.all((path >= low) & (path <= high))
         label = label if inside else f"{label} (leaves the picture)"
-        axes.plot(*path.T, marker=".", markersize=3, color=colour, label=label)
+        axes.plot(*path.T, color=colour, linestyle=style, marker=".", ms=3, label=label)
     starts = np.array([path[0] for path in drawn.values()]).reshape(-1, 2)
     axes.plot(*starts.T, "k+", markersize=12, linestyle="none", label="start", zorder=3)
     (left, bottom), (right, top) = low, high
