@@ -45,11 +45,13 @@ def run(
     check(config)
     with processes.joined(config):
         task = learning.prepare(config)
-        last, epochs = learn(task, config := task.config)
-    dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
-    runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
+        last, epochs = learn(task, task.config)
+    config, dataset = task.config, task.dataset
+    key = jax.random.fold_in(jax.random.key(config.seed), 2)
+    runs = side_runs(task, last, task.batch_size, key) if config.side_runs else None
     assessment = assess(task.apply, last.params, dataset.test, white=dataset.white)
-    return Result(config, task.lr, dataset, last.params, epochs, assessment, runs)
+    settings = config, task.batch_size, task.lr
+    return Result(*settings, dataset, last.params, epochs, assessment, runs)
 
 
 def reproduced(result: Result) -> dict[str, Any]:

@@ -5,8 +5,6 @@ learning rate 20 epochs reach 74.5 % of the test images. Smaller batches and a l
 rate reach 97 % in as many epochs, and a few seconds.
 """
 
-from dataclasses import replace
-
 from experiments._mnist_mlp.config import Config
 
 HOW_TO_GET_MNIST = (
@@ -18,12 +16,12 @@ BATCH_SIZES = {"mnist": 256, "digits": 32}
 SGD_ON_DIGITS = 0.3
 
 
-def settled(config: Config, dataset: str) -> Config:
-    """The options with a batch size and a rate that suit the data set by this name.
+def settings(config: Config, dataset: str) -> tuple[int, float | None]:
+    """The batch size and the rate that the options name, or that suit the data set.
 
-    The rate stays None where the optimizer's own default suits it.
+    The rate is None where the optimizer's own default suits it.
     """
-    size, lr = config.batch_size, config.lr
+    lr = config.lr
     if dataset == "digits" and config.optimizer == "sgd" and lr is None:
         lr = SGD_ON_DIGITS
-    return replace(config, batch_size=size or BATCH_SIZES[dataset], lr=lr)
+    return config.batch_size or BATCH_SIZES[dataset], lr

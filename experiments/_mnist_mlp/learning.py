@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import optax
 
 from experiments._mnist_mlp import metrics, processes
 from experiments._mnist_mlp.config import Config, checkpoint_folder, expect
-from experiments._mnist_mlp.digits import settled
+from experiments._mnist_mlp.digits import settings
 from experiments._mnist_mlp.network import Apply, mlp
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     """Everything that the options determine before the first step."""
 
     config: Config  # with the batch size and the rate that suit the data set
+    batch_size: int
     dataset: Dataset
     apply: Apply
     optimizer: optax.GradientTransformation
@@ -42,19 +44,18 @@ class Task(NamedTuple):
 def prepare(config: Config) -> Task:
     """Load the data, initialize the network and create the optimizer."""
     dataset = load(config.dataset, config.data_dir)
-    config = settled(config, dataset.name)
-    n, size = len(dataset.train.labels), config.batch_size
-    assert size is not None
+    n, (size, lr) = len(dataset.train.labels), settings(config, dataset.name)
+    config = replace(config, batch_size=size, lr=lr)
     most = f"at most {n}, the training images of {dataset.name}"
     expect(size <= n, "--batch-size", most, size)
     steps = training.count_batches(n, size).steps
     optimizer, lr = make_optimizer(
-        config.optimizer, config.schedule, config.lr, config.epochs * steps
+        config.optimizer, config.schedule, lr, config.epochs * steps
     )
     start_key, train_key = jax.random.split(jax.random.key(config.seed))
     apply, params = mlp(start_key, _sizes(dataset))
     start = training.init(train_key, params, optimizer)
-    return Task(config, dataset, apply, optimizer, lr, start, steps)
+    return Task(config, size, dataset, apply, optimizer, lr, start, steps)
 
 
 def _sizes(dataset: Dataset) -> tuple[int, ...]:
@@ -71,7 +72,7 @@ def learn(
     """Train all epochs from `start` on; `follow` wraps the iterator over the run."""
     last = training.Progress(task.start) if start is None else start
     options: Any = {name: getattr(config, name) for name in ("epochs", "save_every")}
-    options["batch_size"] = task.config.batch_size
+    options["batch_size"] = task.batch_size
     options["evaluate_training"] = config.side_runs
     options["mesh"] = training.data_mesh() if jax.device_count() > 1 else None
     network = task.apply, example_loss, task.optimizer

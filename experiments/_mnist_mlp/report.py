@@ -29,6 +29,7 @@ class Result(NamedTuple):
     """What a run has learned and measured."""
 
     config: Config
+    batch_size: int
     lr: float
     dataset: Dataset
     params: Any
@@ -54,7 +55,7 @@ def report(result: Result) -> None:
 
 
 def _data(result: Result) -> str:
-    dataset, size = result.dataset, result.config.batch_size
+    dataset, size = result.dataset, result.batch_size
     steps, last = training.count_batches(len(dataset.train.labels), size)
     lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
     if result.config.dataset == "auto" and dataset.name == "digits":

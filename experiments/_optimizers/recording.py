@@ -75,7 +75,10 @@ def _contours(axes: Axes) -> str:
     """The contour lines as the path of an SVG."""
     levels = axes.collections[0].get_paths()
     lines = [line for level in levels for line in level.to_polygons(closed_only=False)]
-    drawn = (" ".join(f"{x},{y}" for x, y in _pixels(axes, line)) for line in lines)
+    drawn = (
+        " ".join(f"{x},{y}" for x, y in _pixels(axes, np.asarray(line)))
+        for line in lines
+    )
     return "".join(f"M{line}" for line in drawn)
 
 

@@ -3,12 +3,13 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 SMALL = 120_000  # bytes of an SVG; with more lines than that a PNG is as good
-SAME_BYTES = {"svg.hashsalt": "jaxgrad"}
+SAME_BYTES: Any = {"svg.hashsalt": "jaxgrad"}
 
 
 def save_figure(

@@ -81,7 +81,7 @@ def activation_curve(
                 float(tower(kink)[1]),
                 None if other is None else float(jax.grad(other)(kink)),
             )
-            for kink in entry.kinks(**options)
+            for kink in map(float, entry.kinks(**options))
             if span[0] <= kink <= span[1]
         )
         return Curve(np.asarray(x), value, slope, second, kinks)
