@@ -29,12 +29,12 @@ REPORT = '<!DOCTYPE html><html lang=en><title>r</title><p>a "report" & its end</
 
 
 def races():
-    """Two races of three steps: a descent, and one that leaves the picture."""
+    """Two races of 60 steps: a descent, and one that leaves the picture."""
     starts, lrs = jnp.array([[3.0, 4.0]]), jnp.array([0.1, 0.5])
     found, pictures = {}, {}
     for name in ("sphere", "bowl"):
         surface = SURFACES[name]
-        found[name] = race({"SGD": optax.sgd}, surface, starts, lrs, 3)
+        found[name] = race({"SGD": optax.sgd}, surface, starts, lrs, 60)
         paths = {
             "SGD, lr 0.1": np.array([[3.0, 1.0], [1.0, 0.5], [0.0, 0.001], [0, 0]]),
             "Adam, lr 9": np.array([[3.0, 1.0], [50.0, 0.5], [1e30, 0.0], [np.nan, 0]]),

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from experiments._activations.listed import LISTED
 from experiments._results import pictures, values
 from experiments._results.notebooks import NOTEBOOKS
 from experiments._results.page import write
