@@ -120,6 +120,18 @@ def test_nothing_scrolls_sideways_and_axe_finds_no_serious_fault(visit, width, s
     assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == []
 
 
+def test_a_picture_is_shown_in_full_size_and_scrolls_inside(visit):
+    page = visit(360)
+    button = page.get_by_role("button", name="Full size: contours_rosenbrock")
+    image = button.locator("img")
+    fitting = image.bounding_box()["width"]
+    button.press("Enter")
+    assert image.bounding_box()["width"] > 600 > 360 > fitting
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    button.click()
+    assert image.bounding_box()["width"] == fitting
+
+
 def test_the_keyboard_reaches_and_works_everything(visit):
     page = visit()
     reached = []
@@ -128,6 +140,8 @@ def test_the_keyboard_reaches_and_works_everything(visit):
         page.keyboard.press("Tab")
         reached.append(page.evaluate(f"({focus})(document.activeElement)"))
         if reached[-1] == "race-play":
+            page.keyboard.press("Enter")
+            assert page.locator("#race-play").text_content() == "Pause"
             page.keyboard.press("Enter")
         if reached[-1] == "race-step":
             page.keyboard.press("Home")

@@ -60,6 +60,7 @@ def write(
         verdict=_verdict(covered),
         good=all(map(agreed, covered)) and not stopped,
         faults=[row for row in covered if not agreed(row)],
+        missing=[row for row in covered if row.agrees is None],
         stopped=stopped,
         without_mnist=getattr(dataset, "name", "") == "digits" and HOW_TO_GET_MNIST,
         notebooks=NOTEBOOKS,

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jaxgrad.descent import Race, Surface
 from jaxgrad.plots._colours import BLUE, OKABE_ITO
@@ -31,6 +32,8 @@ def surface(of: Surface, *, points: int = 50) -> Figure:
     axes: Any = figure.add_axes((0.0, 0.03, 0.95, 0.9), projection="3d")
     axes.plot_surface(*_grid(of, points, *of.bounds), cmap="viridis")
     axes.set(xlabel="x", ylabel="y", zlabel="f(x, y)", title=of.name)
+    for axis in (axes.xaxis, axes.yaxis):  # more numbers would overlap at the corner
+        axis.set_major_locator(MaxNLocator(5))
     return figure
 
 
