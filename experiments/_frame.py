@@ -69,7 +69,8 @@ def _write_page(name: str, options: Options, result: Any) -> Path:
     module = importlib.import_module(f"experiments.{name}")
     rows = compare(module.reproduced(result))
     folder, data = options.output_dir, getattr(result, "dataset", None)
-    return write(folder, {name: folder}, rows, options=vars(options), dataset=data)
+    given = vars(getattr(result, "config", options))
+    return write(folder, {name: folder}, rows, options=given, dataset=data)
 
 
 def report(result: Sections) -> None:
