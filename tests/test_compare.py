@@ -278,8 +278,18 @@ LOSSES = {
         lambda x, t: 0.9 * losses(x, t).mean() - 0.1 * np.log(softmax(x)).mean(),
         "smoothing",
     ),
+    "smoothing over one class fewer": (lambda x, t: smoothed(x, t, False), "smoothing"),
+    "smoothing over the others": (lambda x, t: smoothed(x, t, True), "smoothing"),
     "logits": (lambda x, t: losses(softmax(x), t).mean(), "logits"),
 }
+
+
+def smoothed(x, t, others):
+    """With 0.1 divided by K - 1, for all K classes or for all but the label."""
+    classes = x.shape[1]
+    hit = np.arange(classes) == t[:, None]
+    share = np.where(hit & others, 0, 0.1 / (classes - 1))
+    return -((0.9 * hit + share) * np.log(softmax(x))).sum(1).mean()
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -449,3 +459,34 @@ def test_a_port_of_a_torch_program_is_compared():
     first = first_of(original, port(w, b, x, True))
     assert first.theirs.operation == first.ours.operation == "gelu"
     assert first.cause == "activation"
+
+
+def bernoulli(reduce, whole):
+    """An autoencoder's loss: of all elements at once, or of each row and then a sum."""
+    program, draw = Program("theirs.py" if whole else "ours.py"), random(11)
+    x, logits = draw.uniform(size=(4, 5)), draw.normal(size=(4, 5))
+    target, h = program.argument("x", x), program.argument("h", logits)
+    each = np.logaddexp(0, logits) - logits * x
+    square = program.step("square", logits**2, h)
+    if whole:
+        p = program.step("sigmoid", 1 / (1 + np.exp(-logits)), h)
+        error = program.step("binary_cross_entropy", each.sum(), p, target)
+        penalty = program.step("sum", (logits**2).sum(), square)
+        both = program.step("add", error.value + penalty.value, error, penalty)
+        program.step("divide", both.value / 4, both)
+        return program.report()
+    error = program.step("sigmoid_binary_cross_entropy", each, h, target)
+    rows = program.step(reduce.__name__, reduce(each, -1), error)
+    penalty = program.step("sum", (logits**2).sum(-1), square)
+    both = program.step("add", rows.value + penalty.value, rows, penalty)
+    program.step("mean", both.value.mean(), both)
+    return program.report()
+
+
+def test_a_loss_of_rows_agrees_with_a_loss_of_all_elements():
+    assert compare(bernoulli(np.sum, True), bernoulli(np.sum, False)).first is None
+
+
+def test_a_loss_of_rows_that_is_averaged_is_not_found_in_the_sigmoid_before_it():
+    first = compare(bernoulli(np.sum, True), bernoulli(np.mean, False)).first
+    assert first is not None and first.theirs.operation != "sigmoid"

@@ -359,6 +359,7 @@ def test_the_assessment_is_of_the_final_network(ran):
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.mnist
 def test_adamw_with_a_cosine_reaches_its_target(tmp_path):
     options = ["--optimizer", "adamw", "--schedule", "cosine", "--no-side-runs"]

@@ -181,7 +181,7 @@ def test_generated_programs_are_explained_as_jax_differentiates_them(recipe):
 
 
 @pytest.mark.slow
-@generated(max_examples=100)
+@generated(max_examples=50)
 @given(recipes())
 def test_many_generated_programs(recipe):
     agrees(recipe)

@@ -13,10 +13,11 @@ from tests.field.judge import is_wrong, judge
 PAGE = generate_field.PAGE.read_text(encoding="utf-8")
 
 
-def parameter(case):
+def parameter(case, names=""):
     """A case; where jaxgrad's answer is known to fall short, a failure is expected."""
     falls_short = pytest.mark.xfail(strict=True, reason=case.shortcoming)
     marks = [falls_short] if case.shortcoming else []
+    marks += [getattr(pytest.mark, name) for name in names.split()]
     return pytest.param(case, id=case.name, marks=marks)
 
 
@@ -26,10 +27,12 @@ def skip_what_jax_mended(case):
 
 
 PARAMETERS = [parameter(case) for case in CASES]
-QUICK, REST = PARAMETERS[::6], [p for i, p in enumerate(PARAMETERS) if i % 6]
+SIXTHS = ["", "slow", *["slow by_hand"] * 4]  # a third of the cases runs in CI
 
 
-@pytest.mark.parametrize("case", QUICK)
+@pytest.mark.parametrize(
+    "case", [parameter(case, SIXTHS[i % 6]) for i, case in enumerate(CASES)]
+)
 def test_the_line_the_cause_and_the_remedy(case):
     skip_what_jax_mended(case)
     verdict = judge(case)
@@ -37,16 +40,7 @@ def test_the_line_the_cause_and_the_remedy(case):
 
 
 @pytest.mark.slow
-@pytest.mark.by_hand  # in CI, the page judges each of them
-@pytest.mark.parametrize("case", REST)
-def test_the_line_the_cause_and_the_remedy_of_the_rest(case):
-    skip_what_jax_mended(case)
-    verdict = judge(case)
-    assert verdict.right, verdict.text
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", PARAMETERS[1::4])
+@pytest.mark.parametrize("case", PARAMETERS[1::9])
 def test_the_same_under_jit(case):
     skip_what_jax_mended(case)
     verdict = judge(case, jax.jit)
@@ -69,6 +63,7 @@ def test_every_case_has_a_source_and_a_row():
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_the_page_is_current():
     if f"with JAX {jax.__version__};" not in PAGE:
         pytest.skip("the page is written with another version of JAX")

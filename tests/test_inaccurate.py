@@ -281,6 +281,67 @@ def test_random_numbers_are_the_same():
     assert jaxgrad.find_inaccurate(loss)(1.5, jax.random.key(0)) == ()
 
 
+def smallest(x):
+    """The second result of the sort is dropped."""
+    return jnp.sum(jax.lax.sort((x, -x), num_keys=1)[0][:2] ** 2)
+
+
+def by_another(x):
+    """The key of the sort is a constant, and is dropped."""
+    return jnp.sum(jax.lax.sort((jnp.array([2.0, 0, 1]), x), num_keys=1)[1][:2] ** 2)
+
+
+def largest(x):
+    return jnp.sum(jax.lax.top_k(x[:, None], 2, axis=0)[0] ** 2)
+
+
+def where_largest(x):
+    return jnp.sum(x[jax.lax.top_k(x, 2)[1]] ** 2)
+
+
+def nearly_largest(x):
+    return jnp.sum(jax.lax.approx_max_k(x[:, None], 2, reduction_dimension=0)[0] ** 2)
+
+
+def shuffled(x):
+    return jnp.sum(jax.random.permutation(jax.random.key(0), x) ** 2 * jnp.arange(3.0))
+
+
+def key_in_a_scan(x):
+    def add_noise(carry, _):
+        x, key = carry
+        key, used = jax.random.split(key)
+        return (x + 0.1 * jax.random.normal(used, x.shape), key), None
+
+    key = jax.random.split(jax.random.key(0))[0]  # an array of keys, not a tracer
+    return jnp.sum(jax.lax.scan(add_noise, (x, key), None, length=3)[0][0] ** 2)
+
+
+def chosen_key(x):
+    keys = jax.random.split(jax.random.key(0))
+    key = jnp.where(x[0] > 0, keys[0], keys[1])
+    return jnp.sum(x * jax.random.normal(key, x.shape))
+
+
+ORDERING = smallest, by_another, largest, where_largest, nearly_largest, shuffled
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("f", [*ORDERING, key_in_a_scan, chosen_key])
+def test_operations_that_order_or_hold_keys_are_run_in_both_precisions(f, precision):
+    with jax.enable_x64(precision == "float64"):
+        assert find_inaccurate(f, jnp.array([3.0, 1.0, 2.0], precision)) == ()
+
+
+@pytest.mark.parametrize("f", [shuffled, key_in_a_scan, chosen_key, nearly_largest])
+def test_they_are_run_again_to_find_the_line(f):
+    def loses(x):
+        return f(x) * 1e-30 + jnp.log(1.0 + x[0] * 1e-6)
+
+    blame, *_ = find_inaccurate(loses, jnp.array([3.0, 1.0, 2.0]))
+    assert blame.source and "jnp.log(1.0 + x[0]" in blame.source.text
+
+
 def test_float64_is_compared_under_random_rounding(x64):
     (value, gradient) = find_inaccurate(HAMMING["3.1"].f, 1e13)
     assert value.reason == gradient.reason == "cancellation"

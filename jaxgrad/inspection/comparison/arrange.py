@@ -54,6 +54,15 @@ def distance(theirs: Any, ours: Any) -> Distance:
     return near
 
 
+def reduced(theirs: Any, ours: Any, mean: bool = False) -> Distance:
+    """How far a number is from an array's sum, or from its mean if that is nearer."""
+    a, b = (x if isinstance(x, Summary) else floats(x) for x in (theirs, ours))
+    if isinstance(a, Summary) or isinstance(b, Summary):
+        return FAR
+    total = gap(a.sum(), b.sum())
+    return min(total, gap(a.mean(), b.mean())) if mean else total
+
+
 def gap(a: np.ndarray, b: np.ndarray) -> Distance:
     """The largest difference of two arrays of one shape."""
     if a.size == 0:

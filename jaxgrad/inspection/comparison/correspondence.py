@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxgrad.inspection.comparison import rounding
 from jaxgrad.inspection.comparison.align import Alignment, Prints, align, prints_of
-from jaxgrad.inspection.comparison.arrange import FAR, Distance, distance
+from jaxgrad.inspection.comparison.arrange import FAR, Distance, distance, reduced
 from jaxgrad.inspection.comparison.fingerprint import distances
 from jaxgrad.inspection.comparison.nodes import Graph, Node
 
@@ -147,10 +147,46 @@ class Correspondence:
             for n, other, far in zip(alone, best, apart.min(1), strict=True):
                 if far <= limit:
                     self.aliases[side][n] = int(other)
+        self._find_totals()
+
+    def _find_totals(self) -> None:
+        """Unpaired numbers that are the sum of an unpaired array of the other side."""
+        limit = 64 * max(self.units)  # The verdict tells more exactly
+        for side in (0, 1):
+            numbers = [
+                n for n in self._alone(side) if self.prints[side].values[n].size == 1
+            ]
+            arrays = [
+                m
+                for m in self._alone(1 - side)
+                if self.prints[1 - side].values[m].size > 1
+            ]
+            for n in numbers:
+                for m in arrays:
+                    values = (
+                        self.graph(side).nodes[n].value,
+                        self.graph(1 - side).nodes[m].value,
+                    )
+                    if reduced(*values).relative <= limit:
+                        self.aliases[side][n], self.aliases[1 - side][m] = m, n
+
+    def _alone(self, side: int) -> list[int]:
+        """The computed real arrays of a side without a partner or an equal."""
+        partners = self.pairs.ours if side == 0 else self.pairs.theirs
+        return [
+            n
+            for n, node in enumerate(self.graph(side).nodes)
+            if n not in partners
+            and n not in self.aliases[side]
+            and isinstance(node.value, np.ndarray)
+            and rounding.unit(node.dtype)
+            and node.parents
+            and not node.part
+        ]
 
     def _verdict(self, a: int, b: int) -> Verdict:
         pair = self.theirs.nodes[a], self.ours.nodes[b]
-        apart = distance(pair[0].value, pair[1].value)
+        apart = self._distance(a, b)
         if self.tolerance is not None:
             return Verdict(apart, self.tolerance)
         unit = rounding.pair_unit(*pair, self.units)
@@ -160,6 +196,15 @@ class Correspondence:
             self._allowed(side, n, pair[side], unit) for side, n in ((0, a), (1, b))
         ]
         return Verdict(apart, max(allowed))
+
+    def _distance(self, a: int, b: int) -> Distance:
+        pair = self.theirs.nodes[a], self.ours.nodes[b]
+        values = pair[0].value, pair[1].value
+        losses = all(n.kind == "loss" for n in pair)
+        if losses or self.aliases[0].get(a) == b or self.aliases[1].get(b) == a:
+            if sorted(np.size(v) > 1 for v in values) == [False, True]:
+                return reduced(*values, mean=losses)
+        return distance(*values)
 
     def _allowed(self, side: int, number: int, node: Node, unit: float) -> float:
         parents = [self.prints[side].values[p] for p in node.parents]

@@ -203,7 +203,9 @@ def _multi_head(inputs: Inputs, output: Array) -> Parts:
             before = "masked scores"
         yield Part("weights", "softmax", weights, (), (before,))
         yield Part("mixed", "matmul", weights @ v, (), ("weights", "v"))
-        yield Part("output product", "matmul", mixed @ outer.T, (last,), ("mixed",))
+        yield Part("merged heads", "layout", mixed, (), ("mixed",))
+        product = mixed @ outer.T
+        yield Part("output product", "matmul", product, (last,), ("merged heads",))
         return
 
 

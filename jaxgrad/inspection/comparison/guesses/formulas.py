@@ -32,7 +32,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "silu": lambda x: x * _sigmoid(x),
     "tanh": np.tanh,
     "sigmoid": _sigmoid,
-    "sigmoid(x + 1), a bias of the forget gate,": lambda x: _sigmoid(x + 1),
+    "sigmoid(x + 1), a bias of the forget gate": lambda x: _sigmoid(x + 1),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "selu": lambda x: (
         1.0507009873554805

@@ -16,13 +16,33 @@ TINY = 1e-30
 def loss(case: Case) -> Guess:
     """The sides are different losses of the same arguments."""
     sizes = {x.size for x in case.values}
-    if len(sizes) > 1:
+    if len(sizes) > 1 and 1 not in sizes:
         return None
-    named = _named if sizes == {1} else _named_elements
-    found = [named(case, side) for side in (0, 1)]
+    found = [
+        (_named if case.values[side].size == 1 else _named_elements)(case, side)
+        for side in (0, 1)
+    ]
     if found[0] and found[1] and found[0] != found[1]:
-        cause = found[0][0] if found[0][0] != "plain" else found[1][0]
+        causes = [f[0] for f in found if f is not None]
+        telling = [c for c in causes if c not in ("plain", "reduction")]
+        cause = next(iter(telling or [c for c in causes if c != "plain"]), "loss")
         return cause, f"Theirs is {found[0][1]}, ours {found[1][1]}."
+    return None
+
+
+def total(case: Case) -> Guess:
+    """One side adds up what the other averages, before another reduction."""
+    sizes = [x.size for x in case.values]
+    if 1 not in sizes or sizes[0] == sizes[1] or not case.kinds & {"mean", "sum"}:
+        return None
+    sums = [float(x.sum()) for x in case.values]
+    more = 0 if abs(sums[0]) > abs(sums[1]) else 1
+    ratio = sums[more] / sums[1 - more]
+    lengths = {n for side in case.inputs for x in side for n in x.shape if n > 1}
+    if any(abs(ratio - n) <= case.close * n for n in lengths):
+        verbs = ("adds up", "averages") if more == 0 else ("averages", "adds up")
+        text = f"Theirs {verbs[0]} what ours {verbs[1]}, over {ratio:.0f} elements"
+        return "reduction", f"{text}."
     return None
 
 
@@ -149,14 +169,20 @@ def _without_a_label(case: _Labelled) -> Found:
 def _smoothed(case: _Labelled, y: float) -> Found:
     """With the label smoothing that gives `y`, if it is a round number."""
     nll, log_p = case.losses[case.kept], case.log_p[case.kept]
-    for reduced, mean, uniform in (
-        ("mean", nll.mean(), -log_p.mean()),
-        ("sum", nll.sum(), -log_p.mean(1).sum()),
+    classes, uniform = log_p.shape[1], -log_p.mean(1)
+    for note, spread in (
+        ("", uniform),
+        (" over one class fewer", uniform * classes / (classes - 1)),
+        (" over the other classes", (uniform * classes - nll) / (classes - 1)),
     ):
-        amount = (y - mean) / (uniform - mean) if uniform != mean else 0.0
-        if 1e-4 < amount < 0.9 and abs(amount * 1000 - round(amount * 1000)) < 1e-3:
-            text = f"{NAME} with label smoothing {amount:.3g} ({reduced})"
-            yield "smoothing", text, float(mean + amount * (uniform - mean))
+        for reduced in (np.mean, np.sum):
+            sharp, flat = reduced(nll), reduced(spread)
+            amount = (y - sharp) / (flat - sharp) if flat != sharp else 0.0
+            near = round(amount, 3)
+            if 1e-4 < amount < 0.9 and abs(amount - near) < 1e-6:
+                text = f"{NAME} with label smoothing {near:.3g}{note}"
+                loss = float(sharp + near * (flat - sharp))
+                yield "smoothing", f"{text} ({reduced.__name__})", loss
 
 
 def _of_other_inputs(case: _Labelled, x: Array) -> Found:

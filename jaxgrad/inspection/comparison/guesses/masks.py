@@ -9,7 +9,7 @@ from jaxgrad.inspection.comparison.guesses.elementwise import Guess
 def mask(case: Case) -> Guess:
     """Other elements are masked (filled with minus infinity, or zero)."""
     if case.aligned is None:
-        return None
+        return _added(case)
     a, b = case.aligned
     for filled in (_minus_infinity, _zero):
         masked = filled(a), filled(b)
@@ -19,6 +19,18 @@ def mask(case: Case) -> Guess:
             continue
         return _compared(*masked)
     return None
+
+
+def _added(case: Case) -> Guess:
+    """A mask of zeros and large negative numbers against scores that are filled."""
+    filled = [_minus_infinity(x) for x in case.values]
+    added = [
+        bool(((x == 0) | f).all()) for x, f in zip(case.values, filled, strict=True)
+    ]
+    if not any(added) or not all(f.any() for f in filled):
+        return None
+    a, b = np.broadcast_arrays(*filled)
+    return None if (a == b).all() else _compared(a, b)
 
 
 def weights(case: Case) -> Guess:

@@ -44,6 +44,7 @@ VALUES: tuple[Trial, ...] = (
     masks.weights,
     masks.mask,
     operands.factor,
+    losses.total,
     losses.loss,
     attention.attention,
     elementwise.offset,

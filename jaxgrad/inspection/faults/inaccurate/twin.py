@@ -195,19 +195,17 @@ class _Twin(Reader):
         floating = any(map(jaxprs.is_floating, own)) or name in wide.COMPARISONS
         if fixed or not floating or name in wide.CHOICES:
             return same
-        arrays = [x.true for x in operands]
         try:
-            if name == "sort":
-                given = [x.own for x in operands], arrays, item.equation.params
-                return wide.in_the_order_of(*given)
-            results = function(*arrays)
+            if name in wide.ORDERING:
+                given = both(self._given(item, item.equation.invars, operands))
+                results = wide.in_the_order_of(item.equation, *zip(*given, strict=True))
+                return _written(item, results)
+            results = function(*(x.true for x in operands))
         except Exception:  # an operation that XLA has in narrow types only
             return same
         if name in wide.COMPARISONS:
             given = [x.own for x in operands]
             return [wide.decided(name, given, own[0], results[0])]
-        if name in ("top_k", "approx_top_k"):
-            return [jnp.take_along_axis(arrays[0], own[1], -1), own[1]]
         return [
             self._rounded(item, operands, x, y) if jaxprs.is_floating(x) else x
             for x, y in zip(own, results, strict=True)
@@ -216,12 +214,13 @@ class _Twin(Reader):
     def _rounded(self, item: Item, operands: Any, own: Any, true: Any) -> Any:
         if not self.noise or (self.noise == "float64" and own.dtype != true.dtype):
             return true
-        known = {v: x.true for v, x in zip(item.reads, operands, strict=True)}
-        given = [
-            wide.widened(wide.literal(a)) if jaxprs.is_literal(a) else known[a]
-            for a in item.equation.invars
-        ]
+        given = [x.true for x in self._given(item, item.equation.invars, operands)]
         return wide.randomly_rounded(item.equation.primitive.name, given, true)
+
+    def _given(self, item: Item, atoms: Sequence[Any], operands: Any) -> list[Pair]:
+        """The operands in the equation's own order, literals among them."""
+        known = dict(zip(item.reads, operands, strict=True))
+        return [self.literal(a) if jaxprs.is_literal(a) else known[a] for a in atoms]
 
     def _keep(
         self, item: Item, inputs: Any, outputs: list[Pair], function: wide.Function
@@ -236,12 +235,9 @@ class _Twin(Reader):
 
     def _inside(self, item: Item, operands: list[Pair]) -> list[Pair]:
         """A function with a rule of its own, where no derivative is taken."""
-        known = dict(zip(item.reads, operands, strict=True))
         block, atoms = item.run
-        given = [self.literal(a) if jaxprs.is_literal(a) else known[a] for a in atoms]
-        results = interpret(block, given, self.within(item))
-        made = dict(zip(item.equation.outvars, results, strict=True))
-        return [made[variable] for variable in item.writes]
+        given = self._given(item, atoms, operands)
+        return _written(item, interpret(block, given, self.within(item)))
 
     def jit(self, item: Item, operands: list[Pair]) -> Sequence[Pair]:
         return interpret(item.bodies[0], operands, self.within(item))
@@ -352,9 +348,15 @@ def run_twice(
     return interpret(block, inputs, _Twin(noise, log))
 
 
+def _written(item: Item, results: Sequence[Any]) -> list[Any]:
+    """Of all results of an equation those that the program keeps."""
+    made = dict(zip(item.equation.outvars, results, strict=True))
+    return [made[variable] for variable in item.writes]
+
+
 def _typed(array: Any, aval: Any) -> Any:
     """Without the weak type that a loop's carry would be widened for under x64."""
-    if not array.weak_type:
+    if not getattr(array, "weak_type", False):  # concrete arrays of keys have none
         return array
     return jax.lax.convert_element_type(array, aval.dtype)
 

@@ -29,6 +29,7 @@ MOVING = frozenset(
 CHOICES = frozenset("floor ceil round sign nextafter bitcast_convert_type".split())
 ADDING = frozenset(("add", "sub", "add_any"))
 SIMPLIFIED = ADDING | frozenset(("mul", "exp", "integer_pow", "square"))
+ORDERING = frozenset(("sort", "top_k", "approx_top_k"))
 COMPARISONS = frozenset("eq ne lt le gt ge is_finite".split())
 
 Function = Callable[..., list[Any]]
@@ -96,8 +97,15 @@ def decided(name: str, own: Sequence[Any], result: Any, true: Any) -> Any:
     return jnp.where(finite, result, true)
 
 
-def in_the_order_of(own: Sequence[Any], true: Sequence[Any], params: Any) -> list[Any]:
-    """The wide operands of a sort, in the order that the narrow ones have."""
+def in_the_order_of(
+    equation: Any, own: Sequence[Any], true: Sequence[Any]
+) -> list[Any]:
+    """The wide results of a sort or a selection, in the order of the narrow ones."""
+    params = equation.params
+    if equation.primitive.name != "sort":
+        axis = params.get("reduction_dimension", params.get("axis", -1))
+        _, order = equation.primitive.bind(*own, **params)
+        return [jnp.take_along_axis(true[0], order, axis), order]
     axis, shape = params["dimension"], own[0].shape
     number = jax.lax.broadcasted_iota(jnp.int32, shape, axis)
     options = {"dimension": axis, "num_keys": params["num_keys"], "is_stable": True}
