@@ -19,6 +19,7 @@ MODULES = {
     "scikit-learn": "sklearn",
     "tensorflow-datasets": "tensorflow_datasets",
     "pillow": "PIL",
+    "axe-playwright-python": "axe_playwright_python",
 }
 # Needed without an import in this repository, and why.
 NOT_IMPORTED = {
