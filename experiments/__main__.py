@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from experiments._command import at_least, parse, require, run_as_script, write_whole
 from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
 from experiments._options import EXPERIMENTS, DataSet, Name, Options
-from experiments._terminal import console, progress, table, wrapped
+from experiments._terminal import progress, table, wrapped
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,6 @@ def run(config: Config) -> list[Outcome]:
     with progress() as bars:
         every = bars.add_task("experiments", total=len(names), note="")
         for name in names:
-            bars.update(every, description=name)
             outcomes.append(_run_one(name, config))
             _print_outcome(outcomes[-1], verbose=config.verbose)
             bars.update(every, advance=1, note=f"{len(outcomes)} of {len(names)}")
@@ -107,7 +106,7 @@ def _print_outcome(outcome: Outcome, *, verbose: bool) -> None:
     from experiments._reproduction import agreed, compare
 
     if verbose:
-        console().print(outcome.text)
+        print(outcome.text, flush=True)
     if outcome.stopped:
         print(f"{outcome.name}: {outcome.stopped}", file=sys.stderr, flush=True)
         return
@@ -115,7 +114,7 @@ def _print_outcome(outcome: Outcome, *, verbose: bool) -> None:
     was_run = [row for row in rows if row.agrees is not None]
     good = f"{sum(map(agreed, was_run))} of {len(was_run)} rows as expected, "
     seconds = f"{good if rows else ''}{outcome.seconds:.1f} s"
-    console().print(f"{outcome.name:<13}  {seconds}")
+    print(f"{outcome.name:<13}  {seconds}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> list[Any]:
@@ -123,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> list[Any]:
     config = parse(Config, argv, "")
     if config.list:
         lessons = [(name, of.__doc__) for name, of in EXPERIMENTS.items()]
-        console().print(table(("name", "what it shows"), lessons))
+        print(table(("name", "what it shows"), lessons))
         return []
     at_least(config, epochs=1)
     lr = config.lr

@@ -30,7 +30,7 @@ from experiments._options import Options
 from experiments._reproduction import compare
 from experiments._results.saving import save_figure
 from experiments._section import Section
-from experiments._terminal import progress, section
+from experiments._terminal import section, working
 from jaxgrad.inspection import Comparison, Explanation
 
 Sections: TypeAlias = dict[str, Section]  # in the order in which they are printed
@@ -53,13 +53,11 @@ def experiment(
     def main(argv: list[str] | None = None) -> Sections:
         options = parse(config, argv, name)
         result: Sections = {}
-        with progress() as bars:
-            working = bars.add_task(name, total=None, note="")
+        with working(name):
             for key, part in sections(options):
                 result[key] = part
                 report({key: part})
-            bars.remove_task(working)
-        save_figures(figures(result), options.output_dir, options.formats)
+            save_figures(figures(result), options.output_dir, options.formats)
         if argv is None:  # a script of its own, not a part of `python -m experiments`
             print_page(name, options, result)
         return result

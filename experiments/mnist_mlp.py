@@ -30,6 +30,7 @@ from experiments._mnist_mlp.network import summary as summary
 from experiments._mnist_mlp.report import Result, averaging_share, figures, report
 from experiments._mnist_mlp.side_runs import side_runs
 from experiments._reproduction import Part
+from experiments._terminal import working
 from jaxgrad import training
 from jaxgrad.training.assessment import assess, learning_curves
 
@@ -120,7 +121,8 @@ def main(argv: list[str] | None = None) -> Result:
     """Train, report, and compare the accuracy with the target."""
     config = parse(Config, argv, "mnist_mlp")
     try:
-        result = run(config, learning.train_and_record)
+        with working("mnist_mlp"):
+            result = run(config, learning.train_and_record)
     except processes.Stopped as stopped:
         sys.exit(stopped.code)
     except training.NonFinite as fault:

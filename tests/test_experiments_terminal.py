@@ -104,15 +104,19 @@ def on_a_terminal(*command, **environment):
 
 
 BARS = """
-import time
+import contextlib, io, time
 from experiments import _terminal as terminal
+kept = io.StringIO()
 with terminal.progress() as bars:
     task = bars.add_task("training", total=3, note="")
     terminal.heading("Title")
     for epoch in range(3):
         bars.update(task, advance=1, note=f"epoch {epoch}")
         print(f"row {epoch}")
-        time.sleep(0.15)
+        with contextlib.redirect_stdout(kept):
+            print(f"kept {epoch}")
+            time.sleep(0.15)
+print("only text is kept:", kept.getvalue() == "kept 0\\nkept 1\\nkept 2\\n")
 """
 
 
@@ -123,6 +127,7 @@ def test_a_terminal_shows_bars_and_no_color_is_obeyed():
     for shown in (coloured, plain):
         assert all(f"row {i}" in shown for i in range(3))
         assert "training" in shown and "epoch 1" in shown
+        assert "only text is kept: True" in shown and "kept 0" not in shown
     assert "\x1b[1mTitle" in coloured
     assert not re.search(r"\x1b\[[\d;]*m", plain)
 

@@ -15,7 +15,7 @@ from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST, settings
 from experiments._mnist_mlp.network import Apply, mlp, summary
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
-from experiments._terminal import console, section, shows_bars
+from experiments._terminal import section, shows_bars
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, load
 from jaxgrad.losses import cross_entropy
@@ -128,7 +128,7 @@ def introduce(task: Task, completed: Sequence[training.Epoch]) -> None:
         f"{metrics.LEGEND}\n\n{metrics.below_columns(*metrics.COLUMNS)}",
     )
     for epoch in completed:
-        console().print(metrics.line(epoch))
+        print(metrics.line(epoch), flush=True)
 
 
 def identity(task: Task) -> dict[str, Any]:
