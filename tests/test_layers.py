@@ -48,7 +48,7 @@ COMPUTED = "a computed name"
 EVERYWHERE = {"jaxgrad", "jax", "jaxlib", "optax", "jaxtyping", "numpy"}
 EVERYWHERE |= sys.stdlib_module_names
 ONLY_IN = {
-    "matplotlib": "plots",
+    "matplotlib": ("plots", "inspection/report/raster.py"),
     "tensorflow_datasets": "datasets",
     "sklearn": "datasets",
     "torch": "inspection/torch_run/",
