@@ -37,7 +37,9 @@ def races():
         found[name] = race({"SGD": optax.sgd}, surface, starts, lrs, 60)
         paths = {
             "SGD, lr 0.1": np.array([[3.0, 1.0], [1.0, 0.5], [0.0, 0.001], [0, 0]]),
-            "Adam, lr 9": np.array([[3.0, 1.0], [50.0, 0.5], [1e30, 0.0], [np.nan, 0]]),
+            "</script>, lr 9": np.array(
+                [[3.0, 1.0], [50.0, 0.5], [1e30, 0.0], [np.nan, 0]]
+            ),
         }
         pictures[name] = plots.contours(surface, paths)
     return pictures, found

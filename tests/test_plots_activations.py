@@ -59,6 +59,7 @@ def test_the_line_stops_at_a_jump(y, jumps):
         np.cbrt(X - X[400]),
         1 / (1 + np.abs(X)) ** 2,
         X * np.exp(-(X**2)),
+        np.arange(1000) % 2.0,  # one step up, one step down
     ],
 )
 def test_the_line_of_a_continuous_function_is_whole(y):

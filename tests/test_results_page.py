@@ -146,7 +146,8 @@ def test_without_mnist_it_says_how_to_get_it(page, tmp_path):
     (notice,) = [body for _, body in page.all("li") if "--data-dir FOLDER" in body]
     assert "JAXGRAD_DATA_DIR" in notice
     mnist = results_page.make(tmp_path / "b", dataset=None).read_text()
-    assert "--data-dir FOLDER" not in mnist
+    other = write(tmp_path, {}, dataset=results_page.DATA).read_text()
+    assert "--data-dir FOLDER" not in mnist + other
 
 
 def test_options_versions_and_times(page):

@@ -56,13 +56,14 @@ def write(
     """
     sections = [pictures.shown(name, ran[name]) for name in _in_order(ran)]
     covered = _covered(rows, ran)
+    on_digits = "mnist_mlp" in ran and getattr(dataset, "name", "") == "digits"
     text = _template().render(
         verdict=_verdict(covered),
         good=all(map(agreed, covered)) and not stopped,
         faults=[row for row in covered if not agreed(row)],
         missing=[row for row in covered if row.agrees is None],
         stopped=stopped,
-        without_mnist=getattr(dataset, "name", "") == "digits" and HOW_TO_GET_MNIST,
+        without_mnist=HOW_TO_GET_MNIST if on_digits else "",
         notebooks=NOTEBOOKS,
         kinds=_counts(covered),
         verdicts=list(dict.fromkeys(map(values.verdict, covered))),
