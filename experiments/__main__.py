@@ -1,44 +1,41 @@
 """Reproduce every number of the five notebooks: `python -m experiments`.
 
-Runs all experiments, compares what they compute with what the notebooks state
-(`seed_results.toml`), writes `reproduction.json` and the figures, and ends with
-"N of N seed results reproduced". The exit code is 1 if any is not, or if an experiment
-has stopped early.
+Runs the experiments, compares what they compute with what the notebooks state
+(`seed_results.toml`), and writes the figures, `reproduction.json`, and what each
+experiment prints (`report.txt`). The exit code is 1 if a number is not reproduced, or
+if an experiment has stopped early.
 """
 
+import contextlib
 import importlib
+import io
 import math
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
-from experiments._command import parse, run_as_script, section, table
-from experiments._frame import Options, at_least, require
-from experiments._reproduction import (
-    KINDS,
-    Row,
-    agreed,
-    closing_line,
-    compare,
-    write_rows,
-)
-from experiments._results.page import write
-from jaxgrad.datasets import load
-
-EXPERIMENTS = (
-    "arrays derivatives backprop activations optimizers cross_entropy two_layer_net "
-    "mnist_mlp explain port"
-).split()
+from experiments._command import at_least, parse, require, run_as_script, write_whole
+from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
+from experiments._options import EXPERIMENTS, DataSet, Name, Options
+from experiments._terminal import progress, table, wrapped
 
 
 @dataclass(frozen=True)
 class Config(Options):
     """Reproduce every number of the five notebooks, on real MNIST if available."""
 
-    dataset: Literal["auto", "mnist", "digits"] = "auto"
+    only: tuple[Name, ...] = ()
+    """Run these experiments only."""
+    list: bool = False
+    """Name the experiments and exit."""
+    verbose: bool = False
+    """Print everything that the experiments print."""
+    serve: bool = False
+    """Serve the results page on 127.0.0.1 at the end, until Ctrl-C."""
+    dataset: DataSet = "auto"
     """Data set of the MLP. auto: MNIST if a folder, the cache or the network provides
     it, otherwise scikit-learn's digits."""
     data_dir: Path | None = None
@@ -48,34 +45,49 @@ class Config(Options):
     lr: float | None = None
     """Learning rate of the MLP; the notebook's numbers need its 0.01."""
     output_dir: Path = Path("results")
-    """Folder for the figures and reproduction.json."""
+    """Folder for all results."""
 
 
-def run(config: Config) -> tuple[list[Row], list[str]]:
-    """Run every experiment, compare its numbers, and report rows, counts and times.
+class Outcome(NamedTuple):
+    """What became of an experiment."""
+
+    name: str
+    text: str  # what it printed
+    computed: dict[str, Any]  # its rows of seed_results.toml
+    stopped: str  # why it stopped early, or ""
+    seconds: float
+
+
+def run(config: Config) -> list[Outcome]:
+    """Run the experiments one after another, with a line for each.
 
     One that ends with a message, such as a training whose loss is NaN, does not end the
-    others: its rows are not run, and its name is returned beside the rows.
+    others.
     """
+    names, outcomes = config.only or tuple(EXPERIMENTS), []
+    with progress() as bars:
+        every = bars.add_task("experiments", total=len(names), note="")
+        for name in names:
+            outcomes.append(_run_one(name, config))
+            _print_outcome(outcomes[-1], verbose=config.verbose)
+            bars.update(every, advance=1, note=f"{len(outcomes)} of {len(names)}")
+    return outcomes
+
+
+def _run_one(name: str, config: Config) -> Outcome:
+    start, printed, stopped = time.perf_counter(), io.StringIO(), ""
     computed: dict[str, Any] = {}
-    seconds: list[tuple[str, float]] = []
-    stopped: list[str] = []
-    for name in EXPERIMENTS:
-        print(f"\n\n######## {name}", flush=True)
-        experiment = importlib.import_module(f"experiments.{name}")
-        start = time.perf_counter()
-        try:
-            computed |= experiment.reproduced(experiment.main(_options(name, config)))
-        except SystemExit as end:
-            if not isinstance(end.code, str):
-                raise
-            print(end.code, file=sys.stderr, flush=True)
-            stopped.append(name)
-        seconds.append((name, time.perf_counter() - start))
-    rows = compare(computed)
-    _report(rows)
-    print(f"\n{table(('experiment', 'seconds'), seconds)}")
-    return rows, stopped
+    experiment = importlib.import_module(f"experiments.{name}")
+    try:
+        with contextlib.redirect_stdout(printed):
+            computed = experiment.reproduced(experiment.main(_options(name, config)))
+    except SystemExit as end:
+        if not isinstance(end.code, str):
+            raise
+        stopped = end.code
+    write_whole(config.output_dir / name / "report.txt", printed.getvalue())
+    seconds = time.perf_counter() - start
+    return Outcome(name, printed.getvalue(), computed, stopped, seconds)
 
 
 def _options(name: str, config: Config) -> list[str]:
@@ -90,77 +102,88 @@ def _options(name: str, config: Config) -> list[str]:
     return options
 
 
-def _report(rows: list[Row]) -> None:
-    """Print all numbers, the wrong statements, and the counts."""
-    stated = [_cells(row) for row in rows if row.kind != "corrected"]
-    header = ("row", "quantity", "kind", "notebook", "computed", "agrees")
-    section("Every number of the notebooks", table(header, stated))
-    wrong = [
-        (row.row, _short(row.quantity, 80), _short(row.printed), _short(row.computed))
-        for row in rows
-        if row.kind == "corrected" and row.agrees is not None
-    ]
-    header = ("row", "quantity", "notebook", "measured")
-    title = "Wrong statements of the notebooks (not counted)"
-    section(title, table(header, wrong))
-    header = ("kind", "agree", "run", "rows")
-    counts = table(header, [_count(kind, rows) for kind in KINDS])
-    section("Counts and times", counts)
+def _print_outcome(outcome: Outcome, *, verbose: bool) -> None:
+    from experiments._reproduction import agreed, compare
+
+    if verbose:
+        print(outcome.text, flush=True)
+    if outcome.stopped:
+        print(f"{outcome.name}: {outcome.stopped}", file=sys.stderr, flush=True)
+        return
+    rows = compare(outcome.computed, [outcome.name])
+    was_run = [row for row in rows if row.agrees is not None]
+    good = f"{sum(map(agreed, was_run))} of {len(was_run)} rows as expected, "
+    seconds = f"{good if rows else ''}{outcome.seconds:.1f} s"
+    print(f"{outcome.name:<13}  {seconds}", flush=True)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    agrees = {True: "yes", False: "NO", None: "not run"}[row.agrees]
-    quantity, printed = _short(row.quantity, 60), _short(row.printed)
-    return row.row, quantity, row.kind, printed, _short(row.computed), agrees
-
-
-def _count(kind: str, rows: list[Row]) -> tuple[str, int, int, int]:
-    of_kind = [row for row in rows if row.kind == kind]
-    was_run = [row for row in of_kind if row.agrees is not None]
-    return kind, sum(bool(row.agrees) for row in was_run), len(was_run), len(of_kind)
-
-
-def _short(value: Any, width: int = 36) -> str:
-    """`value` in at most `width` characters, with six digits for numbers."""
-    text = "" if value is None else _digits(value)
-    return text if len(text) <= width else text[: width - 3] + "..."
-
-
-def _digits(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return ", ".join(map(_digits, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_digits(entry)}" for key, entry in value.items())
-    return str(value)
-
-
-def main(argv: Sequence[str] | None = None) -> list[Row]:
-    """Parse the options, run all experiments, and write the rows."""
+def main(argv: Sequence[str] | None = None) -> list[Any]:
+    """Run, compare, write the rows, and print the verdict."""
     config = parse(Config, argv, "")
+    if config.list:
+        lessons = [(name, of.__doc__) for name, of in EXPERIMENTS.items()]
+        print(table(("name", "what it shows"), lessons))
+        return []
     at_least(config, epochs=1)
     lr = config.lr
     require(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
-    dataset = load(config.dataset, config.data_dir)  # fails if the data are missing
-    print(dataset)
-    (rows, stopped), path = run(config), config.output_dir / "reproduction.json"
-    write_rows(rows, path)
+    return _report(config, _load(config), run(config))
+
+
+def _load(config: Config) -> Any:
+    """Load and name the data, which must be there before the work."""
+    from jaxgrad.datasets import load
+
+    dataset = load(config.dataset, config.data_dir)
+    without_mnist = [] if dataset.name == "mnist" else [HOW_TO_GET_MNIST]
+    print(wrapped("\n".join([str(dataset), *without_mnist])), end="\n\n", flush=True)
+    return dataset
+
+
+def _report(config: Config, dataset: Any, outcomes: list[Outcome]) -> list[Any]:
+    """Write the rows and the page; print the verdict, the files and the page."""
+    from experiments._reproduction import compare, write_rows
+    from experiments._results.page import write
+    from experiments._verdict import print_files, print_verdict
+
+    computed = {row: value for of in outcomes for row, value in of.computed.items()}
+    rows, folder = compare(computed, config.only or None), config.output_dir
+    write_rows(rows, folder / "reproduction.json")
+    stopped = [of.name for of in outcomes if of.stopped]
     page = write(
-        config.output_dir,
-        {name: config.output_dir / name for name in EXPERIMENTS},
+        folder,
+        {of.name: folder / of.name for of in outcomes},
         rows,
         options=vars(config),
         dataset=dataset,
+        seconds={of.name: of.seconds for of in outcomes},
         stopped=stopped,
     )
-    print(f"\nwritten: {path}, {page}\n{closing_line(rows)}")
+    print_verdict(rows, stopped, digits=dataset.name != "mnist")
+    print_files(folder, [of.name for of in outcomes])
+    _show(page, serve=config.serve)
     if stopped:
-        sys.exit(f"stopped early: {', '.join(stopped)}")
+        sys.exit(1)
     return rows
 
 
+def _show(page: Path, *, serve: bool) -> None:
+    """Name the page in the last line; with `serve`, answer requests until Ctrl-C."""
+    if not serve:
+        print(f"\n{page}", flush=True)
+        return
+    from experiments import _serve
+
+    server = _serve.server(page.parent)
+    host, port = server.server_address[:2]
+    address = f"http://{host!s}:{port}/{page.name}"
+    print(f"\n{address} shows the results until Ctrl-C", flush=True)
+    _serve.serve(server)
+
+
 def _script() -> None:
+    from experiments._reproduction import agreed
+
     if not all(map(agreed, main())):
         sys.exit(1)
 

@@ -1,20 +1,21 @@
-"""Shared by the command lines: options, tables, figures and errors."""
+"""Shared by the command lines: options and their checks."""
 
+import dataclasses
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import tyro
-from matplotlib.figure import Figure
 
-from experiments._optimizers.recording import Recording
-from experiments._results.saving import save_figure
-from jaxgrad.inspection import Comparison, Explanation
+from experiments._options import EXPERIMENTS
+from experiments._script import run_as_script as run_as_script
+from experiments._terminal import section as section
+from experiments._terminal import table as table
 
 Config = TypeVar("Config")
-Picture: TypeAlias = Figure | Explanation | Comparison | Recording
 MIN_FREE_BYTES = 2**16
 
 
@@ -22,14 +23,27 @@ def parse(config: type[Config], argv: Sequence[str] | None, name: str) -> Config
     """Parse the options of `python -m experiments.<name>` into a frozen dataclass.
 
     Raises:
+        ValueError: If an integer does not fit into 64 bits.
         OSError: If `output_dir` is not writable; raised before the work starts.
     """
     prog = f"python -m experiments.{name}" if name else "python -m experiments"
     make: Any = config
     default = make(output_dir=Path("results") / name)
     options: Any = tyro.cli(config, args=argv, prog=prog, default=default)
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        fits = not isinstance(value, int) or -(2**63) <= value < 2**63
+        require(fits, _option(field.name), "an integer of 64 bits", value)
     _check_writable(options.output_dir)
     return options
+
+
+def answer_help() -> None:
+    """Print the help of `python -m experiments.NAME --help` and exit."""
+    module = dict(zip(sys.orig_argv, sys.orig_argv[1:], strict=False)).get("-m", "")
+    name = module.removeprefix("experiments.")
+    if name in EXPERIMENTS and {"-h", "--help"} & set(sys.argv):
+        parse(EXPERIMENTS[name], None, name)
 
 
 def _check_writable(folder: Path) -> None:
@@ -46,64 +60,35 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def run_as_script(main: Callable[[], Any]) -> None:
-    """Run `main`. Bad input prints one line and exits with code 2."""
-    try:
-        main()
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+def at_least(config: Any, **least: int) -> None:
+    for name, smallest in least.items():
+        value = getattr(config, name)
+        require(value >= smallest, _option(name), f"at least {smallest}", value)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a text table with numbers aligned right and words left."""
-    cells = [list(header), *([_text(entry) for entry in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [
-        all(isinstance(row[i], int | float) for row in rows) and bool(rows)
-        for i in range(len(header))
-    ]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+def require(holds: bool, option: str, expected: str, got: Any) -> None:
+    if not holds:
+        raise ValueError(f"{option}: expected {expected}, got {got} instead.")
 
 
-def _text(entry: Any) -> str:
-    if isinstance(entry, bool) or not isinstance(entry, float):
-        return str(entry)
-    return f"{entry:.7g}"
+def require_finite(losses: Any, lr: float) -> None:
+    """End with one message, and code 1, if a learning rate made a loss NaN or inf."""
+    import numpy as np
+
+    if not np.isfinite(losses).all():
+        sys.exit(
+            f"error: --lr: expected a rate at which the loss stays finite, got {lr:g} "
+            "instead."
+        )
 
 
-def section(title: str, body: str) -> None:
-    """Print one titled block."""
-    print(f"\n{title}\n{'=' * len(title)}\n{body}")
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
-def save_figures(
-    pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
-) -> None:
-    """Save figures in every format, reports as a page; print the paths.
-
-    An explanation's graph is saved as SVG too.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures.items():
-        if isinstance(picture, Figure):
-            for path in save_figure(picture, folder / name, formats):
-                print(f"figure: {path}")
-            continue
-        path = folder / f"{name}.html"
-        picture.save(path)
-        print(f"page: {path}")
-        if isinstance(picture, Explanation):
-            graph = path.with_suffix(".svg")
-            graph.write_text(picture.to_svg(), encoding="utf-8")
-            print(f"graph: {graph}")
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is never seen half written, with the modes of `open`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

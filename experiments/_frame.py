@@ -1,76 +1,84 @@
-"""The common structure of the experiments: options, run, report, figures, main.
+"""The common structure of the experiments: sections one by one, figures, main.
 
 An experiment is one module. It defines
 
-    Config              its options, a dataclass that extends `Options`
-    run(config)         computes everything; prints nothing and writes nothing
-    report(result)      prints the tables
+    Config              its options, from `experiments._options`
+    sections(config)    computes the sections, and yields each with its name when it is
+                        done; prints nothing and writes nothing
+    run                 `complete(sections)`: all of them, as a dictionary
     figures(result)     draws the figures, by file name
     reproduced(result)  returns the computed value of its rows of seed_results.toml
     main                what `experiment` returns; `python -m experiments.name` runs it
 
-If the result is a dictionary of sections, `report` and `reproduced` come from this
-file. Other parts of an experiment are in the private package `experiments/_name`.
+`report` and `reproduced` come from this file. Other parts of an experiment are in the
+private package `experiments/_name`.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from experiments._command import Picture, parse, save_figures, section
+from matplotlib.figure import Figure
+
+from experiments._command import at_least as at_least
+from experiments._command import parse
+from experiments._command import require as require
+from experiments._command import require_finite as require_finite
+from experiments._optimizers.recording import Recording
+from experiments._options import Options
 from experiments._reproduction import compare
+from experiments._results.saving import save_figure
 from experiments._section import Section
+from experiments._terminal import section, working
+from jaxgrad.inspection import Comparison, Explanation
 
-Result = TypeVar("Result")
 Sections: TypeAlias = dict[str, Section]  # in the order in which they are printed
-
-
-@dataclass(frozen=True)
-class Options:
-    output_dir: Path = Path("results")
-    """Folder for the figures."""
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        return ("png",)
+Yielded: TypeAlias = Iterator[tuple[str, Section]]
+Picture: TypeAlias = Figure | Explanation | Comparison | Recording
 
 
 def experiment(
     name: str,
     config: type[Options],
-    run: Callable[[Any], Result],
-    report: Callable[[Result], None],
-    figures: Callable[[Result], Mapping[str, Picture]],
-) -> Callable[..., Result]:
-    """Return the experiment's `main`: parse, run, report, save the figures.
+    sections: Callable[[Any], Yielded],
+    figures: Callable[[Sections], Mapping[str, Picture]],
+) -> Callable[..., Sections]:
+    """Return the experiment's `main`: parse, print each section, save the figures.
 
     `main(argv)` takes a list of options, by default the command line's, and returns
-    the result.
+    the sections.
     """
 
-    def main(argv: list[str] | None = None) -> Result:
+    def main(argv: list[str] | None = None) -> Sections:
         options = parse(config, argv, name)
-        result = run(options)
-        report(result)
-        save_figures(figures(result), options.output_dir, options.formats)
+        result: Sections = {}
+        with working(name):
+            for key, part in sections(options):
+                result[key] = part
+                report({key: part})
+            save_figures(figures(result), options.output_dir, options.formats)
         if argv is None:  # a script of its own, not a part of `python -m experiments`
-            print(f"page: {_write_page(name, options, result)}")
+            print_page(name, options, result)
         return result
 
     return main
 
 
-def _write_page(name: str, options: Options, result: Any) -> Path:
-    """The results page of a single experiment, in the folder of its figures."""
+def complete(sections: Callable[[Any], Yielded]) -> Callable[[Any], Sections]:
+    """The function that computes all sections and returns them as a dictionary."""
+    return lambda config: dict(sections(config))
+
+
+def print_page(name: str, options: Options, result: Any) -> None:
+    """Write the results page of a single experiment next to its figures; name it."""
     from experiments._results.page import write  # Jinja2 is not needed for --help
 
     module = importlib.import_module(f"experiments.{name}")
-    rows = compare(module.reproduced(result))
+    rows = compare(module.reproduced(result), [name])
     folder, data = options.output_dir, getattr(result, "dataset", None)
     given = vars(getattr(result, "config", options))
-    return write(folder, {name: folder}, rows, options=given, dataset=data)
+    print(write(folder, {name: folder}, rows, options=given, dataset=data))
 
 
 def report(result: Sections) -> None:
@@ -87,12 +95,21 @@ def reproduced(result: Sections) -> dict[str, Any]:
     return rows
 
 
-def at_least(config: Any, **least: int) -> None:
-    for name, smallest in least.items():
-        value, option = getattr(config, name), "--" + name.replace("_", "-")
-        require(value >= smallest, option, f"at least {smallest}", value)
+def save_figures(
+    pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
+) -> None:
+    """Save figures in every format, reports as a page; print how many.
 
-
-def require(holds: bool, option: str, expected: str, got: Any) -> None:
-    if not holds:
-        raise ValueError(f"{option}: expected {expected}, got {got} instead.")
+    An explanation's graph is saved as SVG too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        if isinstance(picture, Figure):
+            save_figure(picture, folder / name, formats)
+            continue
+        picture.save(folder / f"{name}.html")
+        if isinstance(picture, Explanation):
+            graph = folder / f"{name}.svg"
+            graph.write_text(picture.to_svg(), encoding="utf-8")
+    kind = "pages" if any(not isinstance(p, Figure) for p in pictures.values()) else ""
+    print(f"\n{len(pictures)} {kind or 'figures'} written to {folder}", flush=True)

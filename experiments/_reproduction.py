@@ -25,13 +25,14 @@ row fails if that part is wrong.
 import functools
 import json
 import math
-import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from experiments._command import write_whole
 
 SEED_RESULTS = Path(__file__).with_name("seed_results.toml")
 TORCH_RESULTS = Path(__file__).with_name("torch_results.npz")
@@ -81,8 +82,17 @@ def _order(row: str) -> tuple[int, bool, int]:
     return int(notebook), number.startswith("C"), int(number.removeprefix("C"))
 
 
-def compare(computed: Mapping[str, Any]) -> list[Row]:
+def experiments_of_rows() -> dict[str, str]:
+    """The experiment that computes each row."""
+    return {result["row"]: result["experiment"] for result in seed_results()}
+
+
+def compare(
+    computed: Mapping[str, Any], only: Collection[str] | None = None
+) -> list[Row]:
     """Compare the computed values, by row, with every row of the data file.
+
+    With `only`, the rows of these experiments.
 
     Raises:
         KeyError: If a computed row is not in the data file.
@@ -91,7 +101,11 @@ def compare(computed: Mapping[str, Any]) -> list[Row]:
     unknown = set(computed) - {result["row"] for result in results}
     if unknown:
         raise KeyError(f"not in {SEED_RESULTS.name}: {sorted(unknown)}")
-    return [_row(result, computed) for result in results]
+    return [
+        _row(result, computed)
+        for result in results
+        if only is None or result["experiment"] in only
+    ]
 
 
 def _row(result: dict[str, Any], computed: Mapping[str, Any]) -> Row:
@@ -210,10 +224,5 @@ def agreed(row: Row) -> bool:
 
 def write_rows(rows: list[Row], path: Path) -> None:
     """Write the rows as JSON, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps([row._asdict() for row in rows], indent=1, allow_nan=False)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
-    ) as part:
-        part.write(text + "\n")
-    Path(part.name).replace(path)
+    write_whole(path, text + "\n")

@@ -4,7 +4,6 @@ Many tables hold facts: a line of PyTorch, the line of JAX that replaces it, and
 the JAX line returned. The value itself is kept, so that tests can use it.
 """
 
-import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,25 +11,24 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments._command import table
+from experiments._terminal import table, wrapped
 
 FACTS = ("PyTorch", "JAX", "JAX shows")
-CLAIM_WIDTH = 88
-CELL_WIDTH = 48
 
 
 class Section(NamedTuple):
     """What is printed, in this order: title, claim, table, note."""
 
     title: str
-    claim: str = ""
+    claim: str
+    """What the table shows, and what its columns are."""
     entries: Sequence[Sequence[Any]] = ()
     """The lines of the table: facts, unless `header` is given."""
     rows: Mapping[str, Any] = {}
     """What the section reproduces, by row of `seed_results.toml`."""
     header: Sequence[str] = FACTS
     note: str = ""
-    """Text printed verbatim; the claim is wrapped."""
+    """Lines printed as they are if they fit; the claim is wrapped."""
     data: Any = None
     """Measurements that the table omits; figures and tests use them."""
 
@@ -43,11 +41,10 @@ class Section(NamedTuple):
         return next(entry[-1] for entry in self.entries if entry[1].strip() == line)
 
     def text(self) -> str:
-        """Everything but the title; a long cell becomes a numbered note."""
-        notes: list[str] = []
-        cells = [[_cell(value, notes) for value in entry] for entry in self.entries]
+        """Everything but the title, as wide as the terminal."""
+        cells = [[shown(value) for value in entry] for entry in self.entries]
         printed = table(self.header, cells) if cells else ""
-        parts = (_wrapped(self.claim), printed, "\n".join(notes), self.note)
+        parts = (wrapped(self.claim), printed, wrapped(self.note))
         return "\n\n".join(part for part in parts if part)
 
 
@@ -87,18 +84,6 @@ def shown(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(str(shown(entry)) for entry in value)
     return str(value) if isinstance(value, tuple) else value
-
-
-def _cell(value: Any, notes: list[str]) -> Any:
-    if not isinstance(value, str) or len(value) <= CELL_WIDTH:
-        return shown(value)
-    number = f"({len(notes) + 1})"
-    notes.append(_wrapped(f"{number} {value}"))
-    return f"{value.partition(':')[0]} {number}"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, CLAIM_WIDTH)
 
 
 def _first_sentence(text: str) -> str:

@@ -9,7 +9,6 @@ dot for PyTorch's value, a ring for jax.nn's.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,8 +19,10 @@ from matplotlib.figure import Figure
 
 from experiments._activations.listed import FUNCTIONS, values
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, experiment, report
+from experiments._frame import Sections, Yielded, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Activations as Config
 from experiments._section import Section
 from jaxgrad import activations, plots
 from jaxgrad.plots import Curve
@@ -44,23 +45,12 @@ ROWS = (
 ).split()
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Every activation with its derivatives, and the values chosen at its kinks."""
-
-    svg: bool = False
-    """Save each figure as SVG too."""
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The file formats of the figures."""
-        return ("png", "svg") if self.svg else ("png",)
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute every curve and its derivatives."""
     del config
-    return notebook_sections() | {"kinks": kinks(), "smooth": smooth()}
+    yield from notebook_sections().items()
+    yield "kinks", kinks()
+    yield "smooth", smooth()
 
 
 def notebook_sections() -> Sections:
@@ -83,7 +73,13 @@ def notebook_curves() -> Section:
     glu = glu_of_one_axis()
     return Section(
         "The notebook's curves in float64: sums, first and last values",
-        header=("function", "sum y", "sum dy", "y first", "last", "dy first", "last"),
+        "Each function at 1000 points from -6 to 6 (CELU: -1 to 1): the sums over all "
+        "points of its values f and of the gradient f' of that sum, and both at the "
+        "first and at the last point. These numbers are compared with PyTorch's.",
+        header=(
+            *("function", "sum of f", "sum of f'", "f at the first"),
+            *("f at the last", "f' at the first", "f' at the last"),
+        ),
         entries=[
             (title, *(round(number, 12) + 0.0 for number in found))  # no noise, no -0
             for title, found in (numbers | {"GLU of one axis": _numbers(glu)}).items()
@@ -99,8 +95,8 @@ def notebook_curves() -> Section:
             },
             "3.C9": _numbers(glu)[0],
         },
-        note="Softmin's gradient is 0: the sum of a softmin is 1 for every x. Rounding"
-        "\nleaves numbers below 1e-17, which the table and the figure show as 0.",
+        note="Softmin's gradient is 0: the sum of a softmin is 1 for every x. Rounding "
+        "leaves numbers below 1e-17, which the table and the figure show as 0.",
         data=curves | {"GLU of one axis": glu},
     )
 
@@ -171,11 +167,14 @@ def kinks() -> Section:
         for kink in curve.kinks:
             other = "-" if kink.jax_nn is None else f"{kink.jax_nn:.6g}"
             same = kink.jax_nn is None or abs(kink.jax_nn - kink.torch) < 1e-6
-            difference = "" if same else "differs"
+            difference = "" if same else "yes"
             rows.append((name, kink.x, f"{kink.torch:.6g}", other, difference))
     return Section(
         "Derivatives at the kinks, where each library chooses a value",
-        header=("activation", "x", "PyTorch, jaxgrad", "jax.nn", ""),
+        "At x the slopes from the left and from the right differ. jaxgrad takes "
+        "PyTorch's value, which jax.nn does not always take; - means that jax.nn lacks "
+        "the function.",
+        header=("activation", "x", "PyTorch, jaxgrad", "jax.nn", "jax.nn differs"),
         entries=rows,
         data=cards,
     )
@@ -185,7 +184,8 @@ def smooth() -> Section:
     """The activations without a kink."""
     catalogue = activations.CATALOGUE.items()
     names = [name for name, entry in catalogue if not entry.kinks(**entry.options)]
-    return Section("Activations without a kink", note=", ".join(names))
+    claim = "These have one derivative at every x, and both libraries agree."
+    return Section("Activations without a kink", claim, note=", ".join(names))
 
 
 def figures(result: Sections) -> dict[str, Figure]:
@@ -201,7 +201,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return pictures | {"overview": plots.overview(cards)}
 
 
-main = experiment("activations", Config, run, report, figures)
+run = complete(sections)
+main = experiment("activations", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -9,68 +9,57 @@ and shows what JAX does, measured in this run.
     python -m experiments.arrays --device cpu:0
 """
 
-from dataclasses import dataclass
-
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments._arrays import copying, devices, exercises, memory, reading, values
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._frame import Sections, Yielded, at_least, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Arrays as Config
 from jaxgrad import plots
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """PyTorch's tensors and JAX's arrays, line by line."""
-
-    device: str | None = None
-    """Device to compute on: cpu, gpu, tpu or, with a number, cpu:0; by default JAX's.
-    The sections on memory shared with NumPy always run on the CPU."""
-    seed: int = 0
-    """Seed of the random arrays."""
-    repeats: int = 5
-    """Runs of each timed conversion; the fastest counts."""
+def sections(config: Config) -> Yielded:
+    """Every section, then what they say about the notebook's wrong statements."""
+    found: Sections = {}
+    for name, part in measured(config):
+        found[name] = part
+        yield name, part
+    yield "corrections", exercises.corrections(reproduced(found))
 
 
-def run(config: Config) -> Sections:
+def measured(config: Config) -> Yielded:
     """Compute every section, those on memory shared with NumPy on the CPU."""
     at_least(config, repeats=1)
     device, cpu = devices.find_device(config.device), devices.find_device("cpu")
     draw_key, add_key, name_key = jax.random.split(jax.random.key(config.seed), 3)
     with jax.enable_x64(False), jax.default_device(device):
-        result = {
-            "creation": values.creation(),
-            "drawing": values.drawing(draw_key),
-            "dtypes": values.dtypes(),
-            "type_choices": values.type_choices(),
-            "addition": values.addition(add_key),
-            "indexing": reading.indexing(),
-            "shapes": reading.shapes(),
-            "names": reading.names(name_key),
-            "items": reading.items(),
-            "detaching": reading.detaching(),
-        }
+        yield "creation", values.creation()
+        yield "drawing", values.drawing(draw_key)
+        yield "dtypes", values.dtypes()
+        yield "type_choices", values.type_choices()
+        yield "addition", values.addition(add_key)
+        yield "indexing", reading.indexing()
+        yield "shapes", reading.shapes()
+        yield "names", reading.names(name_key)
+        yield "items", reading.items()
+        yield "detaching", reading.detaching()
     with jax.enable_x64(False), jax.default_device(cpu):
-        result |= {
-            "copies": memory.copies(),
-            "sharing": memory.sharing(),
-            "late_writes": memory.late_writes(),
-            "story": memory.story(),
-            "plus_equals": copying.plus_equals(),
-            "copy_names": copying.names(),
-            "timings": devices.timings(config.repeats),
-        }
+        yield "copies", memory.copies()
+        yield "sharing", memory.sharing()
+        yield "late_writes", memory.late_writes()
+        yield "story", memory.story()
+        yield "plus_equals", copying.plus_equals()
+        yield "copy_names", copying.names()
+        yield "timings", devices.timings(config.repeats)
     with jax.enable_x64(False), jax.default_device(device):
-        result |= {
-            "devices": devices.devices(device),
-            "gpu": devices.gpu(device),
-            "placement": devices.placement(device),
-            "exercises": exercises.exercises(),
-        }
-    return result | {"corrections": exercises.corrections(reproduced(result))}
+        yield "devices", devices.devices(device)
+        yield "gpu", devices.gpu(device)
+        yield "placement", devices.placement(device)
+        yield "exercises", exercises.exercises()
 
 
 def figures(result: Sections) -> dict[str, Figure]:
@@ -94,7 +83,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return {"conversions": figure}
 
 
-main = experiment("arrays", Config, run, report, figures)
+run = complete(sections)
+main = experiment("arrays", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

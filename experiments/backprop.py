@@ -13,7 +13,6 @@ and returns.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -25,8 +24,18 @@ from matplotlib.figure import Figure
 from experiments._backprop.layers import largest_gap, networks
 from experiments._backprop.linear_layer import many_starts, steps
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report, require
+from experiments._frame import (
+    Sections,
+    Yielded,
+    at_least,
+    complete,
+    experiment,
+    require,
+    require_finite,
+)
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Backprop as Config
 from experiments._section import Section
 from jaxgrad import plots
 
@@ -34,35 +43,21 @@ X, TRUE = 3.0, 10.0
 RATES = (0.01, 0.05, 0.095, 0.1, 0.105, 0.11)
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Backpropagation and gradient descent, from one weight to a layered network."""
-
-    epochs: int = 20
-    """Steps of gradient descent on w x + b."""
-    lr: float = 0.01
-    """Learning rate, except in the table of rates."""
-    starts: int = 5000
-    """Random starts of the linear layer, for the distribution of its loss."""
-    seed: int = 0
-    """Seed of everything random."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute everything, in float64 where rounding would hide a difference."""
     at_least(config, epochs=2, starts=1)
     require(math.isfinite(config.lr), "--lr", "a finite number", config.lr)
     start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
+    yield "chain", chain_twice()
+    descended = descent(start, config.lr, config.epochs)
+    require_finite(descended.column("loss"), config.lr)
+    yield "descent", descended
+    yield "rates", rates(start, config.epochs)
     random_step, printed_step = steps(key, config.lr)
-    return {
-        "chain": chain_twice(),
-        "descent": descent(start, config.lr, config.epochs),
-        "rates": rates(start, config.epochs),
-        "random_step": random_step,
-        "starts": many_starts(key, config.starts),
-        "printed_step": printed_step,
-        **networks(key),
-    }
+    yield "random_step", random_step
+    yield "starts", many_starts(key, config.starts)
+    yield "printed_step", printed_step
+    yield from networks(key).items()
 
 
 class Chain(NamedTuple):
@@ -99,10 +94,12 @@ def chain_twice() -> Section:
     }
     return Section(
         "h1 = w1 x + b1, y = w2 h1 + b2",
-        f"h1 = {h1:.7g}, y = {y:.7g}",
+        f"h1 = {h1:.7g} and y = {y:.7g}. A gradient is the value of a function: a "
+        "second call returns the same. PyTorch adds that of a second backward to "
+        ".grad, which then holds the sum.",
         [(name, *map(float, gradient)) for name, gradient in gradients.items()],
         {"1.7": [h1, y], "1.8": found, "1.9": [found, gradients["sum of two calls"]]},
-        ("", *(f"dy/d{name}" for name in Chain._fields)),
+        ("gradient by", *(f"dy/d{name}" for name in Chain._fields)),
     )
 
 
@@ -183,7 +180,9 @@ def descent(start: Params, lr: float, epochs: int) -> Section:
     numbered = enumerate(zip(states, compiled.loss.tolist(), strict=True))
     return Section(
         "Gradient descent on w x + b, true value 10 at x = 3",
-        f"first gradient: dL/dw = {first.w:.7g}, dL/db = {first.b:.7g}",
+        f"The first gradient is dL/dw = {first.w:.7g}, dL/db = {first.b:.7g}. Each "
+        "row shows weight, bias, prediction and loss before its step. The last column "
+        "is the loss when the loop is compiled as a whole, which rounds differently.",
         [(epoch, *state, loss) for epoch, (state, loss) in numbered],
         {
             "1.10": {"w, b, pred, loss": states[0], "true": TRUE, "gradient": first},
@@ -217,6 +216,9 @@ def rates(start: Params, epochs: int) -> Section:
     by_rate = dict(zip(RATES, losses, strict=True))
     return Section(
         "Learning rates: each step multiplies the error",
+        f"A step multiplies the error of the prediction by 1 - 20 lr. Between -1 and 1 "
+        f"the loss falls, at -1 it stays, beyond it grows. The last loss is that of "
+        f"step {epochs - 1}.",
         header=("lr", "factor 1 - 20 lr", "first loss", "last loss"),
         entries=[
             (lr, 1 - 20 * lr, float(of_lr[0]), float(of_lr[-1]))
@@ -242,7 +244,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     }
 
 
-main = experiment("backprop", Config, run, report, figures)
+run = complete(sections)
+main = experiment("backprop", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -12,7 +12,6 @@ targets, pixels.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +20,10 @@ from jax.scipy.special import xlogy
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, experiment, report, require
+from experiments._frame import Sections, Yielded, complete, experiment, require
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import CrossEntropy as Config
 from experiments._section import Section
 from jaxgrad import plots
 from jaxgrad.activations import log_softmax, softmax
@@ -43,30 +44,20 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 BISECTIONS = 60
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Three ways to cross-entropy, its gradient and its options."""
-
-    largest: float = 150.0
-    """Largest logit of the figure; exp overflows in float32 at 88.7."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute everything, under x64: each dtype is named where it is used."""
     largest = config.largest
     require(1 < largest <= 1e6, "--largest", "a number in (1, 1e6]", largest)
     with jax.enable_x64(True):
-        return {
-            "definition": definition(),
-            "ways": ways(),
-            "shifts": shifts(),
-            "growing": growing(largest),
-            "log_sum_exps": log_sum_exps(),
-            "limits": limits(),
-            "gradients": gradients(),
-            "options": options(),
-            "out_of_range": out_of_range(),
-        }
+        yield "definition", definition()
+        yield "ways", ways()
+        yield "shifts", shifts()
+        yield "growing", growing(largest)
+        yield "log_sum_exps", log_sum_exps()
+        yield "limits", limits()
+        yield "gradients", gradients()
+        yield "options", options()
+        yield "out_of_range", out_of_range()
 
 
 def entropy_by_definition(p: jax.Array, q: jax.Array) -> jax.Array:
@@ -118,6 +109,8 @@ def ways() -> Section:
     exact_p, _, exact = found["output", "float64"]
     return Section(
         "Three outputs, class 2, in two steps or one",
+        "The softmax turns logits into probabilities; the negative logarithm of the "
+        "target's is the loss. In two steps the last digits are lost; -log(1) is 0.",
         header=("logits", "dtype", "softmax", "log, NLL", "cross_entropy"),
         entries=entries,
         rows={
@@ -165,6 +158,8 @@ def shifts() -> Section:
     entries = [(b, change(b, "float32"), change(b, "float64")) for b in SHIFTS]
     return Section(
         "softmax(x - b) = softmax(x)",
+        "A shift b of all logits cancels in the quotient, up to rounding. So the "
+        "largest logit may be subtracted first, and no exponential overflows.",
         header=("b", "largest change, float32", "largest change, float64"),
         entries=entries,
         rows={"3.39": {"largest change by a shift": max(e[1] for e in entries)}},
@@ -218,6 +213,8 @@ def log_sum_exps() -> Section:
     loss, gradient = jax.value_and_grad(cross_entropy)(logits, 0)
     return Section(
         "log-sum-exp of [0, x], float32",
+        "exp overflows at 88.7, and the logarithm of infinity is infinity. With the "
+        "largest logit subtracted first, and added afterwards, nothing overflows.",
         header=("x", "log(sum(exp))", "shifted by max"),
         entries=entries,
         rows={
@@ -245,10 +242,12 @@ def limits() -> Section:
     ]
     return Section(
         "Logits [0, x]: the largest x that works",
-        "The naive softmax becomes NaN where exp overflows. A loss of class 0 that "
-        "takes the logarithm of a probability fails where the probability underflows. "
-        "On the CPU, XLA flushes numbers below the smallest normal one to 0; PyTorch "
-        "keeps them, and fails above 103.9.",
+        "In the second column the logarithm of the dtype's largest number, where exp "
+        "overflows; then the largest x for which each way is finite. The naive softmax "
+        "becomes NaN where exp overflows. A loss of class 0 that takes the logarithm "
+        "of a probability fails where the probability underflows. On the CPU, XLA "
+        "flushes numbers below the smallest normal one to 0; PyTorch keeps them, and "
+        "fails above 103.9.",
         header=("dtype", "log(largest)", "naive softmax", *LOSSES),
         entries=entries,
         rows={"3.39": {"naive softmax ends at": entries[DTYPES.index("float32")][2]}},
@@ -286,7 +285,8 @@ def gradients() -> Section:
             (str(output), "jax.grad", *by_jax.tolist()),
         ]
     header = ("logits", "gradient by", "d/dx0", "d/dx1", "d/dx2")
-    return Section("The gradient of cross_entropy", header=header, entries=entries)
+    claim = "It is softmax minus one-hot: the probabilities, less 1 at the target."
+    return Section("The gradient of cross_entropy", claim, entries, header=header)
 
 
 def options() -> Section:
@@ -316,6 +316,8 @@ def options() -> Section:
     ]
     return Section(
         "The options by formula and by function (float64)",
+        "Each option of cross_entropy, computed by its formula from the losses of the "
+        "single samples, and by the function.",
         header=("option", "formula", "cross_entropy"),
         entries=[(name, one.item(), other.item()) for name, one, other in entries],
     )
@@ -331,9 +333,9 @@ def out_of_range() -> Section:
     loss, gradient = jax.jit(jax.value_and_grad(cross_entropy))(logits, label)
     return Section(
         "Label 3, for three classes",
-        note=f"outside jit:  {error}\n"
-        "inside jit:   values are unknown, so no error can be raised; loss "
-        f"{loss.item()}, gradient {gradient.tolist()}\n"
+        "Compiled code cannot raise, so a wrong label makes loss and gradient NaN.",
+        note=f"Outside jit: {error}\n"
+        f"Inside jit: loss {loss.item()}, gradient {gradient.tolist()}\n"
         "Labels may have any integer dtype: JAX's is int32, PyTorch wants int64.",
         data=(error, loss.item(), gradient.tolist()),
     )
@@ -360,7 +362,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return {"growing_logits": figure}
 
 
-main = experiment("cross_entropy", Config, run, report, figures)
+run = complete(sections)
+main = experiment("cross_entropy", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

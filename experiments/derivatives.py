@@ -12,7 +12,6 @@ At the end: what replaces PyTorch's `requires_grad`, `retain_graph`, `create_gra
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -30,8 +29,10 @@ from experiments._derivatives.calculus import (
 )
 from experiments._derivatives.modes import modes
 from experiments._derivatives.torch_switches import mean_chain, switches
-from experiments._frame import Options, Sections, experiment, report, require
+from experiments._frame import Sections, Yielded, complete, experiment, require
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Derivatives as Config
 from experiments._section import Section
 from jaxgrad import derivatives, plots
 from jaxgrad.differentiation import numerical_derivative
@@ -39,30 +40,18 @@ from jaxgrad.differentiation import numerical_derivative
 DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Derivatives by calculus, by JAX and by differences, side by side."""
-
-    delta: float = 0.001
-    """Step of the differences; the notebook's is 0.001."""
-    seed: int = 0
-    """Seed of the one random matrix."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compute everything, under x64: each dtype is named where it is used."""
     delta = config.delta
     require(0 < delta < math.inf, "--delta", "a positive number", delta)
     with jax.enable_x64(True):
-        return {
-            "orders": orders(),
-            "differences": differences(delta),
-            "partials": partials(config.seed),
-            "calc": calc_section(delta),
-            "chain": mean_chain(),
-            "switches": switches(),
-            "modes": modes(jax.random.key(config.seed)),
-        }
+        yield "orders", orders()
+        yield "differences", differences(delta)
+        yield "partials", partials(config.seed)
+        yield "calc", calc_section(delta)
+        yield "chain", mean_chain()
+        yield "switches", switches()
+        yield "modes", modes(jax.random.key(config.seed))
 
 
 def orders() -> Section:
@@ -77,17 +66,20 @@ def orders() -> Section:
             both = [[y.item() for y in tower(jnp.asarray(x, d))] for d in DTYPES]
             found[formula, x] = example.calculus(x), *both
 
-    def error(computed: list[float], calculus: Sequence[float]) -> float:
+    def errors(calculus: Sequence[float], *computed: list[float]) -> list[float]:
         exact = np.array(calculus)
-        return float(np.max(abs(computed - exact) / np.maximum(1, abs(exact))))
+        scale = np.maximum(1, abs(exact))
+        return [float(np.max(abs(values - exact) / scale)) for values in computed]
 
     single = {at: values for at, (_, values, _) in found.items()}
     slope = {at: values[1] for at, values in single.items()}
     root, exp = found["(sqrt x + 1)^3", 2.0], found["exp x", 2.0]
     return Section(
         "Every order at once: jaxgrad.derivatives",
+        "Value and first three derivatives in float32, and the largest of their four "
+        "errors relative to calculus, in float32 and in float64.",
         entries=[
-            (formula, x, *values, error(values, exact), error(double, exact))
+            (formula, x, *values, *map("{:.1e}".format, errors(exact, values, double)))
             for (formula, x), (exact, values, double) in found.items()
         ],
         rows={
@@ -106,7 +98,16 @@ def orders() -> Section:
                 "(sqrt x + 1)^3": slope["(sqrt x + 1)^3", 2],
             },
         },
-        header=("f", "at", "f(x)", "f'", "f''", "f'''", "error float32", "float64"),
+        header=(
+            "f",
+            "at",
+            "f(x)",
+            "f'",
+            "f''",
+            "f'''",
+            "error in float32",
+            "error in float64",
+        ),
         data=found,
     )
 
@@ -148,6 +149,9 @@ def differences(delta: float) -> Section:
     ]
     return Section(
         "f' from two values: the notebook's check",
+        f"Forward is (f(x + h) - f(x)) / h, central (f(x + h) - f(x - h)) / 2h, both "
+        f"with h = {delta:g}; best step is central with an h that suits the dtype. A "
+        "small h cancels digits: in float32 few are left.",
         entries=entries,
         header=("f", "at", "calculus", *LABELLED),
         data=errors_by_step(np.logspace(-12, 0, 97)),
@@ -194,6 +198,8 @@ def partials(seed: int) -> Section:
     value, gradient = jax.value_and_grad(lambda a: (a * a).sum())(a)
     return Section(
         "Partial derivatives: argnums",
+        "PyTorch differentiates what has requires_grad; JAX what argnums lists. The "
+        "last three columns are the derivatives, in the order of the arguments.",
         entries=entries,
         rows={
             "3.20": {"b": value, "gradient minus 2a": gradient - 2 * a},
@@ -222,7 +228,9 @@ def calc_section(delta: float) -> Section:
     by_jax = {f"JAX, {dtype}": slopes for dtype, slopes in gradient.items()}
     return Section(
         "mean of s / (s + 2), s = (2x + 1)^2, at [1, 2, 3]",
-        "value: " + ", ".join(f"{y} ({dtype})" for dtype, y in value.items()),
+        "The value is "
+        + " and ".join(f"{y:.9g} in {dtype}" for dtype, y in value.items())
+        + ". JAX differentiates exactly; differences lose up to half of the digits.",
         [
             (label, *slopes, float(np.max(abs(np.divide(slopes, exact) - 1))))
             for label, slopes in ({"calculus": exact} | by_jax | by_difference).items()
@@ -261,7 +269,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return {"step_errors": errors}
 
 
-main = experiment("derivatives", Config, run, report, figures)
+run = complete(sections)
+main = experiment("derivatives", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

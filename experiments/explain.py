@@ -12,10 +12,6 @@ In PyTorch, `retain_grad()` on each intermediate tensor before `backward()` give
 gradients one by one. Here the function is unchanged, and every step has a source line.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 
@@ -24,53 +20,39 @@ from experiments import two_layer_net as network
 from experiments._command import run_as_script, table
 from experiments._explain.functions import backprop, first_batch, two_layer_net
 from experiments._explain.graphs import exercise, network_of_the_figure
-from experiments._explain.nan_examples import STEPS, nan_in_gradient, nan_in_training
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._explain.nan_examples import nan_in_gradient, nan_in_training
+from experiments._frame import Sections, Yielded, at_least, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Explain as Config
 from experiments._section import Section
 from experiments.mnist_mlp import HIDDEN, mlp
 from jaxgrad import datasets
 from jaxgrad.inspection import Explanation
 
-
-@dataclass(frozen=True)
-class Config(Options):
-    """Every gradient explained: seven reports, as tables and pages with the graph."""
-
-    dataset: Literal["auto", "mnist", "digits"] = "auto"
-    """The perceptron's images. auto: MNIST if a folder, the cache or the network
-    provides it, otherwise scikit-learn's digits."""
-    data_dir: Path | None = None
-    """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
-    batch_size: int = 256
-    """Images in the perceptron's first batch."""
-    steps: int = STEPS
-    """Steps of the two training loops, unless a NaN stops them."""
-    seed: int = 0
-    """Seed of everything random."""
-    output_dir: Path = Path("results/explain")
-    """Folder for the pages."""
+HOW_TO_READ = (
+    "A report has a line for each argument and each step. Value is what the step "
+    "computes; gradient is the derivative of the result with respect to it, what "
+    "retain_grad() keeps in PyTorch. Source is the line that the step comes from."
+)
 
 
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Explain the functions and run the NaN examples; the reports are the data."""
     at_least(config, batch_size=1, steps=1)
     keys = jax.random.split(jax.random.key(config.seed), 3)
-    perceptron = explain_perceptron(config, keys[0])
+    dataset = datasets.load(config.dataset, config.data_dir)
     explained = jaxgrad.explain(backprop, argnums=(0, 1, 2, 3))
     chain = explained(2.0, -10.0, 4.0, 7.0, 3.0)
-    return {
-        "backprop": Section(
-            "h1 = w1 x + b1, y = w2 h1 + b2", note=str(chain), data=chain
-        ),
-        "torch": torch_comparison(chain),
-        "closing_exercise": exercise(),
-        "figure_network": network_of_the_figure(),
-        "two_layer_net": explain_network(keys[1]),
-        "mnist_mlp": perceptron,
-        "nan_in_training": nan_in_training(keys[2], config.steps),
-        "nan_in_gradient": nan_in_gradient(),
-    }
+    title = "h1 = w1 x + b1, y = w2 h1 + b2"
+    yield "backprop", Section(title, HOW_TO_READ, note=str(chain), data=chain)
+    yield "torch", torch_comparison(chain)
+    yield "closing_exercise", exercise()
+    yield "figure_network", network_of_the_figure()
+    yield "two_layer_net", explain_network(keys[1])
+    yield "mnist_mlp", explain_perceptron(dataset, config.batch_size, keys[0])
+    yield "nan_in_training", nan_in_training(keys[2], config.steps)
+    yield "nan_in_gradient", nan_in_gradient()
 
 
 def torch_comparison(explained: Explanation) -> Section:
@@ -82,7 +64,7 @@ def torch_comparison(explained: Explanation) -> Section:
     return Section(
         "What PyTorch must be asked for beforehand",
         "PyTorch keeps the gradients of leaves only: h1.grad is None unless "
-        "h1.retain_grad() was called before backward().",
+        "h1.retain_grad() was called before backward(). A report has them all.",
         [
             ("y.backward(); w1.grad", "report.gradients[0]", w1.item()),
             ("w2.grad", "report.gradients[2]", w2.item()),
@@ -102,7 +84,8 @@ def explain_network(key: jax.Array) -> Section:
     zero = float((explained["h_relu"].value == 0).mean())
     return Section(
         "The two-layer network",
-        f"batch, inputs, hidden, outputs: {sizes}",
+        f"Batch, inputs, hidden units and outputs: {sizes}. The arrays are large, so "
+        "the report shows their mean and their norm.",
         note=f"{explained}\n\n"
         f"h_relu is zero in {zero:.0%} of its elements, where relu has slope 0\n"
         "largest difference of prediction.gradient from 2 error, its value by "
@@ -117,13 +100,14 @@ def gap(explained: Explanation) -> float:
     return float(abs(difference).max())
 
 
-def explain_perceptron(config: Config, key: jax.Array) -> Section:
+def explain_perceptron(
+    dataset: datasets.Dataset, batch_size: int, key: jax.Array
+) -> Section:
     """The report of the untrained network on its first batch, and its layers.
 
     A dead unit is zero for every image: no gradient reaches its weights.
     """
-    dataset = datasets.load(config.dataset, config.data_dir)
-    images, labels = (jnp.asarray(part[: config.batch_size]) for part in dataset.train)
+    images, labels = (jnp.asarray(part[:batch_size]) for part in dataset.train)
     sizes = (images[0].size, *HIDDEN, dataset.num_classes)
     _, params = mlp(key, sizes)
     scaled = images.astype(jnp.float32) / dataset.white
@@ -136,6 +120,9 @@ def explain_perceptron(config: Config, key: jax.Array) -> Section:
     layers = table(("layer", "norm of value", "norm of gradient", "dead units"), rows)
     return Section(
         "The perceptron's first batch",
+        "The untrained network on its first images. The small table shows how large "
+        "values and gradients are in each layer. A dead unit is zero for every image: "
+        "no gradient reaches its weights.",
         note=f"{dataset}\n\n{explained}\n\n{layers}",
         data=explained,
     )
@@ -146,7 +133,8 @@ def figures(result: Sections) -> dict[str, Explanation]:
     return {name: part.data for name, part in result.items() if part.data is not None}
 
 
-main = experiment("explain", Config, run, report, figures)
+run = complete(sections)
+main = experiment("explain", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -14,14 +14,13 @@ all available devices, and over several processes (docs/scaling.md), it learns t
 
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments._command import run_as_script
-from experiments._frame import experiment
+from experiments._command import parse, run_as_script
+from experiments._frame import print_page, save_figures
 from experiments._mnist_mlp import learning, processes
 from experiments._mnist_mlp.config import Config, check
 from experiments._mnist_mlp.learning import HIDDEN as HIDDEN
@@ -31,6 +30,7 @@ from experiments._mnist_mlp.network import summary as summary
 from experiments._mnist_mlp.report import Result, averaging_share, figures, report
 from experiments._mnist_mlp.side_runs import side_runs
 from experiments._reproduction import Part
+from experiments._terminal import working
 from jaxgrad import training
 from jaxgrad.training.assessment import assess, learning_curves
 
@@ -117,18 +117,20 @@ def missed_target(result: Result) -> str | None:
     return f"target missed: test accuracy {reached:.2%}, expected {share:.2%}"
 
 
-_record = partial(run, learn=learning.train_and_record)
-_train_and_report = experiment("mnist_mlp", Config, _record, report, figures)
-
-
 def main(argv: list[str] | None = None) -> Result:
     """Train, report, and compare the accuracy with the target."""
+    config = parse(Config, argv, "mnist_mlp")
     try:
-        result = _train_and_report(argv)
+        with working("mnist_mlp"):
+            result = run(config, learning.train_and_record)
     except processes.Stopped as stopped:
         sys.exit(stopped.code)
     except training.NonFinite as fault:
         sys.exit(f"error: {fault}\nA smaller --lr may keep them finite.")
+    report(result)
+    save_figures(figures(result), config.output_dir)
+    if argv is None:
+        print_page("mnist_mlp", config, result)
     print(f"parameters sha256: {training.sha256(result.params)}")
     if line := missed_target(result):
         sys.exit(line)

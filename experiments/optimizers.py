@@ -11,7 +11,6 @@ and what each is good and bad at is measured.
 """
 
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -21,11 +20,20 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from experiments._command import Picture, run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report
+from experiments._command import run_as_script
+from experiments._frame import (
+    Picture,
+    Sections,
+    Yielded,
+    at_least,
+    complete,
+    experiment,
+)
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
 from experiments._optimizers.recording import recording
 from experiments._optimizers.strengths import strengths
+from experiments._options import Optimizers as Config
 from experiments._section import Section
 from jaxgrad import plots
 from jaxgrad.descent import SURFACES, Race, Surface, descend, race
@@ -44,32 +52,23 @@ LRS = dict.fromkeys(FACTORIES, 1.0) | {"SGD": 0.1}
 START = (-75.0, -10.0)
 STEPS = 5000
 CHECKPOINTS = np.array([1, 10, 100, 1000, 5000])
+REACHED = ("optimizer", "lr", *(f"{n:,} steps" for n in CHECKPOINTS))
 SPHERE = SURFACES["sphere"]
+LEGEND = (
+    "A start arrives if its path stays within 0.01 of a minimum. At the best rate: the "
+    "share of the starts that arrive, the median of their steps, and how far the "
+    "median start ends from a minimum. Of all rates: at how many less than half of the "
+    "starts arrive, and how many descents end higher than they began."
+)
 L2 = 0.01  # the default weight decay of torch.optim.AdamW
 
 
-@dataclass(frozen=True)
-class Config(Options):
-    """Six optimizers from one start, and their race over seven surfaces."""
-
-    lrs: int = 32
-    """Number of learning rates in the race, from 1e-4 to 10."""
-    starts: int = 32
-    """Number of random starts in the race, inside the bounds of each surface."""
-    race_steps: int = 1000
-    """Steps of each descent in the race."""
-    seed: int = 0
-    """Seed of the starts."""
-
-
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Descend as the notebook does, then race."""
     at_least(config, lrs=1, starts=1, race_steps=1)
-    races = {
-        f"race_{name}": race_section(name, surface, config)
-        for name, surface in SURFACES.items()
-    }
-    return notebook_sections() | races
+    yield from notebook_sections().items()
+    for name, surface in SURFACES.items():
+        yield f"race_{name}", race_section(name, surface, config)
 
 
 def notebook_sections() -> Sections:
@@ -109,7 +108,9 @@ def descents(paths: dict[str, Descent]) -> Section:
     options = ("momentum", "dampening", "weight_decay", "nesterov")
     return Section(
         "x, y after 1 to 5000 steps down x^2 + y^2 from (-75, -10), in float64",
-        header=("optimizer", "lr", *map(str, CHECKPOINTS)),
+        "Each column is the point after so many steps; the minimum is 0, 0. The "
+        "learning rates are the notebook's.",
+        header=REACHED,
         entries=_lines(points),
         rows={
             "3.41": [heights.max(), heights.min(), paths["SGD"].values[0]],
@@ -132,7 +133,8 @@ def single(paths: dict[str, Descent]) -> Section:
     arrival, first = int(moving[-1]) + 2, float(path[0, 1])
     return Section(
         "The same in the notebook's float32",
-        header=("optimizer", "lr", *map(str, CHECKPOINTS)),
+        "Float32 has no numbers below 1e-45: what is smaller becomes 0.",
+        header=REACHED,
         entries=_lines(points),
         rows={
             "3.66": {"float32": points["RMSprop"]},
@@ -141,12 +143,12 @@ def single(paths: dict[str, Descent]) -> Section:
                 "RMSprop": {"y after step 1": first, "at (0, 0) from step": arrival},
             },
         },
-        note="RMSprop in float32: its first step takes y to the minimum, up to one"
-        f"\nrounding error of 10 (y = {first:g}), and x follows: figure `paths` shows a"
-        f"\nstraight line. From step {arrival} on both are exactly 0, with gradient 0."
-        "\nIn float64 they never become 0: as the mean of squares decays, the steps"
-        "\ngrow to the learning rate and jump across the minimum. Figure"
-        "\n`paths_rmsprop` shows the cross that they draw.",
+        note="RMSprop in float32: its first step takes y to the minimum, up to one "
+        f"rounding error of 10 (y = {first:g}), and x follows: figure `paths` shows a "
+        f"straight line. From step {arrival} on both are exactly 0, with gradient 0. "
+        "In float64 they never become 0: as the mean of squares decays, the steps "
+        "grow to the learning rate and jump across the minimum. Figure "
+        "`paths_rmsprop` shows the cross that they draw.",
         data=paths,
     )
 
@@ -170,14 +172,16 @@ def decay(paths: dict[str, Descent], with_l2: Descent) -> Section:
     compared = (paths["Adam"], with_l2, paths["AdamW"])
     return Section(
         "AdamW decays the weights; it does not add an L2 term to the loss",
+        "The same descent by Adam, by Adam with the L2 term 0.005 (x^2 + y^2) added to "
+        "the loss, and by AdamW with a weight decay of 0.01: x, y after the steps.",
         header=("step", "Adam", "Adam, L2 term in the loss", "AdamW"),
         entries=[
             (n, *(_text(path.points[n - 1]) for path in compared)) for n in (1, 10, 100)
         ],
         rows={"3.C13": paths["AdamW"].points[0]},
-        note="On this surface an L2 term only scales the gradient. Adam divides by the"
-        "\nsize of the gradient, so the term changes nothing. AdamW shrinks the weights"
-        "\nin addition to Adam's step.",
+        note="On this surface an L2 term only scales the gradient. Adam divides by the "
+        "size of the gradient, so the term changes nothing. AdamW shrinks the weights "
+        "in addition to Adam's step.",
         data=with_l2,
     )
 
@@ -194,7 +198,32 @@ def race_section(name: str, surface: Surface, config: Config) -> Section:
     starts = jax.random.uniform(key, (config.starts, 2), minval=low, maxval=high)
     lrs = jnp.logspace(-4, 1, config.lrs)
     found = race(FACTORIES, surface, starts, lrs, config.race_steps)
-    return Section(f"Race: {name}", note=str(found), data=(found, best_paths(found)))
+    claim = (
+        f"{config.starts} random starts, each with {config.lrs} learning rates from "
+        f"1e-4 to 10 and {config.race_steps} steps. "
+    )
+    claim += LEGEND if surface is SPHERE else "The columns are those of the sphere."
+    return Section(
+        f"Race: {name}",
+        claim,
+        header=(
+            *("optimizer", "best rate", "starts arrive", "after steps"),
+            *("distance left", "rates too bad", "end higher"),
+        ),
+        entries=[
+            (
+                row.optimizer,
+                f"{row.best_lr:.3g}",
+                f"{row.arrived:.0%}",
+                f"{row.steps:g}",
+                f"{row.distance:.1e}",
+                f"{row.sensitivity:.0%}",
+                f"{row.diverged:.0%}",
+            )
+            for row in found.standings
+        ],
+        data=(found, best_paths(found)),
+    )
 
 
 def best_paths(of: Race) -> dict[str, np.ndarray]:
@@ -243,7 +272,8 @@ def _drawn(paths: dict[str, Descent]) -> Figure:
     return plots.paths(points, start=START, xlim=(-80, 80), ylim=(-15, 15), of=SPHERE)
 
 
-main = experiment("optimizers", Config, run, report, figures)
+run = complete(sections)
+main = experiment("optimizers", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -11,7 +11,6 @@ line in both sources, and guesses the cause.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,21 +19,15 @@ import jax.numpy as jnp
 
 import jaxgrad
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, experiment, report
+from experiments._frame import Sections, Yielded, complete, experiment
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import Port as Config
 from experiments._port import networks, numbers
 from experiments._section import Section
 from jaxgrad.inspection import Comparison
 
 RECORDS = Path(__file__).parent / "_port"
-
-
-@dataclass(frozen=True)
-class Config(Options):
-    """Three ports of PyTorch programs: where does each depart from its original?"""
-
-    output_dir: Path = Path("results/port")
-    """Folder for the pages with both graphs side by side."""
 
 
 class Port(NamedTuple):
@@ -80,10 +73,11 @@ PORTS = {
 }
 
 
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Compare each port with its original, correct and mistaken."""
     del config
-    return {name: compare_port(name, port) for name, port in PORTS.items()}
+    for name, port in PORTS.items():
+        yield name, compare_port(name, port)
 
 
 def compare_port(name: str, port: Port) -> Section:
@@ -109,7 +103,8 @@ def figures(result: Sections) -> dict[str, Comparison]:
     return {name: part.data[1] for name, part in result.items()}
 
 
-main = experiment("port", Config, run, report, figures)
+run = complete(sections)
+main = experiment("port", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

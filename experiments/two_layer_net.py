@@ -9,8 +9,8 @@ backward pass by hand against `jax.grad`, the update by hand against `optax.sgd`
 float32 against float64, where the last losses are lower.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,8 +22,18 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Options, Sections, at_least, experiment, report, require
+from experiments._frame import (
+    Sections,
+    Yielded,
+    at_least,
+    complete,
+    experiment,
+    require,
+    require_finite,
+)
+from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._options import TwoLayerNet as Config
 from experiments._reproduction import Part
 from experiments._section import Section
 from experiments._statistics import fit, normal
@@ -48,20 +58,6 @@ RECTIFIERS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "jnp.maximum(x, 0)": lambda x: jnp.maximum(x, 0),
     "jnp.clip(x, min=0)": lambda x: jnp.clip(x, min=0),
 }
-
-
-@dataclass(frozen=True)
-class Config(Options):
-    """A two-layer network on random numbers: 500 steps, from many starts."""
-
-    starts: int = STARTS
-    """Number of random starts; 20 are too few to assess the printed run."""
-    side_by_side: int = 2
-    """Starts that run at once (vmap): all on a GPU, few on a CPU, for its cache."""
-    learning_rate: float = 1e-6
-    """Learning rate; the notebook's is 1e-6."""
-    seed: int = 0
-    """Seed of all starts."""
 
 
 class Weights(NamedTuple):
@@ -121,7 +117,7 @@ def loss_and_gradient_by_hand(
 def train(
     weights: Weights,
     data: Data,
-    learning_rate: float = 1e-6,
+    lr: float = 1e-6,
     steps: int = STEPS,
     gradient: LossAndGradient = loss_and_gradient,
 ) -> tuple[Weights, Float[Array, "steps"]]:
@@ -136,7 +132,7 @@ def train(
 
     def step(weights: Weights, _: None) -> tuple[Weights, jax.Array]:
         value, slopes = gradient(weights, data)
-        stepped = jax.tree.map(lambda w, g: w - learning_rate * g, weights, slopes)
+        stepped = jax.tree.map(lambda w, g: w - lr * g, weights, slopes)
         return stepped, value
 
     return jax.lax.scan(step, weights, length=steps)
@@ -163,34 +159,31 @@ def train_with(
 
 @partial(jax.jit, static_argnames="side_by_side")
 def losses_of_starts(
-    keys: jax.Array, learning_rate: float, side_by_side: int
+    keys: jax.Array, lr: float, side_by_side: int
 ) -> Float[Array, "starts steps"]:
     """All losses of all starts: `map` over groups of starts, `vmap` in a group."""
     return jax.lax.map(
-        lambda key: train(*start(key), learning_rate)[1], keys, batch_size=side_by_side
+        lambda key: train(*start(key), lr)[1], keys, batch_size=side_by_side
     )
 
 
-def run(config: Config) -> Sections:
+def sections(config: Config) -> Yielded:
     """Train from every start, then the start with the median last loss in four ways."""
     at_least(config, starts=2, side_by_side=1)
-    rate, option = config.learning_rate, "--learning-rate"
-    require(rate > 0, option, "a positive number", rate)
+    rate = config.lr
+    require(0 < rate < math.inf, "--lr", "a positive number", rate)
     keys = jax.random.split(jax.random.key(config.seed), config.starts)
     # PyTorch multiplies float32 in full precision; JAX on a GPU or TPU only on request.
     with jax.default_matmul_precision("highest"):
         losses = np.asarray(losses_of_starts(keys, rate, config.side_by_side))
-        finite = bool(np.isfinite(losses).all())
-        require(finite, option, "a rate at which the loss stays finite", rate)
+        require_finite(losses, rate)
         middle = np.argsort(losses[:, -1])[config.starts // 2]
         weights, data = jax.jit(start)(keys[middle])
-        return {
-            "spreads": spreads(losses),
-            "fixed": fixed_run(rate),
-            "one_run": one_run_in_four_ways(weights, data, rate),
-            "loss_shape": loss_shape(weights, data),
-            "at_zero": derivatives_at_zero(weights, data),
-        }
+        yield "spreads", spreads(losses)
+        yield "fixed", fixed_run(rate)
+        yield "one_run", one_run_in_four_ways(weights, data, rate)
+        yield "loss_shape", loss_shape(weights, data)
+        yield "at_zero", derivatives_at_zero(weights, data)
 
 
 def spreads(losses: np.ndarray) -> Section:
@@ -207,13 +200,14 @@ def spreads(losses: np.ndarray) -> Section:
         entries.append((t, printed, *map(float, (*quantiles, *shares))))
     return Section(
         f"The loss before step t, from {len(losses)} starts",
-        f"t = 0: median {float(np.median(losses[:, 0])):.3g}",
+        "Is the notebook's printed loss an ordinary one? Its quantile is the share of "
+        "the starts with a lower loss, z its distance from their mean, in standard "
+        "deviations of the log loss. Falling is the share of the starts whose loss "
+        "has fallen since the row before. At t = 0 the median is "
+        f"{float(np.median(losses[:, 0])):.3g}.",
         entries,
         {f"2.{i}": _row(entry, len(losses)) for i, entry in enumerate(entries, 1)},
         ("t", "notebook", "5 %", "median", "95 %", "quantile", "z", "falling"),
-        "quantile: the fraction of starts with a lower loss than the notebook; z: its "
-        "distance\nfrom the mean, in standard deviations of the log loss; falling: the "
-        "fraction of starts\nwhose loss fell.",
         data=losses,
     )
 
@@ -227,11 +221,11 @@ def _row(entry: Sequence[float], starts: int) -> dict[str, Any]:
     return {"printed": printed} | spread
 
 
-def fixed_run(learning_rate: float) -> Section:
+def fixed_run(lr: float) -> Section:
     """The exact losses from a start without randomness, and a random one's numbers."""
     with jax.enable_x64(True):
         fixed = fixed_start()
-        losses = np.asarray(jax.jit(train)(*fixed, learning_rate)[1])[TIMES]
+        losses = np.asarray(jax.jit(train)(*fixed, lr)[1])[TIMES]
     drawn = jax.vmap(start)(jax.random.split(jax.random.key(0), SAMPLED))
     matrices = zip(("w1", "w2", "x", "y"), jax.tree.leaves(drawn), strict=True)
     fits = {name: fit(numbers, normal) for name, numbers in matrices}
@@ -253,16 +247,16 @@ def fixed_run(learning_rate: float) -> Section:
     )
 
 
-def one_run_in_four_ways(weights: Weights, data: Data, learning_rate: float) -> Section:
+def one_run_in_four_ways(weights: Weights, data: Data, lr: float) -> Section:
     """The losses from one start in three equivalent ways, and in float64."""
     by_hand = partial(train, gradient=loss_and_gradient_by_hand)
-    by_optax = partial(train_with, optax.sgd(learning_rate))
+    by_optax = partial(train_with, optax.sgd(lr))
     with jax.enable_x64(True):
         exact = jax.tree.map(lambda a: a.astype(jnp.float64), (weights, data))
-        in_float64 = np.asarray(jax.jit(train)(*exact, learning_rate)[1])
+        in_float64 = np.asarray(jax.jit(train)(*exact, lr)[1])
     ways = {
-        "jax.grad": np.asarray(jax.jit(train)(weights, data, learning_rate)[1]),
-        "by hand": np.asarray(jax.jit(by_hand)(weights, data, learning_rate)[1]),
+        "jax.grad": np.asarray(jax.jit(train)(weights, data, lr)[1]),
+        "by hand": np.asarray(jax.jit(by_hand)(weights, data, lr)[1]),
         "optax.sgd": np.asarray(jax.jit(by_optax)(weights, data)[1]),
         "jax.grad, float64": in_float64,
     }
@@ -274,12 +268,14 @@ def one_run_in_four_ways(weights: Weights, data: Data, learning_rate: float) -> 
     )
     return Section(
         "The median start in four ways",
+        "The loss of one start before step t: with jax.grad, with the chain rule by "
+        "hand, with an optimizer for the update, and in float64.",
         header=("gradient or update by", *(f"t = {t}" for t in TIMES)),
         entries=[(way, *map(float, losses[TIMES])) for way, losses in ways.items()],
         note="At the start the gradient by hand differs from jax.grad by at most "
-        f"{difference:.1e} of\nits largest entry. In float32 "
-        "the last updates are smaller than the last digit of the\n"
-        "weights and are lost; in float64 the last losses are lower.",
+        f"{difference:.1e} of its largest entry. In float32 the last updates are "
+        "smaller than the last digit of the weights and are lost; in float64 the last "
+        "losses are lower.",
         data=(ways, difference),
     )
 
@@ -301,10 +297,11 @@ def derivatives_at_zero(weights: Weights, data: Data) -> Section:
     at_zero = [(name, jax.grad(f)(0.0).item()) for name, f in RECTIFIERS.items()]
     return Section(
         "The derivative of the rectifier at exactly 0",
+        "max(x, 0) has no derivative at 0, so each function chooses one.",
         header=("function", "derivative at 0"),
         entries=[("torch.clamp(min=0)", 1.0), ("torch.relu", 0.0), *at_zero],
         note="The first two rows are PyTorch 2.13. The notebook uses clamp, this "
-        "script relu. That makes\nno difference here: the smallest |x w1| at the start "
+        "script relu. That makes no difference here: the smallest |x w1| at the start "
         f"is {nearest_to_zero:.2g}, not 0.",
         data=nearest_to_zero,
     )
@@ -336,7 +333,8 @@ def figures(result: Sections) -> dict[str, Figure]:
     return {"loss": figure}
 
 
-main = experiment("two_layer_net", Config, run, report, figures)
+run = complete(sections)
+main = experiment("two_layer_net", Config, sections, figures)
 
 if __name__ == "__main__":
     run_as_script(main)

@@ -45,7 +45,7 @@ def train(folder: Path, resume: bool, cache: Path, pipe: Connection) -> None:
     learning.HIDDEN = (32,)
     options = config(folder, resume=resume)
     task = learning.prepare(options)
-    metrics.show = lambda bar, progress: pipe.send(int(progress.state.step))
+    metrics.position = lambda reached: pipe.send(int(reached.state.step)) or {}
     pipe.send(0)
     try:
         with contextlib.redirect_stderr(io.StringIO()):

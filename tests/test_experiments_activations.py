@@ -98,8 +98,7 @@ def test_pictures_and_tables(result, tmp_path, capsys):
     main = _frame.experiment(
         "activations",
         experiment.Config,
-        lambda config: small,
-        experiment.report,
+        lambda config: iter(small.items()),
         experiment.figures,
     )
     main(["--output-dir", str(tmp_path), "--svg"])

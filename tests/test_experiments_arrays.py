@@ -371,12 +371,14 @@ def test_shown(value, text):
     assert _section.shown(value) == text
 
 
-def test_a_long_error_becomes_a_note():
+def test_a_long_error_is_wrapped_in_its_cell(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
     fault = f"OSError: {'why ' * 20}".rstrip()
     section = _section.Section("T", "C.", [("x", "y", fault)])
-    *_, row, _, first, second = section.text().splitlines()
-    assert row.split() == ["x", "y", "OSError", "(1)"]
-    assert f"{first} {second}" == f"(1) {fault}"
+    *_, rule, first, second = section.text().splitlines()
+    assert first.split()[:3] == ["x", "y", "OSError:"]
+    assert f"{first.split('y', 1)[1]} {second}".split() == fault.split()
+    assert set(rule) == {"-"} and len(first) <= 60
 
 
 @pytest.mark.parametrize("module", [exercises, memory, devices])

@@ -105,7 +105,11 @@ def test_an_experiment_that_stops_does_not_end_the_others(
     monkeypatch.setattr(together, "EXPERIMENTS", [*names])
     with pytest.raises(SystemExit) as end:
         together.main(["--dataset", "digits", "--output-dir", str(tmp_path)])
-    assert end.value.code == "stopped early: first"
-    assert capsys.readouterr().err == "error: the loss is nan\n"
+    assert end.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.err == "first: error: the loss is nan\n"
+    assert (
+        "\nsecond" in printed.out and "\nfirst " not in printed.out.split("Verdict")[0]
+    )
     rows = json.loads((tmp_path / "reproduction.json").read_text())
     assert [row["row"] for row in rows if row["agrees"] is not None] == ["0.1"]

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import os
+from unittest import mock
 from xml.etree import ElementTree
 
 import jax
@@ -46,7 +48,8 @@ def ran(folder):
     """The result of one run on the digits, and its output."""
     options = ["--dataset", "digits", "--batch-size", "64", "--steps", "80"]
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    wide = mock.patch.dict(os.environ, COLUMNS="100")
+    with wide, contextlib.redirect_stdout(printed):
         result = experiment.main([*options, "--output-dir", str(folder)])
     return result, printed.getvalue()
 

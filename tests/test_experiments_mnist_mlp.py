@@ -117,9 +117,11 @@ def test_a_row_is_in_the_file_when_its_epoch_ends(tmp_path):
         training.Progress(state, completed=tuple(epochs[: number + 1]))
         for number in range(3)
     )
-    bar = metrics.progress_bar(training.Progress(state), 3, hidden=True)
     metrics.begin(path, ())
-    for number, progress in enumerate(metrics.recorded(run, path, bar), start=1):
+    moved: list[Any] = []
+    recorded = metrics.recorded(run, path, moved.append)
+    for number, progress in enumerate(recorded, start=1):
+        assert moved[-1] is progress
         lines = path.read_text().splitlines()
         assert len(lines) == number
         assert json.loads(lines[-1])["epoch"] == progress.completed[-1].epoch
@@ -296,13 +298,13 @@ def blank_mnist():
     return Dataset("mnist", train, test, 10, white=255, source="blank")
 
 
-def test_says_that_digits_replace_mnist(ran):
+def test_says_that_digits_replace_mnist(ran, capsys):
     result, printed = ran
     assert "NOT the notebook's data" not in printed  # digits were requested
-    result = result._replace(config=experiment.Config(dataset="auto", batch_size=64))
-    said = report._data(result)
-    assert "NOT the notebook's data" in said
-    assert digits.HOW_TO_GET_MNIST in " ".join(said.split())
+    task = learning.prepare(result.config)
+    learning.introduce(task._replace(config=experiment.Config(dataset="auto")), ())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "NOT the notebook's data" in told and digits.HOW_TO_GET_MNIST in told
 
 
 def test_options_of_the_optimizer_and_their_table_agree():

@@ -1,7 +1,6 @@
 """The MNIST experiment is killed at any moment, in any way, and continues."""
 
 import errno
-import io
 import json
 import multiprocessing
 import os
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tqdm import tqdm
 
 from experiments import mnist_mlp as experiment
 from experiments._command import run_as_script
@@ -322,12 +320,13 @@ def test_after_a_signal_the_chunk_is_finished(
 ):
     before = [signal.getsignal(number) for number in resuming.SIGNALS]
 
-    def signalled(bar, progress):
-        if progress.state.step == 10:
+    def signalled(reached):
+        if reached.state.step == 10:
             signal.raise_signal(number)
+        return {}
 
     with monkeypatch.context() as patch:
-        patch.setattr(metrics, "show", signalled)
+        patch.setattr(metrics, "position", signalled)
         with pytest.raises(Stopped) as stopped:
             learned(config(tmp_path))
     assert stopped.value.code == 128 + number
@@ -353,20 +352,16 @@ def test_a_second_signal_has_its_usual_effect(interruptible):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_the_bar_shows_the_loss_and_starts_with_the_run(tmp_path):
+def test_the_bar_counts_epochs_as_the_table_does(tmp_path):
     state = learning.prepare(config(tmp_path)).start
-    state = state._replace(step=state.step + 10)
-    bar = metrics.progress_bar(training.Progress(state), 24, hidden=True)
-    assert (bar.n, bar.total) == (10, 24)
-    bar = tqdm(total=24, initial=10, file=io.StringIO())
-    state = state._replace(step=state.step + 2)
+    state = state._replace(step=state.step + 12)
     epoch = training.Epoch(0, 0.51234, None, 0.4, 0.9, 1.0)
-    metrics.show(bar, training.Progress(state, completed=(epoch,)))
-    assert (bar.n, bar.postfix) == (12, "epoch=1, loss=0.5123")
+    row = metrics.line(epoch).split()
+    shown = metrics.position(training.Progress(state, completed=(epoch,)))
+    assert shown == {"completed": 12, "note": f"epoch {row[0]}, loss 0.5123"}
     losses = np.array([0.5, 1.0], np.float32)
-    metrics.show(bar, training.Progress(state, losses))
-    assert (bar.n, bar.postfix) == (12, "epoch=0, loss=0.7500")
-    bar.close()
+    shown = metrics.position(training.Progress(state, losses, completed=(epoch,)))
+    assert shown == {"completed": 12, "note": "epoch 1, loss 0.7500"}
 
 
 # Real processes

@@ -87,7 +87,7 @@ def test_the_gradient_is_the_slope_of_the_loss(small):
 
 
 def test_the_update_by_hand_is_sgd(result, small):
-    weights, losses = experiment.train(*small, learning_rate=1e-4, steps=50)
+    weights, losses = experiment.train(*small, lr=1e-4, steps=50)
     by_optax = experiment.train_with(optax.sgd(1e-4), *small, steps=50)
     jax.tree.map(assert_close, by_optax, (weights, losses))
     ways, _ = result["one_run"].data
@@ -97,7 +97,7 @@ def test_the_update_by_hand_is_sgd(result, small):
 
 
 def test_losses_are_recorded_before_each_step(small):
-    weights, losses = experiment.train(*small, learning_rate=1e-4, steps=3)
+    weights, losses = experiment.train(*small, lr=1e-4, steps=3)
     assert_close(losses[0], experiment.loss(*small))
     assert experiment.loss(weights, small[1]) < losses[2] < losses[1] < losses[0]
 
@@ -165,7 +165,8 @@ def test_the_fixed_start_is_numpys(x64):
     assert [a.shape for a in (*data, *weights)] == list(experiment.SHAPES)
 
 
-def test_report(result, capsys):
+def test_report(result, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     experiment.report(result)
     lines = capsys.readouterr().out.splitlines()
     table = [line.split() for line in lines if line[:3].strip() in map(str, TIMES)]
@@ -198,16 +199,12 @@ def test_help(capsys):
         (["--starts", "1"], "--starts: expected at least 2, got 1 instead"),
         (["--side-by-side", "0"], "--side-by-side: expected at least 1, got 0 instead"),
         (
-            ["--learning-rate", "0"],
-            "--learning-rate: expected a positive number, got 0.0",
+            ["--lr", "0"],
+            "--lr: expected a positive number, got 0.0",
         ),
         (
-            ["--learning-rate", "nan"],
-            "--learning-rate: expected a positive number, got nan",
-        ),
-        (
-            [*STARTS, "--learning-rate", "1"],
-            "expected a rate at which the loss stays finite, got 1.0",
+            ["--lr", "nan"],
+            "--lr: expected a positive number, got nan",
         ),
         (["--start", "3"], "--start"),
     ],
@@ -222,15 +219,21 @@ def test_bad_options_end_in_one_line(options, message, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_rate_that_is_too_large_ends_with_one_message(tmp_path):
+    with pytest.raises(SystemExit) as end:
+        experiment.main([*STARTS, "--lr", "1e30", "--output-dir", str(tmp_path)])
+    fault = "expected a rate at which the loss stays finite, got 1e+30 instead."
+    assert end.value.code == f"error: --lr: {fault}"  # Python prints it, with code 1
+
+
 @pytest.mark.parity
 def test_the_loop_is_torchs(small):
     """The notebook's own loop, from the same start."""
     from benchmarks.two_layer_net import torch_train
 
-    options = {"learning_rate": 1e-4, "steps": 100}
-    _, losses = experiment.train(*small, **options)
+    _, losses = experiment.train(*small, lr=1e-4, steps=100)
     assert losses[-1] < losses[0] / 10
-    assert_close(losses, torch_train(*small, **options))
+    assert_close(losses, torch_train(*small, learning_rate=1e-4, steps=100))
 
 
 @pytest.mark.parity

@@ -15,7 +15,7 @@ LIBRARY = ROOT / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 GROUND = {"_types", "_checks", "_arguments", "_modules", "_guards", "_numerics"}
-GROUND |= {"_archive"}
+GROUND |= {"_archive", "_extras"}
 # Each room, and the rooms that it may import besides itself.
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),
@@ -48,7 +48,7 @@ COMPUTED = "a computed name"
 EVERYWHERE = {"jaxgrad", "jax", "jaxlib", "optax", "jaxtyping", "numpy"}
 EVERYWHERE |= sys.stdlib_module_names
 ONLY_IN = {
-    "matplotlib": "plots",
+    "matplotlib": ("plots", "inspection/report/raster.py"),
     "tensorflow_datasets": "datasets",
     "sklearn": "datasets",
     "torch": "inspection/torch_run/",

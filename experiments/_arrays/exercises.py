@@ -4,7 +4,6 @@ The tensor of the exercises is int64. Without x64 JAX makes it int32, so they ru
 `with jax.enable_x64(True):`.
 """
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from experiments._arrays.copying import transposed
-from experiments._section import CLAIM_WIDTH, Section, also
+from experiments._section import Section, also
 from jaxgrad.differentiation import derivative
 
 
@@ -108,7 +107,8 @@ def exercises() -> Section:
                     f"{name} =\n{np.asarray(answer)}"
                     for name, answer in answers.items()
                 ),
-                *(textwrap.fill(why, CLAIM_WIDTH) for why in (WHY_3, WHY_4)),
+                WHY_3,
+                WHY_4,
             ]
         ),
     )

@@ -122,6 +122,9 @@ def networks(key: jax.Array) -> dict[str, Section]:
     hidden, inputs = found["hidden units"], found["inputs of u1"]
     figure = Section(
         "The figure's network, 4-2-1, in float64",
+        "Notebook 000 gives a weight's gradient as the output error times d output / d "
+        "weight, and goes from the output back to the inputs. Both give jax.grad's "
+        "numbers.",
         rows={
             "0.10": {
                 "units": [4, hidden, 1],
@@ -138,13 +141,14 @@ def networks(key: jax.Array) -> dict[str, Section]:
         "largest difference of jax.grad from the backward pass by hand: "
         f"{by_hand:.1e}\n"
         f"u1 depends on {inputs} inputs, x1 to x4; the notebook writes u3 and u4 "
-        f"for x3 and x4,\nbut there are {hidden} hidden units\n"
+        f"for x3 and x4, but there are {hidden} hidden units\n"
         f"y = a(o1) = {once:.7g}; the notebook also writes a(a(o1)), which is "
         f"{twice:.7g}",
         data=found,
     )
     deep = Section(
         f"A network of {'-'.join(map(str, SIZES))}, 16 samples, in float64",
+        "The same backward pass written out works for any number of layers.",
         note="largest difference of jax.grad from the backward pass by hand: "
         f"{deep_gap:.1e}",
         data=deep_gap,

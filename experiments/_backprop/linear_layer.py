@@ -12,6 +12,7 @@ start without randomness the loss, the gradient and the step are PyTorch's to 1e
 import math
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -121,6 +122,9 @@ def many_starts(key: jax.Array, starts: int) -> Section:
     entries = ", ".join(f"{q:.2f}" for leaf in quantiles for q in np.ravel(leaf))
     return Section(
         f"The same from {starts} starts",
+        "One start says little: where do the notebook's numbers lie among many? "
+        "The quantile is the share of the starts with a smaller number; PyTorch draws "
+        "weights and biases between -1 and 1 over sqrt 3.",
         rows={
             "4.3": ranges,
             "4.4": {
@@ -137,7 +141,7 @@ def many_starts(key: jax.Array, starts: int) -> Section:
         },
         note=f"loss: median {middle:.4g}, 5 to 95 % {low:.4g} to {high:.4g}; "
         f"the printed {PRINTED_LOSS} is at quantile {quantile:.2f}\n"
-        f"quantiles of the printed gradient: {entries}\n"
+        f"quantiles of the printed gradient's eight entries: {entries}\n"
         f"parameters times sqrt 3: {_in_words(ranges)}\n"
         f"largest difference of jax.grad from the formula: {found['gap']:.1e}",
         data=found,
@@ -172,11 +176,23 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
     layer, x, y = jax.jit(random_problem)(key)
     gradient = jax.jit(jax.grad(loss))(layer, x, y)
     losses = {name: loss(layer, x, y, name).item() for name in ("mean", "sum")}
-    random = _step("MSELoss of Linear(3, 2) on 5 samples", layer, gradient, lr, losses)
+    ratio = losses["sum"] / losses["mean"]
+    claim = (
+        'The notebook says that the sum "divides by n". It does not: only the mean is '
+        f"divided, by all {y.size} errors, and the sum is {ratio:.7g} times as large. "
+        "The gradient has the same factor. Below: the weights w and biases b at the "
+        "start, their gradient, and both after one step of gradient descent."
+    )
+    title = "MSELoss of Linear(3, 2) on 5 samples"
+    random = _step(title, claim, layer, gradient, lr, losses)
     after = jax.tree.map(jnp.asarray, PRINTED_AFTER_STEP)
     start = step_by_hand(after, PRINTED_GRADIENT, -PRINTED_LR)
     title = "The step printed in the notebook"
-    printed = _step(title, start, PRINTED_GRADIENT, PRINTED_LR, {})
+    claim = (
+        "The start is the notebook's result with its step undone. From there its "
+        "gradient leads back to its numbers, by hand and by optax.sgd."
+    )
+    printed = _step(title, claim, start, PRINTED_GRADIENT, PRINTED_LR)
     by_hand, by_optimizer, gap = printed.data
     fixed = fixed_step(PRINTED_LR)
     rows = {
@@ -189,18 +205,17 @@ def steps(key: jax.Array, lr: float) -> tuple[Section, Section]:
             "fixed": fixed["by optimizer"],
         },
     }
-    ratio = losses["sum"] / losses["mean"]
-    random = random._replace(
-        claim='The notebook says that the sum "divides by n". It does not: only the '
-        f"mean is divided, by all {y.size} errors, and the sum is {ratio:.7g} times as "
-        "large. The gradient has the same factor.",
-        rows={"4.C2": ratio},
-    )
+    random = random._replace(rows={"4.C2": ratio})
     return random, printed._replace(rows=rows)
 
 
 def _step(
-    title: str, start: Layer, gradient: Layer, lr: float, losses: Mapping[str, float]
+    title: str,
+    claim: str,
+    start: Layer,
+    gradient: Layer,
+    lr: float,
+    losses: Mapping[str, float] = MappingProxyType({}),
 ) -> Section:
     """The parameters before and after a step; as data, both results and their gap."""
     by_hand = step_by_hand(start, gradient, lr)
@@ -212,6 +227,7 @@ def _step(
     text = "".join(f"{name} loss {value:.7g}; " for name, value in losses.items())
     return Section(
         title,
+        claim,
         header=("", *weights, "b[0]", "b[1]"),
         entries=[
             (name, *(float(number) for leaf in layer for number in np.ravel(leaf)))

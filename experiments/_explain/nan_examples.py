@@ -61,6 +61,9 @@ def nan_in_training(key: jax.Array, steps: int = STEPS) -> Section:
         entries.append((name, len(loop.losses), loop.losses[-1], ending))
     return Section(
         "A NaN in a training loop",
+        "Binary cross-entropy by its definition stops at the step at which a "
+        "probability becomes exactly 1; computed from the logits it does not. Below "
+        "the table is the cause, as checked_value_and_grad reports it.",
         header=("binary cross-entropy", "steps", "last loss", "ended with"),
         entries=entries,
         note=str(failed.blame),
@@ -75,6 +78,8 @@ def nan_in_gradient() -> Section:
     gradient = np.asarray(jax.grad(safe_lengths)(vectors), float).round(6).tolist()
     return Section(
         "A finite loss with a NaN in its gradient",
+        "where selects the value 0, but the branch that it discards has an infinite "
+        "derivative, and 0 times infinity is NaN. The report marks the step.",
         note=f"{explained}\n\nwith two calls of where, the gradient is {gradient}",
         data=explained,
     )

@@ -1,7 +1,7 @@
 """Prepare the training and run it: silently, or recorded and saved on the way."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,15 +11,17 @@ import optax
 
 from experiments._mnist_mlp import metrics, processes
 from experiments._mnist_mlp.config import Config, checkpoint_folder, expect
-from experiments._mnist_mlp.digits import settings
-from experiments._mnist_mlp.network import Apply, mlp
+from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST, settings
+from experiments._mnist_mlp.network import Apply, mlp, summary
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
+from experiments._terminal import section, shows_bars
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, load
 from jaxgrad.losses import cross_entropy
 
 HIDDEN = (1024, 512)
+MOVES_PER_EPOCH = 20  # of the bar
 
 example_loss = partial(cross_entropy, reduction="none")
 """One loss per example: the training takes the mean itself."""
@@ -83,7 +85,7 @@ def learn(
 
 
 def train_and_record(task: Task, config: Config) -> Learned:
-    """`learn` with a bar, metrics.jsonl and checkpoints; a signal raises Stopped."""
+    """`learn` with what `metrics` shows and checkpoints; a signal raises Stopped."""
     run_identity = identity(task)
     processes.check_same("the same run", run_identity)
     start, saver = training.Progress(task.start), None
@@ -96,17 +98,37 @@ def train_and_record(task: Task, config: Config) -> Learned:
     first, path = processes.is_first(), config.output_dir / "metrics.jsonl"
     if first:
         metrics.begin(path, start.completed)
-    total = config.epochs * task.steps
-    with metrics.progress_bar(start, total, hidden=not first) as bar:
+        introduce(task, start.completed)
 
-        def follow(run: Run) -> Run:
-            run = run if saver is None else saver.saved(run)
-            return metrics.recorded(run, path, bar) if first else run
+    def follow(run: Run) -> Run:
+        run = run if saver is None else saver.saved(run)
+        return metrics.recorded(run, path, show) if first else run
 
+    with metrics.bar(start, config.epochs * task.steps) as show:
+        if shows_bars() and saver is None and jax.process_count() == 1:
+            # Each result moves the bar; how many there are changes no bit of the run.
+            config = replace(config, save_every=max(1, task.steps // MOVES_PER_EPOCH))
         learned = learn(task, config, start, follow)
     if not first:
         raise processes.Stopped(0)
     return learned
+
+
+def introduce(task: Task, completed: Sequence[training.Epoch]) -> None:
+    """Print what is trained and how, and the head of the table of epochs."""
+    config, dataset, size = task.config, task.dataset, task.batch_size
+    steps, last = training.count_batches(len(dataset.train.labels), size)
+    lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
+    if config.dataset == "auto" and dataset.name == "digits":
+        lines += ["These are NOT the notebook's data.", HOW_TO_GET_MNIST]
+    section("The data", "\n".join(lines))
+    section("The network", summary(task.start.params))
+    section(
+        f"Training: {config.optimizer}, lr {task.lr:g}, {config.schedule}",
+        f"{metrics.LEGEND}\n\n{metrics.below_columns(*metrics.COLUMNS)}",
+    )
+    for epoch in completed:
+        print(metrics.line(epoch), flush=True)
 
 
 def identity(task: Task) -> dict[str, Any]:

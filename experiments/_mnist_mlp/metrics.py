@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a progress bar, and a row per epoch in a file.
+"""What a run shows while it trains: a row per epoch, also in a file, and a bar.
 
 Each row is written when its epoch ends, so the file can be followed. A killed run may
 leave half a row, or a row of an epoch that it repeats; a run therefore begins by
@@ -7,43 +7,68 @@ rewriting the file with the rows that it continues from.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tqdm import tqdm
-
+from experiments._command import write_whole
+from experiments._terminal import progress
 from jaxgrad.training import Epoch, Progress
 
-
-def recorded(run: Iterator[Progress], path: Path, bar: tqdm) -> Iterator[Progress]:
-    """The same run, which appends a row per epoch to the file and moves the bar."""
-    for progress in run:
-        if not len(progress.losses):
-            append(path, progress.completed[-1])
-        show(bar, progress)
-        yield progress
+COLUMNS = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
+LEGEND = """\
+train loss: the mean of the losses of the epoch's batches, as in the notebook.
+after epoch: the loss on the training set when the epoch has ended.
+accuracy: the share of the test images whose digit is found."""
 
 
-def progress_bar(start: Progress, steps: int, *, hidden: bool) -> tqdm:
-    """A bar over the steps of the run, by default only on a terminal."""
-    disable, done = True if hidden else None, int(start.state.step)
-    return tqdm(total=steps, initial=done, unit="step", disable=disable)
+def recorded(
+    run: Iterator[Progress], path: Path, show: Callable[[Progress], None]
+) -> Iterator[Progress]:
+    """The same run, which prints and appends a row per epoch and moves the bar."""
+    for reached in run:
+        if not len(reached.losses):
+            append(path, reached.completed[-1])
+            print(line(reached.completed[-1]), flush=True)
+        show(reached)
+        yield reached
 
 
-def show(bar: tqdm, progress: Progress) -> None:
-    """Move the bar; the loss it shows is the epoch's mean so far."""
-    losses = progress.losses
-    loss = losses.mean() if len(losses) else progress.completed[-1].train_loss
-    bar.set_postfix(epoch=len(progress.completed), loss=f"{loss:.4f}", refresh=False)
-    bar.update(int(progress.state.step) - bar.n)
+@contextmanager
+def bar(start: Progress, steps: int) -> Iterator[Callable[[Progress], None]]:
+    """A function that moves a bar over the steps of the run."""
+    with progress() as bars:
+        done = int(start.state.step)
+        task = bars.add_task("training", total=steps, completed=done, note="")
+        yield lambda reached: bars.update(task, **position(reached))
+        bars.remove_task(task)
+
+
+def position(reached: Progress) -> dict[str, Any]:
+    """What the bar shows: steps, the epoch as the table counts it, its mean loss."""
+    epoch, losses = len(reached.completed), reached.losses
+    loss = losses.mean() if len(losses) else reached.completed[-1].train_loss
+    epoch -= not len(losses)
+    note = f"epoch {epoch}, loss {loss:.4f}"
+    return {"completed": int(reached.state.step), "note": note}
+
+
+def line(epoch: Epoch) -> str:
+    """The row of an epoch, below `COLUMNS`."""
+    number, *losses, accuracy, seconds, _ = epoch
+    shown = ("-" if loss is None else f"{loss:.5f}" for loss in losses)
+    return below_columns(number, *shown, f"{accuracy:.2%}", f"{seconds:.2f}")
+
+
+def below_columns(*cells: object) -> str:
+    pairs = zip(COLUMNS, cells, strict=True)
+    return "  ".join(str(cell).rjust(len(title)) for title, cell in pairs)
 
 
 def begin(path: Path, completed: Sequence[Epoch]) -> None:
     """Write a file with the rows of these epochs only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text("".join(map(_row, completed)), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, "".join(map(_row, completed)))
 
 
 def append(path: Path, epoch: Epoch) -> None:

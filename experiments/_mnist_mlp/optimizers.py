@@ -12,16 +12,12 @@ reaches 98.79, 98.49 and 98.65 % of MNIST's test images with seeds 0, 1 and 2.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import optax
 
+from experiments._options import Optimizer, Schedule
 from jaxgrad.optimizers import cosine_annealing_lr, one_cycle_lr, polynomial_lr
-
-Optimizer = Literal[
-    "sgd", "momentum", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "lion"
-]
-Schedule = Literal["constant", "linear", "cosine", "one-cycle"]
 
 # Each with a learning rate that trains this network in 20 epochs.
 OPTIMIZERS: dict[Optimizer, tuple[Callable[..., Any], float]] = {

@@ -5,7 +5,6 @@ Torch: scikit-learn's `classification_report` and `ConfusionMatrixDisplay`.
 """
 
 import math
-import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,8 +13,6 @@ from matplotlib.figure import Figure
 
 from experiments._command import section, table
 from experiments._mnist_mlp.config import Config
-from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
-from experiments._mnist_mlp.network import summary
 from experiments._mnist_mlp.side_runs import SideRuns, report_side_runs
 from jaxgrad import plots, training
 from jaxgrad.datasets import Dataset
@@ -39,41 +36,18 @@ class Result(NamedTuple):
 
 
 def report(result: Result) -> None:
-    """Print the data, the network, the epochs, the assessment and the side runs."""
-    config, dataset, assessment = result.config, result.dataset, result.assessment
-    name = dataset.name
-    section("The data", _data(result))
-    section("The network", summary(result.params))
-    settings = f"{config.optimizer}, lr {result.lr:g}, {config.schedule}"
-    section(f"Training: {settings}", _epochs(result.epochs, dataset.num_classes))
-    section(f"Class by class, on the test images of {name}", _classes(assessment))
+    """Print the assessment and the side runs."""
+    dataset, assessment = result.dataset, result.assessment
+    losses = not_learned(result.epochs, dataset.num_classes) + loss_gap(result.epochs)
+    section("What the losses say", losses)
+    section(
+        f"Class by class, on the test images of {dataset.name}", _classes(assessment)
+    )
     title = "Confusion matrix: rows are labels, columns predictions"
     section(title, _confusion(assessment.confusion))
     section("The worst mistakes: the largest losses", _mistakes(assessment.mistakes))
     if result.side_runs is not None:
         report_side_runs(result.side_runs)
-
-
-def _data(result: Result) -> str:
-    dataset, size = result.dataset, result.batch_size
-    steps, last = training.count_batches(len(dataset.train.labels), size)
-    lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
-    if result.config.dataset == "auto" and dataset.name == "digits":
-        lines.append(
-            "These are NOT the notebook's data, because MNIST was not available, and "
-            "the\nnotebook's results on MNIST are not reproduced.\n"
-            f"{textwrap.fill(HOW_TO_GET_MNIST, 88)}"
-        )
-    return "\n".join(lines)
-
-
-def _epochs(epochs: Sequence[training.Epoch], classes: int) -> str:
-    rows = []
-    for number, *losses, accuracy, seconds, _ in epochs:
-        shown = ("-" if loss is None else f"{loss:.5f}" for loss in losses)
-        rows.append((number, *shown, f"{accuracy:8.2%}", f"{seconds:7.2f}"))
-    header = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
-    return f"{table(header, rows)}\n\n{not_learned(epochs, classes)}{loss_gap(epochs)}"
 
 
 def not_learned(epochs: Sequence[training.Epoch], classes: int) -> str:
@@ -141,20 +115,18 @@ def _classes(assessment: Assessment) -> str:
     best = _where(scores.recall == np.nanmax(scores.recall))
     worst = _where(scores.recall == np.nanmin(scores.recall))
     return (
-        f"{table(header, rows)}\n"
-        f"Overall {assessment.accuracy:.2%}; "
-        f"best recall: {best}; worst recall: {worst}.\n"
-        "accuracy: of the images of the class, the share predicted to be;\n"
-        "precision: of the images predicted to be of the class, the share that are."
+        "Accuracy (also called recall): of the images of a class, the share that is "
+        "predicted to be.\nPrecision: of the images predicted to be of a class, the "
+        f"share that is.\n\n{table(header, rows)}\n\n"
+        f"Overall {assessment.accuracy:.2%}; best accuracy: {best}; worst accuracy: "
+        f"{worst}."
     )
 
 
 def _confusion(matrix: np.ndarray) -> str:
     counts = [[i, *(int(n) or "." for n in row)] for i, row in enumerate(matrix)]
-    rows = [["", *range(len(matrix))], *counts]
-    width = max(3, len(str(matrix.max())))
-    lines = ["  ".join(str(entry).rjust(width) for entry in row) for row in rows]
-    return "\n".join([*lines, most_frequent(matrix)])
+    drawn = table(("label", *map(str, range(len(matrix)))), counts)
+    return f"{drawn}\n\n{most_frequent(matrix)}"
 
 
 def most_frequent(matrix: np.ndarray) -> str:
@@ -185,7 +157,11 @@ def _mistakes(mistakes: Mistakes) -> str:
     if not rows:
         return "There is none."
     header = ("image", "label", "prediction", "probability", "of label", "loss")
-    return f"{table(header, rows)}\nThe picture shows {len(mistakes.indices)} of them."
+    return (
+        "The probabilities are the network's, of its prediction and of the label; the "
+        f"loss is -log of the latter.\n\n{table(header, rows)}\n\n"
+        f"The picture shows {len(mistakes.indices)} of them."
+    )
 
 
 def figures(result: Result) -> dict[str, Figure]:

@@ -215,7 +215,11 @@ def report_side_runs(result: SideRuns) -> None:
     section(title, _memory(memory, result.missing_parentheses))
     digits = [(e.epoch, *e[1:2], *e[3:5]) for e in result.on_digits]
     header = ("epoch", "train loss", "test loss", "accuracy")
-    section("The notebook's settings on the digits", table(header, digits))
+    section(
+        "The notebook's settings on the digits",
+        "What PyTorch learns from the same start in the same order is among the seed "
+        f"results.\n\n{table(header, digits)}",
+    )
     section(
         "Arrays of your own",
         f"from_arrays(images, labels, key=key, test_fraction=0.25)\n{own.dataset}\n"
@@ -230,7 +234,11 @@ def _batch_sizes(trials: tuple[Trial, ...]) -> str:
         accuracy = f"{epoch.test_accuracy:8.2%}"
         rows.append((size, steps, f"{seconds:7.2f}", *losses, accuracy))
     header = ("batch size", "steps", "seconds", "train loss", "test loss", "accuracy")
-    return f"{table(header, rows)}\n(seconds: of a second epoch, as the first compiles)"
+    return (
+        "The first epoch from the same start. Fewer, larger batches mean fewer steps, "
+        "so less is learned. The seconds are those of a second epoch, as the first "
+        f"compiles.\n\n{table(header, rows)}"
+    )
 
 
 def _doubling(doubling: Doubling) -> str:
@@ -263,7 +271,8 @@ def _memory(memory: Memory, missing_parentheses: str) -> str:
     share = memory.evaluation / memory.training
     whole = memory.evaluation / (memory.training + memory.gradients)
     return (
-        f"{table(('what', 'MB'), rows)}\n"
+        "What the compiler reserves: for the gradient it keeps every layer's result, "
+        f"for the value alone it does not.\n\n{table(('what', 'MB'), rows)}\n\n"
         f"Evaluation needs {share:.0%} of the training's temporary memory, or "
         f"{whole:.0%} counting the\ngradients. The notebook says about 1/5 for "
         "no_grad: that depends on the network.\n"

@@ -5,7 +5,6 @@ in races that do not depend on the options of the experiment, and on the noteboo
 paths.
 """
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -169,9 +168,9 @@ def strengths(
         f"{STEPS} steps. On three surfaces: the median number of steps until a path "
         f"stays within {NEAR} of a minimum, at the best rate. On Rosenbrock's: the "
         "share of the starts that arrive. Rates that work: the share of the rates at "
-        "which most starts arrive on the bowl. Spread: the largest best rate of the "
-        "four surfaces over the smallest. End: the distance from the minimum after the "
-        "5000 steps of the notebook's path.",
+        "which most starts arrive on the bowl. Spread of rates: the largest best rate "
+        "of the four surfaces over the smallest. End: the distance from the minimum "
+        "after the 5000 steps of the notebook's path.",
         [
             (
                 name,
@@ -185,10 +184,10 @@ def strengths(
         ],
         header=(
             *("optimizer", "sphere", "bowl", "himmelblau", "rosenbrock"),
-            *("rates that work", "spread", "end"),
+            *("rates that work", "spread of rates", "end"),
         ),
         note="\n".join(
-            textwrap.fill(f"{name} {sign} {line}", 88, subsequent_indent="    ")
+            f"{name} {sign} {line}"
             for name, (strength, fault) in said.items()
             for sign, line in (("+", strength), ("-", fault))
         ),

@@ -8,8 +8,8 @@ indexing, and scaling the pixels is the first line of the model.
     dataset = load("auto")        # MNIST if available, else the digits; it says so
     print(dataset)
 
-`load` imports tensorflow-datasets and scikit-learn when it needs them. They come with
-`pip install "jaxgrad[experiments]"`.
+`load` imports tensorflow-datasets and scikit-learn when it needs them; its errors say
+what to install.
 """
 
 from jaxgrad.datasets._dataset import Dataset as Dataset

@@ -3,18 +3,14 @@
 import importlib
 from types import ModuleType
 
-_REMEDY = 'install it with: pip install "jaxgrad[experiments]"'
+from jaxgrad._extras import missing
 
 
-def require(
-    function: str, module: str, package: str, remedy: str = _REMEDY
-) -> ModuleType:
+def require(function: str, module: str, package: str, remedy: str = "") -> ModuleType:
     """The module, or an ImportError from `function` that says what to install."""
     try:
         return importlib.import_module(module)
     except ImportError as fault:
-        raise ImportError(
-            f"{function}: expected {package} to be installed, got {fault} instead; "
-            f"{remedy}",
-            name=module,
-        ) from fault
+        error = missing(function, package, fault, remedy)
+        error.name = module
+        raise error from fault

@@ -16,6 +16,8 @@ from jaxgrad.inspection.faults.nonfinite import find_nonfinite as find_nonfinite
 from jaxgrad.inspection.faults.zero import find_zero as find_zero
 from jaxgrad.inspection.program.failures import InspectionWarning as InspectionWarning
 from jaxgrad.inspection.report.data import Argument as Argument
+from jaxgrad.inspection.report.data import ChainRule as ChainRule
+from jaxgrad.inspection.report.data import Contribution as Contribution
 from jaxgrad.inspection.report.data import Operand as Operand
 from jaxgrad.inspection.report.data import Source as Source
 from jaxgrad.inspection.report.data import Step as Step

@@ -20,9 +20,10 @@ from jaxgrad.inspection.program.call import (
 )
 from jaxgrad.inspection.program.frames import name_of
 from jaxgrad.inspection.program.program import Program, take_apart
-from jaxgrad.inspection.report.data import Report
+from jaxgrad.inspection.report.data import ChainRule, Report
 from jaxgrad.inspection.report.explanation import Explanation
 from jaxgrad.inspection.run.cache import compiled
+from jaxgrad.inspection.run.chain import chain_rule
 from jaxgrad.inspection.run.gradients import value_and_cotangents
 from jaxgrad.inspection.run.steps import arguments_of, build_steps, whole_step
 
@@ -63,7 +64,9 @@ def explain(
             `Summary` before it returns, so the report holds no array of the steps.
 
     Returns:
-        A function of the arguments of `f` that returns an `Explanation`.
+        A function of the arguments of `f` that returns an `Explanation`. Its
+        `chain_rule`, and a page or JSON file that it saves, say what every step sends
+        back along each edge; for that the program is compiled and run once more.
 
     Raises:
         TypeError: If `f` is not callable; on the call, if a differentiated argument
@@ -169,6 +172,7 @@ def _explanation(
         steps=steps,
         result=result,
         _find=lambda report: nonfinite.in_report(program, report, has_aux),
+        _chain=lambda report: chain_rule(program, report, op_by_op, summary),
     )
 
 
@@ -204,6 +208,7 @@ def _as_one_step(
         result=0,
         note=f"not entered: {reason}",
         _find=lambda report: _nonfinite(call, has_aux, report),
+        _chain=lambda _: ChainRule((), "the function was not entered"),
     )
 
 

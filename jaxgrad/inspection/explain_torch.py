@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxgrad._checks import check_callable, check_choice
 from jaxgrad.inspection.program.frames import name_of
+from jaxgrad.inspection.report.data import ChainRule
 from jaxgrad.inspection.report.explanation import Explanation
 from jaxgrad.inspection.torch_run.arrays import array_of, copied, summarized
 from jaxgrad.inspection.torch_run.faults import first_nonfinite
@@ -111,4 +112,5 @@ def _explanation(
         result=ran.result.number if ran.result.kind == "step" else None,
         note=" ".join(filter(None, notes)),
         _find=first_nonfinite,
+        _chain=lambda _: ChainRule((), "PyTorch adds them up before they can be seen"),
     )

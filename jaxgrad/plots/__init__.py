@@ -1,8 +1,15 @@
-"""Matplotlib figures of what the library computes; needs the `experiments` extra.
+"""Matplotlib figures of what the library computes; needs `pip install matplotlib`.
 
 Every function returns a `matplotlib.figure.Figure` and changes no global state: a
 notebook displays the figure, a script calls `savefig`.
 """
+
+from importlib.util import find_spec as _find_spec
+
+from jaxgrad._extras import missing as _missing
+
+if _find_spec("matplotlib") is None:
+    raise _missing("jaxgrad.plots", "matplotlib", "no module of that name")
 
 from jaxgrad.plots._activations import Curve as Curve
 from jaxgrad.plots._activations import Kink as Kink

@@ -21,7 +21,7 @@ from tests.mutants.planting import Fault, changed, plant
 # What the experiments import, except the code under test.
 LIBRARIES = (
     "jax jax.numpy jax.scipy.special jax.experimental optax flax.nnx matplotlib.figure "
-    "matplotlib.pyplot sklearn.datasets tyro tqdm jaxtyping"
+    "matplotlib.pyplot sklearn.datasets tyro rich.progress jaxtyping"
 ).split()
 WORKERS = 2
 SECONDS = 120  # after which a process ends itself

@@ -65,7 +65,7 @@ def _notebook_sections(module: Any, part: Any) -> dict[str, Any]:
 def _two_layer_net(module: Any, part: Any) -> dict[str, Any]:
     """The losses from the fixed start; the spread's numbers do not matter."""
     losses = 1.0 + np.arange(2.0 * module.STEPS).reshape(2, -1)
-    spreads, rate = module.spreads(losses), module.Config().learning_rate
+    spreads, rate = module.spreads(losses), module.Config().lr
     rows = module.reproduced({"spreads": spreads, "fixed": module.fixed_run(rate)})
     return {row: part(value) for row, value in rows.items()}
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from jaxgrad.inspection.comparison.html import fragment, page
 from jaxgrad.inspection.comparison.result import Findings
+from jaxgrad.inspection.comparison.svg import standalone
 from jaxgrad.inspection.comparison.text import text
-from jaxgrad.inspection.report.explanation import write
+from jaxgrad.inspection.report.explanation import data_of
+from jaxgrad.inspection.report.saving import save
 
 
 class Comparison(Findings):
@@ -18,5 +20,13 @@ class Comparison(Findings):
         return fragment(self)
 
     def save(self, path: str | Path) -> None:
-        """Write both graphs side by side as one HTML page that needs no other file."""
-        write(path, page(self))
+        """Write it in the format of the path's suffix.
+
+        .html: both graphs joined, and the table, as one page that needs no other file.
+        .svg: both graphs joined. .json: the rows, the first difference, both reports.
+
+        Raises:
+            ValueError: If the suffix is another; the message lists these.
+        """
+        graph = {".svg": lambda: standalone(self)}
+        save(path, {".html": lambda: page(self), **graph, **data_of(self)})

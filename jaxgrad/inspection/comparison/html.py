@@ -10,6 +10,7 @@ from jaxgrad.inspection.comparison.text import COLUMNS, LEGEND, row_of, text, ve
 from jaxgrad.inspection.report.files import page_style, read, template
 from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.marks import key_of
+from jaxgrad.inspection.report.page import framed
 
 PICTURE = (
     "Above theirs, below ours. Lines join corresponding arrays, red if they differ."
@@ -18,9 +19,7 @@ PICTURE = (
 
 def page(found: Findings) -> str:
     """A page that works offline: it loads nothing from elsewhere."""
-    return template("page.html").substitute(
-        title=escape(_names(found)), report=_body(found, ""), script=read("page.js")
-    )
+    return framed(_names(found), _body(found, ""), read("page.js"))
 
 
 def fragment(found: Findings) -> str:

@@ -6,6 +6,7 @@ from jaxgrad.inspection.comparison.result import Findings, Matched
 from jaxgrad.inspection.comparison.text import is_first
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.drawing import Drawing, drawing_of
+from jaxgrad.inspection.report.files import graph_style
 from jaxgrad.inspection.report.layout import Size
 from jaxgrad.inspection.report.marks import key_of
 from jaxgrad.inspection.report.svg import Placed, frame, place
@@ -13,10 +14,15 @@ from jaxgrad.inspection.report.svg import Placed, frame, place
 GAP = 120.0  # Between the two graphs
 
 
-def svg(found: Findings, prefix: str = "") -> str:
+def standalone(found: Findings) -> str:
+    """The picture as a file of its own."""
+    return svg(found, style=f"<style>\n{graph_style()}</style>")
+
+
+def svg(found: Findings, prefix: str = "", style: str = "") -> str:
     """The picture; all ids start with `prefix`."""
     sides = [
-        place(_drawing(found, side), f"{prefix}{name}-")
+        place(_drawing(found, side), f"{prefix}{name}-", across=True)
         for side, name in ((0, "theirs"), (1, "ours"))
     ]
     down = sides[0].size.height + GAP
@@ -31,7 +37,7 @@ def svg(found: Findings, prefix: str = "") -> str:
     ]
     names = f"{found.theirs.name} above, {found.ours.name} below"
     # The arrow heads are named once for each side.
-    text = frame(f"Two graphs: {names}", content, size, f"{prefix}theirs-")
+    text = frame(f"Two graphs: {names}", content, size, f"{prefix}theirs-", style)
     return text.replace(f"url(#{prefix}ours-tip)", f"url(#{prefix}theirs-tip)")
 
 

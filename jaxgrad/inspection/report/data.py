@@ -16,6 +16,8 @@ from jaxgrad._types import PyTree
 from jaxgrad.inspection.report.summary import Summary, summarize
 
 Phase = Literal["input", "constant", "forward", "backward"]
+# How a local derivative is given in numbers
+Form = Literal["", "elements", "gradient", "jacobian"]
 Kind = Literal["nonfinite", "zero", "vanishing", "exploding", "inaccurate"]
 
 
@@ -205,6 +207,61 @@ class Finding:
 
 
 @dataclass(frozen=True, eq=False)
+class Contribution:
+    """What one edge adds to a gradient in the backward pass.
+
+    Attributes:
+        by: The index of the step that sends it; () for the result of the function,
+            which is 1. Several steps if a library prepares an operand for all of them.
+        kind: What receives it.
+        index: Number of the step or of the argument that receives it.
+        position: Which of several results of the step.
+        value: The amount, of the shape of the gradient that it is a part of; None
+            where it cannot be told apart.
+        formula: The local derivative in a formula, or how it is applied; or empty.
+        slope: The local derivative in numbers, or None.
+        form: What these are: "elements", one for each element of the operand;
+            "gradient", of a scalar result; "jacobian", all results by all elements.
+    """
+
+    by: tuple[int, ...]
+    kind: Literal["step", "argument"]
+    index: int
+    position: int
+    value: Any
+    formula: str = ""
+    slope: Any = None
+    form: Form = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ChainRule:
+    """All contributions; those to one gradient add up to it.
+
+    Attributes:
+        contributions: In no particular order.
+        why: Why there are none; empty if there are.
+    """
+
+    contributions: tuple[Contribution, ...]
+    why: str = ""
+
+    def brief(self, most: int = 0) -> "ChainRule":
+        """The same with summaries instead of arrays of more than `most` elements."""
+
+        def short(x: Any) -> Any:
+            return x if np.size(x) <= most or x is None else _summary(x)
+
+        parts = self.contributions
+        return ChainRule(
+            tuple(
+                replace(c, value=short(c.value), slope=short(c.slope)) for c in parts
+            ),
+            self.why,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Report:
     """The value and gradients of a function, and every step in between.
 
@@ -226,11 +283,22 @@ class Report:
     result: int | None = None
     note: str = ""
     _find: Callable[["Report"], Any] = field(default=lambda _: None, repr=False)
+    _chain: Callable[["Report"], ChainRule] = field(
+        default=lambda _: ChainRule((), "they were not recorded"), repr=False
+    )
 
     @cached_property
     def nonfinite(self) -> Finding | None:
         """What `find_nonfinite` finds, in terms of the steps of this report."""
         return self._find(self)
+
+    @cached_property
+    def chain_rule(self) -> ChainRule:
+        """What every step sends back along each edge.
+
+        The first access compiles and runs the program once more.
+        """
+        return self._chain(self)
 
     def __getitem__(self, key: int | str) -> Step:
         """The step of that index, or the last step with the user's name `key`."""

@@ -4,15 +4,13 @@ import secrets
 from pathlib import Path
 
 from jaxgrad import _archive
-from jaxgrad.inspection.report import data, record
+from jaxgrad.inspection.report import data, record, saving
 from jaxgrad.inspection.report.data import Finding, Report
 from jaxgrad.inspection.report.dot import dot
-from jaxgrad.inspection.report.html import (
-    diagnosis_fragment,
-    diagnosis_page,
-    fragment,
-    page,
-)
+from jaxgrad.inspection.report.html import diagnosis_fragment, fragment
+from jaxgrad.inspection.report.page import diagnosis_page, page
+from jaxgrad.inspection.report.plain_data import json_text
+from jaxgrad.inspection.report.raster import picture_file
 from jaxgrad.inspection.report.svg import svg
 from jaxgrad.inspection.report.text import blame_text, diagnosis_text, text
 
@@ -47,18 +45,30 @@ class Explanation(Report):
         return fragment(self)
 
     def save(self, path: str | Path) -> None:
-        """Write the report as one HTML page that needs no other file.
+        """Write the report in the format of the path's suffix.
 
-        A file of that name is replaced at once: it is never half a page.
+        .html: one page that needs no other file, with the chain rule to play through.
+        .svg, .dot, .png, .pdf: the graph; the last two are drawn by matplotlib.
+        .json: the fields of this report, with arrays of up to 1,000 numbers.
+
+        For .html and .json `chain_rule` is computed: the program is compiled and run
+        once more. A file of that name is replaced at once: it is never half a file.
+
+        Raises:
+            ValueError: If the suffix is another; the message lists these.
+            ImportError: If matplotlib is needed and not installed.
         """
-        write(path, page(self))
+        saving.save(
+            path, {".html": lambda: page(self), **pictures(self), **data_of(self)}
+        )
 
     def save_record(self, path: str | Path) -> None:
         """Write the report as one npz file for `load_record`.
 
-        It holds everything: values, gradients, steps, lines, and what `nonfinite`
-        finds. Nothing is pickled, and a checksum covers the file, which receives its
-        name only when it is complete. Of further results under `has_aux` arrays,
+        It holds everything: values, gradients, steps, lines, what `nonfinite` finds,
+        and `chain_rule`, whose contributions of more than 64 elements are summaries.
+        Nothing is pickled, and a checksum covers the file, which receives its name only
+        when it is complete. Of further results under `has_aux` arrays,
         numbers and strings are kept, in tuples, lists and mappings; another
         container becomes a mapping by paths, anything else None.
         """
@@ -67,7 +77,7 @@ class Explanation(Report):
         _archive.write(path, draft, record.packed(self))
 
     def to_svg(self) -> str:
-        """The graph as SVG: arguments at the left, the result at the right."""
+        """The graph as SVG: down to the result, or to the right if that is narrower."""
         return svg(self)
 
     def to_dot(self) -> str:
@@ -86,9 +96,9 @@ def load_record(path: str | Path) -> Explanation:
         ValueError: If a bit of it has changed, it is cut, it is another kind of file,
             or it has the format of another version; the message names it.
     """
-    fields, found = record.unpacked(Path(path))
+    fields, found, chain = record.unpacked(Path(path))
     finding = None if found is None else Blame(**found)
-    return Explanation(**fields, _find=lambda _: finding)
+    return Explanation(**fields, _find=lambda _: finding, _chain=lambda _: chain)
 
 
 class Diagnosis(data.Diagnosis):
@@ -101,16 +111,25 @@ class Diagnosis(data.Diagnosis):
         return diagnosis_fragment(self)
 
     def save(self, path: str | Path) -> None:
-        """Write the faults and the explanation as one HTML page."""
-        write(path, diagnosis_page(self))
+        """Write it in the format of the path's suffix, as `Explanation.save` does.
+
+        .html: the faults and the explanation as one page. .json: both as data.
+        .svg, .dot, .png, .pdf: the graph of the explanation.
+        """
+        makers = {**pictures(self.report), **data_of(self)}
+        saving.save(path, {".html": lambda: diagnosis_page(self), **makers})
 
 
-def write(path: str | Path, text: str) -> None:
-    """Write a file that replaces one of that name at once."""
-    path = Path(path).resolve()
-    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+def pictures(report: Report) -> saving.Makers:
+    """The formats of a report's graph."""
+    return {
+        ".svg": lambda: svg(report),
+        ".dot": lambda: dot(report),
+        ".png": lambda: picture_file(report, "png"),
+        ".pdf": lambda: picture_file(report, "pdf"),
+    }
+
+
+def data_of(result: object) -> saving.Makers:
+    """The formats of data that other programs read."""
+    return {".json": lambda: json_text(result)}

@@ -1,4 +1,4 @@
-"""A report as HTML: for a notebook's cell, or as one page that needs no other file."""
+"""A report as HTML for a notebook's cell, and the parts that its page has as well."""
 
 import itertools
 import zlib
@@ -7,8 +7,8 @@ from html import escape
 
 from jaxgrad.inspection.report.data import Diagnosis, Finding, Report
 from jaxgrad.inspection.report.drawing import drawing_of
-from jaxgrad.inspection.report.files import page_style, read, template
-from jaxgrad.inspection.report.format import MEAN, RANGE, plain, prose
+from jaxgrad.inspection.report.files import page_style, template
+from jaxgrad.inspection.report.format import MEAN, RANGE, prose
 from jaxgrad.inspection.report.marks import (
     Marks,
     finding_in,
@@ -24,57 +24,44 @@ from jaxgrad.inspection.report.text import blame_text, diagnosis_text, text
 LEGEND = f"Arrays are shown as {RANGE}, in the graph as {MEAN}."
 
 
-def page(report: Report) -> str:
-    """A page that works offline: it loads nothing from elsewhere."""
-    return template("page.html").substitute(
-        title=escape(plain(f"{report.name} explained")),
-        report=_body(report, ""),
-        script=read("page.js"),
-    )
-
-
 def fragment(report: Report) -> str:
-    """The same for a notebook's cell, without the script: many notebooks block it."""
+    """A notebook's cell, without a script: many notebooks block it."""
     checksum = zlib.crc32(text(report).encode())
     return _body(report, f"r{checksum:x}-")
 
 
-def diagnosis_page(diagnosis: Diagnosis) -> str:
-    """A page with the faults, each linked to its step in the explanation below."""
-    report = diagnosis.report
-    return template("page.html").substitute(
-        title=escape(plain(f"{report.name} diagnosed")),
-        report=_body(report, "", diagnosis),
-        script=read("page.js"),
-    )
-
-
 def diagnosis_fragment(diagnosis: Diagnosis) -> str:
-    """The same for a notebook's cell."""
+    """A notebook's cell with the faults, each linked to its step below."""
     checksum = zlib.crc32(diagnosis_text(diagnosis).encode())
     return _body(diagnosis.report, f"d{checksum:x}-", diagnosis)
 
 
 def _body(report: Report, prefix: str, diagnosis: Diagnosis | None = None) -> str:
     """The report; `prefix` keeps the ids of several reports on a page apart."""
-    found, drawing = marks(report), drawing_of(report)
+    return template("report.html").substitute(
+        parts(report, prefix, diagnosis),
+        prefix=prefix,
+        style=page_style(),
+        graph=picture(drawing_of(report), prefix),
+        legend=escape(LEGEND),
+    )
+
+
+def parts(report: Report, prefix: str, diagnosis: Diagnosis | None) -> dict[str, str]:
+    """The headline, the remarks below it, and the table, by their names."""
+    found, linked = marks(report), {node.key for node in drawing_of(report).nodes}
     findings = diagnosis.findings if diagnosis else ()
     numbers = _numbers(report, findings)
     titles = [title for title in COLUMNS if found or numbers or title != "mark"]
-    linked = {node.key for node in drawing.nodes}
     remarks = _remarks(report, found, blame=diagnosis is None)
     if diagnosis is not None:
         remarks = itertools.chain(_verdict(diagnosis, prefix), remarks)
-    return template("report.html").substitute(
-        prefix=prefix,
-        style=page_style(),
-        headline=escape(headline(report)),
-        remarks="\n".join(remarks),
-        graph=picture(drawing, prefix),
-        legend=escape(LEGEND),
-        head="".join(f'<th scope="col">{title}</th>' for title in titles),
-        rows="\n".join(_rows(rows(report, found), titles, linked, numbers, prefix)),
-    )
+    return {
+        "headline": escape(headline(report)),
+        "remarks": "\n".join(remarks),
+        "head": "".join(f'<th scope="col">{title}</th>' for title in titles),
+        "rows": "\n".join(_rows(rows(report, found), titles, linked, numbers, prefix)),
+    }
 
 
 def _numbers(report: Report, findings: Sequence[Finding]) -> dict[str, list[int]]:
@@ -98,7 +85,8 @@ def _verdict(diagnosis: Diagnosis, prefix: str) -> Iterator[str]:
             continue
         where = keys[i - 1]
         link = f'<a href="#row-{prefix}{where}">to its step</a>' if where else ""
-        yield f'<pre id="{prefix}finding-{i}">{escape(paragraph)}\n   {link}</pre>'
+        finding = {"id": f"{prefix}finding-{i}", "text": escape(paragraph)}
+        yield template("finding.html").substitute(finding, link=link)
 
 
 def _remarks(report: Report, found: Marks, blame: bool) -> Iterator[str]:
@@ -107,10 +95,8 @@ def _remarks(report: Report, found: Marks, blame: bool) -> Iterator[str]:
     if blame and (finding := finding_in(report)) is not None:
         yield f"<pre>{escape(blame_text(finding))}</pre>"
     if found:
-        items = (
-            f'<dt class="{mark}">{mark}</dt><dd>{escape(meaning)}</dd>'
-            for mark, meaning in meanings(found)
-        )
+        item = template("meaning.html")
+        items = (item.substitute(mark=m, meaning=escape(t)) for m, t in meanings(found))
         yield f"<dl>{''.join(items)}</dl>"
 
 

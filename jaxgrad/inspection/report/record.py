@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from jaxgrad import _archive
 from jaxgrad._checks import wrong_value
 from jaxgrad.inspection.report.data import (
     Argument,
+    ChainRule,
+    Contribution,
     Operand,
     Report,
     Source,
@@ -26,8 +28,11 @@ from jaxgrad.inspection.report.data import (
 from jaxgrad.inspection.report.summary import Summary
 
 FORMAT = 1
-KINDS = {kind.__name__: kind for kind in (Source, Operand, Argument, Step, Summary)}
-# The fields of a report; what `nonfinite` finds is saved as well.
+CLASSES = (Source, Operand, Argument, Step, Summary, ChainRule, Contribution)
+KINDS = {kind.__name__: kind for kind in CLASSES}
+# Larger contributions are saved as their summaries, which is what a page shows.
+FEW = 64
+# The fields of a report; what `nonfinite` finds and the chain rule are saved as well.
 FIELDS = ("name", "value", "gradients", "arguments", "steps", "result", "note")
 # What reading raises in a file that has the right checksum but another writer.
 FAULTS = (
@@ -48,13 +53,22 @@ def packed(report: Report) -> dict[str, np.ndarray]:
         "format": FORMAT,
         "report": fields,
         "nonfinite": None if found is None else writer.fields(found),
+        "chain_rule": writer.write(report.chain_rule.brief(FEW)),
     }
     named = {f"array-{i}": array for i, array in enumerate(writer.arrays)}
     return {"header": np.array(json.dumps(header)), **named}
 
 
-def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The fields of the report in a file, and those of what `nonfinite` found.
+class Unpacked(NamedTuple):
+    """What a file holds."""
+
+    fields: dict[str, Any]  # Of the report
+    found: dict[str, Any] | None  # The fields of what `nonfinite` found
+    chain_rule: ChainRule
+
+
+def unpacked(path: Path) -> Unpacked:
+    """What `packed` gave, from a file.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -79,9 +93,7 @@ def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         raise _archive.Damaged(message) from fault
 
 
-def _fields(
-    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _fields(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Unpacked:
     """As `unpacked`; one of `FAULTS` if the file was not written by `packed`."""
     reader = _Reader(arrays)
     fields = {name: reader.read(header["report"][name]) for name in FIELDS}
@@ -94,7 +106,12 @@ def _fields(
         fields["steps"][fields["result"]]
     reader.steps = fields["steps"]
     found = header["nonfinite"]
-    return fields, found and {name: reader.read(each) for name, each in found.items()}
+    found = found and {name: reader.read(each) for name, each in found.items()}
+    chain = header.get("chain_rule")
+    chain = (
+        ChainRule((), "they were not recorded") if chain is None else reader.read(chain)
+    )
+    return Unpacked(fields, found, chain)
 
 
 class _Writer:

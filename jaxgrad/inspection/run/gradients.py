@@ -4,12 +4,13 @@ A step's result passes through `tap`, which returns it unchanged and, in the bac
 pass, copies the cotangent to a second, otherwise unused input. The gradient with
 respect to that input *is* the step's gradient: JAX itself has added up the parts from
 all consumers. Inside `scan` the taps are sliced inputs, so every iteration has its own.
+The chain rule taps what each item reads as well: that is what it sends back.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,20 +30,27 @@ def value_and_cotangents(
     differentiated: Sequence[Array],
     rest: Sequence[ArrayLike],
     op_by_op: bool = False,
+    reads: Mapping[int, Sequence[bool]] | None = None,
+    slopes: "Mapping[int, Slopes] | None" = None,
 ) -> tuple[Array, list[Any], list[Array], Records, Records]:
     """Value, further results, gradients, values of the steps, cotangents of the steps.
 
     The inputs of the block are `differentiated` and `rest`; its first output is the
-    scalar to differentiate.
+    scalar to differentiate. `reads` says by slot to which operands the cotangents are
+    wanted that are sent there: they are with the others by `read_key`. The values of
+    the steps of `slopes` are followed by their derivatives.
     """
+    slopes = slopes or {}
 
     def total(inputs: list[Array], taps: Taps) -> tuple[Any, tuple[Any, Records]]:
-        runner = _Runner(op_by_op, taps)
+        runner = _Runner(op_by_op, taps, slopes)
         value, *others = interpret(block, [*inputs, *rest], runner)
         return value, (others, runner.records)
 
     run = jax.value_and_grad(total, argnums=(0, 1), has_aux=True)
-    results, (gradients, cotangents) = run(list(differentiated), _taps(block))
+    results, (gradients, cotangents) = run(
+        list(differentiated), _taps(block, reads or {})
+    )
     value, (others, records) = results
     return jnp.asarray(value), others, gradients, records, cotangents
 
@@ -56,6 +64,18 @@ def run_block(block: Block, inputs: Sequence[Any]) -> tuple[list[Any], Records]:
 def branch_key(slot: int) -> int:
     """The key in the records of the index of the branch that a `cond` took."""
     return ~slot
+
+
+def read_key(slot: int) -> int:
+    """The key in the cotangents of what an item sends to its operands."""
+    return ~slot
+
+
+class Slopes(NamedTuple):
+    """How to compute the derivatives of a step with respect to its operands."""
+
+    function: Callable[[Sequence[Any]], Sequence[Any]]
+    avals: Sequence[Any]  # The types of what it returns
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -78,6 +98,7 @@ class _Runner(Reader):
 
     op_by_op: bool
     taps: Taps | None
+    slopes: Mapping[int, Slopes] = field(default_factory=dict)
     axes: tuple[str, ...] = ()  # Of the surrounding `shard_map` that tracks them
     records: Records = field(default_factory=dict)
 
@@ -88,6 +109,10 @@ class _Runner(Reader):
         return value
 
     def equations(self, item: Item, operands: list[Any]) -> Sequence[Any]:
+        taps = (self.taps or {}).get(read_key(item.slot), ())
+        for i, dummy in enumerate(taps):
+            if dummy is not None:
+                operands[i] = tap(self.axes, operands[i], dummy)
         if item.is_primitive or not self.op_by_op:
             return jaxprs.run_jaxpr(item.jaxpr, operands)
         # Op by op a library's jitted helper is opened, as under jax.disable_jit.
@@ -135,11 +160,11 @@ class _Runner(Reader):
     def cond(self, item: Item, index: Any, operands: list[Any]) -> Sequence[Any]:
         blanks: Records = {}
         for body in item.bodies:
-            blanks.update(_blank_records(body, values=self.taps is not None))
+            blanks.update(self._blank_records(body, values=self.taps is not None))
 
         def branch(body: Block) -> Callable[..., Any]:
             def taken(values: list[Any], taps: Taps | None) -> Any:
-                taps = taps and {s: taps[s] for s in _slots(body)}
+                taps = _taps_in(taps, body)
                 results, records = self._inside(body, values, taps)
                 return results, self._recorded(blanks | records)
 
@@ -170,9 +195,10 @@ class _Runner(Reader):
         for i, dummy in zip(item.shown, self.taps[item.slot], strict=True):
             if dummy is not None:
                 results[i] = tap(self.axes, results[i], dummy)
-        self.records[item.slot] = self._recorded(
-            tuple(None if _is_key(results[i]) else results[i] for i in item.shown)
-        )
+        shown = (None if _is_key(results[i]) else results[i] for i in item.shown)
+        slopes = self.slopes.get(item.slot)
+        more = () if slopes is None else slopes.function(operands)
+        self.records[item.slot] = self._recorded((*shown, *more))
         return results
 
     def _recorded(self, records: Any) -> Any:
@@ -185,40 +211,45 @@ class _Runner(Reader):
         self, body: Block, values: list[Any], taps: Taps | None
     ) -> tuple[list[Any], Records]:
         """The results and the records of a body that JAX runs by itself."""
-        runner = _Runner(self.op_by_op, taps, self.axes)
+        runner = _Runner(self.op_by_op, taps, self.slopes, self.axes)
         return interpret(body, values, runner), runner.records
 
     def _taps_of(self, *bodies: Block) -> Taps | None:
-        if self.taps is None:
-            return None
-        return {slot: self.taps[slot] for body in bodies for slot in _slots(body)}
+        return _taps_in(self.taps, *bodies)
+
+    def _blank_records(self, block: Block, values: bool) -> Records:
+        """What the items of a branch that is not taken record: zeros, and no branch."""
+        records: Records = {}
+        for item, loop in _items_and_loops(block):
+            if item.visible and values:
+                more = self.slopes[item.slot].avals if item.slot in self.slopes else ()
+                shown = (item.writes[i].aval for i in item.shown)
+                records[item.slot] = _blanks((*shown, *more), loop)
+            if item.kind == "cond":
+                records[branch_key(item.slot)] = jnp.full(loop, -1, jnp.int32)
+        return records
 
 
-def _slots(body: Block) -> list[int]:
-    return [item.slot for item in body.all_items() if item.visible]
+def _taps_in(taps: Taps | None, *bodies: Block) -> Taps | None:
+    """The taps of the items of some bodies."""
+    if taps is None:
+        return None
+    slots = {item.slot for body in bodies for item in body.all_items()}
+    return {key: tap for key, tap in taps.items() if max(key, ~key) in slots}
 
 
-def _taps(block: Block) -> Taps:
-    """A zero for each result of a step whose cotangent JAX computes."""
-    return {
-        item.slot: tuple(
-            blank if item.active[i] else None
-            for i, blank in zip(item.shown, _blanks(item, loop), strict=True)
-        )
-        for item, loop in _items_and_loops(block)
-        if item.visible
-    }
-
-
-def _blank_records(block: Block, values: bool) -> Records:
-    """What the items of a branch that is not taken record: zeros, and no branch."""
-    records: Records = {}
+def _taps(block: Block, reads: Mapping[int, Sequence[bool]]) -> Taps:
+    """A zero for each cotangent that JAX computes: of a step's result, or of a read."""
+    taps: Taps = {}
     for item, loop in _items_and_loops(block):
-        if item.visible and values:
-            records[item.slot] = _blanks(item, loop)
-        if item.kind == "cond":
-            records[branch_key(item.slot)] = jnp.full(loop, -1, jnp.int32)
-    return records
+        if item.visible:
+            shown = [(item.writes[i].aval, item.active[i]) for i in item.shown]
+            taps[item.slot] = _blanks([a if on else None for a, on in shown], loop)
+        if any(wanted := reads.get(item.slot, ())):
+            pairs = zip(item.reads, wanted, strict=True)
+            avals = [v.aval if on else None for v, on in pairs]
+            taps[read_key(item.slot)] = _blanks(avals, loop)
+    return taps
 
 
 def _items_and_loops(
@@ -231,11 +262,11 @@ def _items_and_loops(
         yield item, loop
 
 
-def _blanks(item: Item, loop: tuple[int, ...]) -> tuple[Any, ...]:
-    """Zeros like what is recorded of each result, in all iterations."""
-    avals = (item.writes[i].aval for i in item.shown)
+def _blanks(avals: Sequence[Any], loop: tuple[int, ...]) -> tuple[Any, ...]:
+    """Zeros of these types, in all iterations; None for None and for a random key."""
     return tuple(
-        None if _is_key(a) else jnp.zeros(loop + a.shape, a.dtype) for a in avals
+        None if a is None or _is_key(a) else jnp.zeros(loop + a.shape, a.dtype)
+        for a in avals
     )
 
 

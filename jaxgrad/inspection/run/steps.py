@@ -38,7 +38,7 @@ def build_steps(
     summary: bool,
 ) -> tuple[tuple[Step, ...], int | None]:
     """The steps that were run, and the index of the one that gives the result."""
-    masks = {draft.item.slot: _taken(draft, records) for draft in drafts}
+    masks = {draft.item.slot: taken_by(draft, records) for draft in drafts}
     ran = [draft for draft in drafts if masks[draft.item.slot].any()]
     index = numbered(ran)
     steps = []
@@ -157,7 +157,7 @@ def _operands(origins: Origins, index: Numbering) -> tuple[Operand, ...]:
     return tuple(operands)
 
 
-def _taken(draft: Draft, records: Mapping[int, Any]) -> np.ndarray:
+def taken_by(draft: Draft, records: Mapping[int, Any]) -> np.ndarray:
     """Whether the step was run, in each iteration of the loops around it."""
     mask = np.ones(draft.loop, bool)
     for slot, branch in draft.branch:

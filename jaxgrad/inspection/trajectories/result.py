@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxgrad.inspection.report.explanation import write
-from jaxgrad.inspection.report.files import page_style, template
+from jaxgrad.inspection.report.explanation import data_of
+from jaxgrad.inspection.report.files import page_style
 from jaxgrad.inspection.report.format import cut, number, plain, prose
+from jaxgrad.inspection.report.page import framed
+from jaxgrad.inspection.report.saving import save
 from jaxgrad.inspection.trajectories.leaves import Leaf
 
 COLUMNS = ("step", "loss theirs", "loss ours", "apart", "in float64", "own", "")
@@ -100,16 +102,23 @@ class TrainingComparison:
         return (
             f'<div class="jaxgrad"><style>{page_style()}</style>'
             f"<pre>{escape(chr(10).join(verdict(self)))}</pre>"
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+            f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>\n{body}\n</tbody></table></div>"
             f'<p class="legend">{escape(LEGEND)}.</p></div>'
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the verdict and the table as one HTML page that needs no other file."""
-        title = "Two trainings compared"
-        page = template("page.html")
-        write(path, page.substitute(title=title, report=self._repr_html_(), script=""))
+        """Write the verdict and the table in the format of the path's suffix.
+
+        .html: one page that needs no other file. .json: the rows and the difference.
+
+        Raises:
+            ValueError: If the suffix is another; the message lists these.
+        """
+        save(path, {".html": self._page, **data_of(self)})
+
+    def _page(self) -> str:
+        return framed("Two trainings compared", self._repr_html_())
 
 
 def headline(first: TrainingDifference) -> str:

@@ -104,7 +104,6 @@ def _doubled(case: Case) -> Runs | None:
             "Not started again in float64: a step does not repeat itself."
         )
         return None
-    batches = [batch_in_double(batch) for batch in case.batches]
     try:
         with double():
             batches = [batch_in_double(batch) for batch in case.batches]
