@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments._command import at_least, parse, require, run_as_script, write_whole
-from experiments._options import EXPERIMENTS, HOW_TO_GET_MNIST, DataSet, Name, Options
-from experiments._terminal import console, progress, table, wrapped
+from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
+from experiments._options import EXPERIMENTS, DataSet, Name, Options
+from experiments._terminal import progress, table, wrapped
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ class Outcome(NamedTuple):
     """What became of an experiment."""
 
     name: str
-    result: Any  # what its `main` returned, or None
     text: str  # what it printed
     computed: dict[str, Any]  # its rows of seed_results.toml
     stopped: str  # why it stopped early, or ""
@@ -68,7 +68,6 @@ def run(config: Config) -> list[Outcome]:
     with progress() as bars:
         every = bars.add_task("experiments", total=len(names), note="")
         for name in names:
-            bars.update(every, description=name)
             outcomes.append(_run_one(name, config))
             _print_outcome(outcomes[-1], verbose=config.verbose)
             bars.update(every, advance=1, note=f"{len(outcomes)} of {len(names)}")
@@ -77,19 +76,18 @@ def run(config: Config) -> list[Outcome]:
 
 def _run_one(name: str, config: Config) -> Outcome:
     start, printed, stopped = time.perf_counter(), io.StringIO(), ""
-    result, computed = None, {}
+    computed: dict[str, Any] = {}
     experiment = importlib.import_module(f"experiments.{name}")
     try:
         with contextlib.redirect_stdout(printed):
-            result = experiment.main(_options(name, config))
-            computed = experiment.reproduced(result)
+            computed = experiment.reproduced(experiment.main(_options(name, config)))
     except SystemExit as end:
         if not isinstance(end.code, str):
             raise
         stopped = end.code
     write_whole(config.output_dir / name / "report.txt", printed.getvalue())
     seconds = time.perf_counter() - start
-    return Outcome(name, result, printed.getvalue(), computed, stopped, seconds)
+    return Outcome(name, printed.getvalue(), computed, stopped, seconds)
 
 
 def _options(name: str, config: Config) -> list[str]:
@@ -108,7 +106,7 @@ def _print_outcome(outcome: Outcome, *, verbose: bool) -> None:
     from experiments._reproduction import agreed, compare
 
     if verbose:
-        console().print(outcome.text)
+        print(outcome.text, flush=True)
     if outcome.stopped:
         print(f"{outcome.name}: {outcome.stopped}", file=sys.stderr, flush=True)
         return
@@ -116,7 +114,7 @@ def _print_outcome(outcome: Outcome, *, verbose: bool) -> None:
     was_run = [row for row in rows if row.agrees is not None]
     good = f"{sum(map(agreed, was_run))} of {len(was_run)} rows as expected, "
     seconds = f"{good if rows else ''}{outcome.seconds:.1f} s"
-    console().print(f"{outcome.name:<13}  {seconds}")
+    print(f"{outcome.name:<13}  {seconds}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> list[Any]:
@@ -124,55 +122,63 @@ def main(argv: Sequence[str] | None = None) -> list[Any]:
     config = parse(Config, argv, "")
     if config.list:
         lessons = [(name, of.__doc__) for name, of in EXPERIMENTS.items()]
-        console().print(table(("name", "what it shows"), lessons))
+        print(table(("name", "what it shows"), lessons))
         return []
     at_least(config, epochs=1)
     lr = config.lr
     require(lr is None or 0 < lr < math.inf, "--lr", "a positive number", lr)
-    return _report(config, _has_mnist(config), run(config))
+    return _report(config, _load(config), run(config))
 
 
-def _has_mnist(config: Config) -> bool:
-    """Name the data, which must be there before the work; whether they are MNIST."""
+def _load(config: Config) -> Any:
+    """Load and name the data, which must be there before the work."""
     from jaxgrad.datasets import load
 
     dataset = load(config.dataset, config.data_dir)
-    told = (
-        f"{dataset}\n"
-        if dataset.name == "mnist"
-        else f"{dataset}\n{HOW_TO_GET_MNIST}\n"
-    )
-    print(wrapped(told), flush=True)
-    return dataset.name == "mnist"
+    without_mnist = [] if dataset.name == "mnist" else [HOW_TO_GET_MNIST]
+    print(wrapped("\n".join([str(dataset), *without_mnist])), end="\n\n", flush=True)
+    return dataset
 
 
-def _report(config: Config, mnist: bool, outcomes: list[Outcome]) -> list[Any]:
+def _report(config: Config, dataset: Any, outcomes: list[Outcome]) -> list[Any]:
+    """Write the rows and the page; print the verdict, the files and the page."""
     from experiments._reproduction import compare, write_rows
+    from experiments._results.page import write
     from experiments._verdict import print_files, print_verdict
 
     computed = {row: value for of in outcomes for row, value in of.computed.items()}
-    rows = compare(computed, config.only or None)
-    write_rows(rows, config.output_dir / "reproduction.json")
-    stopped = {of.name: of.stopped for of in outcomes if of.stopped}
-    print_verdict(rows, stopped, digits=not mnist)
-    print_files(config.output_dir, [of.name for of in outcomes])
-    _show_page(config)
+    rows, folder = compare(computed, config.only or None), config.output_dir
+    write_rows(rows, folder / "reproduction.json")
+    stopped = [of.name for of in outcomes if of.stopped]
+    page = write(
+        folder,
+        {of.name: folder / of.name for of in outcomes},
+        rows,
+        options=vars(config),
+        dataset=dataset,
+        seconds={of.name: of.seconds for of in outcomes},
+        stopped=stopped,
+    )
+    print_verdict(rows, stopped, digits=dataset.name != "mnist")
+    print_files(folder, [of.name for of in outcomes])
+    _show(page, serve=config.serve)
     if stopped:
         sys.exit(1)
     return rows
 
 
-def _show_page(config: Config) -> None:
-    page = config.output_dir / "index.html"
-    if not config.serve:
+def _show(page: Path, *, serve: bool) -> None:
+    """Name the page in the last line; with `serve`, answer requests until Ctrl-C."""
+    if not serve:
         print(f"\n{page}", flush=True)
         return
-    from experiments._serve import serve, server
+    from experiments import _serve
 
-    at = server(config.output_dir)
-    host, port = at.server_address[:2]
-    print(f"\nhttp://{host!s}:{port}/index.html (Ctrl-C ends it)", flush=True)
-    serve(at)
+    server = _serve.server(page.parent)
+    host, port = server.server_address[:2]
+    address = f"http://{host!s}:{port}/{page.name}"
+    print(f"\n{address} shows the results until Ctrl-C", flush=True)
+    _serve.serve(server)
 
 
 def _script() -> None:

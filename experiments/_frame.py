@@ -14,6 +14,7 @@ An experiment is one module. It defines
 private package `experiments/_name`.
 """
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,14 +25,17 @@ from experiments._command import at_least as at_least
 from experiments._command import parse
 from experiments._command import require as require
 from experiments._command import require_finite as require_finite
+from experiments._optimizers.recording import Recording
 from experiments._options import Options
+from experiments._reproduction import compare
+from experiments._results.saving import save_figure
 from experiments._section import Section
-from experiments._terminal import progress, section
+from experiments._terminal import section, working
 from jaxgrad.inspection import Comparison, Explanation
 
 Sections: TypeAlias = dict[str, Section]  # in the order in which they are printed
 Yielded: TypeAlias = Iterator[tuple[str, Section]]
-Picture: TypeAlias = Figure | Explanation | Comparison
+Picture: TypeAlias = Figure | Explanation | Comparison | Recording
 
 
 def experiment(
@@ -49,13 +53,13 @@ def experiment(
     def main(argv: list[str] | None = None) -> Sections:
         options = parse(config, argv, name)
         result: Sections = {}
-        with progress() as bars:
-            working = bars.add_task(name, total=None, note="")
+        with working(name):
             for key, part in sections(options):
                 result[key] = part
                 report({key: part})
-            bars.remove_task(working)
-        save_figures(figures(result), options.output_dir, options.formats)
+            save_figures(figures(result), options.output_dir, options.formats)
+        if argv is None:  # a script of its own, not a part of `python -m experiments`
+            print_page(name, options, result)
         return result
 
     return main
@@ -64,6 +68,17 @@ def experiment(
 def complete(sections: Callable[[Any], Yielded]) -> Callable[[Any], Sections]:
     """The function that computes all sections and returns them as a dictionary."""
     return lambda config: dict(sections(config))
+
+
+def print_page(name: str, options: Options, result: Any) -> None:
+    """Write the results page of a single experiment next to its figures; name it."""
+    from experiments._results.page import write  # Jinja2 is not needed for --help
+
+    module = importlib.import_module(f"experiments.{name}")
+    rows = compare(module.reproduced(result), [name])
+    folder, data = options.output_dir, getattr(result, "dataset", None)
+    given = vars(getattr(result, "config", options))
+    print(write(folder, {name: folder}, rows, options=given, dataset=data))
 
 
 def report(result: Sections) -> None:
@@ -90,8 +105,7 @@ def save_figures(
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if isinstance(picture, Figure):
-            for suffix in formats:
-                picture.savefig(folder / f"{name}.{suffix}", dpi=120)
+            save_figure(picture, folder / name, formats)
             continue
         picture.save(folder / f"{name}.html")
         if isinstance(picture, Explanation):

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,7 +67,9 @@ def section(title: str, body: str = "") -> None:
 def heading(title: str) -> None:
     """Print the underlined title of a block."""
     to = console()
-    to.print(f"\n{title}\n{'=' * min(len(title), to.width)}", style="bold")
+    with to.capture() as bold:
+        to.print(f"\n{title}\n{'=' * min(len(title), to.width)}", style="bold")
+    print(bold.get(), end="", flush=True)  # `print` writes above the bars, if any
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -140,7 +143,7 @@ def progress() -> Iterator[Progress]:
     if _running:
         yield _running[-1]
         return
-    to = console()
+    to = console(sys.stdout)  # also while stdout is redirected
     bars = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -156,3 +159,12 @@ def progress() -> Iterator[Progress]:
             yield bars
         finally:
             _running.remove(bars)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show that something is being done whose length is not known."""
+    with progress() as bars:
+        task = bars.add_task(what, total=None, note="")
+        yield
+        bars.remove_task(task)

@@ -1,11 +1,11 @@
 """What `python -m experiments` prints at the end: verdict, what is missing, files."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from experiments._command import section, table
-from experiments._options import HOW_TO_GET_MNIST
+from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
 from experiments._reproduction import (
     KINDS,
     Row,
@@ -24,7 +24,7 @@ MEANINGS = {
 FULL_RUN = "They need real MNIST and the notebook's 20 epochs at --lr 0.01."
 
 
-def print_verdict(rows: list[Row], stopped: Mapping[str, str], digits: bool) -> None:
+def print_verdict(rows: list[Row], stopped: Collection[str], digits: bool) -> None:
     """Print the counts, the rows that disagree and those not run in full."""
     counts = [_count(kind, rows) for kind in KINDS]
     header = ("kind of row", "as expected", "run", "rows", "what is expected")
@@ -52,7 +52,7 @@ def _lines(failed: list[Row]) -> list[tuple[str, ...]]:
     ]
 
 
-def _missing(rows: list[Row], stopped: Mapping[str, str], digits: bool) -> str:
+def _missing(rows: list[Row], stopped: Collection[str], digits: bool) -> str:
     of_row, by_name = experiments_of_rows(), {}
     for row in rows:
         by_name.setdefault(of_row[row.row], []).append(row.row)

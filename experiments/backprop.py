@@ -49,8 +49,9 @@ def sections(config: Config) -> Yielded:
     require(math.isfinite(config.lr), "--lr", "a finite number", config.lr)
     start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
     yield "chain", chain_twice()
-    yield "descent", (found := descent(start, config.lr, config.epochs))
-    require_finite(found.column("loss"), config.lr)
+    descended = descent(start, config.lr, config.epochs)
+    require_finite(descended.column("loss"), config.lr)
+    yield "descent", descended
     yield "rates", rates(start, config.epochs)
     random_step, printed_step = steps(key, config.lr)
     yield "random_step", random_step

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from experiments._command import parse, run_as_script
-from experiments._frame import save_figures
+from experiments._frame import print_page, save_figures
 from experiments._mnist_mlp import learning, processes
 from experiments._mnist_mlp.config import Config, check
 from experiments._mnist_mlp.learning import HIDDEN as HIDDEN
@@ -30,6 +30,7 @@ from experiments._mnist_mlp.network import summary as summary
 from experiments._mnist_mlp.report import Result, averaging_share, figures, report
 from experiments._mnist_mlp.side_runs import side_runs
 from experiments._reproduction import Part
+from experiments._terminal import working
 from jaxgrad import training
 from jaxgrad.training.assessment import assess, learning_curves
 
@@ -44,11 +45,13 @@ def run(
     check(config)
     with processes.joined(config):
         task = learning.prepare(config)
-        last, epochs = learn(task, config)
-    dataset, key = task.dataset, jax.random.fold_in(jax.random.key(config.seed), 2)
-    runs = side_runs(task, last, config.batch_size, key) if config.side_runs else None
+        last, epochs = learn(task, task.config)
+    config, dataset = task.config, task.dataset
+    key = jax.random.fold_in(jax.random.key(config.seed), 2)
+    runs = side_runs(task, last, task.batch_size, key) if config.side_runs else None
     assessment = assess(task.apply, last.params, dataset.test, white=dataset.white)
-    return Result(config, task.lr, dataset, last.params, epochs, assessment, runs)
+    settings = config, task.batch_size, task.lr
+    return Result(*settings, dataset, last.params, epochs, assessment, runs)
 
 
 def reproduced(result: Result) -> dict[str, Any]:
@@ -118,13 +121,16 @@ def main(argv: list[str] | None = None) -> Result:
     """Train, report, and compare the accuracy with the target."""
     config = parse(Config, argv, "mnist_mlp")
     try:
-        result = run(config, learning.train_and_record)
+        with working("mnist_mlp"):
+            result = run(config, learning.train_and_record)
     except processes.Stopped as stopped:
         sys.exit(stopped.code)
     except training.NonFinite as fault:
         sys.exit(f"error: {fault}\nA smaller --lr may keep them finite.")
     report(result)
     save_figures(figures(result), config.output_dir)
+    if argv is None:
+        print_page("mnist_mlp", config, result)
     print(f"parameters sha256: {training.sha256(result.params)}")
     if line := missed_target(result):
         sys.exit(line)

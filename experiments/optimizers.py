@@ -21,9 +21,17 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from experiments._command import run_as_script
-from experiments._frame import Sections, Yielded, at_least, complete, experiment
+from experiments._frame import (
+    Picture,
+    Sections,
+    Yielded,
+    at_least,
+    complete,
+    experiment,
+)
 from experiments._frame import report as report
 from experiments._frame import reproduced as reproduced
+from experiments._optimizers.recording import recording
 from experiments._optimizers.strengths import strengths
 from experiments._options import Optimizers as Config
 from experiments._section import Section
@@ -234,20 +242,28 @@ def best_paths(of: Race) -> dict[str, np.ndarray]:
     return paths
 
 
-def figures(result: Sections) -> dict[str, Figure]:
-    """The notebook's surface and six paths, contours, and sensitivity to the rate."""
+def figures(result: Sections) -> dict[str, Picture]:
+    """The notebook's surface and six paths, contours, and sensitivity to the rate.
+
+    And the race as a recording, which the results page plays.
+    """
     races = {name: result[f"race_{name}"].data for name in SURFACES}
     six, doubles = result["single"].data, result["descents"].data
     both = {"RMSprop, float32": six["RMSprop"], "RMSprop, float64": doubles["RMSprop"]}
-    pictures = {
+    contours = {
+        name: plots.contours(SURFACES[name], paths)
+        for name, (_, paths) in races.items()
+    }
+    return {
         "surface": plots.surface(SPHERE),
         "paths": _drawn({f"{name}, lr {LRS[name]:g}": six[name] for name in six}),
         "paths_rmsprop": _drawn(both),
         "sensitivity": plots.sensitivity([found for found, _ in races.values()]),
+        **{f"contours_{name}": picture for name, picture in contours.items()},
+        "race": recording(
+            contours, {name: found for name, (found, _) in races.items()}
+        ),
     }
-    for name, (_, paths) in races.items():
-        pictures[f"contours_{name}"] = plots.contours(SURFACES[name], paths)
-    return pictures
 
 
 def _drawn(paths: dict[str, Descent]) -> Figure:

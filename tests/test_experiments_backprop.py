@@ -172,6 +172,11 @@ def test_bad_options_are_errors_that_name_the_option(changed, message):
         experiment.run(experiment.Config(**changed))
 
 
+def test_a_rate_that_is_too_large_ends_with_one_message():
+    with pytest.raises(SystemExit, match="error: --lr: expected a rate at which the"):
+        experiment.run(experiment.Config(lr=1e30))
+
+
 @pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--epochs", "x"], 2)])
 def test_command_line(argv, code, capsys):
     with pytest.raises(SystemExit) as stop:

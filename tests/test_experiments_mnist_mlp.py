@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+from dataclasses import replace
 from typing import Any, get_args
 
 import jax
@@ -13,7 +14,14 @@ import pytest
 
 from experiments import mnist_mlp as experiment
 from experiments._command import run_as_script
-from experiments._mnist_mlp import learning, metrics, optimizers, report, side_runs
+from experiments._mnist_mlp import (
+    digits,
+    learning,
+    metrics,
+    optimizers,
+    report,
+    side_runs,
+)
 from experiments._mnist_mlp.network import mlp, parameter_count
 from experiments._reproduction import plain
 from jaxgrad import training
@@ -32,6 +40,7 @@ def ran(folder):
     """The result of one run on the digits, and what it printed."""
     (folder / "metrics.jsonl").write_text("an older run\n")
     options = ["--dataset", "digits", "--epochs", str(EPOCHS), "--batch-size", "64"]
+    options += ["--lr", "0.01"]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         result = experiment.main([*options, "--output-dir", str(folder)])
@@ -189,6 +198,35 @@ def test_the_loss_gap_is_explained():
     assert "averaging explains\n30% of it" in report.loss_gap([epoch])
 
 
+@pytest.mark.parametrize(
+    ("after", "said"), [(0.2, "all of it."), (0.29, "nothing of it.")]
+)
+def test_averaging_never_explains_more_than_the_gap(after, said):
+    epoch = training.Epoch(19, 0.281, after, 0.271, 0.92, 1.0)
+    text = report.loss_gap([epoch])
+    assert text.endswith(f"averaging explains {said}") and "%" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "dataset", "expected"),
+    [
+        ({}, "mnist", (256, None)),
+        ({}, "digits", (32, 0.3)),
+        ({"optimizer": "adam"}, "digits", (32, None)),
+        ({"batch_size": 64, "lr": 0.1}, "digits", (64, 0.1)),
+    ],
+)
+def test_the_data_set_decides_what_the_options_leave_open(options, dataset, expected):
+    assert digits.settings(experiment.Config(**options), dataset) == expected
+
+
+@pytest.mark.slow
+def test_the_default_settings_learn_the_digits():
+    config = experiment.Config(dataset="digits", side_runs=False)
+    result = experiment.run(config)
+    assert result.epochs[-1].test_accuracy > 0.96
+
+
 def test_a_loss_that_is_no_better_than_guessing_is_called_so():
     plateau, learned = (training.Epoch(0, x, None, x, 0.1, 1.0) for x in (2.3, 0.3))
     assert "not learned: its train loss of 2.3 is" in report.not_learned([plateau], 10)
@@ -197,7 +235,8 @@ def test_a_loss_that_is_no_better_than_guessing_is_called_so():
 
 @pytest.mark.parametrize(("lr", "epochs"), [("100", 1), ("1e30", 0)])
 def test_a_rate_that_is_too_large_ends_with_one_message(tmp_path, lr, epochs, capsys):
-    options = f"--dataset digits --epochs 3 --lr {lr} --output-dir {tmp_path}".split()
+    options = f"--dataset digits --batch-size 256 --epochs 3 --lr {lr}".split()
+    options += ["--output-dir", str(tmp_path)]
     message = str(fails(*options))
     assert re.match(r"error: training: .* step \d+ of epoch \d .* images", message)
     assert "network.py:" in message and "leaves the range of float32" in message
@@ -236,7 +275,8 @@ def test_training_reproduces_only_under_the_notebooks_settings(
     ran, epochs, options, rows
 ):
     few, (_, params) = blank_mnist(), mlp(jax.random.key(0))
-    config = experiment.Config(**options)
+    size, _ = digits.settings(config := experiment.Config(**options), "mnist")
+    config = replace(config, batch_size=size)
     history = [training.Epoch(i, 0.281, 0.278, 0.271, 0.92, 1.0) for i in range(epochs)]
     lr = config.lr or optimizers.OPTIMIZERS[config.optimizer][1]
     result = ran[0]._replace(
@@ -262,10 +302,9 @@ def test_says_that_digits_replace_mnist(ran, capsys):
     result, printed = ran
     assert "NOT the notebook's data" not in printed  # digits were requested
     task = learning.prepare(result.config)
-    learning.introduce(task, experiment.Config(dataset="auto", batch_size=64), ())
+    learning.introduce(task._replace(config=experiment.Config(dataset="auto")), ())
     told = " ".join(capsys.readouterr().out.split())
-    assert "NOT the notebook's data" in told
-    assert "pass the folder of its four files" in told and "--data-dir FOLDER" in told
+    assert "NOT the notebook's data" in told and digits.HOW_TO_GET_MNIST in told
 
 
 def test_options_of_the_optimizer_and_their_table_agree():
@@ -277,7 +316,8 @@ def test_options_of_the_optimizer_and_their_table_agree():
 def test_every_optimizer_learns_the_digits(name):
     config = experiment.Config(dataset="digits", optimizer=name, epochs=1)
     task = learning.prepare(config)
-    assert task.lr == optimizers.OPTIMIZERS[name][1]
+    assert task.lr == (0.3 if name == "sgd" else optimizers.OPTIMIZERS[name][1])
+    assert task.batch_size == 32
     small = task._replace(**smaller(task))
     with jax.numpy_dtype_promotion("standard"):  # Optax itself needs it
         _, epochs = learning.learn(small, config)

@@ -32,6 +32,7 @@ def config(folder, **options: Any):
         "dataset": "digits",
         "epochs": 2,
         "batch_size": 128,
+        "lr": 0.01,
         "save_every": 5,
         "side_runs": False,
         "checkpoint_dir": folder / "checkpoints",

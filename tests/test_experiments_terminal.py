@@ -104,15 +104,19 @@ def on_a_terminal(*command, **environment):
 
 
 BARS = """
-import time
+import contextlib, io, time
 from experiments import _terminal as terminal
+kept = io.StringIO()
 with terminal.progress() as bars:
     task = bars.add_task("training", total=3, note="")
     terminal.heading("Title")
     for epoch in range(3):
         bars.update(task, advance=1, note=f"epoch {epoch}")
         print(f"row {epoch}")
-        time.sleep(0.15)
+        with contextlib.redirect_stdout(kept):
+            print(f"kept {epoch}")
+            time.sleep(0.15)
+print("only text is kept:", kept.getvalue() == "kept 0\\nkept 1\\nkept 2\\n")
 """
 
 
@@ -123,6 +127,7 @@ def test_a_terminal_shows_bars_and_no_color_is_obeyed():
     for shown in (coloured, plain):
         assert all(f"row {i}" in shown for i in range(3))
         assert "training" in shown and "epoch 1" in shown
+        assert "only text is kept: True" in shown and "kept 0" not in shown
     assert "\x1b[1mTitle" in coloured
     assert not re.search(r"\x1b\[[\d;]*m", plain)
 
@@ -235,17 +240,17 @@ def row(number, kind, agrees):
 def test_the_verdict_names_what_failed_and_what_was_not_run(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     good = [row("3.1", "random", True), row("3.C1", "corrected", False)]
-    verdict.print_verdict(good, {}, digits=False)
+    verdict.print_verdict(good, [], digits=False)
     printed = capsys.readouterr().out
     assert "1 of 1 seed results reproduced\n" in printed
     assert "Not " not in printed
     bad = [row("3.2", "machine", False), row("3.30", "random", None)]
-    verdict.print_verdict([*good, *bad], {}, digits=True)
+    verdict.print_verdict([*good, *bad], [], digits=True)
     printed = capsys.readouterr().out
     assert "Not reproduced: 1\n" in printed and "\n3.2 " in printed
     assert "Not run in full: 1\n" in printed and "mnist_mlp: 3.30\n" in printed
     assert "--data-dir FOLDER" in printed
-    verdict.print_verdict(bad, {"mnist_mlp": "the loss is nan"}, digits=True)
+    verdict.print_verdict(bad, ["mnist_mlp"], digits=True)
     printed = capsys.readouterr().out
     assert "mnist_mlp, stopped early: 3.30\n" in printed
     assert "--data-dir" not in printed  # that would not help
@@ -257,11 +262,11 @@ def test_only_the_named_experiments_run(tmp_path, monkeypatch, capsys):
     def run_one(name, config):
         ran.append(name)
         (config.output_dir / name).mkdir(parents=True)
-        return together.Outcome(name, None, "its tables", {}, "", 1.0)
+        return together.Outcome(name, "its tables", {}, "", 1.0)
 
     monkeypatch.setattr(together, "_run_one", run_one)
-    monkeypatch.setattr(together, "_has_mnist", lambda config: True)
-    options = ["--only", "port", "explain", "--output-dir", str(tmp_path)]
+    options = ["--only", "port", "explain", "--dataset", "digits"]
+    options += ["--output-dir", str(tmp_path)]
     assert together.main(options) == []  # no rows are theirs
     assert ran == ["port", "explain"]
     printed = capsys.readouterr().out

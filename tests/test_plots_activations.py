@@ -14,8 +14,12 @@ X = np.linspace(-6, 6, 1000)
 def drawn(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     """The y values that a card draws: of the function and of its gradient."""
     left, right, *_ = plots.curve_card("f", curve).axes
-    dots: Any = right.collections[0].get_offsets()
-    return np.asarray(left.lines[0].get_ydata()), np.asarray(dots)[:, 1]
+    gradient = labelled(right, "gradient")
+    return np.asarray(left.lines[0].get_ydata()), np.asarray(gradient.get_ydata())
+
+
+def labelled(axes, label) -> Any:
+    return next(line for line in axes.lines if line.get_label() == label)
 
 
 def gaps(y, x=X):
@@ -31,6 +35,10 @@ def gaps(y, x=X):
         (np.sign(X), 1),
         (np.where(X < 0, np.exp(X), 1e-2), 1),
         (np.where(X > 5, 1e6, 0) + X, 1),
+        (1 / X, 1),
+        (X % 1, 12),
+        (np.sign(X - X[400]), 2),  # with a point between its sides
+        (np.where(X == X[10], 5.0, 0.0), 2),
     ],
 )
 def test_the_line_stops_at_a_jump(y, jumps):
@@ -48,10 +56,41 @@ def test_the_line_stops_at_a_jump(y, jumps):
         np.clip(X, -0.05, 0.05),
         np.zeros_like(X),
         1 + 1e-16 * np.sin(X),
+        np.cbrt(X - X[400]),
+        1 / (1 + np.abs(X)) ** 2,
+        X * np.exp(-(X**2)),
+        np.arange(1000) % 2.0,  # one step up, one step down
     ],
 )
 def test_the_line_of_a_continuous_function_is_whole(y):
     assert gaps(y) == 0
+
+
+def test_the_gradient_is_not_joined_across_a_jump_either():
+    _, slope = drawn(Curve(X, np.abs(X), np.sign(X)))
+    assert np.isnan(slope).sum() == 1
+
+
+def test_a_point_between_two_jumps_is_a_dot():
+    left, _ = plots.curve_card("sign", Curve(X, np.sign(X - X[400]), 0 * X)).axes
+    line: Any = left.lines[0]
+    (place,) = line.get_markevery()
+    assert line.get_marker() == "o"
+    assert np.asarray(line.get_ydata())[place] == 0
+    left, _ = plots.curve_card("abs", Curve(X, np.abs(X), np.sign(X))).axes
+    assert left.lines[0].get_marker() == "None"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "title"),
+    [
+        ("gelu", {"approximate": "tanh"}, "gelu(approximate=tanh)"),
+        ("prelu", {"weight": np.full(1, 0.5)}, "prelu(weight=0.5)"),
+        ("threshold", {"threshold": 1, "value": 1234.5}, "value=1,234.5)"),
+    ],
+)
+def test_the_title_names_options_of_any_type(name, options, title):
+    assert plots.activation_card(name, **options).axes[0].get_title().endswith(title)
 
 
 @pytest.mark.parametrize("name", activations.CATALOGUE)
@@ -87,12 +126,19 @@ def test_a_small_slope_next_to_a_large_value_is_not_noise():
 @pytest.mark.parametrize("name", ["celu", "elu", "selu", "tanh"])
 def test_the_gradient_lies_over_a_wider_second_derivative(name):
     _, right = plots.activation_card(name).axes
-    second = right.lines[0]
-    dots: Any = right.collections[0]
+    second, gradient = right.lines[:2]
     assert second.get_label() == "second derivative"
-    assert dots.get_label() == "gradient"
-    assert dots.get_zorder() >= second.get_zorder()
-    assert second.get_linewidth() ** 2 > 4 * dots.get_sizes()[0]
+    assert gradient.get_label() == "gradient"
+    assert gradient.get_zorder() >= second.get_zorder()
+    assert second.get_linewidth() > 2 * gradient.get_linewidth()
+    assert (second.get_alpha() or 1) < 0.5
+
+
+def test_the_overview_shows_both_curves_where_they_are_equal():
+    (axes,) = plots.overview({"exp": Curve(X, np.exp(X), np.exp(X))}, columns=1).axes
+    gradient, function = axes.lines
+    assert gradient.get_linewidth() > function.get_linewidth()
+    assert gradient.get_color() != function.get_color()
 
 
 def test_the_axes_of_a_card_are_labelled():

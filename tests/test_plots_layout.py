@@ -36,6 +36,9 @@ FIGURES = {
     "surface": lambda: plots.surface(BOWL),
     "curves": lambda: plots.curves({LONG: X, "b": X**2}, title="a title", x=X),
     "confusion": lambda: plots.confusion(np.eye(3, dtype=int) * 10_000),
+    "long titles": lambda: plots.curve_card(LONG, Curve(X, X**2, 2 * X)),
+    "long title": lambda: plots.curves({"a": X}, title=f"{LONG}, {LONG}", x=X),
+    "confused": lambda: plots.confusion(np.eye(2, dtype=int), title=LONG),
     "classes": lambda: plots.class_accuracy(X[:10] ** 2, X[:10] ** 2, title="classes"),
 }
 
@@ -69,7 +72,9 @@ def test_a_legend_leaves_room_for_the_axes(drawn, name):
     assert sum(area.width * area.height for area in areas) > 0.3
 
 
-@pytest.mark.parametrize("name", sorted(set(FIGURES) - {"overview", "confusion"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(FIGURES) - {"overview", "confusion", "confused"})
+)
 def test_every_axis_is_labelled(drawn, name):
     for axes in drawn[name].axes:
         assert axes.get_xlabel()

@@ -16,7 +16,9 @@ def checkpoint_folder(config: Config) -> Path | None:
 
 def check(config: Config) -> None:
     """Raise a ValueError that names the first invalid option."""
-    at_least(config, epochs=1, batch_size=1, keep=1, join_seconds=1)
+    at_least(config, epochs=1, keep=1, join_seconds=1)
+    if config.batch_size is not None:
+        at_least(config, batch_size=1)
     if config.save_every is not None:
         at_least(config, save_every=1)
     alone = config.checkpoint_dir is None and (config.resume or config.save_every)

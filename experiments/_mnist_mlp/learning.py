@@ -11,11 +11,11 @@ import optax
 
 from experiments._mnist_mlp import metrics, processes
 from experiments._mnist_mlp.config import Config, checkpoint_folder, expect
+from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST, settings
 from experiments._mnist_mlp.network import Apply, mlp, summary
 from experiments._mnist_mlp.optimizers import make_optimizer
 from experiments._mnist_mlp.resuming import Saver
-from experiments._options import HOW_TO_GET_MNIST
-from experiments._terminal import console, section, shows_bars
+from experiments._terminal import section, shows_bars
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, load
 from jaxgrad.losses import cross_entropy
@@ -33,6 +33,8 @@ Learned = tuple[training.TrainState, tuple[training.Epoch, ...]]
 class Task(NamedTuple):
     """Everything that the options determine before the first step."""
 
+    config: Config  # with the batch size and the rate that suit the data set
+    batch_size: int
     dataset: Dataset
     apply: Apply
     optimizer: optax.GradientTransformation
@@ -43,18 +45,19 @@ class Task(NamedTuple):
 
 def prepare(config: Config) -> Task:
     """Load the data, initialize the network and create the optimizer."""
-    dataset, size = load(config.dataset, config.data_dir), config.batch_size
-    n = len(dataset.train.labels)
+    dataset = load(config.dataset, config.data_dir)
+    n, (size, lr) = len(dataset.train.labels), settings(config, dataset.name)
+    config = replace(config, batch_size=size, lr=lr)
     most = f"at most {n}, the training images of {dataset.name}"
     expect(size <= n, "--batch-size", most, size)
     steps = training.count_batches(n, size).steps
     optimizer, lr = make_optimizer(
-        config.optimizer, config.schedule, config.lr, config.epochs * steps
+        config.optimizer, config.schedule, lr, config.epochs * steps
     )
     start_key, train_key = jax.random.split(jax.random.key(config.seed))
     apply, params = mlp(start_key, _sizes(dataset))
     start = training.init(train_key, params, optimizer)
-    return Task(dataset, apply, optimizer, lr, start, steps)
+    return Task(config, size, dataset, apply, optimizer, lr, start, steps)
 
 
 def _sizes(dataset: Dataset) -> tuple[int, ...]:
@@ -70,8 +73,8 @@ def learn(
 ) -> Learned:
     """Train all epochs from `start` on; `follow` wraps the iterator over the run."""
     last = training.Progress(task.start) if start is None else start
-    names = ("epochs", "batch_size", "save_every")
-    options: Any = {name: getattr(config, name) for name in names}
+    options: Any = {name: getattr(config, name) for name in ("epochs", "save_every")}
+    options["batch_size"] = task.batch_size
     options["evaluate_training"] = config.side_runs
     options["mesh"] = training.data_mesh() if jax.device_count() > 1 else None
     network = task.apply, example_loss, task.optimizer
@@ -83,7 +86,7 @@ def learn(
 
 def train_and_record(task: Task, config: Config) -> Learned:
     """`learn` with what `metrics` shows and checkpoints; a signal raises Stopped."""
-    run_identity = identity(task, config)
+    run_identity = identity(task)
     processes.check_same("the same run", run_identity)
     start, saver = training.Progress(task.start), None
     if folder := checkpoint_folder(config):
@@ -95,7 +98,7 @@ def train_and_record(task: Task, config: Config) -> Learned:
     first, path = processes.is_first(), config.output_dir / "metrics.jsonl"
     if first:
         metrics.begin(path, start.completed)
-        introduce(task, config, start.completed)
+        introduce(task, start.completed)
 
     def follow(run: Run) -> Run:
         run = run if saver is None else saver.saved(run)
@@ -111,9 +114,9 @@ def train_and_record(task: Task, config: Config) -> Learned:
     return learned
 
 
-def introduce(task: Task, config: Config, completed: Sequence[training.Epoch]) -> None:
+def introduce(task: Task, completed: Sequence[training.Epoch]) -> None:
     """Print what is trained and how, and the head of the table of epochs."""
-    dataset, size = task.dataset, config.batch_size
+    config, dataset, size = task.config, task.dataset, task.batch_size
     steps, last = training.count_batches(len(dataset.train.labels), size)
     lines = [str(dataset), f"{steps} batches of {size} an epoch, {last} in the last"]
     if config.dataset == "auto" and dataset.name == "digits":
@@ -125,12 +128,12 @@ def introduce(task: Task, config: Config, completed: Sequence[training.Epoch]) -
         f"{metrics.LEGEND}\n\n{metrics.below_columns(*metrics.COLUMNS)}",
     )
     for epoch in completed:
-        console().print(metrics.line(epoch))
+        print(metrics.line(epoch), flush=True)
 
 
-def identity(task: Task, config: Config) -> dict[str, Any]:
+def identity(task: Task) -> dict[str, Any]:
     """What identifies the run: a checkpoint that differs in any of it is refused."""
-    names = ["batch_size", "optimizer", "schedule", "seed"]
+    config, names = task.config, ["batch_size", "optimizer", "schedule", "seed"]
     if config.schedule != "constant":  # a constant rate does not depend on them
         names.append("epochs")
     return {name: getattr(config, name) for name in names} | {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments._command import write_whole
-from experiments._terminal import console, progress
+from experiments._terminal import progress
 from jaxgrad.training import Epoch, Progress
 
 COLUMNS = ("epoch", "train loss", "after epoch", "test loss", "accuracy", "seconds")
@@ -30,7 +30,7 @@ def recorded(
     for reached in run:
         if not len(reached.losses):
             append(path, reached.completed[-1])
-            console().print(line(reached.completed[-1]))
+            print(line(reached.completed[-1]), flush=True)
         show(reached)
         yield reached
 

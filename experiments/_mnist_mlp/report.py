@@ -26,6 +26,7 @@ class Result(NamedTuple):
     """What a run has learned and measured."""
 
     config: Config
+    batch_size: int
     lr: float
     dataset: Dataset
     params: Any
@@ -80,9 +81,14 @@ def loss_gap(epochs: Sequence[training.Epoch]) -> str:
     )
     if last.train_loss_after is None:
         return f"{text}; --side-runs measures how much of it averaging explains."
+    left, share = last.train_loss_after - last.test_loss, averaging_share(last)
+    text += f", or {left:.5f} with the same parameters for both"
+    if share >= 1:
+        return f"{text}: averaging explains all of it."
+    if share <= 0:
+        return f"{text}: averaging explains nothing of it."
     return (
-        f"{text}, or {last.train_loss_after - last.test_loss:.5f} with the same "
-        f"parameters for both: averaging explains\n{averaging_share(last):.0%} of it. "
+        f"{text}: averaging explains\n{share:.0%} of it. "
         "The rest is a difference between the images of the two sets."
     )
 

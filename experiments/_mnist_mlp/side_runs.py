@@ -201,7 +201,8 @@ def on_digits() -> tuple[training.Epoch, ...]:
 
     The seed results hold what PyTorch learns from the same start in the same order.
     """
-    config = Config(dataset="digits", epochs=3, side_runs=False)
+    notebooks: Any = {"batch_size": 256, "lr": 0.01}
+    config = Config(dataset="digits", epochs=3, side_runs=False, **notebooks)
     return learn(prepare(config), config)[1]
 
 

@@ -5,13 +5,14 @@ The plots, the parity ledger and the tests iterate over it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 
 from jaxgrad._types import Array
 
 
-def _no_kinks(**options: float) -> tuple[float, ...]:
+def _no_kinks(**options: Any) -> tuple[float, ...]:
     return ()
 
 
@@ -26,7 +27,7 @@ class Activation:
     options: Mapping[str, float] = field(default_factory=dict)
 
 
-def _at_0(**options: float) -> tuple[float, ...]:
+def _at_0(**options: Any) -> tuple[float, ...]:
     return (0.0,)
 
 

@@ -13,8 +13,9 @@ from jaxgrad._checks import check_choice
 from jaxgrad._display import fields_html, short_repr
 from jaxgrad.differentiation import derivatives
 from jaxgrad.plots._colours import BLACK, BLUE, GREEN, PURPLE, VERMILION
-from jaxgrad.plots._curves import broken
+from jaxgrad.plots._curves import broken, lone
 from jaxgrad.plots._figure import Figure
+from jaxgrad.plots._numbers import number, wrapped
 
 
 class Kink(NamedTuple):
@@ -56,7 +57,7 @@ def activation_card(
     Raises: ValueError if `name` is unknown.
     """
     curve = activation_curve(name, span=span, **options)
-    given = ", ".join(f"{key}={value:g}" for key, value in options.items())
+    given = ", ".join(f"{key}={number(value)}" for key, value in options.items())
     return curve_card(f"{name}({given})" if given else name, curve)
 
 
@@ -87,7 +88,7 @@ def activation_curve(
                 float(tower(kink)[1]),
                 None if other is None else float(jax.grad(other)(kink)),
             )
-            for kink in entry.kinks(**options)
+            for kink in map(float, entry.kinks(**options))
             if span[0] <= kink <= span[1]
         )
         return Curve(np.asarray(x), value, slope, second, kinks)
@@ -108,11 +109,11 @@ def curve_card(title: str, curve: Curve) -> Figure:
     curve = _without_noise(curve)
     figure = Figure(figsize=(12, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(*broken(curve.x, curve.value), color=BLUE)
-    left.set(title=title, xlabel="x", ylabel="f(x)")
+    _line(left, curve.x, curve.value, color=BLUE)
+    left.set(title=wrapped(title, 60), xlabel="x", ylabel="f(x)")
     _draw_derivatives(right, curve)
     label = "derivative of f" if curve.second is None else "derivatives of f"
-    right.set(title=f"{title}: gradient", xlabel="x", ylabel=label)
+    right.set(title=wrapped(f"{title}: gradient", 60), xlabel="x", ylabel=label)
     for axes in (left, right):
         axes.grid(alpha=0.3)
     if curve.second is not None:
@@ -135,8 +136,10 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (title, curve) in zip(panels, cards.items(), strict=False):
         curve = _without_noise(curve)
-        axes.plot(*broken(curve.x, curve.value), color=BLUE, label="function")
-        axes.scatter(curve.x, curve.slope, s=1, color=VERMILION, label="gradient")
+        # The gradient is wider and below: where both are equal, both are visible.
+        gradient: Any = {"color": VERMILION, "linewidth": 3, "label": "gradient"}
+        _line(axes, curve.x, curve.slope, **gradient)
+        _line(axes, curve.x, curve.value, color=BLUE, label="function")
         axes.set_title(title, fontsize="medium")
         axes.tick_params(labelsize="x-small")
         axes.grid(alpha=0.3)
@@ -148,21 +151,17 @@ def overview(cards: Mapping[str, Curve], columns: int = 6) -> Figure:
 
 
 def _draw_derivatives(axes: Axes, curve: Curve) -> None:
-    """The gradient as dots, because a line would join the two sides of a kink.
+    """The gradient over the second derivative, and the values at the kinks.
 
-    The second derivative is a wide, pale line below them: where both are equal, as in
-    elu for x < 0, both are visible.
+    The second derivative is a wide, pale line below the gradient: where both are equal,
+    as in elu for x < 0, both are visible.
     """
     if curve.second is not None:
-        axes.plot(
-            *broken(curve.x, curve.second),
-            color=GREEN,
-            alpha=0.35,
-            linewidth=5,
-            solid_capstyle="butt",
-            label="second derivative",
-        )
-    axes.scatter(curve.x, curve.slope, s=2, color=VERMILION, label="gradient", zorder=2)
+        pale: Any = {"color": GREEN, "alpha": 0.35, "linewidth": 6}
+        pale |= {"solid_capstyle": "butt", "label": "second derivative"}
+        _line(axes, curve.x, curve.second, **pale)
+    slope: Any = {"color": VERMILION, "linewidth": 2, "label": "gradient"}
+    _line(axes, curve.x, curve.slope, **slope)
     dot: dict[str, Any] = {"marker": "o", "linestyle": "none", "zorder": 3}
     ring = dot | {"markersize": 11, "fillstyle": "none", "color": PURPLE}
     for i, kink in enumerate(curve.kinks):
@@ -173,14 +172,24 @@ def _draw_derivatives(axes: Axes, curve: Curve) -> None:
             axes.plot(kink.x, kink.jax_nn, label=label, **ring)
 
 
+def _line(axes: Axes, x: np.ndarray, y: np.ndarray, **look: Any) -> None:
+    """A curve that is not joined across a jump; a point between two jumps is a dot."""
+    x, y = broken(x, y)
+    marks = lone(y).tolist()
+    dot: Any = {
+        "marker": "o",
+        "markersize": look.get("linewidth", 2),
+        "markevery": marks,
+    }
+    axes.plot(x, y, **look, **(dot if marks else {}))
+
+
 def _legend(figure: Figure, axes: Axes) -> None:
-    """The legend of one panel, below the figure, with a dot that is large enough."""
+    """The legend of one panel, below the figure."""
     handles, labels = axes.get_legend_handles_labels()
-    legend = figure.legend(
+    figure.legend(
         handles, labels, loc="outside lower right", ncols=len(labels), fontsize="small"
     )
-    dot: Any = legend.legend_handles[labels.index("gradient")]
-    dot.set_sizes([16])
 
 
 def _without_noise(curve: Curve) -> Curve:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxgrad._types import ArrayLike
 from jaxgrad.plots._colours import BLUE, VERMILION
 from jaxgrad.plots._figure import Figure
+from jaxgrad.plots._numbers import number, wrapped
 
 GREY = "0.9"
 
@@ -50,7 +51,7 @@ def confusion(
     for place, count in np.ndenumerate(counts):
         _write_count(axes, place, int(count), most)
     labels = _names(names, len(counts))
-    axes.set(xlabel="prediction", ylabel="label", title=title)
+    axes.set(xlabel="prediction", ylabel="label", title=wrapped(title, 8 * int(size)))
     axes.set_xticks(range(len(counts)), labels)
     axes.set_yticks(range(len(counts)), labels)
     return figure
@@ -82,7 +83,7 @@ def class_accuracy(
     axes.plot(places, recall, "o", color=BLUE, markersize=8, label=label)
     label = "precision: fraction of the class's predictions that was right"
     axes.plot(places, precision, "D", color=VERMILION, fillstyle="none", label=label)
-    axes.set(xlabel="class", ylabel="%", title=title)
+    axes.set(xlabel="class", ylabel="%", title=wrapped(title, 75))
     axes.set_xticks(places, _names(names, len(recall)))
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside lower center")
@@ -117,7 +118,7 @@ def gallery(
         axes.spines[:].set_color("0.8")
     for axes in panels[len(pictures) :]:
         axes.set_axis_off()
-    figure.suptitle(title)
+    figure.suptitle(wrapped(title, 14 * columns))
     return figure
 
 
@@ -132,7 +133,7 @@ def _write_count(
     axes.text(
         column,
         row,
-        f"{count:,}" if row == column else str(count),
+        number(count),
         ha="center",
         va="center",
         color="white" if dark else "black",

@@ -14,6 +14,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from jaxgrad.plots._colours import OKABE_ITO
 from jaxgrad.plots._figure import Figure
+from jaxgrad.plots._numbers import number, wrapped
 
 STYLES = ("-", "--", "-.", ":")
 
@@ -52,7 +53,7 @@ def curves(
             linestyle=style,
             label=label,
         )
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=wrapped(title, 75))
     if log:
         axes.set_yscale("log")
         _write_plainly(axes)
@@ -67,8 +68,10 @@ def curves(
 def broken(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The points of a curve with a gap where it jumps, so that no line joins them.
 
-    A jump is a step ten times as high as both steps beside it, and higher than a
-    hundredth of the whole curve. A curve with a single step has no jump.
+    A jump is a step, or two steps with one point on the way, that is ten times as high
+    as the steps beside it and higher than a hundredth of the whole curve. At a pole,
+    such as that of 1 / x, it is a step against the direction of the steps beside it,
+    and higher than both together. A curve with a single step has no jump.
 
     Args:
         x: The axis, shape `(points,)`.
@@ -81,12 +84,34 @@ def broken(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         [0.0, 0.0, nan, 5.0, 5.0]
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    finite = np.isfinite(y)
-    step = np.abs(np.diff(np.where(finite, y, np.nan)))
-    beside = np.fmax(np.append(step[1:], np.nan), np.append(np.nan, step[:-1]))
-    height = np.ptp(y[finite]) if finite.any() else 0.0
-    jumps = np.flatnonzero(step > np.maximum(10 * beside, height / 100)) + 1
+    jumps = np.flatnonzero(_jumps(y)) + 1
     return np.insert(x, jumps, x[jumps]), np.insert(y, jumps, np.nan)
+
+
+def lone(y: ArrayLike) -> np.ndarray:
+    """The finite points between two gaps, which no line shows."""
+    gap = np.pad(~np.isfinite(np.asarray(y)), 1, constant_values=True)
+    return np.flatnonzero(~gap[1:-1] & gap[:-2] & gap[2:])
+
+
+def _jumps(y: np.ndarray) -> np.ndarray:
+    """Which steps from a point to the next are jumps."""
+    finite = np.isfinite(y)
+    step = np.diff(np.where(finite, y, np.nan))
+    size, height = np.abs(step), np.ptp(y[finite]) if finite.any() else 0.0
+    ahead, behind = (_shifted(size, n) for n in (1, -1))
+    single = size > 10 * np.fmax(ahead, behind)
+    first = np.fmin(size, ahead) > 10 * np.fmax(behind, _shifted(size, 2))
+    double = first | (_shifted(first, -1) == 1)
+    turns = (step * _shifted(step, 1) < 0) & (step * _shifted(step, -1) < 0)
+    pole = turns & (size > ahead + behind)
+    return (single | double | pole) & (size > height / 100)
+
+
+def _shifted(steps: np.ndarray, by: int) -> np.ndarray:
+    """`steps[i + by]` at i; NaN beyond the ends."""
+    padded = np.pad(steps.astype(float), abs(by), constant_values=np.nan)
+    return padded[abs(by) + by :][: len(steps)]
 
 
 def _write_plainly(axes: Axes) -> None:
@@ -102,4 +127,4 @@ class _Plain(LogFormatter):
     """Writes 0.2 instead of Matplotlib's 2 x 10^-1."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return f"{x:g}" if super().__call__(x, pos) else ""
+        return number(x) if super().__call__(x, pos) else ""

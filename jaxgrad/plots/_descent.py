@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 
 from jaxgrad.descent import Race, Surface
 from jaxgrad.plots._colours import BLUE, OKABE_ITO
@@ -31,6 +32,8 @@ def surface(of: Surface, *, points: int = 50) -> Figure:
     axes: Any = figure.add_axes((0.0, 0.03, 0.95, 0.9), projection="3d")
     axes.plot_surface(*_grid(of, points, *of.bounds), cmap="viridis")
     axes.set(xlabel="x", ylabel="y", zlabel="f(x, y)", title=of.name)
+    for axis in (axes.xaxis, axes.yaxis):  # more numbers would overlap at the corner
+        axis.set_major_locator(MaxNLocator(5))
     return figure
 
 
@@ -82,10 +85,11 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
     drawn = {label: np.asarray(path) for label, path in points.items()}
     low, high = _limits(of, drawn)
     _draw_surface(axes, of, low, high)
-    for colour, (label, path) in zip(cycle(OKABE_ITO), drawn.items(), strict=False):
+    looks = zip(cycle(OKABE_ITO), cycle(STYLES), strict=False)
+    for (label, path), (colour, style) in zip(drawn.items(), looks, strict=False):
         inside = np.all((path >= low) & (path <= high))
         label = label if inside else f"{label} (leaves the picture)"
-        axes.plot(*path.T, marker=".", markersize=3, color=colour, label=label)
+        axes.plot(*path.T, color=colour, linestyle=style, marker=".", ms=3, label=label)
     starts = np.array([path[0] for path in drawn.values()]).reshape(-1, 2)
     axes.plot(*starts.T, "k+", markersize=12, linestyle="none", label="start", zorder=3)
     (left, bottom), (right, top) = low, high

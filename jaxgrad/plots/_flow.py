@@ -4,8 +4,9 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxgrad.inspection import Explanation
 from jaxgrad.inspection import gradient_flow as flows_of
-from jaxgrad.plots._colours import OKABE_ITO
+from jaxgrad.plots._colours import BLUE, VERMILION
 from jaxgrad.plots._figure import Figure
+from jaxgrad.plots._numbers import number
 
 UNITS = {"depth": "layer", "time": "iteration"}
 
@@ -34,9 +35,9 @@ def gradient_flow(report: Explanation) -> Figure:
     panels = figure.subplots(len(flows), 1, squeeze=False)[:, 0]
     for axes, flow in zip(panels, flows, strict=True):
         unit = UNITS[flow.along]
-        line = f"gradient: times {flow.factor:.3g} per {unit}, going back"
-        axes.semilogy(flow.gradients, "o-", color=OKABE_ITO[5], label=line)
-        axes.semilogy(flow.values, "s--", color=OKABE_ITO[4], label="value")
+        line = f"gradient: times {number(flow.factor, 3)} per {unit}, going back"
+        axes.semilogy(flow.gradients, "o-", color=VERMILION, label=line)
+        axes.semilogy(flow.values, "s--", color=BLUE, label="value")
         axes.set(xlabel=unit, ylabel="Euclidean norm", title=flow.steps[0].name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)

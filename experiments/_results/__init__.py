@@ -1,0 +1,1 @@
+"""The results of a run on one page that needs no other file: `page.write`."""
