@@ -216,6 +216,17 @@ def test_the_mnist_graph_is_legible_at_1280_pixels_without_a_click(visitor, mnis
     assert 0 <= top < bottom <= 800
 
 
+def test_the_page_follows_the_step_that_is_played(visitor, mnist):
+    visitor.page.set_viewport_size({"width": 1280, "height": 600})
+    page = visitor.read(mnist)
+    page.click("#start")
+    for _ in range(2 * len(mnist.steps)):
+        page.keyboard.press("n")
+        ((_, top, _, bottom),) = boxes(page, "g.now rect")
+        ((_, _, _, low),) = boxes(page, ".player")
+        assert low <= top < bottom <= 600
+
+
 def test_large_arrays_have_a_formula_and_a_summary(visitor, mnist):
     page = visitor.read(mnist)
     page.click("#step-0")

@@ -186,6 +186,16 @@
     render(key, edge);
   };
 
+  // Keep the step in view, below the player; a narrow page stays where it is read.
+  const follow = node => {
+    reveal(node);
+    const { top, bottom } = node.getBoundingClientRect();
+    const low = document.querySelector(".player").offsetHeight;
+    if (innerWidth > 900 && (top < low || bottom > innerHeight)) {
+      node.scrollIntoView({ block: "center" });
+    }
+  };
+
   const slider = byId("moment"), now = byId("now"), play = byId("play");
   slider.max = last;
   let moment = last, timer = 0;
@@ -211,7 +221,7 @@
     mark(byId("row-" + key));
     light(edgesAt(key).filter(edge => endsOf(edge)[1] === key));
     if (way === "backward") flows(key);
-    if (byId(key)) reveal(byId(key));
+    if (byId(key)) follow(byId(key));
   };
   const stop = () => {
     clearInterval(timer);
@@ -258,7 +268,7 @@
     const node = anchor && byId(anchor.dataset.key);
     if (!node) return;
     event.preventDefault();
-    reveal(node);
+    follow(node);
     choose(node);
   });
   const result = byId("to-result");

@@ -277,6 +277,9 @@ class Contribution:
 class ChainRule:
     """All contributions; those to one gradient add up to it.
 
+    They come from a second run, compiled anew: where a gradient is mostly rounding
+    error, its parts have other rounding errors.
+
     Attributes:
         contributions: In no particular order.
         why: Why there are none; empty if there are.

@@ -28,7 +28,10 @@ from jaxgrad.inspection.run.steps import Numbering, numbered, taken_by
 Kind = Literal["step", "argument"]
 EFFECTS = "the function prints, calls back or changes arrays: it is not run again"
 DELETED = "an argument has been deleted since, for example donated"
-CHANGED = "the arguments have changed since: the program gives other gradients now"
+CHANGED = (
+    "run again, the program gives other gradients: an argument has changed since, or "
+    "these are rounding errors"
+)
 
 
 def chain_rule(
