@@ -6,7 +6,7 @@ It keeps the paths only on request.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, SupportsIndex
@@ -18,6 +18,7 @@ import optax
 from jaxtyping import Bool, Float, Int
 
 from jaxgrad._checks import check_floating, check_int, check_shape, wrong_value
+from jaxgrad._display import fields_html, short_repr, table
 from jaxgrad._types import Array, ArrayLike, Scalar
 
 Objective = Callable[[Array], Array]
@@ -33,6 +34,9 @@ class Surface:
     function: Objective  # from points, shape (..., 2), to heights, shape (...)
     minimum: tuple[Point, ...]  # every global minimum
     bounds: tuple[Point, Point]  # the lower left and upper right corner of the drawing
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 def sphere(point: Float[Array, "*grid 2"]) -> Float[Array, "*grid"]:
@@ -111,6 +115,9 @@ class Path(NamedTuple):
     points: Float[Array, "steps *shape"]  # the point after each step
     values: Float[Array, "steps"]  # the value before each step, as a loop records it
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 def descend(
     optimizer: optax.GradientTransformation,
@@ -172,6 +179,9 @@ class Standing:
     sensitivity: float
     diverged: float  # fraction of all descents that end higher, or at NaN or inf
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 @dataclass(frozen=True, eq=False)
 class Race:
@@ -200,12 +210,22 @@ class Race:
         """The table, in the order of the optimizers."""
         return tuple(_standing(self, i) for i in range(len(self.optimizers)))
 
-    def __str__(self) -> str:
-        header = (
+    @property
+    def _title(self) -> str:
+        return (
             f"{self.surface.name}: {len(self.lrs)} learning rates x {len(self.starts)} "
             f"starts x {self.num_steps} steps, tolerance {self.tolerance:g}"
         )
-        return "\n".join([header, _HEADER, *map(_line, self.standings)])
+
+    def __repr__(self) -> str:
+        return f"<Race of {len(self.optimizers)} optimizers on {self._title}>"
+
+    def __str__(self) -> str:
+        rows = (_COLUMNS, *map(_cells, self.standings))
+        return "\n".join([self._title, *map(_line, rows)])
+
+    def _repr_html_(self) -> str:
+        return table(self._title, tuple(_COLUMNS), map(_cells, self.standings))
 
 
 def race(
@@ -362,14 +382,18 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(values.astype(float))) if values.size else math.inf
 
 
-_HEADER = (
-    f"{'optimizer':<12}{'best lr':>10}{'arrived':>9}{'steps':>8}"
-    f"{'distance':>11}{'sensitivity':>13}{'diverged':>10}"
-)
+_COLUMNS = {"optimizer": 12, "best lr": 10, "arrived": 9, "steps": 8}
+_COLUMNS |= {"distance": 11, "sensitivity": 13, "diverged": 10}
 
 
-def _line(row: Standing) -> str:
+def _cells(row: Standing) -> tuple[str, ...]:
     return (
-        f"{row.optimizer:<12}{row.best_lr:>10.3g}{row.arrived:>9.0%}{row.steps:>8.6g}"
-        f"{row.distance:>11.2e}{row.sensitivity:>13.0%}{row.diverged:>10.0%}"
+        *(row.optimizer, f"{row.best_lr:.3g}", f"{row.arrived:.0%}"),
+        *(f"{row.steps:.6g}", f"{row.distance:.2e}"),
+        *(f"{row.sensitivity:.0%}", f"{row.diverged:.0%}"),
     )
+
+
+def _line(cells: Iterable[str]) -> str:
+    (name, width), *rest = zip(cells, _COLUMNS.values(), strict=True)
+    return f"{name:<{width}}{''.join(f'{cell:>{w}}' for cell, w in rest)}"

@@ -208,6 +208,15 @@ def test_the_forms_of_a_step_agree_and_leave_their_state_as_it_was():
     assert again.first is None
 
 
+def test_batches_of_jax_arrays_become_float64_too():
+    with jax.enable_x64(False):  # where float64 is a warning
+        batches = [jnp.asarray(x, jnp.float32) for x in X[:4]]
+        params = {n: jnp.asarray(p, jnp.float32) for n, p in START.items()}
+        found = compare_training((pure, (params, 0)), closure(), steps=batches)
+    assert found.verdict == "agree"
+    assert "float64, which decides" in found.note
+
+
 def test_transposed_parameters_with_other_names_are_matched():
     step = training(sgd())
 

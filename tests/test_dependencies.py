@@ -29,6 +29,9 @@ NOT_IMPORTED = {
     "expecttest": "torch.testing imports it without declaring it",
     "pytest-xdist": "the tests run in parallel",
     "beartype": "the tests check signatures with it at run time",
+    "furo": "docs/conf.py names it",
+    "myst-nb": "docs/conf.py names it",
+    "sphinx-copybutton": "docs/conf.py names it",
 }
 # Imported only if it is installed, and why it is in no extra.
 NOT_DECLARED = {
@@ -70,6 +73,11 @@ def declared(*extras):
             ["jaxgrad", "experiments", "tests"],
             ["experiments", "test", "parity", "browser"],
             {"brainstate", "torchlens"},
+        ),
+        (
+            ["jaxgrad", "experiments", "tests", "docs"],
+            ["experiments", "test", "parity", "browser", "docs"],
+            {"brainstate", "torchlens", "equinox"},
         ),
     ],
 )

@@ -15,7 +15,7 @@ LIBRARY = ROOT / "jaxgrad"
 FILES = sorted(LIBRARY.rglob("*.py"))
 
 GROUND = {"_types", "_checks", "_arguments", "_modules", "_guards", "_numerics"}
-GROUND |= {"_archive", "_extras"}
+GROUND |= {"_archive", "_display", "_extras"}
 # Each room, and the rooms that it may import besides itself.
 ARROWS = {
     **dict.fromkeys(GROUND, GROUND),

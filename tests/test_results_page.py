@@ -142,6 +142,11 @@ def test_reports_are_inside(page):
     assert given["srcdoc"] == results_page.REPORT and given["title"]
 
 
+def test_what_was_printed_is_inside(page):
+    ((_, printed),) = page.all("pre")
+    assert printed == f"A lesson & <its> table\n{'=' * 180}"
+
+
 def test_without_mnist_it_says_how_to_get_it(page, tmp_path):
     (notice,) = [body for _, body in page.all("li") if "--data-dir FOLDER" in body]
     assert "JAXGRAD_DATA_DIR" in notice

@@ -70,6 +70,7 @@ def write(
         rows=covered,
         experiments=[part for part in sections if part.pictures],
         explained=[part for part in sections if part.reports],
+        printed=[part for part in sections if part.printed],
         race=_race(ran),
         facts=_facts(options or {}, dataset, seconds or {}),
     )

@@ -37,6 +37,7 @@ class Shown(NamedTuple):
     lesson: str
     pictures: list[Picture]
     reports: list[Report]
+    printed: str  # what it has printed, if the run kept it
 
 
 @cache
@@ -58,7 +59,9 @@ def shown(experiment: str, folder: Path) -> Shown:
         for path, sentence in _ordered(folder.glob("*.html"), order)
         if path.name != "index.html"
     ]
-    return Shown(experiment, title, lesson, drawn, reports)
+    kept = folder / "report.txt"
+    printed = kept.read_text(encoding="utf-8").strip() if kept.exists() else ""
+    return Shown(experiment, title, lesson, drawn, reports, printed)
 
 
 def _ordered(

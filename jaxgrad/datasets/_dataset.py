@@ -16,6 +16,7 @@ from jaxgrad._checks import (
     wrong_type,
     wrong_value,
 )
+from jaxgrad._display import fields_html, short_repr, table
 from jaxgrad._types import ArrayLike, PRNGKey
 
 
@@ -24,6 +25,9 @@ class Split(NamedTuple):
 
     images: UInt8[np.ndarray, "n height width"]  # 0 is black, `Dataset.white` white
     labels: Int32[np.ndarray, "n"]  # in [0, num_classes)
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,14 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"<Dataset {self}>"
+
+    def _repr_html_(self) -> str:
+        counts = [
+            np.bincount(labels, minlength=self.num_classes)
+            for _, labels in (self.train, self.test)
+        ]
+        rows = zip(range(self.num_classes), *counts, strict=True)
+        return table(str(self), ("class", "training images", "test images"), rows)
 
     def sha256(self) -> str:
         """SHA-256 of the images and labels; the name and the source do not count."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jaxgrad._display import fields_html, note, short_repr
+
 
 @dataclass(frozen=True)
 class Element:
@@ -16,6 +18,9 @@ class Element:
     order: int  # 1, or 2 for a derivative of the gradient
     excess: float  # the disagreement in units of the tolerance
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 @dataclass(frozen=True)
 class Kink:
@@ -28,6 +33,9 @@ class Kink:
     analytic: float  # JAX's derivative, which lies between the slopes
     output: str  # the path of the result, and the index in it
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 @dataclass(frozen=True)
 class Inaccuracy:
@@ -39,6 +47,9 @@ class Inaccuracy:
     own: float  # the derivative in that dtype
     wide: float  # the derivative in float64
     error: float  # relative to the largest derivative of the argument
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +83,25 @@ class GradientCheck:
     def __bool__(self) -> bool:
         return self.ok
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        return f"<GradientCheck: {self._verdict}>"
+
+    def _repr_html_(self) -> str:
+        return note(str(self), bad=not self.ok)
+
+    @property
+    def _verdict(self) -> str:
+        """How many derivatives agree, and in which dtype."""
         verb = "disagree" if self.failures else "agree"
         several = f"derivatives {verb}" if self.checked != 1 else f"derivative {verb}s"
         counted = f"{self.failures} of " * bool(self.failures) + str(self.checked)
         modes = " and ".join(self.modes)
         first = f"{counted} {several} ({self.dtype}, {modes} mode)"
         dtypes = dict.fromkeys(each.dtype for each in self.inaccurate)
-        lines = [f"{first}{', but not in ' if dtypes else ''}{', '.join(dtypes)}"]
+        return f"{first}{', but not in ' if dtypes else ''}{', '.join(dtypes)}"
+
+    def __str__(self) -> str:
+        lines = [self._verdict]
         if self.worst is not None:
             which = "wrong" if self.failures else "worst"
             lines.append(f"  {which}: {_element_line(self.worst)}")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgrad._checks import check_choice, check_int, check_range
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad._numerics import widened
 from jaxgrad._types import Array, ArrayLike, Number, PyTree, Scalar
 from jaxgrad.optimizers._common import as_float, cast_like, next_step, zero_step
@@ -21,6 +22,9 @@ class AveragedModel(NamedTuple):
 
     n_averaged: Array  # shape=(), dtype=int32: how many were averaged
     module: PyTree  # like the parameters: their average
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 def averaged_model(params: PyTree) -> AveragedModel:

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from jaxgrad import activations
 from jaxgrad._checks import check_choice
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad.differentiation import derivatives
 from jaxgrad.plots._colours import BLACK, BLUE, GREEN, PURPLE, VERMILION
 from jaxgrad.plots._curves import broken, lone
+from jaxgrad.plots._figure import Figure
 from jaxgrad.plots._numbers import number, wrapped
 
 
@@ -24,6 +25,9 @@ class Kink(NamedTuple):
     torch: float  # the choice of PyTorch and jaxgrad
     jax_nn: float | None  # the choice of jax.nn, if it has the function
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 class Curve(NamedTuple):
     """A function of one variable with its derivatives, each of shape `(points,)`."""
@@ -33,6 +37,9 @@ class Curve(NamedTuple):
     slope: np.ndarray
     second: np.ndarray | None = None
     kinks: tuple[Kink, ...] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 def activation_card(

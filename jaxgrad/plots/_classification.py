@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxgrad._types import ArrayLike
 from jaxgrad.plots._colours import BLUE, VERMILION
+from jaxgrad.plots._figure import Figure
 from jaxgrad.plots._numbers import number, wrapped
 
 GREY = "0.9"

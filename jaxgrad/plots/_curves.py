@@ -10,10 +10,10 @@ from itertools import cycle
 import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from jaxgrad.plots._colours import OKABE_ITO
+from jaxgrad.plots._figure import Figure
 from jaxgrad.plots._numbers import number, wrapped
 
 STYLES = ("-", "--", "-.", ":")

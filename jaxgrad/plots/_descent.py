@@ -9,12 +9,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxgrad.descent import Race, Surface
 from jaxgrad.plots._colours import BLUE, OKABE_ITO
 from jaxgrad.plots._curves import STYLES
+from jaxgrad.plots._figure import Figure
 
 Pair = tuple[int | float, int | float]
 

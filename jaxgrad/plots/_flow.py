@@ -1,11 +1,11 @@
 """How values and gradients grow or shrink through layers and through time."""
 
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from jaxgrad.inspection import Explanation
 from jaxgrad.inspection import gradient_flow as flows_of
 from jaxgrad.plots._colours import BLUE, VERMILION
+from jaxgrad.plots._figure import Figure
 from jaxgrad.plots._numbers import number
 
 UNITS = {"depth": "layer", "time": "iteration"}

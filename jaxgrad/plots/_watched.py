@@ -6,10 +6,10 @@ from itertools import cycle
 from typing import Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from jaxgrad.plots._colours import OKABE_ITO
 from jaxgrad.plots._curves import STYLES
+from jaxgrad.plots._figure import Figure
 from jaxgrad.training import Epoch, Watched
 
 PANELS = {

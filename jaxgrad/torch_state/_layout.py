@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgrad._checks import wrong_value
+from jaxgrad._display import table
 from jaxgrad.torch_state._arrays import Arrays, same_bits
 
 Path = tuple[str, ...]
@@ -37,6 +38,17 @@ class Layout:
 
     entries: Mapping[Path, Entry]
     shapes: Mapping[str, tuple[int, ...]]  # of torch's arrays
+
+    def __repr__(self) -> str:
+        torch, tree = len(self.shapes), len(self.entries)
+        return f"<Layout: {torch} arrays of torch in {tree} arrays of a tree>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (" / ".join(path), (" + " if e.is_sum else " = ").join(s[0] for s in e[0]))
+            for path, e in self.entries.items()
+        ]
+        return table("The tree's arrays, and torch's", ("tree", "torch"), rows)
 
     def gather(self, function: str, arrays: Arrays) -> dict[Path, np.ndarray]:
         """The tree's arrays whose sources are among torch's."""

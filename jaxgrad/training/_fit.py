@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from jaxgrad._checks import check_int, wrong_value
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad.datasets import Dataset, Split
 from jaxgrad.training._batches import (
     Batches,
@@ -45,6 +46,9 @@ class Progress(NamedTuple):
     seconds: float = 0.0  # spent on the current epoch
     completed: tuple[Epoch, ...] = ()  # measurements of the epochs before it
     watched: Watched | None = None  # in the current epoch, with `watch`
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 def fit(

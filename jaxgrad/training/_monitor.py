@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Float
 
 from jaxgrad._checks import check_callable, wrong_value
+from jaxgrad._display import brief, described, fields_html, short_repr, table
 from jaxgrad._numerics import promoted
 from jaxgrad._types import Array, PyTree
 
@@ -33,6 +34,9 @@ class Metrics(NamedTuple):
     dead_rows: Array  # share of its rows that are 0 as a whole
     dead_columns: Array  # share of its columns that are 0 as a whole
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 class Watched(NamedTuple):
     """What a step, or every watched step, measured."""
@@ -40,6 +44,16 @@ class Watched(NamedTuple):
     parameters: dict[str, Metrics]  # by path: params['fc1']['kernel']
     layers: dict[str, Metrics]  # by the path that the parameters share: params['fc1']
     steps: Any = ()  # (watched,), int: completed steps before each; () for one step
+
+    def __repr__(self) -> str:
+        count = len(self.parameters)
+        return f"<Watched: {count} parameters, steps {brief(self.steps)}>"
+
+    def _repr_html_(self) -> str:
+        groups = (*self.parameters.items(), *self.layers.items())
+        rows = [(path, *map(described, metrics)) for path, metrics in groups]
+        title = f"parameters, then layers; steps {brief(self.steps)}"
+        return table(title, ("", *Metrics._fields), rows)
 
 
 class _Counts(NamedTuple):

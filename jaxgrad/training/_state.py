@@ -1,6 +1,7 @@
 """What training passes around: the network, the state and the measurements."""
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxgrad._display import brief, fields_html, short_repr, table, type_text
 from jaxgrad._types import Array, PRNGKey, PyTree
 from jaxgrad.training._monitor import Watched
 
@@ -31,6 +33,9 @@ class Model(NamedTuple):
     train: Callable[[PyTree, PyTree, Array, PRNGKey], tuple[Array, PyTree]]
     evaluate: Callable[[PyTree, PyTree, Array], Array]
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 Network = Model | Callable[[PyTree, Array], Array]
 
@@ -45,6 +50,11 @@ class TrainState(NamedTuple):
     step: Array  # (), int32: completed steps
     model_state: PyTree = ()  # what `Model.train` returns
 
+    __repr__ = short_repr
+
+    def _repr_html_(self) -> str:
+        return state_html(self)
+
 
 class Evaluation(NamedTuple):
     """Loss and accuracy of a network on a split."""
@@ -52,6 +62,9 @@ class Evaluation(NamedTuple):
     loss: Array  # (): mean over all examples
     accuracy: Array  # (): share of examples whose largest logit is that of their label
     correct: Array  # (), int32: number of such examples
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 class Epoch(NamedTuple):
@@ -64,6 +77,32 @@ class Epoch(NamedTuple):
     test_accuracy: float  # in [0, 1]
     seconds: float  # training only, compilation included
     watched: Watched | None = None  # with `fit(watch=...)`
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
+
+def state_html(state: TrainState) -> str:
+    """The parameters of a state with their sizes, and how far it is trained."""
+    leaves = jax.tree.leaves_with_path(state.params)
+    total = _size(state.params)
+    title = (
+        f"epoch {brief(state.epoch)}, step {brief(state.step)}: {total:,} parameters; "
+        f"{_size(state.opt_state):,} numbers of the optimizer's state"
+    )
+    rows = [
+        (
+            jax.tree_util.keystr(path),
+            type_text(jnp.shape(x), jnp.result_type(x)),
+            f"{_size(x):,}",
+        )
+        for path, x in leaves
+    ]
+    return table(title, ("parameter", "type", "size"), rows)
+
+
+def _size(tree: PyTree) -> int:
+    return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(tree))
 
 
 def init(

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from jaxgrad._checks import check_entries, check_int
+from jaxgrad._display import brief, fields_html, short_repr, table
 from jaxgrad._types import Array, ArrayLike, PyTree
 from jaxgrad.datasets import Split
 from jaxgrad.losses import cross_entropy
@@ -35,6 +36,9 @@ class Predictions(NamedTuple):
     label_probability: np.ndarray  # (n,): of the label
     loss: np.ndarray  # (n,): minus the logarithm of the label's probability
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 class ClassScores(NamedTuple):
     """Counts and shares per class; the share of an empty class is NaN."""
@@ -45,6 +49,11 @@ class ClassScores(NamedTuple):
     recall: np.ndarray  # (classes,): correct / images, the accuracy of the class
     precision: np.ndarray  # (classes,): correct / predictions
 
+    __repr__ = short_repr
+
+    def _repr_html_(self) -> str:
+        return scores_html("By class", self)
+
 
 class Mistakes(NamedTuple):
     """The k misclassified images with the largest losses, largest first."""
@@ -52,6 +61,9 @@ class Mistakes(NamedTuple):
     indices: np.ndarray  # (k,), int: positions in the split
     images: np.ndarray  # (k, height, width), uint8
     predictions: Predictions  # of these k images
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 class Assessment(NamedTuple):
@@ -62,6 +74,11 @@ class Assessment(NamedTuple):
     classes: ClassScores
     mistakes: Mistakes
 
+    __repr__ = short_repr
+
+    def _repr_html_(self) -> str:
+        return scores_html(f"accuracy {self.accuracy:.2%}", self.classes)
+
 
 class LearningCurves(NamedTuple):
     """The measurements of all epochs, one column per quantity."""
@@ -71,6 +88,19 @@ class LearningCurves(NamedTuple):
     train_loss_after: np.ndarray  # (epochs,): NaN where it was not measured
     test_loss: np.ndarray  # (epochs,)
     test_accuracy: np.ndarray  # (epochs,), in [0, 1]
+
+    __repr__ = short_repr
+
+    def _repr_html_(self) -> str:
+        rows = zip(*(map(brief, column) for column in self), strict=True)
+        return table("The measurements of each epoch", self._fields, rows)
+
+
+def scores_html(title: str, scores: ClassScores) -> str:
+    """A row for each class."""
+    shares = ([f"{each:.2%}" for each in column] for column in scores[3:])
+    rows = zip(range(len(scores.images)), *scores[:3], *shares, strict=True)
+    return table(title, ("class", *scores._fields), rows)
 
 
 def assess(

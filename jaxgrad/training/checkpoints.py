@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgrad._checks import check_int, wrong_type, wrong_value
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad._types import Array
 from jaxgrad.training import _archive, _lock
 from jaxgrad.training._archive import Damaged as Damaged
@@ -51,6 +52,9 @@ class Restored(NamedTuple):
     path: Path
     environment: dict[str, Any]  # as passed to `save`, read back from JSON
     damaged: tuple[str, ...]  # one line per newer checkpoint that was skipped
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 def save(

@@ -5,13 +5,16 @@ from pathlib import Path
 from jaxgrad.inspection.comparison.html import fragment, page
 from jaxgrad.inspection.comparison.result import Findings
 from jaxgrad.inspection.comparison.svg import standalone
-from jaxgrad.inspection.comparison.text import text
+from jaxgrad.inspection.comparison.text import text, verdict
 from jaxgrad.inspection.report.explanation import data_of
 from jaxgrad.inspection.report.saving import save
 
 
 class Comparison(Findings):
     """Two reports side by side: prints as a verdict and a table of aligned steps."""
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {verdict(self)[0]}>"
 
     def __str__(self) -> str:
         return text(self)

@@ -7,9 +7,10 @@ from html import escape
 from jaxgrad.inspection.comparison.result import Findings, Matched
 from jaxgrad.inspection.comparison.svg import svg
 from jaxgrad.inspection.comparison.text import COLUMNS, LEGEND, row_of, text, verdict
-from jaxgrad.inspection.report.files import page_style, read, template
+from jaxgrad.inspection.report.files import read, template
 from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.marks import key_of
+from jaxgrad.inspection.report.notebook import graph_and_style
 from jaxgrad.inspection.report.page import framed
 
 PICTURE = (
@@ -34,11 +35,9 @@ def _names(found: Findings) -> str:
 
 def _body(found: Findings, prefix: str) -> str:
     return template("compared.html").substitute(
-        prefix=prefix,
-        style=page_style(),
+        graph_and_style(svg(found, prefix), prefix),
         headline=escape(_names(found)),
         verdict=escape("\n".join(verdict(found))),
-        graph=svg(found, prefix),
         legend=escape(f"{PICTURE} {LEGEND}."),
         head="".join(f'<th scope="col">{title}</th>' for title in COLUMNS),
         rows="\n".join(_rows(found, prefix)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad.inspection.report.data import Argument, Report, Source, Step
 
 NOWHERE = Source("", 0, "")
@@ -56,6 +57,9 @@ class Difference:
     iteration: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     part: str = ""
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 @dataclass(frozen=True, eq=False)
 class Matched:
@@ -73,6 +77,9 @@ class Matched:
     ours: Step | Argument | None
     value: float | None = None
     gradient: float | None = None
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 @dataclass(frozen=True, eq=False)

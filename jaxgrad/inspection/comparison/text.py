@@ -12,7 +12,13 @@ from jaxgrad.inspection.comparison.result import (
     Matched,
 )
 from jaxgrad.inspection.report.data import Argument, Step
-from jaxgrad.inspection.report.format import cut, location, number, plain, prose
+from jaxgrad.inspection.report.format import (
+    cut,
+    location,
+    number,
+    plain,
+    prose,
+)
 
 COLUMNS = ("theirs", "line", "ours", "line", "value", "gradient", "")
 LEGEND = "value, gradient: the difference in units of what rounding explains"
@@ -78,7 +84,7 @@ def _thing(who: str, thing: Step | Input | None) -> list[str]:
         return [f"  {who}: no such step"]
     name = thing.name if thing.name == thing.operation else _named(thing)
     source = thing.source
-    where = f"{source.file}:{source.line}" if source.line else "line not known"
+    where = source.place or "line not known"
     return [f"  {who}: {plain(name)}, {where}", f"    {plain(source.text)}"]
 
 

@@ -87,6 +87,6 @@ def naming_the_line(function: str) -> Iterator[None]:
     except Exception as fault:
         line = equation_line(fault) or fault_line(fault.__traceback__)
         if line is not None:
-            place = f"{line.file}:{line.line}, in {line.function}"
-            fault.add_note(f"{function}: at {place}: {line.text}")
+            where = f"{line.place}, in {line.function}"
+            fault.add_note(f"{function}: at {where}: {line.text}")
         raise

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgrad.inspection.program import jaxprs
+from jaxgrad.inspection.program.cells import in_cell
 from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
@@ -202,6 +203,7 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
     file, function = frame.code.co_filename, frame.code.co_name
     text = linecache.getline(file, line).strip()
     library = [f for f in via if not is_machinery(f.code.co_filename)]
+    file, line = in_cell(file, line)
     return Source(file, line, function, text, tuple(map(_library_name, library)))
 
 

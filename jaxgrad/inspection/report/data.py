@@ -5,6 +5,7 @@ primitive equations it takes. The renderers read only these classes, so the test
 the renderers build reports by hand.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jaxgrad._display import brief, fields_html, plain, short_repr, type_text
 from jaxgrad._types import PyTree
 from jaxgrad.inspection.report.summary import Summary, summarize
 
@@ -26,8 +28,9 @@ class Source:
     """The line of the user's code that a step comes from.
 
     Attributes:
-        file: Path of the file, or the name that Python gives it (`<stdin>`).
-        line: Line number, from 1; 0 if it is not known.
+        file: Path of the file, the name that Python gives it (`<stdin>`), or in a
+            notebook the cell by its number: `cell 3`.
+        line: Line number in the file or cell, from 1; 0 if it is not known.
         function: Name of the function that contains the line.
         text: The line itself, without indentation; empty if it is not known.
         via: The library functions between the line and the operation, outermost first.
@@ -38,6 +41,19 @@ class Source:
     function: str
     text: str = ""
     via: tuple[str, ...] = ()
+
+    _repr_html_ = fields_html
+
+    def __repr__(self) -> str:
+        return f"<{' '.join(filter(None, (self.place, plain(self.text))))}>"
+
+    @property
+    def place(self) -> str:
+        """`/home/me/loss.py:12` or `cell 3, line 2`; empty if the line is not known."""
+        if not self.line:
+            return ""
+        file, cell = plain(self.file), re.fullmatch(r"cell \d+", self.file)
+        return f"{file}, line {self.line}" if cell else f"{file}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,12 @@ class Operand:
     label: str
     index: int | None = None
     previous: bool = False
+
+    _repr_html_ = fields_html
+
+    def __repr__(self) -> str:
+        number = f" ({self.index})" if self.kind == "step" else ""
+        return f"<{self.kind} {plain(self.label)}{number}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +124,13 @@ class Step:
     taken: np.ndarray | None = None
     part: str = ""
     reverse: bool = False
+
+    _repr_html_ = fields_html
+
+    def __repr__(self) -> str:
+        type_ = brief(self.value) if self.outputs else type_text(self.shape, self.dtype)
+        named = "" if self.name == self.operation else f"{self.name} = "
+        return f"<Step {self.index}: {plain(named + self.operation)}, {type_}>"
 
     @property
     def results(self) -> tuple[tuple[Any, Any], ...]:
@@ -154,6 +183,13 @@ class Argument:
     gradient: Any = None
     why: str = ""
     aliases: tuple[str, ...] = ()
+
+    _repr_html_ = fields_html
+
+    def __repr__(self) -> str:
+        type_ = type_text(self.shape, self.dtype)
+        given = "differentiated" if self.gradient is not None else "no gradient"
+        return f"<Argument {plain(self.path)}: {type_}, {given}>"
 
     @cached_property
     def summaries(self) -> tuple[Summary | None, Summary | None]:
@@ -233,6 +269,9 @@ class Contribution:
     slope: Any = None
     form: Form = ""
 
+    __repr__ = short_repr
+    _repr_html_ = fields_html
+
 
 @dataclass(frozen=True, eq=False)
 class ChainRule:
@@ -245,6 +284,9 @@ class ChainRule:
 
     contributions: tuple[Contribution, ...]
     why: str = ""
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
     def brief(self, most: int = 0) -> "ChainRule":
         """The same with summaries instead of arrays of more than `most` elements."""

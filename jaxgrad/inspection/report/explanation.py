@@ -4,13 +4,16 @@ import secrets
 from pathlib import Path
 
 from jaxgrad import _archive
+from jaxgrad._display import note
 from jaxgrad.inspection.report import data, record, saving
 from jaxgrad.inspection.report.data import Finding, Report
 from jaxgrad.inspection.report.dot import dot
+from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.html import diagnosis_fragment, fragment
 from jaxgrad.inspection.report.page import diagnosis_page, page
 from jaxgrad.inspection.report.plain_data import json_text
 from jaxgrad.inspection.report.raster import picture_file
+from jaxgrad.inspection.report.rows import headline
 from jaxgrad.inspection.report.svg import svg
 from jaxgrad.inspection.report.text import blame_text, diagnosis_text, text
 
@@ -22,10 +25,13 @@ class Blame(Finding):
         return blame_text(self)
 
     def __repr__(self) -> str:
-        place = self.source and f"{self.source.file}:{self.source.line}"
-        known = {"reason": self.reason, "argument": self.argument, "source": place}
+        line = self.source and self.source.place
+        known = {"reason": self.reason, "argument": self.argument, "source": line}
         shown = [f"{name}={value!r}" for name, value in known.items() if value]
         return f"Blame({', '.join([repr(self.kind), *shown])})"
+
+    def _repr_html_(self) -> str:
+        return note(str(self), bad=True)
 
 
 class Blames(tuple[Blame, ...]):
@@ -34,9 +40,15 @@ class Blames(tuple[Blame, ...]):
     def __str__(self) -> str:
         return "\n\n".join(map(str, self)) or "Nothing found."
 
+    def _repr_html_(self) -> str:
+        return note(str(self), bad=bool(self))
+
 
 class Explanation(Report):
     """A `Report` that prints as a table and is drawn as a page, SVG or DOT."""
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {headline(self)}>"
 
     def __str__(self) -> str:
         return text(self)
@@ -103,6 +115,10 @@ def load_record(path: str | Path) -> Explanation:
 
 class Diagnosis(data.Diagnosis):
     """A `Diagnosis` that prints as a list of faults and is shown as a page."""
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(finding.kind for finding in self.findings) or "no fault"
+        return f"<Diagnosis of {plain(self.report.name)}: {plain(kinds, 200)}>"
 
     def __str__(self) -> str:
         return diagnosis_text(self)

@@ -23,16 +23,26 @@ def template(name: str) -> Template:
 @cache
 def light_colours() -> dict[str, str]:
     """The colours of a light page by name, as `colours.css` defines them."""
-    light, _ = read("colours.css").split("@media")
-    return dict(re.findall(r"--([\w-]+): (#\w+);", light))
+    return _colours(0)
 
 
 @cache
-def page_style() -> str:
-    """The CSS of a page or a notebook's cell: light, or dark if the reader prefers."""
+def dark_colours() -> dict[str, str]:
+    """Those of a dark page."""
+    return _colours(1)
+
+
+def _colours(block: int) -> dict[str, str]:
+    text = read("colours.css").split("@media")[block]
+    return dict(re.findall(r"--([\w-]+): (#\w+);", text))
+
+
+@cache
+def page_style(colours: str = "") -> str:
+    """The CSS of a page; by default light, or dark if the reader prefers."""
     # More specific than the same rules inside a standalone SVG on the same page.
     graph = read("graph.css").replace(".jaxgrad-graph", ".jaxgrad .jaxgrad-graph")
-    return "\n".join((read("colours.css"), read("page.css"), graph))
+    return "\n".join((colours or read("colours.css"), read("page.css"), graph))
 
 
 @cache

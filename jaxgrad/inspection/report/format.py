@@ -1,54 +1,24 @@
-"""Short texts for numbers, shapes and lines.
+"""Short texts for summaries and lines; those for numbers and types are re-exported."""
 
-Every text that comes from the user's program passes through `plain`, so that no file
-name or source line can break a page, a picture or a terminal.
-"""
-
-import re
+from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
+from jaxgrad._display import cut as cut
+from jaxgrad._display import number as number
+from jaxgrad._display import plain as plain
+from jaxgrad._display import type_text as type_text
 from jaxgrad.inspection.report.data import Source
 from jaxgrad.inspection.report.summary import Summary
 
-LONGEST = 300
 RANGE = "min .. mean .. max |Euclidean norm|"
 MEAN = "mean |Euclidean norm|"
-DTYPES = {"bfloat": "bf", "float": "f", "uint": "u", "int": "i", "complex": "c"}
-
-
-def plain(text: str, longest: int = LONGEST) -> str:
-    """Printable text in one line: any other character is escaped, as in `repr`."""
-    spaced = cut(text, longest).replace("\t", " ")
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in spaced)
-    return cut(shown, longest)
 
 
 def prose(text: str) -> str:
     """Sentences as one printable paragraph of at most 2,000 characters."""
     return plain(" ".join(text.split()), longest=2000)
-
-
-def cut(text: str, width: int) -> str:
-    """At most `width` characters: of a path (`params['w']`) the end, else the start."""
-    if len(text) <= width:
-        return text
-    if text.endswith("']") and width > 3:
-        return "…" + text[1 - width :]
-    return text[: width - 1] + "…"
-
-
-def number(value: int | float | complex, digits: int = 4) -> str:
-    """A number with `digits` significant digits; integers below a million in full."""
-    if isinstance(value, complex):
-        imaginary = number(value.imag, digits)
-        plus = "" if imaginary.startswith("-") else "+"
-        return f"{number(value.real, digits)}{plus}{imaginary}j"
-    if np.isfinite(value) and value == int(value) and abs(value) < 10**6:
-        return str(int(value))
-    return f"{value:.{digits}g}"
 
 
 def summary_text(
@@ -83,14 +53,6 @@ def _range_text(summary: Summary, short: bool) -> str:
     return f"{mean} |{norm}|" if short else f"{low} .. {mean} .. {high} |{norm}|"
 
 
-def type_text(shape: Any, dtype: Any) -> str:
-    """Type and shape: `f32[2,4]`."""
-    name = getattr(dtype, "name", str(dtype))
-    name = re.sub(r"^[a-z]+(?=\d+$)", lambda m: DTYPES.get(m[0], m[0]), name)
-    return f"{name}[{','.join(map(str, shape))}]"
-
-
 def location(source: Source) -> str:
-    """`loss.py:12`, or nothing if the line is not known."""
-    file = plain(PurePath(source.file).name)
-    return f"{file}:{source.line}" if source.line else ""
+    """`loss.py:12` or `cell 3, line 2`, or nothing if the line is not known."""
+    return replace(source, file=PurePath(source.file).name).place

@@ -7,7 +7,7 @@ from html import escape
 
 from jaxgrad.inspection.report.data import Diagnosis, Finding, Report
 from jaxgrad.inspection.report.drawing import drawing_of
-from jaxgrad.inspection.report.files import page_style, template
+from jaxgrad.inspection.report.files import template
 from jaxgrad.inspection.report.format import MEAN, RANGE, prose
 from jaxgrad.inspection.report.marks import (
     Marks,
@@ -17,6 +17,7 @@ from jaxgrad.inspection.report.marks import (
     marks,
     meanings,
 )
+from jaxgrad.inspection.report.notebook import graph_and_style
 from jaxgrad.inspection.report.rows import COLUMNS, Row, headline, rows
 from jaxgrad.inspection.report.svg import picture
 from jaxgrad.inspection.report.text import blame_text, diagnosis_text, text
@@ -40,9 +41,7 @@ def _body(report: Report, prefix: str, diagnosis: Diagnosis | None = None) -> st
     """The report; `prefix` keeps the ids of several reports on a page apart."""
     return template("report.html").substitute(
         parts(report, prefix, diagnosis),
-        prefix=prefix,
-        style=page_style(),
-        graph=picture(drawing_of(report), prefix),
+        **graph_and_style(picture(drawing_of(report), prefix), prefix),
         legend=escape(LEGEND),
     )
 

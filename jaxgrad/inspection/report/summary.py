@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Shaped
 
+from jaxgrad._display import fields_html, short_repr
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -29,6 +31,9 @@ class Summary:
     norm: float
     zeros: int
     nonfinite: int
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 EMPTY = Summary(0, np.nan, np.nan, np.nan, 0.0, 0, 0)

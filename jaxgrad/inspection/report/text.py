@@ -145,12 +145,12 @@ def _facts(finding: Finding) -> Iterator[str]:
     yield finding.summary or _what(finding)
     source = finding.source or (finding.step and finding.step.source)
     if source is not None and source.line:
-        yield f"  {source.file}:{source.line} in {source.function}"
+        yield f"  {source.place} in {source.function}"
         if source.text:
             yield f"    {plain(source.text)}"
     if finding.library is not None:
         inside = finding.library
-        yield f"  inside it, {inside.file}:{inside.line} in {inside.function}"
+        yield f"  inside it, {inside.place} in {inside.function}"
         if inside.text:
             yield f"    {plain(inside.text)}"
     for name, values in finding.operands.items():
@@ -159,8 +159,8 @@ def _facts(finding: Finding) -> Iterator[str]:
         yield f"  {name} = {shown}{', ...' if np.size(values) > 8 else ''}"
     if finding.became is not None:
         step = finding.became
-        place = f"{'the derivative of ' if finding.in_derivative else ''}{step.name}"
-        yield f"  the infinity became NaN in {place}, {location(step.source)}"
+        made = f"{'the derivative of ' if finding.in_derivative else ''}{step.name}"
+        yield f"  the infinity became NaN in {made}, {location(step.source)}"
 
 
 def _numbers(values: list[float], precise: bool) -> list[str]:

@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad.inspection.report.explanation import data_of
 from jaxgrad.inspection.report.files import page_style
 from jaxgrad.inspection.report.format import cut, number, plain, prose
+from jaxgrad.inspection.report.notebook import cell_style
 from jaxgrad.inspection.report.page import framed
 from jaxgrad.inspection.report.saving import save
 from jaxgrad.inspection.trajectories.leaves import Leaf
@@ -51,6 +53,9 @@ class TrainingDifference:
     guess: str = ""
     cause: str = ""
     leaves: Sequence[Leaf] = ()
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
 
 class Row(NamedTuple):
@@ -97,10 +102,13 @@ class TrainingComparison:
         return "\n".join([*verdict(self, width), "", *_table(self, width)])
 
     def _repr_html_(self) -> str:
+        return self._html(cell_style())
+
+    def _html(self, style: str) -> str:
         head = "".join(f'<th scope="col">{c}</th>' for c in COLUMNS)
         body = "\n".join(_html_row(self, row) for row in shown(self))
         return (
-            f'<div class="jaxgrad"><style>{page_style()}</style>'
+            f'<div class="jaxgrad"><style>{style}</style>'
             f"<pre>{escape(chr(10).join(verdict(self)))}</pre>"
             f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
             f"<tbody>\n{body}\n</tbody></table></div>"
@@ -118,7 +126,7 @@ class TrainingComparison:
         save(path, {".html": self._page, **data_of(self)})
 
     def _page(self) -> str:
-        return framed("Two trainings compared", self._repr_html_())
+        return framed("Two trainings compared", self._html(page_style()))
 
 
 def headline(first: TrainingDifference) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jaxgrad._display import fields_html, short_repr
 from jaxgrad.inspection.faults.flow.graph import (
     Graph,
     gradient_norms,
@@ -52,6 +53,9 @@ class Flow:
     entering: np.ndarray
     first: int = 0
     repetitions: int = 0
+
+    __repr__ = short_repr
+    _repr_html_ = fields_html
 
     @property
     def ratio(self) -> float:

@@ -1,0 +1,1 @@
+"""Programs for the page of limitations, and what explain does with each."""
