@@ -49,9 +49,7 @@ def sections(config: Config) -> Yielded:
     require(math.isfinite(config.lr), "--lr", "a finite number", config.lr)
     start, key = Params(jnp.float32(5), jnp.float32(1)), jax.random.key(config.seed)
     yield "chain", chain_twice()
-    descended = descent(start, config.lr, config.epochs)
-    require_finite(descended.column("loss"), config.lr)
-    yield "descent", descended
+    yield "descent", descent(start, config.lr, config.epochs)
     yield "rates", rates(start, config.epochs)
     random_step, printed_step = steps(key, config.lr)
     yield "random_step", random_step
@@ -171,6 +169,7 @@ def descent(start: Params, lr: float, epochs: int) -> Section:
     with jax.disable_jit():
         found = train(start, lr, epochs)
         with_optax = train_with(optax.sgd(lr), start, epochs)
+    require_finite(found.loss, lr)
     compiled = train(start, lr, epochs)
     first = gradient(start, X, TRUE)[1]
     scale = jnp.maximum(found.loss, 1e-6)  # smaller losses are rounding errors

@@ -46,7 +46,7 @@ def test_main_prints_every_section_and_saves_the_picture(main_run):
     result, printed, folder = main_run
     for section in result.values():
         assert f"\n{section.title}\n===" in printed
-    assert [path.name for path in folder.iterdir()] == ["conversions.png"]
+    assert [path.name for path in folder.glob("*.png")] == ["conversions.png"]
     assert max(map(len, printed.splitlines())) <= 132
 
 

@@ -152,7 +152,7 @@ def test_rows_are_the_computed_numbers(result):
 
 
 def test_the_pictures_and_the_tables(result, folder, capsys):
-    assert {path.name for path in folder.iterdir()} == {"loss.png", "rates.png"}
+    assert {path.stem for path in folder.glob("*.png")} == {"loss", "rates"}
     experiment.report(result)
     printed = capsys.readouterr().out
     for expected in ("dy/dw1", "lr", "2000 starts", "by optimizer", "8-16-16-3"):

@@ -17,6 +17,7 @@ from experiments._command import run_as_script
 from experiments._explain import functions, nan_examples
 from experiments._mnist_mlp import network as model
 from jaxgrad import datasets as data
+from jaxgrad.datasets import load
 from jaxgrad.losses import cross_entropy
 
 PAGES = {
@@ -236,9 +237,8 @@ def test_help(capsys):
 
 @pytest.mark.mnist
 def test_the_first_batch_of_real_mnist():
-    section = experiment.explain_perceptron(
-        experiment.Config(dataset="mnist"), jax.random.key(0)
-    )
+    dataset = load("mnist")
+    section = experiment.explain_perceptron(dataset, 256, jax.random.key(0))
     perceptron = section.data
     assert section.note.startswith("mnist: 60,000")
     assert perceptron["h1"].shape == (256, 1024)

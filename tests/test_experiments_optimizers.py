@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from experiments import optimizers as experiment
@@ -75,6 +76,7 @@ def test_rmsprop_is_a_cross_in_float64(ran):
 
 def test_the_six_paths_are_drawn_in_float32(ran):
     drawn = experiment.figures(ran[0])["paths"]
+    assert isinstance(drawn, Figure)
     titles = [axes.get_title() for axes in drawn.axes]
     assert titles[:3] == ["SGD, lr 0.1", "Adagrad, lr 1", "RMSprop, lr 1"]
     dots = np.asarray(drawn.axes[2].collections[-1].get_offsets())
