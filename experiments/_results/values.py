@@ -14,7 +14,7 @@ def whole(value: Any) -> str:
     Examples:
         >>> print(whole({"a": 0.1, "b": [1, 2.5e-17], "c": True}))
         a: 0.1
-        b: 1, 2.5e-17
+        b: [1, 2.5e-17]
         c: yes
     """
     if isinstance(value, Mapping):
