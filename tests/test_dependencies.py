@@ -29,6 +29,8 @@ NOT_IMPORTED = {
     "expecttest": "torch.testing imports it without declaring it",
     "pytest-xdist": "the tests run in parallel",
     "beartype": "the tests check signatures with it at run time",
+    "jupyterlab": "tests/test_jupyterlab.py starts it",
+    "ipykernel": "nbclient and myst-nb run notebooks in it",
     "furo": "docs/conf.py names it",
     "myst-nb": "docs/conf.py names it",
     "sphinx-copybutton": "docs/conf.py names it",
