@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxgrad._display import fields_html, short_repr
 from jaxgrad.inspection.report.explanation import data_of
-from jaxgrad.inspection.report.files import page_style
+from jaxgrad.inspection.report.files import page_style, template
 from jaxgrad.inspection.report.format import cut, number, plain, prose
 from jaxgrad.inspection.report.notebook import cell_style
 from jaxgrad.inspection.report.page import framed
@@ -105,14 +105,12 @@ class TrainingComparison:
         return self._html(cell_style())
 
     def _html(self, style: str) -> str:
-        head = "".join(f'<th scope="col">{c}</th>' for c in COLUMNS)
-        body = "\n".join(_html_row(self, row) for row in shown(self))
-        return (
-            f'<div class="jaxgrad"><style>{style}</style>'
-            f"<pre>{escape(chr(10).join(verdict(self)))}</pre>"
-            f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-            f"<tbody>\n{body}\n</tbody></table></div>"
-            f'<p class="legend">{escape(LEGEND)}.</p></div>'
+        return template("training.html").substitute(
+            style=style,
+            verdict=escape("\n".join(verdict(self))),
+            head="".join(f'<th scope="col">{c}</th>' for c in COLUMNS),
+            rows="\n".join(_html_row(self, row) for row in shown(self)),
+            legend=escape(f"{LEGEND}."),
         )
 
     def save(self, path: str | Path) -> None:
