@@ -190,7 +190,7 @@ def smooth() -> Section:
 
 def figures(result: Sections) -> dict[str, Figure]:
     """The notebook's figures, a card for each activation, and an overview."""
-    pictures = {
+    pictures: dict[str, Figure] = {
         f"notebook_{title.lower().replace(' ', '_')}": plots.curve_card(title, curve)
         for title, curve in result["drawn"].data.items()
     }
