@@ -31,4 +31,4 @@ from jaxgrad.inspection import find_nonfinite as find_nonfinite
 from jaxgrad.inspection import find_zero as find_zero
 from jaxgrad.inspection import load_record as load_record
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
