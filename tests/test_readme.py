@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, in order, and prints and draws what it says."""
+"""Every Python block of the README runs, prints and draws what it says, in order."""
 
 from pathlib import Path
 
