@@ -117,6 +117,7 @@ with terminal.progress() as bars:
             print(f"kept {epoch}")
             bars.update(task, note=f"batch {epoch}")
             time.sleep(0.3)
+            bars.update(task, note="")
 print("only text is kept:", kept.getvalue() == "kept 0\\nkept 1\\nkept 2\\n")
 """
 
