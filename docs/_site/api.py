@@ -136,11 +136,22 @@ def link_types(head: addnodes.desc_signature) -> None:
 
 
 @cache
+def all_names() -> list[Name]:
+    """The public names of all modules that have a page."""
+    modules = (page.stem for page in PAGES.glob("jaxgrad*.md"))
+    return [name for module in modules for name in public_names(resolve_name(module))]
+
+
+@cache
 def classes() -> dict[int, str]:
     """The full names of the public classes, by identity."""
-    modules = (page.stem for page in PAGES.glob("jaxgrad*.md"))
-    names = (n for m in modules for n in public_names(resolve_name(m)))
-    return {id(name.value): f"{home(name)}.{name.name}" for name in names}
+    return {id(name.value): f"{home(name)}.{name.name}" for name in all_names()}
+
+
+@cache
+def homes(file: Path) -> set[str]:
+    """The modules that describe something of a file."""
+    return {home(name) for name in all_names() if name.file == file}
 
 
 class Api(SphinxDirective):
@@ -151,15 +162,18 @@ class Api(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Parse the page as a part of the document."""
         module = resolve_name(self.arguments[0])
-        for name in public_names(module):
+        names = {name.name: name for name in public_names(module)}
+        for name in names.values():
             self.env.note_dependency(str(name.file))
         lines = StringList(page(module).splitlines(), source=self.arguments[0])
         container = nodes.Element()
         self.state.nested_parse(lines, 0, container)
         for head in container.findall(addnodes.desc_signature):
             link_types(head)
-            # The sources link back as if all of a file were in `jaxgrad`.
-            head["ids"] += {f"jaxgrad.{head['fullname']}"} - {*head["ids"]}
+            # The source of a file links back as if all of it were in one module.
+            file = names[head["fullname"].partition(".")[0]].file
+            ids = {f"{module}.{head['fullname']}" for module in homes(file)}
+            head["ids"] += sorted(ids - {*head["ids"]})
         return container.children
 
 
