@@ -119,7 +119,7 @@ def _verdict(rows: list[Row]) -> str:
 
 
 def _counts(rows: list[Row]) -> list[tuple[str, str, int, int, int]]:
-    """For each kind: its meaning, how many rows are as they should be, run, and all."""
+    """Each kind, its meaning, and how many rows are as expected, run, and listed."""
     counts = []
     for kind in KINDS:
         of_kind = [row for row in rows if row.kind == kind]
