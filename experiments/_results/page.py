@@ -103,7 +103,7 @@ def _file(name: str) -> str:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """The experiments as in the captions; others behind them."""
+    """The experiments in the order of the captions, then the others."""
     known = list(pictures.captions())
     return sorted(names, key=lambda n: known.index(n) if n in known else len(known))
 
