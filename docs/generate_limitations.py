@@ -24,8 +24,8 @@ PAGE = Path(__file__).with_name("limitations.md")
 HEAD = """# Limitations
 
 What `explain` and `explain_torch` enter, what they keep whole, and what they refuse. A
-step that is kept whole hides its inside, and nothing else: the value and the gradients
-are those of `jax.value_and_grad` all the same.
+step that is kept whole hides only its inside: the value and the gradients are still
+those of `jax.value_and_grad`.
 
 `diagnose` searches the same program. It says so at the end of its report if it could
 check a function only as a whole, and if it did not look for lost digits because the

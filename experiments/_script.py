@@ -1,4 +1,4 @@
-"""How a command line begins and ends: one line for what goes wrong, no traceback.
+"""How a command begins and ends: an error prints one line, without a traceback.
 
 The imports of an experiment take seconds. `begin` runs before them, so that `--help`
 answers at once and Ctrl-C ends them in one line.

@@ -1,4 +1,4 @@
-"""Show a folder in the browser of this machine, and nothing else to anybody else."""
+"""Serve one folder to browsers on this machine, and only to them."""
 
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +8,7 @@ PORT = 8000  # or any free one
 
 
 class OnlyInside(SimpleHTTPRequestHandler):
-    """Answers with the files of its folder, without a line for each request."""
+    """Answers with the files of its folder, and does not log requests."""
 
     def translate_path(self, path: str) -> str:
         """The file, unless it is a link that leads out of the folder."""

@@ -100,7 +100,7 @@ def _block(described: list[list[str]]) -> str:
 
 
 def _widths(described: list[list[str]]) -> list[int]:
-    """What each column would have, with the widest ones narrowed until all fit."""
+    """The width of each column, the widest ones narrowed until all fit."""
     widths = [max(map(len, column)) for column in described]
     least = [*map(_least, described)]
     while sum(widths) + GAP * (len(widths) - 1) > columns():

@@ -4,7 +4,7 @@
 def missing(
     function: str, package: str, fault: object, remedy: str = ""
 ) -> ImportError:
-    """What `function` raises without `package`, with what to install."""
+    """The error that `function` raises without `package`; it says what to install."""
     remedy = remedy or (
         f"install it with: pip install {package}, or in a checkout of jaxgrad with all "
         'that the experiments need: pip install -e ".[experiments]"'

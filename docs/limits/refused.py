@@ -37,7 +37,7 @@ def integer_result(x: Array) -> Array:
 
 
 def integer_argument(n: Array) -> Array:
-    """An integer as the argument to differentiate by"""
+    """An integer argument among `argnums`"""
     return jnp.sum(2.0 * n)
 
 

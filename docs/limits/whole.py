@@ -78,12 +78,12 @@ _callback.defjvp(lambda primals, tangents: (_callback(*primals), tangents[0]))
 
 
 def python_reads(x: Array) -> Array:
-    """Python reads a differentiated value (`if x > 0`, `float(x)`): all is one step"""
+    """Python reads a differentiated value (`if x > 0`, `float(x)`): one step in all"""
     return inside(x).sum() if x[0] > 0 else x.sum()
 
 
 def counted(x: Array) -> Array:
-    """`fori_loop` to an end that is such a value: all is one step"""
+    """`fori_loop` to an end that is such a value: one step in all"""
     return lax.fori_loop(0, jnp.int32(x[0] * 3), lambda _, y: inside(y), x).sum()
 
 

@@ -1,4 +1,4 @@
-"""The five notebooks: what each teaches, and where it is if it names its address."""
+"""The five notebooks: what each teaches, and its address if it states one."""
 
 from typing import NamedTuple
 

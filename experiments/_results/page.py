@@ -103,7 +103,7 @@ def _file(name: str) -> str:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """The experiments as in the captions; others behind them."""
+    """The experiments in the order of the captions, then the others."""
     known = list(pictures.captions())
     return sorted(names, key=lambda n: known.index(n) if n in known else len(known))
 
@@ -119,7 +119,7 @@ def _verdict(rows: list[Row]) -> str:
 
 
 def _counts(rows: list[Row]) -> list[tuple[str, str, int, int, int]]:
-    """For each kind: its meaning, how many rows are as they should be, run, and all."""
+    """Each kind, its meaning, and how many rows are as expected, run, and listed."""
     counts = []
     for kind in KINDS:
         of_kind = [row for row in rows if row.kind == kind]

@@ -9,7 +9,7 @@ LONG = 240  # characters; the page folds longer values
 
 
 def whole(value: Any) -> str:
-    """A value with every digit; the entries of a table on lines of their own.
+    """A value with every digit; each entry of a mapping on its own line.
 
     Examples:
         >>> print(whole({"a": 0.1, "b": [1, 2.5e-17], "c": True}))

@@ -8,8 +8,9 @@ import matplotlib.figure
 class Figure(matplotlib.figure.Figure):
     """A figure that is a picture as the last expression of a cell.
 
-    Matplotlib registers its figures with IPython only under `%matplotlib inline`. Then
-    that is used, and there is one picture too: pyplot does not know these figures.
+    Matplotlib registers a printer for figures with IPython only under `%matplotlib
+    inline`. IPython then prefers that printer, and the cell still shows one picture:
+    pyplot does not know these figures.
     """
 
     def _repr_png_(self) -> bytes:

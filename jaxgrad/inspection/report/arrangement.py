@@ -48,7 +48,10 @@ class Arrangement(NamedTuple):
 
 
 def arrange(drawing: Drawing, across: bool | None = None) -> Arrangement:
-    """The drawing from left to right if `across`, else down; None: the narrower one."""
+    """The drawing from left to right if `across`, else down.
+
+    None means down; if that is wider than `WIDE`, the narrower of the two.
+    """
     if across is not None:
         return _arranged(drawing, across)
     down = _arranged(drawing, across=False)

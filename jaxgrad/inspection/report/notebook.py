@@ -1,8 +1,8 @@
 """A report in a notebook's cell: the notebook's theme, and what is left without style.
 
 JupyterLab removes style sheets and inline SVG from a notebook that it does not trust,
-but neither `hidden` nor images. So a cell holds the graph twice: hidden, until the
-style sheet shows it, and as an image, until the style sheet hides it.
+and keeps images and the attribute `hidden`. So a cell holds the graph twice: hidden,
+until the style sheet shows it, and as an image, until the style sheet hides it.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""A report as one page that needs no other file, with the chain rule to play."""
+"""A report as one page that needs no other file and steps through the chain rule."""
 
 from html import escape
 

@@ -95,7 +95,7 @@ def _strings(numbers: Any) -> Any:
 
 
 def _tree(value: Any) -> Any:
-    """Another container by its paths; nothing of what is no container."""
+    """Any other container as its leaves by path; None if it is not a container."""
     leaves = jax.tree.leaves_with_path(value)
     if [leaf for _, leaf in leaves if leaf is value]:
         return None

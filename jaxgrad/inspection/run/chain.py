@@ -80,7 +80,7 @@ def _chain_rule(program: Program, report: Report, op_by_op: bool) -> ChainRule:
 
 
 def _same(report: Report, gradients: Sequence[Any]) -> bool:
-    """Whether these are the gradients of the report, but for rounding."""
+    """Whether these are the gradients of the report, up to rounding."""
     before = [a.gradient for a in report.arguments if a.gradient is not None]
     return all(
         np.allclose(np.asarray(x, np.complex128), np.asarray(y, np.complex128), 1e-3)

@@ -49,7 +49,7 @@ class Reads:
     """What every item of a program reads, by slot; the key of the result is -1."""
 
     operands: dict[int, Sequence[Routes]] = field(default_factory=dict)
-    # What a loop or a branching hands on as its results, by their position
+    # What a loop or a `cond` returns, by the position of its results
     results: dict[int, Sequence[Routes]] = field(default_factory=dict)
 
     def active(self) -> dict[int, tuple[bool, ...]]:

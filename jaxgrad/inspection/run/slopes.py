@@ -80,7 +80,7 @@ def _aval(item: Item, i: int, form: Form) -> jax.ShapeDtypeStruct:
 
 
 def _slopes(item: Item, forms: Sequence[Form], operands: Sequence[Any]) -> list[Any]:
-    """The derivatives at the operands, which a derivative does not pass through."""
+    """The local derivatives at the operands, which are taken as constants."""
     fixed = [jax.lax.stop_gradient(x) for x in operands]
     chosen = [i for i, form in enumerate(forms) if form]
 
