@@ -37,7 +37,13 @@ from experiments._command import write_whole
 SEED_RESULTS = Path(__file__).with_name("seed_results.toml")
 TORCH_RESULTS = Path(__file__).with_name("torch_results.npz")
 COUNTED = ("deterministic", "random")
-KINDS = (*COUNTED, "echo", "machine", "corrected")
+KINDS = {
+    "deterministic": "the number that the notebook printed",
+    "random": "the property that every random run must have",
+    "echo": "the notebook's number, read back: it proves little",
+    "machine": "this machine's times and memory, in the right form",
+    "corrected": "wrong statements of the notebooks, shown to be wrong",
+}
 LONGEST = 100  # numbers of a list that a Row keeps
 
 

@@ -14,13 +14,6 @@ from experiments._reproduction import (
     experiments_of_rows,
 )
 
-MEANINGS = {
-    "deterministic": "the number that the notebook printed",
-    "random": "the property that every random run must have",
-    "echo": "the notebook's number, read back: it proves little",
-    "machine": "this machine's times and memory, in the right form",
-    "corrected": "wrong statements of the notebooks, shown to be wrong",
-}
 FULL_RUN = "They need real MNIST and the notebook's 20 epochs at --lr 0.01."
 
 
@@ -42,7 +35,7 @@ def print_verdict(rows: list[Row], stopped: Collection[str], digits: bool) -> No
 def _count(kind: str, rows: list[Row]) -> tuple[Any, ...]:
     of_kind = [row for row in rows if row.kind == kind]
     was_run = [row for row in of_kind if row.agrees is not None]
-    return kind, sum(map(agreed, was_run)), len(was_run), len(of_kind), MEANINGS[kind]
+    return kind, sum(map(agreed, was_run)), len(was_run), len(of_kind), KINDS[kind]
 
 
 def _lines(failed: list[Row]) -> list[tuple[str, ...]]:

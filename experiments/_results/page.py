@@ -23,13 +23,6 @@ from experiments._results.notebooks import NOTEBOOKS
 
 FOLDER = Path(__file__).parent
 PACKAGES = "jaxgrad jax jaxlib optax flax numpy scikit-learn matplotlib".split()
-MEANINGS = {
-    "deterministic": "must equal what the notebook printed; counted",
-    "random": "must have the stated property, for every key; counted",
-    "echo": "the notebook's own output, read back",
-    "machine": "must have the right form",
-    "corrected": "a wrong statement of the notebook, and what was measured",
-}
 
 
 def write(
@@ -126,7 +119,7 @@ def _counts(rows: list[Row]) -> list[tuple[str, str, int, int, int]]:
         run = [row for row in of_kind if row.agrees is not None]
         if of_kind:
             good = sum(map(agreed, run))
-            counts.append((kind, MEANINGS[kind], good, len(run), len(of_kind)))
+            counts.append((kind, KINDS[kind], good, len(run), len(of_kind)))
     return counts
 
 
