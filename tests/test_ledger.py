@@ -114,6 +114,7 @@ def test_every_optimizer_of_torch_has_a_line():
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_the_ledger_is_current():
     """As XLA optimises by default, unlike in the other tests."""
     command = [sys.executable, "-m", "docs.generate_parity", "--check"]

@@ -125,6 +125,7 @@ def test_both_languages_name_the_same_code_between_two_cells(lesson):
 @each_lesson
 def test_the_numbers_are_predicted_and_pytorchs_unless_marked(lesson, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.delenv("JAXGRAD_DATA_DIR", raising=False)  # MNIST would take minutes
     with jax.numpy_dtype_promotion("standard"):
         ours = execute.run_cells(lesson.cells, lesson.folder / "jax_cells.py")
     assert not {id for id, text in ours.items() if text} - predicted(lesson, "en")

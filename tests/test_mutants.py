@@ -78,10 +78,11 @@ def run_of(names):
 
 
 @pytest.mark.slow
-def test_the_first_fault_of_each_experiment_is_noticed():
+def test_the_first_fault_of_three_experiments_is_noticed():
     first = {fault.experiment: fault.name for fault in reversed(FAULTS)}
-    code, last, printed = run_of(first.values())
-    assert last == f"{len(first)} of {len(first)} faults noticed", printed
+    three = [first[name] for name in ("backprop", "cross_entropy", "derivatives")]
+    code, last, printed = run_of(three)
+    assert last == "3 of 3 faults noticed", printed
     assert code == 0, printed
 
 
