@@ -72,6 +72,20 @@ def test_another_suffix_is_refused_with_the_list(results, name, file, tmp_path):
     assert repr(file) in str(error.value) and list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_no_file_can_hold_is_escaped(tmp_path):
+    def loss(x):
+        return jnp.sum(x * 2.0)
+
+    loss.__name__ = "<b>\x1b\x00\ud800"
+    odd = explain(loss)(jnp.ones(2))
+    for result in (odd, diagnose(loss)(jnp.ones(2)), compare(odd, odd)):
+        for suffix in (".html", ".svg", ".json"):
+            result.save(tmp_path / f"a{suffix}")
+        ElementTree.parse(tmp_path / "a.svg")
+        assert r"\x1b\x00\ud800" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+        result._repr_html_().encode()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
 def test_without_matplotlib_the_error_says_what_to_install(
     report, suffix, tmp_path, monkeypatch
