@@ -115,7 +115,7 @@ def _write(
         ha=side,
         va="baseline",
         size=FONT,
-        family=_families(),
+        family="monospace" if text.isascii() else _families(),
         weight="bold" if bold else "normal",
         parse_math=False,
     )
