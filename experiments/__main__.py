@@ -64,7 +64,7 @@ def run(config: Config) -> list[Outcome]:
     One that ends with a message, such as a training whose loss is NaN, does not end the
     others.
     """
-    names, outcomes = config.only or tuple(EXPERIMENTS), []
+    names, outcomes = tuple(dict.fromkeys(config.only)) or tuple(EXPERIMENTS), []
     with progress() as bars:
         every = bars.add_task("experiments", total=len(names), note="")
         for name in names:

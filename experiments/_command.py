@@ -90,5 +90,9 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file that is never seen half written, with the modes of `open`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as fault:  # of a full disk, it names no file
+        draft.unlink(missing_ok=True)
+        raise OSError(fault.errno, fault.strerror, str(path)) from None

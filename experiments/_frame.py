@@ -111,5 +111,6 @@ def save_figures(
         if isinstance(picture, Explanation):
             graph = folder / f"{name}.svg"
             graph.write_text(picture.to_svg(), encoding="utf-8")
-    kind = "pages" if any(not isinstance(p, Figure) for p in pictures.values()) else ""
-    print(f"\n{len(pictures)} {kind or 'figures'} written to {folder}", flush=True)
+    of_figures = all(isinstance(p, Figure) for p in pictures.values())
+    kind = ("figure" if of_figures else "page") + "s" * (len(pictures) != 1)
+    print(f"\n{len(pictures)} {kind} written to {folder}", flush=True)

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Bool, Float, Int
 
 from jaxgrad._checks import check_floating, check_int, check_shape, wrong_value
-from jaxgrad._display import fields_html, short_repr, table
+from jaxgrad._display import columns_of, fields_html, padded, plain, short_repr, table
 from jaxgrad._types import Array, ArrayLike, Scalar
 
 Objective = Callable[[Array], Array]
@@ -221,8 +221,9 @@ class Race:
         return f"<Race of {len(self.optimizers)} optimizers on {self._title}>"
 
     def __str__(self) -> str:
-        rows = (_COLUMNS, *map(_cells, self.standings))
-        return "\n".join([self._title, *map(_line, rows)])
+        rows = [(*_COLUMNS,), *map(_cells, self.standings)]
+        longest = max(columns_of(name) for name, *_ in rows)
+        return "\n".join([self._title, *(_line(row, longest) for row in rows)])
 
     def _repr_html_(self) -> str:
         return table(self._title, tuple(_COLUMNS), map(_cells, self.standings))
@@ -388,12 +389,13 @@ _COLUMNS |= {"distance": 11, "sensitivity": 13, "diverged": 10}
 
 def _cells(row: Standing) -> tuple[str, ...]:
     return (
-        *(row.optimizer, f"{row.best_lr:.3g}", f"{row.arrived:.0%}"),
+        *(plain(row.optimizer), f"{row.best_lr:.3g}", f"{row.arrived:.0%}"),
         *(f"{row.steps:.6g}", f"{row.distance:.2e}"),
         *(f"{row.sensitivity:.0%}", f"{row.diverged:.0%}"),
     )
 
 
-def _line(cells: Iterable[str]) -> str:
+def _line(cells: Iterable[str], longest: int) -> str:
     (name, width), *rest = zip(cells, _COLUMNS.values(), strict=True)
-    return f"{name:<{width}}{''.join(f'{cell:>{w}}' for cell, w in rest)}"
+    numbers = "".join(f"{cell:>{w}}" for cell, w in rest)
+    return padded(name, max(width, longest)) + numbers

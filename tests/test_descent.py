@@ -131,6 +131,15 @@ def test_race_prints_as_a_table(of_two):
     assert lines[2].split() == "sgd 0.5 100% 1 0.00e+00 50% 25%".split()
 
 
+def test_a_long_name_and_one_of_kanji_keep_the_columns_in_line():
+    given: Any = (jnp.ones((1, 2)), jnp.array([0.1]), 3)
+    names = ("momentum_of_nesterov", "学習", "a\x1bb")
+    run = race(dict.fromkeys(names, optax.sgd), SURFACES["sphere"], *given)
+    lines = [line.replace("学習", "four") for line in str(run).split("\n")[1:]]
+    assert len(lines) == 4 and len({*map(len, lines)}) == 1
+    assert all(line.index("0.1") == lines[0].index("best lr") + 4 for line in lines[1:])
+
+
 def test_race_handles_nan_and_inf():
     result = race(
         {"sgd": optimizers.sgd},

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from experiments import __main__ as together
 from experiments.__main__ import EXPERIMENTS
 from experiments._command import parse, run_as_script
-from experiments._frame import Options, at_least
+from experiments._frame import Options, at_least, save_figures
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,17 @@ def test_an_experiment_that_stops_does_not_end_the_others(
     )
     rows = json.loads((tmp_path / "reproduction.json").read_text())
     assert [row["row"] for row in rows if row["agrees"] is not None] == ["0.1"]
+
+
+def test_an_experiment_that_is_named_twice_runs_once(tmp_path, monkeypatch, capsys):
+    module = types.SimpleNamespace(main=lambda _: None, reproduced=lambda _: {})
+    monkeypatch.setitem(sys.modules, "experiments.port", module)
+    config = together.Config(only=("port", "port"), output_dir=tmp_path)
+    (outcome,) = together.run(config)
+    assert outcome.name == "port" and capsys.readouterr().out.count("port") == 1
+
+
+def test_one_figure_is_not_called_figures(tmp_path, capsys):
+    for count, words in ((0, "0 figures"), (1, "1 figure"), (2, "2 figures")):
+        save_figures({str(i): Figure() for i in range(count)}, tmp_path)
+        assert capsys.readouterr().out == f"\n{words} written to {tmp_path}\n"

@@ -1,5 +1,6 @@
 """What the command lines print, how wide, and how they end."""
 
+import errno
 import os
 import pty
 import re
@@ -235,6 +236,17 @@ def test_files_have_the_modes_that_umask_gives(mask, tmp_path):
     (path,) = (tmp_path / "new").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
     assert path.read_text() == "[]\n"
+
+
+def test_a_file_for_which_there_is_no_space_is_named(tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*rows\.json"):
+        write_whole(tmp_path / "rows.json", "[]")
+    assert list(tmp_path.iterdir()) == []
 
 
 def row(number, kind, agrees):

@@ -350,3 +350,10 @@ def test_random_numbers_are_not_compared_between_precisions():
         report = check_gradients(dropped)(jnp.arange(1.0, 9.0), jax.random.key(0))
     assert report.ok, report
     assert "not compared in float32: f draws random numbers" in str(report)
+
+
+@pytest.mark.parametrize(
+    "f", [jnp.sum, lambda x: jnp.max(x) * 0, lambda x: x[0] / x[0]]
+)
+def test_an_infinite_element_raises_no_warning_of_numpy(f):
+    assert not check_gradients(f)(jnp.array([jnp.inf, 1.0])).ok

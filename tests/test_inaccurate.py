@@ -451,3 +451,8 @@ def test_nothing_is_found_while_a_healthy_network_trains(name):
         _, grads = gradient(params, key)
         update = lambda p, g: p - 0.05 * g / (1e-8 + jnp.linalg.norm(g))  # noqa: E731
         params = jax.tree.map(update, params, grads)
+
+
+@pytest.mark.parametrize("f", [jnp.log, jnp.sqrt, lambda x: 1 / x])
+def test_an_infinite_gradient_is_no_failure_of_the_search(f):
+    assert not find_inaccurate(lambda x: jnp.sum(f(x)), jnp.array([1.0, 0.0]))

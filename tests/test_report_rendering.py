@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from jaxgrad.inspection import Argument, Blame, Explanation, Operand, Source, Step
+from jaxgrad.inspection.report.arrangement import arrange
+from jaxgrad.inspection.report.drawing import drawing_of
 from jaxgrad.inspection.report.format import type_text
 from jaxgrad.inspection.report.layout import Size, lay_out
 from jaxgrad.inspection.report.marks import marks
@@ -218,6 +220,30 @@ def test_a_long_operation_is_cut_before_the_ranges_are_left_out():
     long = step(0, "y", "a_long_operation" * 4, (), np.arange(4.0), np.ones(4))
     shown = text(Explanation("f", np.float32(0), (), (), (long,)), 90)
     assert "0 .. 1.5 .. 3" in shown and "a_long_operationa_long_…" in shown
+
+
+def terminal_columns(text):
+    """Kanji take two columns, a combining accent none."""
+    return sum(2 if c in "入力重み" else c != "\u0301" for c in text)
+
+
+def test_columns_stay_in_line_after_names_of_wide_characters():
+    names = ("入力の重み", "e\u0301", "y", "入力" * 60)
+    steps = [step(i, n, "mul", (), np.arange(4.0), None) for i, n in enumerate(names)]
+    report = Explanation("f", np.float32(0), (), (), (*steps,))
+    for width in (60, 100):
+        shown = text(report, width).replace("の", "み").split("\n")
+        assert all(terminal_columns(line) <= width for line in shown)
+        rows = [line for line in shown if "f32[4]" in line]
+        starts = {terminal_columns(row[: row.index("f32[4]")]) for row in rows}
+        assert len(rows) == 4 and len(starts) == 1
+    latin, kanji = (arrange(drawing_of(one(n))).size for n in ("y" * 20, "入力" * 5))
+    assert latin == kanji
+
+
+def one(name):
+    alone = step(0, name, "mul", (), np.arange(4.0), None)
+    return Explanation("f", np.float32(0), (), (), (alone,))
 
 
 def test_a_long_hint_is_wrapped():
@@ -611,7 +637,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def fail(*args, **kwargs):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr("pathlib.Path.replace", fail)
     with pytest.raises(OSError, match="disk full"):

@@ -1,14 +1,17 @@
 """Files by their suffix: what each holds, what is refused, what to install."""
 
+import errno
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from jaxgrad import compare, diagnose, explain, load_record
+from jaxgrad.inspection.report import raster
 from jaxgrad.inspection.trajectories.result import Row, TrainingComparison
 
 STARTS = {
@@ -69,6 +72,20 @@ def test_another_suffix_is_refused_with_the_list(results, name, file, tmp_path):
     assert repr(file) in str(error.value) and list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_no_file_can_hold_is_escaped(tmp_path):
+    def loss(x):
+        return jnp.sum(x * 2.0)
+
+    loss.__name__ = "<b>\x1b\x00\ud800"
+    odd = explain(loss)(jnp.ones(2))
+    for result in (odd, diagnose(loss)(jnp.ones(2)), compare(odd, odd)):
+        for suffix in (".html", ".svg", ".json"):
+            result.save(tmp_path / f"a{suffix}")
+        ElementTree.parse(tmp_path / "a.svg")
+        assert r"\x1b\x00\ud800" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+        result._repr_html_().encode()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
 def test_without_matplotlib_the_error_says_what_to_install(
     report, suffix, tmp_path, monkeypatch
@@ -77,6 +94,36 @@ def test_without_matplotlib_the_error_says_what_to_install(
     with pytest.raises(ImportError, match=rf"^save: {suffix} needs .*pip install"):
         report.save(tmp_path / f"a{suffix}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_named(report, tmp_path, monkeypatch):
+    missing, folder = tmp_path / "no" / "a.svg", tmp_path / "b.svg"
+    folder.mkdir()
+    for path, kind in ((missing, FileNotFoundError), (folder, IsADirectoryError)):
+        with pytest.raises(kind) as error:
+            report.save(path)
+        assert error.value.filename == str(path) and error.value.filename2 is None
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*c\.svg"):
+        report.save(tmp_path / "c.svg")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def scaled(ѫ):
+    return ѫ * 2.0
+
+
+def test_a_font_that_is_installed_draws_what_the_first_one_lacks(monkeypatch, tmp_path):
+    """Of matplotlib's own fonts, STIXGeneral has a letter that the monospaced lacks."""
+    monkeypatch.setattr(raster, "OTHER_FONTS", ("no such font", "STIXGeneral"))
+    explain(scaled)(1.0).save(tmp_path / "a.png")
+    monkeypatch.setattr(raster, "OTHER_FONTS", ())
+    with pytest.warns(UserWarning, match="missing from font"):
+        explain(scaled)(1.0).save(tmp_path / "a.png")
 
 
 def test_the_json_holds_the_numbers_and_the_chain_rule(report, tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from experiments._command import write_whole
 from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
 from experiments._reproduction import KINDS, Row, agreed, closing_line, seed_results
 from experiments._results import pictures, values
@@ -68,10 +69,8 @@ def write(
         facts=_facts(options or {}, dataset, seconds or {}),
     )
     path = folder / "index.html"
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / ".index.html.part"
-    draft.write_text(text, encoding="utf-8")
-    return draft.replace(path)
+    write_whole(path, text)
+    return path
 
 
 def _template() -> Any:

@@ -5,8 +5,10 @@ name or source line can break a page, a picture or a terminal.
 """
 
 import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 import jax
@@ -29,13 +31,33 @@ def plain(text: str, longest: int = LONGEST) -> str:
     return cut(shown, longest)
 
 
-def cut(text: str, width: int) -> str:
-    """At most `width` characters: of a path (`params['w']`) the end, else the start."""
-    if len(text) <= width:
+def columns_of(text: str) -> int:
+    """Columns on a terminal: 2 for each kanji or emoji, 0 for a combining accent."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def cut(text: str, most: int) -> str:
+    """At most `most` columns: of a path (`params['w']`) the end, else the start."""
+    if columns_of(text) <= most:
         return text
-    if text.endswith("']") and width > 3:
-        return "…" + text[1 - width :]
-    return text[: width - 1] + "…"
+    if text.endswith("']") and most > 3:
+        return "…" + _start(text[::-1], most - 1)[::-1]
+    return _start(text, most - 1) + "…"
+
+
+def padded(text: str, columns: int, right: bool = False) -> str:
+    """The text in so many columns, at the left or at the right."""
+    spaces = " " * (columns - columns_of(text))
+    return spaces + text if right else text + spaces
+
+
+def _start(text: str, most: int) -> str:
+    return text[: bisect_right([*accumulate(map(_columns, text))], most)]
+
+
+def _columns(character: str) -> int:
+    wide = unicodedata.east_asian_width(character) in "WF"
+    return 0 if unicodedata.combining(character) else 1 + wide
 
 
 def number(value: int | float | complex, digits: int = 4) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from jaxgrad._checks import check_callable, check_int, check_range, wrong_value
 from jaxgrad._guards import undisturbed
 from jaxgrad.gradcheck._compare import compare
@@ -63,7 +65,8 @@ def check_gradients(
         raise wrong_value("check_gradients", "order 1 or 2", order)
 
     def checked(*args: Any, **kwargs: Any) -> GradientCheck:
-        with undisturbed():
+        # Infinite arguments and poles: the report says what is not finite.
+        with undisturbed(), np.errstate(all="ignore"):
             problem = problem_of(f, has_aux, args, kwargs)
             with computing(problem):
                 report = compare(problem, rtol, atol)

@@ -7,6 +7,7 @@ from jaxgrad.inspection.comparison.text import is_first
 from jaxgrad.inspection.report.data import Report
 from jaxgrad.inspection.report.drawing import Drawing, drawing_of
 from jaxgrad.inspection.report.files import graph_style
+from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.layout import Size
 from jaxgrad.inspection.report.marks import key_of
 from jaxgrad.inspection.report.svg import Placed, frame, place
@@ -35,7 +36,7 @@ def svg(found: Findings, prefix: str = "", style: str = "") -> str:
         *sides[1].content,
         "</g>",
     ]
-    names = f"{found.theirs.name} above, {found.ours.name} below"
+    names = f"{plain(found.theirs.name)} above, {plain(found.ours.name)} below"
     # The arrow heads are named once for each side.
     text = frame(f"Two graphs: {names}", content, size, f"{prefix}theirs-", style)
     return text.replace(f"url(#{prefix}ours-tip)", f"url(#{prefix}theirs-tip)")

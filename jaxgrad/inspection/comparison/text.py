@@ -13,9 +13,11 @@ from jaxgrad.inspection.comparison.result import (
 )
 from jaxgrad.inspection.report.data import Argument, Step
 from jaxgrad.inspection.report.format import (
+    columns_of,
     cut,
     location,
     number,
+    padded,
     plain,
     prose,
 )
@@ -138,9 +140,9 @@ def _times(excess: float | None) -> str:
 def _table(found: Findings, width: int) -> Iterator[str]:
     table = _shown(rows(found))
     columns = zip(COLUMNS, *table, strict=True)
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(columns_of, column)) for column in columns]
     for row in (COLUMNS, tuple("-" * w for w in widths), *table):
-        cells = [cell.ljust(w) for cell, w in zip(row, widths, strict=True)]
+        cells = [*map(padded, row, widths)]
         yield cut("  ".join(cells).rstrip(), width)
     yield from textwrap.wrap(LEGEND, width)
 

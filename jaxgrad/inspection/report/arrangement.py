@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxgrad.inspection.report.drawing import Drawing, Edge, Node
-from jaxgrad.inspection.report.format import cut
+from jaxgrad.inspection.report.format import columns_of, cut
 from jaxgrad.inspection.report.layout import Layout, Point, Size, lay_out
 
 LETTER, LINE, PAD = 7.3, 18.0, 8.0
@@ -97,7 +97,7 @@ def _lines(node: Node) -> tuple[str, str, str]:
 
 
 def _size(node: Node, lines: tuple[str, str, str]) -> Size:
-    title, value, gradient = map(len, lines)
+    title, value, gradient = map(columns_of, lines)
     first = title + (len(node.mark) + 2 if node.mark else 0)
     letters = max(first * 1.04, value, gradient)
     return Size(letters * LETTER + 2 * PAD, 3 * LINE + PAD)

@@ -5,8 +5,10 @@ from pathlib import PurePath
 
 import numpy as np
 
+from jaxgrad._display import columns_of as columns_of
 from jaxgrad._display import cut as cut
 from jaxgrad._display import number as number
+from jaxgrad._display import padded as padded
 from jaxgrad._display import plain as plain
 from jaxgrad._display import type_text as type_text
 from jaxgrad.inspection.report.data import Source

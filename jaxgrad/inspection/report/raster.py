@@ -19,6 +19,11 @@ MARGIN, INCH = 16.0, 96.0  # In the units of the drawing
 # Dots per inch, and the most dots per side that matplotlib draws.
 DPI, MOST = 192.0, 2**16 - 1
 FONT = 12 * 72 / INCH
+# For characters that matplotlib's own font lacks, such as Japanese names.
+OTHER_FONTS = (
+    *("Noto Sans Mono CJK JP", "Noto Sans CJK JP", "IPAGothic", "MS Gothic"),
+    *("Yu Gothic", "Hiragino Sans", "Arial Unicode MS"),
+)
 Format = Literal["png", "pdf"]
 
 
@@ -50,6 +55,14 @@ def raster(drawing: Drawing, format: Format) -> bytes:
     dates = {"CreationDate": None} if format == "pdf" else None
     figure.savefig(file, format=format, dpi=dpi, metadata=dates)
     return file.getvalue()
+
+
+def _families() -> list[str]:
+    """The monospaced font, and those of `OTHER_FONTS` that are installed."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["monospace", *(name for name in OTHER_FONTS if name in installed)]
 
 
 def _draw(axes: Any, arranged: Arrangement) -> None:
@@ -102,7 +115,7 @@ def _write(
         ha=side,
         va="baseline",
         size=FONT,
-        family="monospace",
+        family="monospace" if text.isascii() else _families(),
         weight="bold" if bold else "normal",
         parse_math=False,
     )

@@ -26,12 +26,18 @@ def save(path: str | Path, makers: Makers) -> None:
 
 
 def write(path: str | Path, content: str | bytes) -> None:
-    """Write a file that replaces one of that name at once."""
+    """Write a file that replaces one of that name at once.
+
+    Raises:
+        OSError: If the file cannot be written; it names `path`.
+    """
     path = Path(path).resolve()
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     data = content.encode() if isinstance(content, str) else content
     try:
         draft.write_bytes(data)
         draft.replace(path)
+    except OSError as fault:  # names the draft, or, if the disk is full, no file
+        raise OSError(fault.errno, fault.strerror, str(path)) from None
     finally:
         draft.unlink(missing_ok=True)

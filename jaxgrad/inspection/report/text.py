@@ -10,9 +10,11 @@ from jaxgrad.inspection.report.data import Diagnosis, Finding, Report
 from jaxgrad.inspection.report.format import (
     MEAN,
     RANGE,
+    columns_of,
     cut,
     location,
     number,
+    padded,
     plain,
     prose,
 )
@@ -91,7 +93,7 @@ def _widths(table: Sequence[Cells], form: int) -> list[int]:
     """The width of each column, 0 if there is nothing in it."""
     widths = []
     for title, *column in zip(COLUMNS, *table, strict=True):
-        longest = max(map(len, column), default=0)
+        longest = max(map(columns_of, column), default=0)
         shown = longest and not (form >= HEADINGS and title == "source")
         widths.append(max(longest, len(title)) if shown else 0)
     return widths
@@ -113,7 +115,7 @@ def _total(widths: Sequence[int]) -> int:
 
 def _line(row: Cells, widths: Sequence[int]) -> str:
     cells = [
-        cut(cell, w).rjust(w) if i == 0 else cut(cell, w).ljust(w)
+        padded(cut(cell, w), w, right=i == 0)
         for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         if w
     ]

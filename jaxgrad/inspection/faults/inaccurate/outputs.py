@@ -175,11 +175,12 @@ def _is_wrong(own: np.ndarray, true: np.ndarray, among: float | None) -> bool:
 
 def _is_certain(true: np.ndarray, noisy: Any) -> bool:
     """Whether float64 has digits enough for the truth, which may be zero."""
-    return _size(np.asarray(noisy) - true) < CERTAIN * _size(true)
+    return _size(_minus(noisy, true)) < CERTAIN * _size(true)
 
 
 def _minus(own: Any, true: Any) -> np.ndarray:
-    return np.asarray(np.asarray(widened(own)) - np.asarray(true))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return np.asarray(np.asarray(widened(own)) - np.asarray(true))
 
 
 def _size(array: Any) -> float:
