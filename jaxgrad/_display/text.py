@@ -6,9 +6,8 @@ name or source line can break a page, a picture or a terminal.
 
 import re
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import accumulate, islice
+from itertools import accumulate, islice, takewhile
 from typing import Any
 
 import jax
@@ -38,7 +37,7 @@ def columns_of(text: str) -> int:
 
 def cut(text: str, most: int) -> str:
     """At most `most` columns: of a path (`params['w']`) the end, else the start."""
-    if columns_of(text) <= most:
+    if len(_start(text, most)) == len(text):
         return text
     if text.endswith("']") and most > 3:
         return "…" + _start(text[::-1], most - 1)[::-1]
@@ -52,7 +51,11 @@ def padded(text: str, columns: int, right: bool = False) -> str:
 
 
 def _start(text: str, most: int) -> str:
-    return text[: bisect_right([*accumulate(map(_columns, text))], most)]
+    """The part that fits; the rest, which can be a megabyte, is not looked at."""
+    if text.isascii():
+        return text[: max(most, 0)]
+    ends = accumulate(map(_columns, text))
+    return text[: sum(1 for _ in takewhile(lambda end: end <= most, ends))]
 
 
 def _columns(character: str) -> int:
