@@ -123,6 +123,7 @@ def test_the_notebooks_data_loader_gives_the_same_batches():
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.mnist
 def test_whole_runs_reach_the_same_accuracy(capsys):
     result = mnist_run.main(["--epochs", "1", "--turns", "1"])
