@@ -70,9 +70,9 @@ def test_a_state_is_replicated_to_every_device():
 def start_script(folder, *options, devices=1, lines=()):
     """Start the experiment, or a program of these lines, in a new process."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
-    fixed = "--dataset digits --epochs 5 --batch-size 100 --no-side-runs".split()
+    fixed = "--dataset digits --epochs 5 --batch-size 100 --lr 0.01 --no-side-runs"
     program = ["-c", "\n".join(lines)] if lines else ["-m", "experiments.mnist_mlp"]
-    options = () if lines else (*fixed, "--output-dir", str(folder), *options)
+    options = () if lines else (*fixed.split(), "--output-dir", str(folder), *options)
     return subprocess.Popen(
         [sys.executable, *program, *options],
         cwd=ROOT,
