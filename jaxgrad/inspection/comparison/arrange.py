@@ -59,8 +59,8 @@ def reduced(theirs: Any, ours: Any, mean: bool = False) -> Distance:
     a, b = (x if isinstance(x, Summary) else floats(x) for x in (theirs, ours))
     if isinstance(a, Summary) or isinstance(b, Summary):
         return FAR
-    total = gap(a.sum(), b.sum())
-    return min(total, gap(a.mean(), b.mean())) if mean else total
+    total = gap(np.array(a.sum()), np.array(b.sum()))
+    return min(total, gap(np.array(a.mean()), np.array(b.mean()))) if mean else total
 
 
 def gap(a: np.ndarray, b: np.ndarray) -> Distance:

@@ -165,7 +165,7 @@ def _facts(finding: Finding) -> Iterator[str]:
         yield f"  the infinity became NaN in {made}, {location(step.source)}"
 
 
-def _numbers(values: list[float], precise: bool) -> list[str]:
+def _numbers(values: list[bool | int | float | complex], precise: bool) -> list[str]:
     """The numbers in 6 digits, or in so many that different ones look different."""
     shown = [number(value, 6) for value in values]
     for digits in range(7, 18 if precise else 7):
