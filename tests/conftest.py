@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 
 import jax
 import pytest
@@ -38,6 +39,19 @@ def x64():
 def bounded_memory():
     """For a test with hundreds of programs: call this now and then."""
     return bound.check
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is not on the PATH: apt-get install chromium"
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
 
 
 @pytest.fixture

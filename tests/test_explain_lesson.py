@@ -24,7 +24,6 @@ from tests.test_explain_page import (
     looped_report,
     marked_report,
 )
-from tests.test_explain_page import browser as browser
 from tests.test_explain_page import visitor as visitor
 
 pytestmark = pytest.mark.browser

@@ -4,7 +4,6 @@ Run with `pytest -m browser tests`, with the `browser` extra and chromium on the
 """
 
 import itertools
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -95,18 +94,6 @@ def marked_report():
 def deep_report():
     layers = [(0.5 * jnp.eye(4), jnp.zeros(4))] * 40
     return explain(deep, depth="user")(layers, jnp.ones((2, 4)))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not on the PATH: apt-get install chromium"
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
 
 
 class Visitor:

@@ -3,25 +3,11 @@
 Run with `pytest -m browser tests`, with the `browser` extra and chromium on the PATH.
 """
 
-import shutil
-
 import pytest
 
 from tests import results_page
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not on the PATH: apt-get install chromium"
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ the PATH. The lessons' notebooks are not run here.
 """
 
 import re
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -104,18 +103,6 @@ def test_these_tests_notice_a_broken_link_and_a_foreign_script(tmp_path):
     (tmp_path / "x.css").write_text("a { background: url(//example.org/x.png) }")
     pages = {path: Page(path)}
     assert len(list(foreign(pages, tmp_path))) == 2
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not on the PATH: apt-get install chromium"
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
 
 
 class Quiet(SimpleHTTPRequestHandler):
