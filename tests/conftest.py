@@ -63,7 +63,7 @@ def tally(record_property):
         record_property("tally", (kind, counts.agreed[kind], begun))
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers():
     return min((yield), memory.most_workers())
 

@@ -18,7 +18,6 @@ from tests.notebook import executed
 from tests.test_explain_page import (
     CELL_AND_GROUND,
     TEXT_AND_GROUND,
-    browser,
     contrast,
     luminance,
 )
@@ -27,7 +26,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.filterwarnings("default"),  # Jupyter's own packages warn
 ]
-__all__ = ["browser"]
 
 THEME = """theme => jupyterapp.commands.execute(
   'apputils:change-theme', { theme: `JupyterLab ${theme}` })"""
