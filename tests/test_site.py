@@ -1,9 +1,11 @@
 """The built site: links, requests, accessibility, narrow windows.
 
 Run with `pytest -m browser tests`, with the `browser` and `docs` extras and chromium on
-the PATH. The lessons' notebooks are not run here.
+the PATH. The site is built without running the lessons' notebooks, or `JAXGRAD_SITE`
+names the folder of a built one.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -46,6 +48,8 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    if built := os.environ.get("JAXGRAD_SITE"):
+        return Path(built)
     out = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     command += ["-D", "nb_execution_mode=off", "-d", str(out / "trees")]
