@@ -42,6 +42,7 @@ html_title = "jaxgrad"
 html_math_renderer = "mathml"
 html_static_path = ["_static", str(FONT)]
 html_css_files = ["site.css"]
+html_js_files = ["offline.js"]
 html_copy_source = False
 html_show_copyright = False
 python_maximum_signature_line_length = 80

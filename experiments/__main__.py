@@ -121,8 +121,8 @@ def main(argv: Sequence[str] | None = None) -> list[Any]:
     """Run, compare, write the rows, and print the verdict."""
     config = parse(Config, argv, "")
     if config.list:
-        lessons = [(name, of.__doc__) for name, of in EXPERIMENTS.items()]
-        print(table(("name", "what it shows"), lessons))
+        described = [(name, of.__doc__) for name, of in EXPERIMENTS.items()]
+        print(table(("name", "what it shows"), described))
         return []
     at_least(config, epochs=1)
     lr = config.lr

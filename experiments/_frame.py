@@ -15,7 +15,7 @@ private package `experiments/_name`.
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -57,7 +57,7 @@ def experiment(
             for key, part in sections(options):
                 result[key] = part
                 report({key: part})
-            save_figures(figures(result), options.output_dir, options.formats)
+            save_figures(figures(result), options.output_dir)
         if argv is None:  # a script of its own, not a part of `python -m experiments`
             print_page(name, options, result)
         return result
@@ -95,17 +95,15 @@ def reproduced(result: Sections) -> dict[str, Any]:
     return rows
 
 
-def save_figures(
-    pictures: Mapping[str, Picture], folder: Path, formats: Sequence[str] = ("png",)
-) -> None:
-    """Save figures in every format, reports as a page; print how many.
+def save_figures(pictures: Mapping[str, Picture], folder: Path) -> None:
+    """Save figures as pictures, reports as pages; print how many.
 
     An explanation's graph is saved as SVG too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if isinstance(picture, Figure):
-            save_figure(picture, folder / name, formats)
+            save_figure(picture, folder / name)
             continue
         picture.save(folder / f"{name}.html")
         if isinstance(picture, Explanation):

@@ -31,11 +31,6 @@ class Options:
     output_dir: Path = Path("results")
     """Folder for the figures."""
 
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The file formats of the figures."""
-        return ("png",)
-
 
 @dataclass(frozen=True)
 class Arrays(Options):
@@ -77,14 +72,6 @@ class Backprop(Options):
 @dataclass(frozen=True)
 class Activations(Options):
     """Every activation with its derivatives, and the values chosen at its kinks."""
-
-    svg: bool = False
-    """Save each figure as SVG too."""
-
-    @property
-    def formats(self) -> tuple[str, ...]:
-        """The file formats of the figures."""
-        return ("png", "svg") if self.svg else ("png",)
 
 
 @dataclass(frozen=True)

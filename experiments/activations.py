@@ -1,6 +1,6 @@
 """Every activation with its derivatives, and the values chosen at its kinks.
 
-    python -m experiments.activations [--svg]
+    python -m experiments.activations
 
 First the notebook's 19 functions on its ranges, each with its gradient; GLU in two
 ways, since PyTorch's `glu(x)` differs from the notebook's product of two halves. Then a

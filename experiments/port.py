@@ -37,13 +37,13 @@ class Port(NamedTuple):
         correct: The function.
         mistaken: The same with a mistake.
         arguments: From the numbers to the arguments of both.
-        lesson: What the mistake teaches.
+        claim: What the mistake teaches.
     """
 
     correct: Callable[..., jax.Array]
     mistaken: Callable[..., jax.Array]
     arguments: Callable[[dict[str, jax.Array]], tuple[Any, ...]]
-    lesson: str
+    claim: str
 
 
 PORTS = {
@@ -92,7 +92,7 @@ def compare_port(name: str, port: Port) -> Section:
         )
     return Section(
         f"{name} and {port.mistaken.__name__}",
-        port.lesson,
+        port.claim,
         note=f"The correct port: {correct}\n\nWith the mistake: {mistaken}",
         data=(correct, mistaken),
     )

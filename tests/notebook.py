@@ -38,6 +38,8 @@ CELLS = {
     "state": "training.init(jax.random.key(0), {'fc': {'kernel': jnp.ones((78, 12)), "
     "'bias': jnp.ones(12)}}, optax.adam(1e-3))",
     "epoch": "training.Epoch(0, 0.3, None, 0.25, 0.91, 12.5)",
+    "timed": "%%time\n" + LOSS.strip() + "\nz = 2.0",
+    "timed text": "print(explain(loss)(jnp.array([0.5, 1.0]), jnp.ones(2)))",
     "again": LOSS + "\nprint(explain(loss)(jnp.array([0.5, 1.0]), jnp.ones(2)))",
 }
 

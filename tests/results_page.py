@@ -65,7 +65,7 @@ def make(folder, **more):
     save_figure(plots.curves({"a": np.ones(2)}), ran["mnist_mlp"] / "losses")
     (ran["explain"] / "backprop.html").write_text(REPORT)
     (ran["explain"] / "backprop.svg").write_text("<svg/>")
-    (ran["explain"] / "report.txt").write_text(f"A lesson & <its> table\n{'=' * 180}\n")
+    (ran["explain"] / "report.txt").write_text(f"A claim & <its> table\n{'=' * 180}\n")
     options = {"output_dir": folder, "epochs": 2}
     given = {"options": options, "dataset": DATA, "seconds": {"backprop": 1.23}} | more
     return write(folder, ran, ROWS, **given)

@@ -167,6 +167,7 @@ def test_an_array_of_a_table_is_shown_by_its_range():
 def history(monkeypatch):
     """A history of IPython, filled by `run`, which compiles as IPython does."""
     past = SimpleNamespace(input_hist_raw=[""], input_hist_parsed=[""])
+    past.shell = SimpleNamespace(transform_cell=lambda text: text.lstrip("\n"))
     monkeypatch.setattr(cells, "_history", lambda: past)
 
     def run(raw, compiled=None, file="/tmp/ipykernel_1/123.py"):
@@ -174,10 +175,11 @@ def history(monkeypatch):
         past.input_hist_parsed.append(raw.strip("\n"))
         text = raw.lstrip("\n") if compiled is None else compiled
         linecache.cache[file] = (len(text), None, text.splitlines(True), file)
-        return file
+        return compile(text, file, "exec")
 
     yield run
     cells._cell.cache_clear()
+    cells._timed_cell.cache_clear()
 
 
 def test_the_cell_of_a_line(history):
@@ -190,16 +192,34 @@ def test_the_cell_of_a_line(history):
     assert cells.in_cell(old, 1) == ("cell 5", 1)
 
 
+def test_the_timed_cell_of_a_function(history):
+    """All of them have one file name; the text of the latest says nothing of others."""
+    bodies = "def f(x):\n    return 2 * x", "\ndef f(x):\n    return 3 * x"
+    timed = [history(f"%%time\n{b}", b.lstrip(), cells.TIMED[0]) for b in bodies]
+    history("%%capture\n%%time\nc = lambda x: x", "c = lambda x: x", cells.TIMED[0])
+    for i, above, factor in ((0, 1, 2), (1, 2, 3)):
+        (f, *_) = timed[i].co_consts
+        assert cells.in_cell(f, 2) == (f"cell {i + 1}", 2 + above)
+        assert cells.lines_of(f)[1] == f"    return {factor} * x"
+    unknown = compile("g = 5", cells.TIMED[0], "exec")
+    assert cells.in_cell(unknown, 1) == (cells.TIMED[0], 1)
+    assert cells.lines_of(unknown) == []
+
+
+def in_file(file, line):
+    return cells.in_cell(compile("", file, "exec"), line)
+
+
 def test_a_file_is_no_cell(history, tmp_path):
     file = tmp_path / "loaded.py"
     file.write_text("g = 7\n")
     history("g = 7")
-    assert cells.in_cell(str(file), 1) == (str(file), 1)
-    assert cells.in_cell("<stdin>", 3) == ("<stdin>", 3)
+    assert in_file(str(file), 1) == (str(file), 1)
+    assert in_file("<stdin>", 3) == ("<stdin>", 3)
 
 
 def test_without_ipython_there_are_no_cells():
-    assert cells.in_cell("<ipython-input-5-0a1b>", 1) == ("<ipython-input-5-0a1b>", 1)
+    assert in_file("<ipython-input-5-0a1b>", 1) == ("<ipython-input-5-0a1b>", 1)
 
 
 def test_the_place_of_a_line():

@@ -101,7 +101,7 @@ def test_pictures_and_tables(result, tmp_path, capsys):
         lambda config: iter(small.items()),
         experiment.figures,
     )
-    main(["--output-dir", str(tmp_path), "--svg"])
+    main(["--output-dir", str(tmp_path)])
     stems = ["card_hardtanh", "card_relu", "notebook_glu_of_one_axis", "notebook_relu"]
     for suffix in ("png", "svg"):
         found = sorted(path.stem for path in tmp_path.glob(f"*.{suffix}"))
@@ -116,7 +116,7 @@ def test_every_curve_has_its_picture(result):
     assert len(names) == 19 + 1 + len(activations.CATALOGUE) + 1
 
 
-@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--svg=3"], 2)])
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--points=3"], 2)])
 def test_command_line(argv, code, capsys):
     with pytest.raises(SystemExit) as stop:
         experiment.main(argv)

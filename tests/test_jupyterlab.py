@@ -108,7 +108,7 @@ def opened(browser, address):
     page = browser.new_page(viewport={"width": 1400, "height": 6000})
     page.set_default_timeout(60_000)
     page.goto(address)
-    last = page.locator(".jp-OutputArea-output", has_text="cell 19, line 4")
+    last = page.locator(".jp-OutputArea-output", has_text="cell 21, line 4")
     last.wait_for()
     return page
 

@@ -39,7 +39,13 @@ def test_lines_are_those_of_the_cell(shown):
 
 
 def test_a_cell_with_the_text_of_an_earlier_one_is_the_later(shown):
-    assert "cell 19, line 4" in printed(shown["again"])
+    assert "cell 21, line 4" in printed(shown["again"])
+
+
+def test_a_function_in_a_timed_cell_has_its_line_and_names(shown):
+    text = printed(shown["timed text"])
+    assert "cell 19, line 3  h = jnp.log(w * x)" in text
+    assert re.search(r"\bh +log\b", text)
 
 
 def test_an_error_names_the_line_of_the_cell(shown):

@@ -144,7 +144,7 @@ def test_reports_are_inside(page):
 
 def test_what_was_printed_is_inside(page):
     ((_, printed),) = page.all("pre")
-    assert printed == f"A lesson & <its> table\n{'=' * 180}"
+    assert printed == f"A claim & <its> table\n{'=' * 180}"
 
 
 def test_without_mnist_it_says_how_to_get_it(page, tmp_path):
@@ -199,7 +199,7 @@ def test_every_picture_of_the_experiments_has_its_own_sentence():
     texts = captions()
     assert set(texts) == set(EXPERIMENTS)
     for name, table in texts.items():
-        assert table["title"] and table["lesson"].endswith(".")
+        assert table["title"] and table["about"].endswith(".")
         assert all(s.endswith(".") for s in table["captions"].values())
         alts = table.get("alt", {})
         for picture in table["captions"] if alts else ():

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from docs.ledger._table import Table
 from docs.lessons.cells import Cell, Lesson
+from experiments._results.notebooks import NOTEBOOKS
 
 SEED_CELLS = {"000": 15, "001": 18, "002": 1, "003": 90, "004": 15}
 HEADER = ("cell", "what it does", "lesson", "cell of the lesson")
@@ -35,7 +36,10 @@ def page(lessons: Sequence[Lesson]) -> str:
     """The table of each seed, as Markdown."""
     cells = counterparts(lessons)
     head = HEAD.format(found=sum(map(bool, cells.values())), total=len(cells))
-    tables = [Table(f"Notebook {s}", HEADER, list(rows(cells, s))) for s in SEED_CELLS]
+    tables = [
+        Table(f"{seed}: {NOTEBOOKS[seed].title}", HEADER, list(rows(cells, seed)))
+        for seed in SEED_CELLS
+    ]
     return head + "\n".join(map(str, tables))
 
 
@@ -44,6 +48,9 @@ def rows(cells: Counterparts, seed: str) -> Iterator[Sequence[str]]:
     for (of, number), found in cells.items():
         if of == seed:
             what = "; ".join(cell.title for _, cell in found)
-            where = dict.fromkeys(lesson.name for lesson, _ in found)
+            where = dict.fromkeys(
+                f"[{lesson.name}](notebooks/en/{lesson.name}.ipynb)"
+                for lesson, _ in found
+            )
             ids = ", ".join(f"`{cell.id}`" for _, cell in found)
             yield str(number), what, ", ".join(where), ids

@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 
     name: str
     title: str
-    lesson: str
+    about: str
     pictures: list[Picture]
     reports: list[Report]
     printed: str  # what it has printed, if the run kept it
@@ -49,7 +49,7 @@ def shown(experiment: str, folder: Path) -> Shown:
     """The files of an experiment that has run, in the order of the captions."""
     texts = captions().get(experiment, {})
     order = texts.get("captions", {})
-    title, lesson = texts.get("title", experiment), texts.get("lesson", "")
+    title, about = texts.get("title", experiment), texts.get("about", "")
     drawn = [
         _picture(path, sentence, texts.get("alt", {}))
         for path, sentence in _ordered(folder.glob("*.png"), order)
@@ -61,7 +61,7 @@ def shown(experiment: str, folder: Path) -> Shown:
     ]
     kept = folder / "report.txt"
     printed = kept.read_text(encoding="utf-8").strip() if kept.exists() else ""
-    return Shown(experiment, title, lesson, drawn, reports, printed)
+    return Shown(experiment, title, about, drawn, reports, printed)
 
 
 def _ordered(

@@ -89,7 +89,9 @@ def contours(of: Surface, points: Mapping[str, ArrayLike]) -> Figure:
     for (label, path), (colour, style) in zip(drawn.items(), looks, strict=False):
         inside = np.all((path >= low) & (path <= high))
         label = label if inside else f"{label} (leaves the picture)"
-        axes.plot(*path.T, color=colour, linestyle=style, marker=".", ms=3, label=label)
+        # Dots at some distance leave the dashes visible where steps are short.
+        dots: Any = {"marker": ".", "ms": 4, "markevery": 0.03}
+        axes.plot(*path.T, color=colour, linestyle=style, label=label, **dots)
     starts = np.array([path[0] for path in drawn.values()]).reshape(-1, 2)
     axes.plot(*starts.T, "k+", markersize=12, linestyle="none", label="start", zorder=3)
     (left, bottom), (right, top) = low, high

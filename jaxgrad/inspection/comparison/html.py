@@ -1,6 +1,5 @@
 """A comparison as a page: the verdict, both graphs joined, and the table."""
 
-import zlib
 from collections.abc import Iterator
 from html import escape
 
@@ -10,7 +9,7 @@ from jaxgrad.inspection.comparison.text import COLUMNS, LEGEND, row_of, text, ve
 from jaxgrad.inspection.report.files import read, template
 from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.marks import key_of
-from jaxgrad.inspection.report.notebook import graph_and_style
+from jaxgrad.inspection.report.notebook import graph_and_style, new_prefix
 from jaxgrad.inspection.report.page import framed
 
 PICTURE = (
@@ -25,8 +24,7 @@ def page(found: Findings) -> str:
 
 def fragment(found: Findings) -> str:
     """The same for a notebook's cell, without the script."""
-    checksum = zlib.crc32(text(found).encode())
-    return _body(found, f"c{checksum:x}-")
+    return _body(found, new_prefix("c", text(found)))
 
 
 def _names(found: Findings) -> str:

@@ -11,7 +11,6 @@ import functools
 import importlib.util
 import inspect
 import itertools
-import linecache
 import site
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgrad.inspection.program import jaxprs
-from jaxgrad.inspection.program.cells import in_cell
+from jaxgrad.inspection.program.cells import in_cell, lines_of
 from jaxgrad.inspection.report.data import Source
 
 PACKAGES = ("jax", "jaxlib", "optax", "flax", "jaxgrad")
@@ -200,11 +199,10 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
     if frame is None:
         return Source("<unknown>", 0, "", "", ())
     line = position(*frame)[0] or frame.code.co_firstlineno
-    file, function = frame.code.co_filename, frame.code.co_name
-    text = linecache.getline(file, line).strip()
+    text = "".join(lines_of(frame.code)[line - 1 : line]).strip()
     library = [f for f in via if not is_machinery(f.code.co_filename)]
-    file, line = in_cell(file, line)
-    return Source(file, line, function, text, tuple(map(_library_name, library)))
+    file, line = in_cell(frame.code, line)
+    return Source(file, line, frame.code.co_name, text, tuple(map(_library_name, library)))
 
 
 def fault_line(trace: TracebackType | None) -> Source | None:

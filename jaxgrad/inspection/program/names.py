@@ -6,10 +6,10 @@ parents is the assignment, unless a container or a comprehension comes first.
 
 import ast
 import functools
-import linecache
 import re
 from typing import NamedTuple
 
+from jaxgrad.inspection.program.cells import lines_of
 from jaxgrad.inspection.program.frames import Frame, Span, position
 
 # The words for the operators, by the names of their classes in `ast`.
@@ -169,7 +169,7 @@ def _expression(frame: Frame) -> ast.AST | None:
 
 
 def _tree(frame: Frame) -> _Tree | None:
-    lines = linecache.getlines(frame.code.co_filename)
+    lines = lines_of(frame.code)
     return _parse("".join(lines)) if lines else None
 
 

@@ -11,7 +11,7 @@ from jaxgrad.inspection.report.drawing import Drawing, Edge, Node
 from jaxgrad.inspection.report.format import columns_of, cut
 from jaxgrad.inspection.report.layout import Layout, Point, Size, lay_out
 
-LETTER, LINE, PAD = 7.3, 18.0, 8.0
+LETTER, LINE, PAD = 7.3, 17.0, 8.0
 LONGEST = 34
 # With more nodes than this, arguments are drawn right before their first reader: one
 # column at the left would be higher than any window, and its edges would hide the rest.
@@ -100,7 +100,7 @@ def _size(node: Node, lines: tuple[str, str, str]) -> Size:
     title, value, gradient = map(columns_of, lines)
     first = title + (len(node.mark) + 2 if node.mark else 0)
     letters = max(first * 1.04, value, gradient)
-    return Size(letters * LETTER + 2 * PAD, 3 * LINE + PAD)
+    return Size(letters * LETTER + 2 * PAD, 3 * LINE + 5)
 
 
 def _turned(size: Size) -> Size:

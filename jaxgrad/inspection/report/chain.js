@@ -1,8 +1,8 @@
 // The chain rule: the chosen step in the panel, and the player, which shows values
 // forward and gradients backward.
 {
-  const lesson = JSON.parse(byId("lesson").textContent);
-  const { things, steps, sent } = lesson;
+  const walkthrough = JSON.parse(byId("walkthrough").textContent);
+  const { things, steps, sent, name: program } = walkthrough;
   const grouped = keys => {
     const groups = new Map();
     for (const part of sent) {
@@ -95,15 +95,17 @@
 
   const senders = part => part.by.length
     ? part.by.flatMap((key, i) => i ? [", ", link(key)] : [link(key)])
-    : [`the result itself: d ${lesson.name} / d ${lesson.name}`];
+    : [`the result itself: d ${program} / d ${program}`];
   const received = (key, thing) => {
     const parts = sentTo(key);
     if (!thing.differentiated) return [make("p", thing.arrays[0].gradient, "muted")];
     const sums = thing.arrays.map(array => {
       const name = thing.arrays.length > 1 ? array.name : short(key);
-      return make("p", make("code", `d ${lesson.name} / d ${name} = ${array.gradient}`));
+      return make("p", make("code", `d ${program} / d ${name} = ${array.gradient}`));
     });
-    if (lesson.why) return [...sums, make("p", `Its parts: ${lesson.why}.`, "muted")];
+    if (walkthrough.why) {
+      return [...sums, make("p", `Its parts: ${walkthrough.why}.`, "muted")];
+    }
     if (!parts.length) return [...sums, make("p", "No step sends anything to it.")];
     const several = thing.arrays.length > 1;
     const rows = parts.map(part => row(
@@ -186,12 +188,11 @@
     render(key, edge);
   };
 
-  // Keep the step in view, below the player; a narrow page stays where it is read.
+  // Keep the step in view; a narrow page stays where it is read.
   const follow = node => {
     reveal(node);
     const { top, bottom } = node.getBoundingClientRect();
-    const low = document.querySelector(".player").offsetHeight;
-    if (innerWidth > 900 && (top < low || bottom > innerHeight)) {
+    if (innerWidth > 900 && (top < 0 || bottom > innerHeight)) {
       node.scrollIntoView({ block: "center" });
     }
   };
@@ -272,10 +273,10 @@
     choose(node);
   });
   const result = byId("to-result");
-  result.hidden = !byId(lesson.result);
+  result.hidden = !byId(walkthrough.result);
   result.addEventListener("click", event => {
     event.preventDefault();
-    const node = byId(lesson.result);
+    const node = byId(walkthrough.result);
     node.scrollIntoView({ block: "center" });
     choose(node);
   });

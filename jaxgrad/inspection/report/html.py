@@ -1,7 +1,6 @@
 """A report as HTML for a notebook's cell, and the parts that its page has as well."""
 
 import itertools
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -17,7 +16,7 @@ from jaxgrad.inspection.report.marks import (
     marks,
     meanings,
 )
-from jaxgrad.inspection.report.notebook import graph_and_style
+from jaxgrad.inspection.report.notebook import graph_and_style, new_prefix
 from jaxgrad.inspection.report.rows import COLUMNS, Row, headline, rows
 from jaxgrad.inspection.report.svg import picture
 from jaxgrad.inspection.report.text import blame_text, diagnosis_text, text
@@ -27,14 +26,13 @@ LEGEND = f"Arrays are shown as {RANGE}, in the graph as {MEAN}."
 
 def fragment(report: Report) -> str:
     """A notebook's cell, without a script: many notebooks block it."""
-    checksum = zlib.crc32(text(report).encode())
-    return _body(report, f"r{checksum:x}-")
+    return _body(report, new_prefix("r", text(report)))
 
 
 def diagnosis_fragment(diagnosis: Diagnosis) -> str:
     """A notebook's cell with the faults, each linked to its step below."""
-    checksum = zlib.crc32(diagnosis_text(diagnosis).encode())
-    return _body(diagnosis.report, f"d{checksum:x}-", diagnosis)
+    prefix = new_prefix("d", diagnosis_text(diagnosis))
+    return _body(diagnosis.report, prefix, diagnosis)
 
 
 def _body(report: Report, prefix: str, diagnosis: Diagnosis | None = None) -> str:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-GAP_X, GAP_Y, WAY = 30.0, 18.0, 4.0
+GAP_X, GAP_Y, WAY = 22.0, 18.0, 4.0
 SWEEPS = 8
 # How much the height that a waypoint prefers counts, and that of an end of the graph,
 # against 1 for any other node.

@@ -6,7 +6,9 @@ until the style sheet shows it, and as an image, until the style sheet hides it.
 """
 
 import base64
+import itertools
 import re
+import zlib
 from functools import cache
 
 from jaxgrad.inspection.report.files import (
@@ -20,6 +22,14 @@ from jaxgrad.inspection.report.files import (
 
 # What an image does not use: texts for hovering, and the attributes of a live node.
 UNSEEN = r'<title>.*?</title>| (?:tabindex|role|data-ends)="[^"]*"'
+
+
+_shown = itertools.count(1)
+
+
+def new_prefix(kind: str, text: str) -> str:
+    """A prefix for the ids in a cell that shows a text; no other cell has the same."""
+    return f"{kind}{zlib.crc32(text.encode()):x}-{next(_shown)}-"
 
 
 def graph_and_style(svg: str, prefix: str) -> dict[str, str]:

@@ -136,8 +136,6 @@ for (const table of all(".jaxgrad .scroll table")) {
     mark(link.closest("tr"));
   });
 }
-// A high graph gets a window of its own, so that the table stays within reach.
-if (panel) graph.classList.toggle("tall", graph.scrollHeight > 1500);
 // If the step to blame is outside the window of a long graph, scroll to it.
 const blamed = document.querySelector(".jaxgrad-graph g.blamed");
 if (blamed) reveal(blamed);

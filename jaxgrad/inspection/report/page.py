@@ -7,7 +7,7 @@ from jaxgrad.inspection.report.drawing import drawing_of
 from jaxgrad.inspection.report.files import page_style, read, template
 from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.html import parts
-from jaxgrad.inspection.report.lesson import lesson
+from jaxgrad.inspection.report.walkthrough import walkthrough
 from jaxgrad.inspection.report.svg import picture
 
 
@@ -26,11 +26,11 @@ def _page(report: Report, title: str, diagnosis: Diagnosis | None = None) -> str
         parts(report, "", diagnosis),
         style=page_style() + read("explained.css"),
         graph=picture(drawing_of(report)),
-        lesson=lesson(report),
+        walkthrough=walkthrough(report),
         result="panel" if report.result is None else f"step-{report.result}",
     )
-    script = read("page.js") + read("table.js") + read("chain.js")
-    return framed(title, explained, script)
+    scripts = ("page.js", "column.js", "table.js", "chain.js")
+    return framed(title, explained, "".join(map(read, scripts)))
 
 
 def framed(title: str, content: str, script: str = "") -> str:

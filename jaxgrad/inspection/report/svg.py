@@ -16,7 +16,7 @@ from jaxgrad.inspection.report.drawing import Drawing, drawing_of
 from jaxgrad.inspection.report.files import graph_style, template
 from jaxgrad.inspection.report.layout import Point, Size
 
-MARGIN = 16.0
+MARGIN = 10.0
 
 
 def svg(report: Report) -> str:
@@ -53,11 +53,12 @@ def frame(
     label: str, content: Sequence[str], size: Size, prefix: str, style: str = ""
 ) -> str:
     """Elements within a size as one SVG with a margin."""
-    width, height = (f"{side + 2 * MARGIN:.0f}" for side in size)
+    width, height = (round(side + 2 * MARGIN) for side in size)
     text = template("graph.svg").substitute(
         label=escape(label),
         width=width,
         height=height,
+        ratio=round(width / height, 3),
         box=f"{-MARGIN:.0f} {-MARGIN:.0f} {width} {height}",
         prefix=prefix,
         style=style,

@@ -16,7 +16,7 @@ from jaxgrad.inspection.report.summary import Summary, summarize
 FEW = 9
 
 
-def lesson(report: Report) -> str:
+def walkthrough(report: Report) -> str:
     """JSON for a `script` element: steps, arguments, and what the edges send."""
     chain = report.chain_rule
     data = {
