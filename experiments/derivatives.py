@@ -66,11 +66,6 @@ def orders() -> Section:
             both = [[y.item() for y in tower(jnp.asarray(x, d))] for d in DTYPES]
             found[formula, x] = example.calculus(x), *both
 
-    def errors(calculus: Sequence[float], *computed: list[float]) -> list[float]:
-        exact = np.array(calculus)
-        scale = np.maximum(1, abs(exact))
-        return [float(np.max(abs(values - exact) / scale)) for values in computed]
-
     single = {at: values for at, (_, values, _) in found.items()}
     slope = {at: values[1] for at, values in single.items()}
     root, exp = found["(sqrt x + 1)^3", 2.0], found["exp x", 2.0]
@@ -79,7 +74,7 @@ def orders() -> Section:
         "Value and first three derivatives in float32, and the largest of their four "
         "errors relative to calculus, in float32 and in float64.",
         entries=[
-            (formula, x, *values, *map("{:.1e}".format, errors(exact, values, double)))
+            (formula, x, *values, *(_error(exact, each) for each in (values, double)))
             for (formula, x), (exact, values, double) in found.items()
         ],
         rows={
@@ -99,17 +94,17 @@ def orders() -> Section:
             },
         },
         header=(
-            "f",
-            "at",
-            "f(x)",
-            "f'",
-            "f''",
-            "f'''",
-            "error in float32",
-            "error in float64",
+            *("f", "at", "f(x)", "f'", "f''", "f'''"),
+            *("error in float32", "error in float64"),
         ),
         data=found,
     )
+
+
+def _error(calculus: Sequence[float], computed: list[float]) -> str:
+    """The largest error, relative to max(1, |exact|)."""
+    exact = np.array(calculus)
+    return f"{np.max(abs(computed - exact) / np.maximum(1, abs(exact))):.1e}"
 
 
 def forward_difference(f: Function, step: Any) -> Function:

@@ -102,7 +102,7 @@ def test_the_measured_strengths_and_weaknesses(ran):
     assert 1.4 < adagrad.end < 1.6
     assert rmsprop.after_100 < 0.1 < 50 < adagrad.after_100
     assert 0.5 < rmsprop.farthest < 1
-    assert rmsprop.arrival == -1
+    assert rmsprop.arrival is None
     assert adadelta.spread < 3 < 100 < sgd.spread
     assert adadelta.first_step < 0.01
     assert 17 < adadelta.end < 19

@@ -307,10 +307,41 @@ def test_nothing_scrolls_sideways_in_a_narrow_window(visitor, name):
     for part in ("html", ".graph", ".scroll", ".panel"):
         wide, seen = page.eval_on_selector(part, "e => [e.scrollWidth, e.clientWidth]")
         assert wide <= seen <= 360, part
-    page.check("#full")  # The graph of a long program can be enlarged.
-    wide, seen = page.eval_on_selector(".graph", "e => [e.scrollWidth, e.clientWidth]")
-    assert wide > seen or name in ("seed", "long")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def letters(page):
+    """The size of the graph's letters, in pixels."""
+    share = "svg => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width"
+    return 12 * page.eval_on_selector("svg.jaxgrad-graph", share)
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_a_narrow_window_shows_the_graph_as_one_column(visitor, name):
+    visitor.page.set_viewport_size({"width": 360, "height": 740})
+    page = visitor.read(NARROW[name]())
+    assert letters(page) > 11
+    rects = sorted(boxes(page, "g.node rect"), key=lambda box: box[1])
+    assert len({round(left) for left, *_ in rects}) == 1
+    for (_, _, _, bottom), (_, top, _, _) in itertools.pairwise(rects):
+        assert bottom < top
+    assert page.evaluate(PIERCED) == []
+    page.set_viewport_size({"width": 1280, "height": 800})  # as drawn again
+    assert page.evaluate(PIERCED) == []
+
+
+def test_the_perceptron_with_its_result_fits_a_window_in_legible_letters(visitor):
+    from experiments._explain.functions import first_batch
+    from experiments.mnist_mlp import mlp
+
+    visitor.page.set_viewport_size({"width": 1280, "height": 800})
+    _, params = mlp(jax.random.key(0), (64, 32, 16, 10))
+    images = jax.random.uniform(jax.random.key(1), (4, 8, 8))
+    page = visitor.read(explain(first_batch)(params, images, jnp.arange(4)))
+    ((left, top, right, bottom),) = boxes(page, "g.result rect")
+    assert 0 < left < right < 1280 and 0 < top < bottom < 800
+    assert letters(page) > 9.9
+    page.check("#full")
+    assert letters(page) == 12
 
 
 def luminance(colour):

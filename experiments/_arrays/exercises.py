@@ -71,7 +71,8 @@ def exercises() -> Section:
         row_2, kept = bool(jnp.array_equal(last_rows, t[:, 2, :])), t[:, -1:, :].shape
         three = bool(jnp.array_equal(without_last, jnp.stack([t[0], t[1], t[2]])))
         filled_in = slice(None, -1, None).indices(len(t))
-    answers = {"t": t, "t[:, -1, :]": last_rows, "t[:-1:] and t[0:-1:1]": in_full}
+    named = {"t": t, "t[:, -1, :]": last_rows, "t[:-1:] and t[0:-1:1]": in_full}
+    answers = (f"{name} =\n{np.asarray(answer)}" for name, answer in named.items())
     return Section(
         "Exercises 1 to 6 of notebook 003",
         "Indexing is written the same way in torch, NumPy and JAX: a colon keeps an "
@@ -101,16 +102,7 @@ def exercises() -> Section:
             "3.45": {"slope": slope, "by hand": by_hand, "value": value},
             "3.C10": same_as_5,
         },
-        note="\n\n".join(
-            [
-                *(
-                    f"{name} =\n{np.asarray(answer)}"
-                    for name, answer in answers.items()
-                ),
-                WHY_3,
-                WHY_4,
-            ]
-        ),
+        note="\n\n".join([*answers, WHY_3, WHY_4]),
     )
 
 

@@ -95,6 +95,11 @@ def _arrival(points: np.ndarray, race: Race) -> int | None:
     """The step from which a path stays within the race's tolerance of a minimum."""
     minima = np.asarray(race.surface.minimum)
     distance = np.linalg.norm(points[:, None] - minima, axis=-1).min(axis=1)
-    outside = np.flatnonzero(~(distance <= race.tolerance))
-    arrival = int(outside[-1]) + 1 if len(outside) else 0
-    return arrival if arrival < len(points) else None
+    return arrival(distance, race.tolerance)
+
+
+def arrival(distance: np.ndarray, near: float) -> int | None:
+    """The step from which on all distances are at most `near`; None if there is none."""
+    outside = np.flatnonzero(~(distance <= near))
+    first = int(outside[-1]) + 1 if len(outside) else 0
+    return first if first < len(distance) else None

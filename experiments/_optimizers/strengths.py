@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments._optimizers.recording import arrival
 from experiments._section import Section
 from jaxgrad.descent import SURFACES, Factory, Path, Standing, race
 
@@ -28,9 +29,17 @@ class Measured(NamedTuple):
     last_step: float
     end: float  # distance of the last point from the minimum
     after_100: float
-    arrival: int  # steps until it stays near the minimum; -1 if never
+    arrival: int | None  # steps until it stays near the minimum
     farthest: float  # distance of any of the last 1000 points
     turns: int  # how often y changes its sign before it stays near 0
+
+    def steps(self, surface: str) -> str:
+        """The median number of steps at the best rate."""
+        return f"{self.races[surface].steps:g} steps"
+
+    def arrived(self, surface: str = "rosenbrock") -> str:
+        """The share of the starts that arrive at the best rate."""
+        return f"{self.races[surface].arrived:.0%}"
 
     def working_rates(self, surface: str) -> float:
         """The share of the rates at which at least half of the starts arrive."""
@@ -76,15 +85,10 @@ def _along(points: np.ndarray) -> tuple[Any, ...]:
         float(lengths[-1]),
         float(distance[-1]),
         float(distance[100]),
-        _arrival(distance),
+        arrival(distance, NEAR),
         float(distance[-1000:].max()),
         int(turns),
     )
-
-
-def _arrival(distance: np.ndarray) -> int:
-    (outside,) = np.nonzero(distance > NEAR)
-    return -1 if outside[-1] == len(distance) - 1 else int(outside[-1]) + 1
 
 
 def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[str]]:
@@ -94,28 +98,22 @@ def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[st
         for name in ("SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW")
     )
 
-    def steps(of: Measured, surface: str) -> str:
-        return f"{of.races[surface].steps:g} steps"
-
-    def arrived(of: Measured) -> str:
-        return f"{of.races['rosenbrock'].arrived:.0%}"
-
     other = max(
         m.races["rosenbrock"].arrived for name, m in found.items() if name != "Adam"
     )
     return {
         "SGD": [
             "the fastest where all directions are equally steep: "
-            f"{steps(sgd, 'sphere')} on the sphere (Adam: {steps(adam, 'sphere')}).",
+            f"{sgd.steps('sphere')} on the sphere (Adam: {adam.steps('sphere')}).",
             "one rate must fit all directions: on the bowl, 100 times steeper in y, "
             f"{sgd.working_rates('bowl'):.0%} of the rates work (Adam: "
             f"{adam.working_rates('bowl'):.0%}) and the best takes "
-            f"{steps(sgd, 'bowl')}; in Rosenbrock's valley {arrived(sgd)} of the "
+            f"{sgd.steps('bowl')}; in Rosenbrock's valley {sgd.arrived()} of the "
             "starts arrive.",
         ],
         "Adagrad": [
             "each coordinate has its own rate, so steepness does not matter: "
-            f"{steps(adagrad, 'bowl')} on the bowl, {steps(adagrad, 'sphere')} on the "
+            f"{adagrad.steps('bowl')} on the bowl, {adagrad.steps('sphere')} on the "
             "sphere.",
             "its steps only shrink: the notebook's path begins with a step of "
             f"{adagrad.first_step:.3g}, ends with one of {adagrad.last_step:.1g}, and "
@@ -137,7 +135,7 @@ def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[st
             f"{adagrad.end:.3g}).",
         ],
         "Adam": [
-            f"it can follow a curved valley: on Rosenbrock's {arrived(adam)} of the "
+            f"it can follow a curved valley: on Rosenbrock's {adam.arrived()} of the "
             f"starts arrive, with any other optimizer at most {other:.0%}.",
             "its momentum carries it past the minimum: in the notebook's path y "
             f"changes its sign {adam.turns} times (SGD's: {sgd.turns}), and it is near "
@@ -150,7 +148,7 @@ def sentences(found: Mapping[str, Measured], l2_gap: float) -> dict[str, list[st
             "it pulls towards 0, not towards the minimum: on Himmelblau's surface it "
             f"ends {adamw.races['himmelblau'].distance:.1g} away from one (Adam: "
             f"{adam.races['himmelblau'].distance:.1g}), and on Rosenbrock's "
-            f"{arrived(adamw)} of the starts arrive.",
+            f"{adamw.arrived()} of the starts arrive.",
         ],
     }
 
@@ -175,7 +173,7 @@ def strengths(
             (
                 name,
                 *(m.races[s].steps for s in ("sphere", "bowl", "himmelblau")),
-                f"{m.races['rosenbrock'].arrived:.0%}",
+                m.arrived(),
                 f"{m.working_rates('bowl'):.0%}",
                 round(m.spread, 1),
                 f"{m.end:.2g}",
