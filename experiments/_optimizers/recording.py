@@ -99,7 +99,7 @@ def _arrival(points: np.ndarray, race: Race) -> int | None:
 
 
 def arrival(distance: np.ndarray, near: float) -> int | None:
-    """The step from which on all distances are at most `near`; None if there is none."""
+    """The step from which on no distance exceeds `near`; None if there is none."""
     outside = np.flatnonzero(~(distance <= near))
     first = int(outside[-1]) + 1 if len(outside) else 0
     return first if first < len(distance) else None

@@ -202,7 +202,9 @@ def source_of(frame: Frame | None, via: Sequence[Frame] = ()) -> Source:
     text = "".join(lines_of(frame.code)[line - 1 : line]).strip()
     library = [f for f in via if not is_machinery(f.code.co_filename)]
     file, line = in_cell(frame.code, line)
-    return Source(file, line, frame.code.co_name, text, tuple(map(_library_name, library)))
+    return Source(
+        file, line, frame.code.co_name, text, tuple(map(_library_name, library))
+    )
 
 
 def fault_line(trace: TracebackType | None) -> Source | None:

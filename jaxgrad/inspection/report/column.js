@@ -5,7 +5,7 @@
   const svg = document.querySelector("svg.jaxgrad-graph");
   const nodes = all("g.node", svg), edges = all(".edge, .broad", svg);
   const changed = [
-    [svg, "viewBox"], [svg, "style"],
+    ...["viewBox", "width", "height", "style"].map(name => [svg, name]),
     ...nodes.map(node => [node, "transform"]), ...edges.map(edge => [edge, "d"]),
   ];
   const drawn = changed.map(([element, name]) => element.getAttribute(name));
@@ -42,6 +42,8 @@
       edge.setAttribute("d", arc(...endsOf(edge).map(id => places.get(id))));
     }
     svg.setAttribute("viewBox", `0 -4 ${wide} ${high}`);
+    svg.setAttribute("width", wide);
+    svg.setAttribute("height", high);
     svg.setAttribute("style", `--width:${wide}px;--ratio:${wide / high}`);
   };
 

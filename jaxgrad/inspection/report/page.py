@@ -7,8 +7,8 @@ from jaxgrad.inspection.report.drawing import drawing_of
 from jaxgrad.inspection.report.files import page_style, read, template
 from jaxgrad.inspection.report.format import plain
 from jaxgrad.inspection.report.html import parts
-from jaxgrad.inspection.report.walkthrough import walkthrough
 from jaxgrad.inspection.report.svg import picture
+from jaxgrad.inspection.report.walkthrough import walkthrough
 
 
 def page(report: Report) -> str:
