@@ -329,21 +329,6 @@ def test_a_narrow_window_shows_the_graph_as_one_column(visitor, name):
     assert page.evaluate(PIERCED) == []
 
 
-def test_the_perceptron_with_its_result_fits_a_window_in_legible_letters(visitor):
-    from experiments._explain.functions import first_batch
-    from experiments.mnist_mlp import mlp
-
-    visitor.page.set_viewport_size({"width": 1280, "height": 800})
-    _, params = mlp(jax.random.key(0), (64, 32, 16, 10))
-    images = jax.random.uniform(jax.random.key(1), (4, 8, 8))
-    page = visitor.read(explain(first_batch)(params, images, jnp.arange(4)))
-    ((left, top, right, bottom),) = boxes(page, "g.result rect")
-    assert 0 < left < right < 1280 and 0 < top < bottom < 800
-    assert letters(page) > 9.9
-    page.check("#full")
-    assert letters(page) == 12
-
-
 def luminance(colour):
     """The luminance of `rgb(r, g, b)` by the Web Content Accessibility Guidelines."""
     channels = [int(c) / 255 for c in colour[4:-1].split(",")]

@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 from jaxgrad.inspection.report.drawing import Drawing, Edge, Node
 from jaxgrad.inspection.report.format import columns_of, cut
-from jaxgrad.inspection.report.layout import Layout, Point, Size, lay_out
+from jaxgrad.inspection.report.layout import GAP_X, Layout, Point, Size, lay_out
 
-LETTER, LINE, PAD = 7.3, 17.0, 8.0
+LETTER, LINE, PAD = 7.3, 15.0, 8.0
 LONGEST = 34
 # With more nodes than this, arguments are drawn right before their first reader: one
 # column at the left would be higher than any window, and its edges would hide the rest.
 CROWD = 48
 # Edges over more columns than this are drawn as stubs.
 FARTHEST = 48
+# Between the rows of a graph that runs down: MNIST's fits a window of 1280 x 800.
+GAP_DOWN = 18.0
 # A graph that is wider than this when it runs down may be narrower from left to right.
 WIDE = 900.0
 
@@ -73,6 +75,7 @@ def _arranged(drawing: Drawing, across: bool) -> Arrangement:
         [(edge.start, edge.end) for edge in forward],
         leftmost=inputs if few else 0,
         farthest=None if few else FARTHEST,
+        gap=GAP_X if across else GAP_DOWN,
     )
     curves = [
         _curve(edge, course)
@@ -100,7 +103,7 @@ def _size(node: Node, lines: tuple[str, str, str]) -> Size:
     title, value, gradient = map(columns_of, lines)
     first = title + (len(node.mark) + 2 if node.mark else 0)
     letters = max(first * 1.04, value, gradient)
-    return Size(letters * LETTER + 2 * PAD, 3 * LINE + 5)
+    return Size(letters * LETTER + 2 * PAD, 3 * LINE + 4)
 
 
 def _turned(size: Size) -> Size:

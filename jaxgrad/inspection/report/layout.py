@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-GAP_X, GAP_Y, WAY = 22.0, 18.0, 4.0
+GAP_X, GAP_Y, WAY = 30.0, 18.0, 4.0
 SWEEPS = 8
 # How much the height that a waypoint prefers counts, and that of an end of the graph,
 # against 1 for any other node.
@@ -43,6 +43,7 @@ def lay_out(
     edges: Sequence[tuple[int, int]],
     leftmost: int = 0,
     farthest: int | None = None,
+    gap: float = GAP_X,
 ) -> Layout:
     """Place nodes and edges.
 
@@ -53,6 +54,7 @@ def lay_out(
             an edge to it is placed right before the first node that reads it.
         farthest: An edge over more columns than this is only a stub at its end, since
             hundreds of parallel edges cannot be told apart; None for no limit.
+        gap: The room between two columns.
     """
     columns = _columns(len(sizes), edges, leftmost)
     limit = len(sizes) if farthest is None else farthest
@@ -60,12 +62,12 @@ def lay_out(
     chains, heights, columns = _waypoints(columns, drawn, [s.height for s in sizes])
     order = _ordered(columns, chains)
     tops = _levelled(order, chains, heights, len(sizes))
-    lefts, total = _lefts(order, sizes)
+    lefts, total = _lefts(order, sizes, gap)
     corners = [(lefts[columns[i]], tops[i]) for i in range(len(sizes))]
     middles = [top + height / 2 for top, height in zip(tops, heights, strict=True)]
-    stubs = {(a, b): _stub(corners[b], sizes[b].height) for a, b in edges}
+    stubs = {(a, b): _stub(corners[b], sizes[b].height, gap) for a, b in edges}
     complete = {
-        edge: _course(chain, lefts, columns, middles, sizes)
+        edge: _course(chain, lefts, columns, middles, sizes, gap)
         for edge, chain in zip(drawn, chains, strict=True)
     }
     courses = [complete.get(edge) or stubs[edge] for edge in edges]
@@ -207,32 +209,37 @@ class _Stack(NamedTuple):
 
 
 def _lefts(
-    order: Sequence[Sequence[int]], sizes: Sequence[Size]
+    order: Sequence[Sequence[int]], sizes: Sequence[Size], gap: float
 ) -> tuple[list[float], float]:
     """The left side of each column, and the total width."""
     lefts, x = [], 0.0
     for nodes in order:
         lefts.append(x)
         widest = max((sizes[n].width for n in nodes if n < len(sizes)), default=0.0)
-        x += widest + GAP_X
-    return lefts, max(x - GAP_X, 0.0)
+        x += widest + gap
+    return lefts, max(x - gap, 0.0)
 
 
 def _course(
-    chain: Chain, lefts: Floats, columns: Chain, middles: Floats, sizes: Sequence[Size]
+    chain: Chain,
+    lefts: Floats,
+    columns: Chain,
+    middles: Floats,
+    sizes: Sequence[Size],
+    gap: float,
 ) -> list[Point]:
     """The points from one node to another; it bends in the gaps between columns."""
     start = chain[0]
     points = [(lefts[columns[start]] + sizes[start].width, middles[start])]
     for node, following in itertools.pairwise(chain):
-        points.append((lefts[columns[following]] - GAP_X, middles[node]))
+        points.append((lefts[columns[following]] - gap, middles[node]))
         points.append((lefts[columns[following]], middles[following]))
     return points
 
 
-def _stub(corner: Point, height: float) -> list[Point]:
+def _stub(corner: Point, height: float, gap: float) -> list[Point]:
     x, y = corner[0], corner[1] + 0.8 * height
-    return [(x - 0.7 * GAP_X, y), (x, y)]
+    return [(x - 0.7 * gap, y), (x, y)]
 
 
 def _neighbours(chains: Sequence[Chain]) -> tuple[Neighbours, Neighbours]:
