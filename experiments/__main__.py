@@ -22,6 +22,8 @@ from experiments._mnist_mlp.digits import HOW_TO_GET_MNIST
 from experiments._options import EXPERIMENTS, DataSet, Name, Options
 from experiments._terminal import progress, table, wrapped
 
+WITH_DATA = ("mnist_mlp", "explain")  # they learn, or explain, MNIST or the digits
+
 
 @dataclass(frozen=True)
 class Config(Options):
@@ -36,8 +38,10 @@ class Config(Options):
     serve: bool = False
     """Serve the results page on 127.0.0.1 at the end, until Ctrl-C."""
     dataset: DataSet = "auto"
-    """Data set of the MLP. auto: MNIST if a folder, the cache or the network provides
-    it, otherwise scikit-learn's digits."""
+    (
+        "Data set of the MLP. auto: MNIST if a folder, the cache or the network "
+        "provides it, otherwise scikit-learn's digits."
+    )
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     epochs: int = 20
@@ -92,7 +96,7 @@ def _run_one(name: str, config: Config) -> Outcome:
 
 def _options(name: str, config: Config) -> list[str]:
     options = ["--output-dir", str(config.output_dir / name)]
-    if name in ("mnist_mlp", "explain"):
+    if name in WITH_DATA:
         options += ["--dataset", config.dataset]
         if name == "mnist_mlp":
             options += ["--epochs", str(config.epochs)]
@@ -131,7 +135,9 @@ def main(argv: Sequence[str] | None = None) -> list[Any]:
 
 
 def _load(config: Config) -> Any:
-    """Load and name the data, which must be there before the work."""
+    """Load and name the data, which must be there before the work that needs them."""
+    if config.only and not set(config.only) & set(WITH_DATA):
+        return None
     from jaxgrad.datasets import load
 
     dataset = load(config.dataset, config.data_dir)
@@ -159,7 +165,7 @@ def _report(config: Config, dataset: Any, outcomes: list[Outcome]) -> list[Any]:
         seconds={of.name: of.seconds for of in outcomes},
         stopped=stopped,
     )
-    print_verdict(rows, stopped, digits=dataset.name != "mnist")
+    print_verdict(rows, stopped, digits=getattr(dataset, "name", "") == "digits")
     print_files(folder, [of.name for of in outcomes])
     _show(page, serve=config.serve)
     if stopped:

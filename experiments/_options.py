@@ -1,6 +1,7 @@
 """The options of every experiment.
 
-They import nothing heavy, so that `--help` answers at once.
+They import nothing heavy, so that `--help` answers at once. A description of several
+lines is a string without line breaks, which tyro would print.
 """
 
 from dataclasses import dataclass
@@ -37,8 +38,10 @@ class Arrays(Options):
     """PyTorch's tensors and JAX's arrays, line by line."""
 
     device: str | None = None
-    """Device to compute on: cpu, gpu, tpu or, with a number, cpu:0; by default JAX's.
-    The sections on memory shared with NumPy always run on the CPU."""
+    (
+        "Device to compute on: cpu, gpu, tpu or, with a number, cpu:0; by default "
+        "JAX's. The sections on memory shared with NumPy always run on the CPU."
+    )
     seed: int = 0
     """Seed of the random arrays."""
     repeats: int = 5
@@ -115,8 +118,10 @@ class MnistMlp(Options):
     """A perceptron with three layers learns MNIST."""
 
     dataset: DataSet = "auto"
-    """The data set; auto is MNIST if a folder, the cache or the network provides it,
-    else scikit-learn's digits."""
+    (
+        "The data set; auto is MNIST if a folder, the cache or the network provides "
+        "it, else scikit-learn's digits."
+    )
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     epochs: int = 20
@@ -126,19 +131,26 @@ class MnistMlp(Options):
     optimizer: Optimizer = "sgd"
     """An Optax optimizer."""
     lr: float | None = None
-    """Learning rate; by default one that suits the optimizer (sgd 0.01, on the digits
-    0.3; adam 0.001)."""
+    (
+        "Learning rate; by default one that suits the optimizer (sgd 0.01, on the "
+        "digits 0.3; adam 0.001)."
+    )
     schedule: Schedule = "constant"
-    """How the learning rate changes over the run: cosine and linear fall to 0,
-    one-cycle rises to the learning rate first."""
+    (
+        "How the learning rate changes over the run: cosine and linear fall to 0, "
+        "one-cycle rises to the learning rate first."
+    )
     seed: int = 0
     """Seed of the initial parameters and of the order of the examples."""
     target_accuracy: float | None = None
     """Test accuracy to reach, as 0.92 or 92; exit code 1 if the run misses it."""
     side_runs: bool = True
-    """Whether to also measure what the notebook says about batch sizes, no_grad,
-    changed parameters and your own arrays, which takes as long as 7 epochs, and the
-    loss on the training set after each epoch, which takes a third of an epoch."""
+    (
+        "Whether to also measure what the notebook says about batch sizes, no_grad, "
+        "changed parameters and your own arrays, which takes as long as 7 epochs, and "
+        "the loss on the training set after each epoch, which takes a third of an "
+        "epoch."
+    )
     output_dir: Path = Path("results/mnist_mlp")
     """Folder for the pictures and metrics.jsonl."""
     checkpoint_dir: Path | None = None
@@ -166,8 +178,10 @@ class Explain(Options):
     """Every gradient explained: seven reports, as tables and pages with the graph."""
 
     dataset: DataSet = "auto"
-    """The perceptron's images. auto: MNIST if a folder, the cache or the network
-    provides it, otherwise scikit-learn's digits."""
+    (
+        "The perceptron's images. auto: MNIST if a folder, the cache or the network "
+        "provides it, otherwise scikit-learn's digits."
+    )
     data_dir: Path | None = None
     """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR."""
     batch_size: int = 256

@@ -19,7 +19,7 @@ FULL_RUN = "They need real MNIST and the notebook's 20 epochs at --lr 0.01."
 
 def print_verdict(rows: list[Row], stopped: Collection[str], digits: bool) -> None:
     """Print the counts, the rows that disagree and those not run in full."""
-    counts = [_count(kind, rows) for kind in KINDS]
+    counts = [_count(kind, rows) for kind in KINDS if kind in {r.kind for r in rows}]
     header = ("kind of row", "as expected", "run", "rows", "what is expected")
     reproduced, *_ = closing_line(rows).split(" (")  # the rest is below
     section("Verdict", f"{table(header, counts)}\n\n{reproduced}")
