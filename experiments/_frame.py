@@ -98,7 +98,8 @@ def reproduced(result: Sections) -> dict[str, Any]:
 def save_figures(pictures: Mapping[str, Picture], folder: Path) -> None:
     """Save figures as pictures, reports as pages; print how many.
 
-    An explanation's graph is saved as SVG too.
+    An explanation's graph is saved as SVG too. The recording of a race is for the
+    results page only, and not counted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
@@ -109,6 +110,7 @@ def save_figures(pictures: Mapping[str, Picture], folder: Path) -> None:
         if isinstance(picture, Explanation):
             graph = folder / f"{name}.svg"
             graph.write_text(picture.to_svg(), encoding="utf-8")
-    of_figures = all(isinstance(p, Figure) for p in pictures.values())
-    kind = ("figure" if of_figures else "page") + "s" * (len(pictures) != 1)
-    print(f"\n{len(pictures)} {kind} written to {folder}", flush=True)
+    written = [p for p in pictures.values() if not isinstance(p, Recording)]
+    of_figures = all(isinstance(p, Figure) for p in written)
+    kind = ("figure" if of_figures else "page") + "s" * (len(written) != 1)
+    print(f"\n{len(written)} {kind} written to {folder}", flush=True)

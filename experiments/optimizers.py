@@ -52,7 +52,7 @@ LRS = dict.fromkeys(FACTORIES, 1.0) | {"SGD": 0.1}
 START = (-75.0, -10.0)
 STEPS = 5000
 CHECKPOINTS = np.array([1, 10, 100, 1000, 5000])
-REACHED = ("optimizer", "lr", *(f"{n:,} steps" for n in CHECKPOINTS))
+REACHED = ("optimizer", "lr", *(f"step {n:,}" for n in CHECKPOINTS))
 SPHERE = SURFACES["sphere"]
 LEGEND = (
     "A start arrives if its path stays within 0.01 of a minimum. At the best rate: the "

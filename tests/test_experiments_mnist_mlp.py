@@ -430,11 +430,10 @@ def test_help(capsys):
     ("errors", "said"),
     [
         ({}, "There is no error."),
-        ({(1, 2): 3, (0, 2): 1}, "error, 3 times: a 1 was predicted to be a 2."),
+        ({(1, 2): 3, (0, 2): 1}, "error, 3 times: 1 predicted as 2."),
         (
             {(1, 2): 3, (2, 0): 3},
-            "errors, 3 times each: a 1 was predicted to be a 2, "
-            "a 2 was predicted to be a 0.",
+            "errors, 3 times each: 1 predicted as 2, 2 predicted as 0.",
         ),
         (dict.fromkeys(((i, 3) for i in range(8) if i != 3), 1), "and 2 more."),
     ],

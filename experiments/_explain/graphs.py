@@ -60,8 +60,8 @@ def network_of_the_figure() -> Section:
     return Section(
         "The network of notebook 000's figure: the gradient of every weight",
         "As the notebook writes it, (output error) d output / d weight, and by "
-        "explain. The graph is saved as figure_network.svg: from left to right as in "
-        "the figure, with the gradient in every node.",
+        "explain. The graph is saved as figure_network.svg, with the gradient in every "
+        "node.",
         [
             (name, float(error * slope), by_explain)
             for (name, slope), by_explain in zip(slopes.items(), found, strict=True)

@@ -136,7 +136,7 @@ def most_frequent(matrix: np.ndarray) -> str:
     if not most:
         return "There is no error."
     pairs = np.argwhere(errors == most).tolist()
-    named = [f"a {label} was predicted to be a {other}" for label, other in pairs]
+    named = [f"{label} predicted as {other}" for label, other in pairs]
     if len(named) == 1:
         return f"The most frequent error, {most} times: {named[0]}."
     if len(named) > TIES_IN_TEXT:
