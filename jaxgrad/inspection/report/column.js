@@ -1,5 +1,6 @@
 // On a narrow page the nodes are one column, each argument above its first reader, and
-// the edges are arcs at its left. A wide page shows the graph as it was drawn.
+// the edges are arcs at its left. A wide page shows the graph as it was drawn, smaller
+// if it then fits the window, else in full size.
 {
   const LEFT = 44, GAP = 16;
   const svg = document.querySelector("svg.jaxgrad-graph");
@@ -51,8 +52,15 @@
   const arrange = () => {
     if (narrow.matches) stack();
     else changed.forEach(([element, name], i) => element.setAttribute(name, drawn[i]));
+    fit();
+  };
+  const fit = () => {
+    graph.classList.remove("tall");
+    graph.classList.toggle("tall", graph.scrollHeight > graph.clientHeight);
     if (blamed) reveal(blamed);
   };
   if (narrow.matches) arrange();
+  else fit();
   narrow.addEventListener("change", arrange);
+  addEventListener("resize", fit);
 }
