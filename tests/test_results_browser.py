@@ -106,6 +106,13 @@ def test_nothing_scrolls_sideways_and_axe_finds_no_serious_fault(visit, width, s
     assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_are_inverted_on_a_dark_page(visit, scheme):
+    filters = "all => [...new Set(all.map(one => getComputedStyle(one).filter))]"
+    (applied,) = visit(color_scheme=scheme).eval_on_selector_all("figure img", filters)
+    assert (applied == "none") == (scheme == "light")
+
+
 def test_a_picture_is_shown_in_full_size_and_scrolls_inside(visit):
     page = visit(360)
     button = page.get_by_role("button", name="Full size: contours_rosenbrock")

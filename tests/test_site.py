@@ -164,6 +164,16 @@ def test_search_finds_a_function(window):
     window.get_by_role("link", name="jaxgrad.find_nonfinite").first.wait_for()
 
 
+def test_search_in_a_site_opened_as_a_file_causes_no_error(browser, site):
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto((site / "search.html").as_uri() + "?q=gradient")
+    page.get_by_role("link", name="Finding a wrong gradient").first.wait_for()
+    page.wait_for_timeout(300)
+    page.close()
+    assert said == []
+
+
 def test_a_japanese_page_says_so(window):
     window.goto(LESSON)
     assert window.locator("html").get_attribute("lang") == "ja"
