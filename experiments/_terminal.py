@@ -16,8 +16,10 @@ from typing import Any
 
 from rich.box import Box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 MOST_COLUMNS = 100
 GAP = 2  # between columns
@@ -94,9 +96,17 @@ def _block(described: list[list[str]]) -> str:
         justify = "right" if _numbers(entries) else "left"
         drawn.add_column(title, justify=justify, width=width, overflow="fold")
     for row in zip(*(entries for _, *entries in described), strict=True):
-        drawn.add_row(*row)
+        drawn.add_row(*map(_indented, row))
     console(text := io.StringIO()).print(drawn)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _indented(entry: str) -> Text | Padding:
+    """The entry; if it begins with spaces, all of its lines are indented by them."""
+    words = entry.lstrip()
+    text = Text(words, overflow="fold")
+    indent = len(entry) - len(words)
+    return Padding(text, (0, 0, 0, indent)) if indent else text
 
 
 def _widths(described: list[list[str]]) -> list[int]:

@@ -233,10 +233,10 @@ def fixed_run(lr: float) -> Section:
     rows["2.1"] |= {"start": fits}
     return Section(
         "A start that PyTorch can repeat, in float64",
-        "The numbers come from NumPy's RandomState(0), whose stream never changes. The "
-        "seed results hold PyTorch's losses from there. Below: the numbers of 8 random "
-        "starts, which must be standard normal (Kolmogorov: sqrt(n) times the largest "
-        "distance from that distribution; above 2.7 once in a million).",
+        "The numbers come from NumPy's RandomState(0), whose stream never changes; "
+        "seed_results.toml holds PyTorch's losses from there. Below: the numbers of 8 "
+        "random starts, which must be standard normal (Kolmogorov: sqrt(n) times the "
+        "largest distance from that distribution; above 2.7 once in a million).",
         [(name, *found) for name, found in fits.items()],
         rows,
         ("matrix", "mean", "variance", "Kolmogorov"),

@@ -217,8 +217,8 @@ def report_side_runs(result: SideRuns) -> None:
     header = ("epoch", "train loss", "test loss", "accuracy")
     section(
         "The notebook's settings on the digits",
-        "What PyTorch learns from the same start in the same order is among the seed "
-        f"results.\n\n{table(header, digits)}",
+        "seed_results.toml holds what PyTorch learns from the same start in the same "
+        f"order.\n\n{table(header, digits)}",
     )
     section(
         "Arrays of your own",
