@@ -329,6 +329,23 @@ def test_a_narrow_window_shows_the_graph_as_one_column(visitor, name):
     assert page.evaluate(PIERCED) == []
 
 
+def test_a_page_that_loads_unseen_is_one_column_when_it_is_shown(visitor):
+    visitor.page.set_viewport_size({"width": 360, "height": 740})
+    visitor.read(first_report())
+    frame = "<iframe src=report.html style='width: 100%; height: 80vh'></iframe>"
+    page = visitor.open(
+        f"<!DOCTYPE html><details><summary>it</summary>{frame}</details>"
+    )
+    (_, inside) = page.frames
+    inside.wait_for_selector("svg", state="attached")
+    page.click("summary")
+    inside.wait_for_selector("svg")
+    assert letters(inside) > 11
+    ((left, top, right, bottom),) = boxes(inside, "svg.jaxgrad-graph")
+    for x, y, r, b in boxes(inside, "g.node rect"):
+        assert left < x < r < right and top < y < b < bottom
+
+
 def luminance(colour):
     """The luminance of `rgb(r, g, b)` by the Web Content Accessibility Guidelines."""
     channels = [int(c) / 255 for c in colour[4:-1].split(",")]

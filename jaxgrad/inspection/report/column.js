@@ -33,7 +33,9 @@
     const places = new Map();
     let high = 0, wide = 0;
     inOrder().forEach((id, index) => {
-      const { width, height } = byId(id).querySelector("rect").getBBox();
+      const box = byId(id).querySelector("rect");
+      const side = name => Number(box.getAttribute(name));  // also while it is hidden
+      const width = side("width"), height = side("height");
       byId(id).setAttribute("transform", `translate(${LEFT},${high})`);
       places.set(id, { index, top: high, bottom: high + height });
       wide = Math.max(wide, LEFT + width + 4);
