@@ -12,6 +12,7 @@ from jaxgrad.inspection.report.format import columns_of, cut
 from jaxgrad.inspection.report.layout import GAP_X, Layout, Point, Size, lay_out
 
 LETTER, LINE, PAD = 7.3, 15.0, 8.0
+BASELINE = 13.0  # Of the first line
 LONGEST = 34
 # With more nodes than this, arguments are drawn right before their first reader: one
 # column at the left would be higher than any window, and its edges would hide the rest.

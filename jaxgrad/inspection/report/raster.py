@@ -4,6 +4,7 @@ import io
 from typing import Any, Literal
 
 from jaxgrad.inspection.report.arrangement import (
+    BASELINE,
     LINE,
     PAD,
     Arrangement,
@@ -100,9 +101,9 @@ def _draw_box(axes: Any, box: Box, colours: dict[str, str]) -> None:
     muted = node.gradient == "none"
     inks = colours["ink"], colours["ink"], colours["muted" if muted else "gradient"]
     for row, (line, ink) in enumerate(zip(box.lines, inks, strict=True)):
-        _write(axes, x + PAD, y + (row + 1) * LINE, line, ink, row == 0)
+        _write(axes, x + PAD, y + BASELINE + row * LINE, line, ink, row == 0)
     if node.marks:
-        _write(axes, x + width - PAD, y + LINE, node.mark, edge, True, "right")
+        _write(axes, x + width - PAD, y + BASELINE, node.mark, edge, True, "right")
 
 
 def _write(
