@@ -9,7 +9,7 @@ from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
 from jaxgrad.inspection.explain import report_of
 from jaxgrad.inspection.faults import flow, inaccurate, zero
-from jaxgrad.inspection.faults.grouping import grouped
+from jaxgrad.inspection.faults.grouping import grouped, remarks_of
 from jaxgrad.inspection.program.call import Call, bind
 from jaxgrad.inspection.report.data import Argument
 from jaxgrad.inspection.report.explanation import Diagnosis, Explanation
@@ -42,7 +42,9 @@ def diagnose(
     Returns:
         A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
         are empty if nothing is wrong. More than three arguments without a gradient for
-        the same reason at the same line are one finding: `argument` is the first.
+        the same reason at the same line are one finding: `argument` is the first. What is
+        usually meant is a remark, such as a parameter that `stop_gradient` freezes
+        while others are trained.
 
     Raises:
         TypeError: As `explain`.
@@ -83,9 +85,13 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
         flows = flow.with_library(flows, report, inside)
     losses = inaccurate.in_call(call, has_aux)
     # Where an iteration converges, the gradient of its start is zero, or rounding.
-    found = (*zeros.findings, *flows.findings, *losses.findings)
+    nothing = (*(f for f in zeros.findings if f not in zeros.frozen), *losses.zeros)
+    found = (*nothing, *flows.findings, *losses.findings)
     findings = grouped([each for each in found if not flows.explains(each)])
-    remarks = (*map(_remark, zeros.remarks), *flows.remarks, *losses.remarks)
+    known = {finding.argument for finding in findings}
+    normal = (*zeros.remarks, *zeros.frozen)
+    normal = [zero for zero in normal if zero.argument not in known]
+    remarks = (*remarks_of(normal), *flows.remarks, *losses.remarks)
     remarks = tuple(dict.fromkeys(remarks))
     # A function that is not taken apart is not searched by either, for one reason.
     skipped = _skipped(report) or tuple(filter(None, [losses.skipped]))
@@ -93,12 +99,11 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
 
 
 def _has_zeros(argument: Argument) -> bool:
-    gradient = argument.gradient
-    return gradient is not None and bool((np.asarray(gradient) == 0).any())
-
-
-def _remark(blame: Any) -> str:
-    return f"{blame.summary}; this may not be a fault. {blame.hint}"
+    """Whether a gradient, or a slice of it along an axis, is zero as a whole."""
+    if argument.gradient is None:
+        return False
+    none = np.atleast_1d(np.asarray(argument.gradient) == 0)
+    return any(True for _ in zero.zero_slices(none))
 
 
 def _skipped(report: Explanation) -> tuple[str, ...]:

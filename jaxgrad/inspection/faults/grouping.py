@@ -1,6 +1,6 @@
 """Findings with one cause as one finding, the cause before what follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +36,16 @@ def grouped(findings: Sequence[Blame]) -> tuple[Blame, ...]:
     return tuple(each for group in groups.values() for each in _together(group))
 
 
+def remarks_of(zeros: Sequence[Blame]) -> Iterator[str]:
+    """A sentence for all gradients that are zero for one reason, but not a fault."""
+    groups: dict[object, list[Blame]] = {}
+    for blame in zeros:
+        groups.setdefault((blame.reason, blame.hint), []).append(blame)
+    for group in groups.values():
+        (blame,) = _together(group, few=1)
+        yield f"{blame.summary}; this may not be a fault. {blame.hint}"
+
+
 def _one_for_each_zero(findings: Sequence[Blame]) -> list[Blame]:
     """Without what two searches say about one gradient.
 
@@ -66,8 +76,8 @@ def _cause(finding: Blame) -> object:
     return finding.reason, step, line, finding.argument == _path(finding)
 
 
-def _together(group: Sequence[Blame]) -> Sequence[Blame]:
-    if len(group) <= FEW:
+def _together(group: Sequence[Blame], few: int = FEW) -> Sequence[Blame]:
+    if len(group) <= few:
         return group
     first, *others = group
     paths = _listed([_path(finding) for finding in others])

@@ -6,6 +6,7 @@ gradient. A network or a recurrence is different, since there the start or what 
 at each iteration is the data.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -71,7 +72,7 @@ def _fed_in_time(graph: Graph, flow: Flow, body: Sequence[Step]) -> tuple[bool, 
     (step,) = flow.steps
     outside = [o for s in body for o in s.inputs if not _inside(graph, o, body)]
     fed = any(_shape(graph, operand)[:1] == step.loop[-1:] for operand in outside)
-    fed |= any(each.operation in INDEXING for each in body)
+    fed |= any(_reads_a_part(graph, each, body) for each in body)
     # The first value of what an iteration hands on is named before it.
     starts = [
         start
@@ -80,6 +81,15 @@ def _fed_in_time(graph: Graph, flow: Flow, body: Sequence[Step]) -> tuple[bool, 
         if operand.previous and operand.index == step.index
     ]
     return fed, any(_of_argument(graph, start) for start in starts)
+
+
+def _reads_a_part(graph: Graph, step: Step, body: Sequence[Step]) -> bool:
+    """As `xs[t]`; not `x[None]`, which keeps all elements."""
+    if step.operation not in INDEXING or step.outputs:
+        return step.operation in INDEXING
+    size = math.prod(step.shape[len(step.loop) :])
+    outside = (o for o in step.inputs if not _inside(graph, o, body))
+    return any(math.prod(_shape(graph, operand)) > size for operand in outside)
 
 
 def _fed_in_depth(

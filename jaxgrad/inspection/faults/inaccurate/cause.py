@@ -7,7 +7,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.inaccurate.path import Place, Stage, eps_of
+from jaxgrad.inspection.faults.inaccurate.path import Place, Stage, eps_of, stage_of
 from jaxgrad.inspection.faults.inaccurate.twin import Operation, Pair
 from jaxgrad.inspection.program import jaxprs
 
@@ -55,15 +55,27 @@ def cause_of(stages: Sequence[Stage]) -> Cause | None:
         return None
     best = max(reversed(stages), key=lambda stage: stage.growth)
     if best.growth >= LOSING:
-        return None if _is_guard(best) else Cause(_reason(best), best)
+        return None if _is_guard(best) else _of_growth(best)
     narrow = next((s for s in stages if _is_narrow_product(s.operation)), None)
     if narrow is not None:
         return Cause("matmul", narrow)
-    sums = (s for s in stages if s.operation.name in SUMS)
-    summing = next(sums, None)
-    if summing is None:
+    sums = [s for s in stages if s.operation.name in SUMS]
+    if not sums:
         return Cause("amplified", best)
+    summing = max(sums, key=lambda stage: stage.local)
     return Cause("absorbed" if _stalls(summing) else "accumulated", summing)
+
+
+def _of_growth(stage: Stage) -> Cause:
+    """The cause at a stage; of what was absorbed, the addition is to blame."""
+    reason = _reason(stage)
+    if reason == "absorbed" and stage.operation.name not in SUMS:
+        made = ((place.pair.maker, place) for place in stage.read)
+        adding = (
+            m for m in made if isinstance(m[0], Operation) and m[0].name in ADDING
+        )
+        stage = next((stage_of(*each) for each in adding), stage)
+    return Cause(reason, stage)
 
 
 def _reason(stage: Stage) -> Reason:

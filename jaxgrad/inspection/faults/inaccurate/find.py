@@ -23,6 +23,8 @@ from jaxgrad.inspection.faults.inaccurate.cause import (
 from jaxgrad.inspection.faults.inaccurate.outputs import ZERO, Output, Outputs
 from jaxgrad.inspection.faults.inaccurate.path import walk, worst
 from jaxgrad.inspection.faults.inaccurate.twin import Pair
+from jaxgrad.inspection.faults.zero.cause import Cause as Zero
+from jaxgrad.inspection.faults.zero.hints import hint as zero_hint
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.program.call import Call, bind
 from jaxgrad.inspection.program.failures import (
@@ -39,6 +41,8 @@ from jaxgrad.inspection.report.explanation import Blame, Blames
 from jaxgrad.inspection.report.format import number
 from jaxgrad.inspection.run.replay import replay
 
+# Roundings that add up over a long program in float64, and leave digits enough.
+GRADUAL = 1e-9
 SHARDED = "The digits inside of shard_map and pmap were not checked."
 
 
@@ -46,8 +50,9 @@ class Losses(NamedTuple):
     """The inaccurate numbers of a call."""
 
     findings: tuple[Blame, ...]
-    remarks: tuple[str, ...] = ()  # About numbers that are ill-conditioned
+    remarks: tuple[str, ...] = ()  # About lost digits that may not be a fault
     skipped: str = ""  # What was not looked at, and why
+    zeros: tuple[Blame, ...] = ()  # Gradients that are zero but for rounding
 
 
 def find_inaccurate(
@@ -131,21 +136,52 @@ def search(program: Program) -> Losses:
     assert outputs.inputs  # in the dtypes that they have without x64
     with jax.enable_x64(True):
         wrong = outputs.inaccurate()
-        findings = [(o, i) for i, o in wrong if not o.ill_conditioned]
-        remarks = tuple(_remark(o) for _, o in wrong if o.ill_conditioned)
-        if not findings:
+        findings = [(o, i) for i, o in wrong if not o.excuse]
+        remarks = tuple(_remark(o) for _, o in wrong if o.excuse)
+        zeros = outputs.cancelled()
+        alone = len(zeros) == len(outputs.labels) - 1
+        if zeros and not alone:
+            remarks += (_shift([outputs.labels[i] for i in zeros]),)
+        if not findings and not alone:
             return Losses((), remarks)
         pairs = outputs.run()
         known = ((o, pairs[i], _cause(outputs, pairs[i])) for o, i in findings)
         causes = [(o, pair, cause) for o, pair, cause in known if cause is not None]
+        made = ((i, cause_of(walk(pairs[i]))) for i in zeros if alone)
+        nothing = [
+            (Output(outputs.labels[i], 1.0), pairs[i], cause)
+            for i, cause in made
+            if cause
+        ]
         if all(_in_library(cause) for *_, cause in causes):
-            return Losses((), (*remarks, *_of_library([o for o, *_ in causes])))
+            remarks += tuple(_of_library([o for o, *_ in causes]))
+            causes = []
+            if not nothing:
+                return Losses((), remarks)
     run = replay(program, stretches=True)
     names = Describer(program.drafts, run.tape)
     assert run.backward
     with jax.enable_x64(True):
         blames = tuple(write(names, *each, pairs[0]) for each in causes)
-    return Losses(_mended_alike(blames), remarks)
+        zero = tuple(_as_zero(write(names, *each, pairs[0])) for each in nothing)
+    return Losses(_mended_alike(blames), remarks, zeros=zero)
+
+
+def _as_zero(blame: Blame) -> Blame:
+    """A gradient of which only rounding is left."""
+    advice = zero_hint(Zero("cancelled"), "", "")
+    because = f", because of {blame.step.name}" if blame.step else ""
+    rest = "is zero but for rounding (cancelled)"
+    summary = f"The gradient of {blame.argument} {rest}{because}"
+    return replace(blame, kind="zero", reason="cancelled", hint=advice, summary=summary)
+
+
+def _shift(paths: Sequence[str]) -> str:
+    return (
+        f"The gradient of {', '.join(paths)} is zero but for rounding: its parts cancel "
+        "wherever the arguments are moved, as for a bias before a normalisation; this "
+        "may not be a fault."
+    )
 
 
 def _mended_alike(blames: tuple[Blame, ...]) -> tuple[Blame, ...]:
@@ -186,6 +222,8 @@ def _cause(outputs: Outputs, pair: Pair) -> Cause | None:
         return cause
     if not outputs.noise and _is_zero(cause):
         return None
+    if outputs.noise and cause.reason == "accumulated" and worst(pair).error < GRADUAL:
+        return None
     coarsest = max(outputs.dtypes, key=lambda dtype: float(jnp.finfo(dtype).eps))
     return cause if worst(pair).error > usual_error(coarsest) / 4 else None
 
@@ -220,7 +258,4 @@ def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
 
 def _remark(output: Output) -> str:
     what = f"The gradient of {output.label}" if output.label else "The value"
-    return (
-        f"{what} is ill-conditioned in its inputs: their own rounding changes it as "
-        "much as the rounding of the program does; this may not be a fault."
-    )
+    return f"{what} is {output.excuse}; this may not be a fault."

@@ -32,6 +32,16 @@ CERTAIN = 0.1
 # How far float64 inputs are moved; the effect is scaled down to a unit.
 MOVED = 2.0**-26
 RUNS = 2
+# A gradient that keeps three digits may be negligible.
+FEW_DIGITS = 1e-3
+ILL_CONDITIONED = (
+    "ill-conditioned in its inputs: their own rounding changes it as much as the "
+    "rounding of the program does"
+)
+NEGLIGIBLE = (
+    "inaccurate, but so small that its error does not change the value by a unit in "
+    "the last place, as where an iteration or a fit has converged"
+)
 # Products in 16 bits alone may be an oversight; other arithmetic in 16 bits is meant.
 UNINTENDED = SAME | PRODUCTS | {"add_any"}
 
@@ -41,7 +51,8 @@ class Output(NamedTuple):
 
     label: str  # The path of the leaf; "" for the value
     error: float  # Relative to its own scale
-    ill_conditioned: bool  # Whether the inputs' own rounding has the same effect
+    # Why it may not be a fault, after "The gradient of w is"; empty if it is one
+    excuse: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,19 +103,34 @@ class Outputs:
         wide = any(dtype.itemsize == _digits(dtype) * 8 for dtype in self.dtypes)
         return "float64" if wide else ""
 
+    @cached_property
+    def labels(self) -> list[str]:
+        """What the outputs are: "" for the value, then the paths of the leaves."""
+        return ["", *(leaf.path for leaf in self.program.call.differentiated)]
+
+    @cached_property
+    def _exact(self) -> list[Any]:
+        return [widened(x) for x in self.inputs]
+
+    @cached_property
+    def _pairs(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The outputs in both precisions."""
+        pairs = self._compiled(self.noise)(self.inputs, self._exact)
+        return [(np.asarray(own), np.asarray(true)) for own, true in pairs]
+
     def inaccurate(self) -> list[tuple[int, Output]]:
         """The outputs that are inaccurate, by position; to be called under x64."""
-        exact = [widened(x) for x in self.inputs]
-        run = self._compiled(self.noise)
-        pairs = [(np.asarray(o), np.asarray(t)) for o, t in run(self.inputs, exact)]
-        labels = ["", *(leaf.path for leaf in self.program.call.differentiated)]
+        exact, pairs, labels = self._exact, self._pairs, self.labels
         largest = max((_size(t) for _, t in pairs[1:]), default=0.0)
         found = []
         for i, (own, true) in enumerate(pairs):
             among = None if not self.noise else largest if i else 0.0
             error, size = _size(_minus(own, true)), _size(true)
             if _is_wrong(own, true, among) and error > self.limit * size:
-                output = Output(labels[i], error / max(size, _size(own)), False)
+                output = Output(labels[i], error / max(size, _size(own)))
+                small = i and output.error < FEW_DIGITS
+                if small and self._is_negligible(error, self.inputs[i - 1], *pairs[0]):
+                    output = output._replace(excuse=NEGLIGIBLE)
                 found.append((i, error, output))
         if found and not self.noise:
             noisy = [t for _, t in self._compiled("all")(self.inputs, exact)]
@@ -113,9 +139,34 @@ class Outputs:
             return []
         moved = self._moved(exact, [i for i, *_ in found])
         return [
-            (i, output._replace(ill_conditioned=error <= CONDITION * effect))
+            (i, output._replace(excuse=ILL_CONDITIONED))
+            if error <= CONDITION * effect
+            else (i, output)
             for (i, error, output), effect in zip(found, moved, strict=True)
         ]
+
+    def cancelled(self) -> list[int]:
+        """The gradients that are zero but for rounding, also where the leaves move."""
+        found = [i for i, pair in enumerate(self._pairs) if i and _is_nothing(*pair)]
+        if self.noise or not found:
+            return []
+        random, count = np.random.default_rng(0), len(self.labels) - 1
+        moves = (0.1 * random.choice([-1.0, 1.0], x.shape) for x in self.inputs[:count])
+        pairs = zip(self.inputs, moves, strict=False)
+        leaves = [x + (d * np.maximum(np.abs(x), 1)).astype(x.dtype) for x, d in pairs]
+        inputs = [*leaves, *self.inputs[count:]]
+        elsewhere = self._compiled("")(inputs, [widened(x) for x in inputs])
+        return [i for i in found if _is_nothing(*elsewhere[i])]
+
+    def _is_negligible(self, error: float, leaf: Any, own: Any, true: Any) -> bool:
+        """Whether a leaf would have to double for the error to change the value.
+
+        As where an iteration has converged, or at a minimum: the gradient is then
+        small, and what the value cannot resolve does not matter.
+        """
+        unit = float(jnp.finfo(own.dtype).eps) * _size(true)
+        right = _size(_minus(own, true)) <= usual_error(own.dtype) * _size(true)
+        return right and error * max(_size(leaf), 1.0) <= unit
 
     def run(self) -> list[Pair]:
         """Its outputs; they know the operations, run one by one, that made them."""
@@ -127,8 +178,7 @@ class Outputs:
             inputs = [*map(Pair, own, true)]
             return both(run_twice(self.block, inputs, noise))
 
-        exact = [widened(x) for x in self.inputs]
-        return compiled(run, (self.inputs, exact))
+        return compiled(run, (self.inputs, self._exact))
 
     def _moved(self, exact: list[Any], positions: list[int]) -> list[float]:
         """The effect of one unit in the last place of the inputs, for some outputs."""
@@ -169,8 +219,14 @@ def _is_wrong(own: np.ndarray, true: np.ndarray, among: float | None) -> bool:
         return False
     if among is not None:
         return error > ZERO * float(info.eps) * among
-    zero = ZERO * float(jnp.finfo(jnp.float64).eps) / float(info.eps)
-    return size > zero * error
+    return not _is_nothing(own, true)
+
+
+def _is_nothing(own: Any, true: Any) -> bool:
+    """Whether the truth is zero but for the rounding of float64, and `own` is not."""
+    zero = ZERO * float(jnp.finfo(jnp.float64).eps) / float(jnp.finfo(own.dtype).eps)
+    error = _size(_minus(own, true))
+    return bool(error and np.isfinite(error) and _size(true) <= zero * error)
 
 
 def _is_certain(true: np.ndarray, noisy: Any) -> bool:

@@ -85,7 +85,7 @@ def walk(output: Pair) -> list[Stage]:
         place = _before_loops(place)
         if place is None or not isinstance(place.pair.maker, Operation):
             break
-        stage = _stage(place.pair.maker, place)
+        stage = stage_of(place.pair.maker, place)
         stages.append(stage)
         if stage.local > 0.5 or not stage.read:
             break
@@ -150,7 +150,8 @@ def _last_change(loop: Loop, step: int, place: Place) -> Place:
     return Place(result, place.index) if same else worst(result)
 
 
-def _stage(operation: Operation, place: Place) -> Stage:
+def stage_of(operation: Operation, place: Place) -> Stage:
+    """What an operation did to the error of an element of its result."""
     parts = sorted(_parts(operation, place), key=lambda part: -part[0])
     if not any(size for size, _ in parts):  # as in max(1.0, x) if x overflows
         parts = sorted(_parts(operation, place, own=True), key=lambda part: -part[0])

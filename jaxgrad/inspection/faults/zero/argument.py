@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxgrad.inspection.faults.zero.blocks import Block, nonzero, search_blocks
+from jaxgrad.inspection.faults.zero.bounds import original
 from jaxgrad.inspection.faults.zero.cause import ORDER, Cause
 from jaxgrad.inspection.faults.zero.dependence import dependence
 from jaxgrad.inspection.faults.zero.moved import Moving
@@ -113,6 +114,10 @@ class Causes:
         flat = best.reason == "saturated" and not best.clips and not softmax
         if best.reason == "stationary":
             return self._stationary(best, value, mask)
+        if best.reason == "multiplied" and best.zero and _is_trained(best.zero):
+            return replace(best, normal=True)
+        if best.reason == "stopped" and self._is_frozen(best, value):
+            return replace(best, frozen=True)
         if best.reason != "cancelled" and not (flat and (cancelled or best.unbounded)):
             return best
         least = ROUNDING * max(map(_size, cancelled), default=0.0)
@@ -125,6 +130,12 @@ class Causes:
         if moved.near or not (moved.lower or softmax):
             return replace(best, reason="stationary", normal=True)
         return replace(best, reason="saturated")
+
+    def _is_frozen(self, best: Cause, value: Value) -> bool:
+        """Whether `stop_gradient` is around the argument itself, and others train."""
+        stopped = best.block is not None and original(best.block.value) is value
+        gradients = (gradient for _, gradient in self.replay.gradients())
+        return stopped and any(np.any(np.asarray(each)) for each in gradients)
 
     def _stationary(self, best: Cause, value: Value, mask: np.ndarray) -> Cause:
         """A stationary point, unless nothing passes beside it either."""
@@ -170,6 +181,20 @@ def _size(cause: Cause) -> float:
         sent = [c for c in map(total, block.entry.outputs) if c is not None]
     return max(
         (float(np.abs(np.asarray(part)).max(initial=0)) for part in sent), default=0
+    )
+
+
+def _is_trained(zero: Value) -> bool:
+    """Whether a gradient reaches an argument through a factor that is zero.
+
+    As the last layer of LoRA or ReZero, which is not zero after the first step.
+    """
+    if zero.kind == "input" or zero.maker is None:
+        return bool(nonzero(total(zero), np.shape(zero.array)).any())
+    return any(
+        any(reader is zero.maker and np.any(part) for reader, part in operand.parts)
+        and _is_trained(operand)
+        for operand in zero.maker.inputs
     )
 
 

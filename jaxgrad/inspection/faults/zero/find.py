@@ -32,8 +32,11 @@ class Zeros(NamedTuple):
 
     findings: tuple[Blame, ...]  # The most serious first
     # Stationary points (`reason` is "stationary"), shifts that a normalisation
-    # removes ("cancelled"), and units that are off in this batch ("dead")
+    # removes ("cancelled"), units that are off in this batch ("dead"), and what a layer
+    # that starts at zero multiplies ("multiplied")
     remarks: tuple[Blame, ...]
+    # Those of the findings that are meant: stop_gradient around an argument itself
+    frozen: tuple[Blame, ...] = ()
 
 
 def find_zero(
@@ -62,7 +65,8 @@ def find_zero(
     recover are reported after the others: saturated, cut by a custom rule, or dead and
     far from the kink. Rows that are not in the batch, features that are zero in the
     data, and units that are off in one batch are normal. So is a stationary point: the
-    minimum of a loss, the square at 0.
+    minimum of a loss, the square at 0; and a factor of zero that is trained itself, as
+    the last layer of LoRA in its first step.
 
     Args:
         f: The function, which may be jitted; it returns a floating scalar.
@@ -102,19 +106,20 @@ def find_zero(
 def search(replay: Replay, names: Describer) -> Zeros:
     """The arguments of a run whose gradient is zero."""
     causes = Causes(replay)
-    whole, parts, remarks = [], [], []
+    whole, parts, remarks, frozen = [], [], [], []
     for value, gradient in replay.gradients():
         zero = np.asarray(np.asarray(gradient) == 0)
         if zero.size and zero.all():
             cause = causes.why(value, zero)
             found = remarks if cause.normal else whole
             found.append(write(names, value, zero, cause))
+            frozen += found[-1:] if cause.frozen else []
         elif zero.any():
             for units in units_of(causes, value, zero):
                 found = parts if units.hopeless else remarks
                 found.append(write(names, value, units.mask, units.cause, units.path))
     whole.sort(key=lambda blame: ORDER.index(blame.reason))
-    return Zeros((*whole, *parts), tuple(remarks))
+    return Zeros((*whole, *parts), tuple(remarks), tuple(frozen))
 
 
 def in_call(call: Call, has_aux: bool) -> Zeros:

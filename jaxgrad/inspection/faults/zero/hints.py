@@ -14,7 +14,8 @@ WHY: Mapping[Reason, str] = {
     "although the function changes further away",
     "dead": "{operation} is flat here: every element is on the side of the kink with "
     "slope 0",
-    "underflow": "the gradient is not zero, but too small for {dtype}",
+    "underflow": "the gradient is not zero, but it or a factor of it is too small for "
+    "{dtype}",
     "rule": "the rule of a custom derivative returns zero, although the function "
     "changes",
     "cancelled": "parts of the gradient that are not zero add up to zero, here and "

@@ -22,6 +22,7 @@ from jaxgrad.inspection.faults.zero.products import (
 )
 from jaxgrad.inspection.program import jaxprs
 from jaxgrad.inspection.run.backward import total
+from jaxgrad.inspection.run.tape import Entry
 
 # Operations that pass one of their elements on.
 CHOOSING = frozenset(
@@ -52,7 +53,13 @@ def cause_of(block: Block) -> Cause | None:
     weighted = _weighted(block)
     if weighted is None:
         return Cause("integer", block) if any(lost) else None
-    return _of_numbers(block, weighted) or _of_structure(block, weighted)
+    cause = _of_numbers(block, weighted) or _of_structure(block, weighted)
+    return cause or (Cause("cancelled", block) if _is_complex(entry) else None)
+
+
+def _is_complex(entry: Entry) -> bool:
+    """Whether a cotangent may be at right angles to what a real operand changes."""
+    return any(jnp.iscomplexobj(output.array) for output in entry.outputs)
 
 
 def _weighted(block: Block) -> list[Any] | None:
@@ -129,7 +136,8 @@ def _reason_of(found: Found, block: Block, cotangents: list[Any]) -> Reason | No
     if sum(v is block.value for v in entry.operands) > 1 and not custom:
         return "cancelled"  # as in x - x
     if found.shape in ("moves", "jumps"):
-        return "rule" if custom else "branch"
+        own = "underflow" if found.shape == "moves" else "branch"
+        return "rule" if custom else own
     if found.shape == "smooth":
         return "underflow" if vanishes(block) else "saturated"
     if found.shape == "kink":

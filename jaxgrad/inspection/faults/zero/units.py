@@ -33,12 +33,19 @@ class Units(NamedTuple):
     hopeless: bool  # Whether no usual batch brings them back
 
 
-def units_of(causes: Causes, value: Value, zero: np.ndarray) -> Iterator[Units]:
-    """The slices along one axis that are zero as a whole and cut by an operation."""
+def zero_slices(zero: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """By axis, from the last, the indices of the slices that are zero as a whole."""
     for axis in reversed(range(zero.ndim)):
         others = tuple(i for i in range(zero.ndim) if i != axis)
         indices = np.flatnonzero(zero.all(axis=others))
-        if not 0 < len(indices) < zero.shape[axis]:
+        if len(indices):
+            yield axis, indices
+
+
+def units_of(causes: Causes, value: Value, zero: np.ndarray) -> Iterator[Units]:
+    """The slices along one axis that are zero as a whole and cut by an operation."""
+    for axis, indices in zero_slices(zero):
+        if len(indices) == zero.shape[axis]:
             continue
         together, _ = causes.all_of(value, _slices(zero.shape, axis, indices))
         if any(cause.reason in CUTS for cause in together):
