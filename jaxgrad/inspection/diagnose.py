@@ -42,8 +42,8 @@ def diagnose(
     Returns:
         A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
         are empty if nothing is wrong. More than three arguments without a gradient for
-        the same reason at the same line are one finding: `argument` is the first. What is
-        usually meant is a remark, such as a parameter that `stop_gradient` freezes
+        the same reason at the same line are one finding: `argument` is the first. What
+        is usually meant is a remark, such as a parameter that `stop_gradient` freezes
         while others are trained.
 
     Raises:

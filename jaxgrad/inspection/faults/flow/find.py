@@ -6,6 +6,7 @@ layer. A single step that scales the gradient down is not a fault; a factor that
 applied at every repetition is one.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,15 +107,17 @@ def flows_of(report: Report) -> Flows:
     found: list[tuple[Flow, Blame]] = []
     remarks: list[str] = []
     converging: set[tuple[str, int]] = set()
-    for flow in flows_in(graph):
+    flows = [*flows_in(graph)]
+    for flow in flows:
         kind = _kind(graph, flow)
-        if kind and not any(_same(graph, flow, other) for other, _ in found):
-            if kind == "vanishing" and converges(graph, flow):
-                remarks.append(_remark(flow))
-                steps = (s for steps in repetitions(graph, flow) for s in steps)
-                converging |= {(s.source.file, s.source.line) for s in steps}
-            else:
-                found.append((flow, _finding(graph, flow, kind)))
+        if kind == "exploding" and _starts_late(flow, flows):
+            continue
+        if kind != "exploding" and converges(graph, flow):
+            remarks += [_remark(flow)] if kind else []
+            steps = (s for steps in repetitions(graph, flow) for s in steps)
+            converging |= {(s.source.file, s.source.line) for s in steps}
+        elif kind and not any(_same(graph, flow, other) for other, _ in found):
+            found.append((flow, _finding(graph, flow, kind)))
     findings = tuple(finding for _, finding in found)
     return Flows(findings, tuple(remarks), frozenset(converging))
 
@@ -134,6 +137,24 @@ def _same(graph: Graph, flow: Flow, other: Flow) -> bool:
     if flow.along == other.along == "time":
         return graph.leads(other.steps[0], flow.steps[0])
     return False
+
+
+def _starts_late(flow: Flow, flows: Sequence[Flow]) -> bool:
+    """Whether a part of a loop's carry only gets what other parts have from the start.
+
+    As the susceptible in an epidemic, which matter little to its end.
+    """
+    beside = (f for f in flows if f.along == "time" and _shares_loop(f, flow))
+    start = max((f.gradients[-1] for f in beside), default=flow.gradients[-1])
+    return bool(flow.gradients[0] < start / SLOW["exploding", flow.along])
+
+
+def _shares_loop(flow: Flow, other: Flow) -> bool:
+    (step, *_), (another, *_) = flow.steps, other.steps
+    return other.along == "time" and (step.loop, step.part) == (
+        another.loop,
+        another.part,
+    )
 
 
 def _kind(graph: Graph, flow: Flow) -> Kind | None:

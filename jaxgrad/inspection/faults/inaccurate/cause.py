@@ -7,7 +7,13 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgrad.inspection.faults.inaccurate.path import Place, Stage, eps_of, stage_of
+from jaxgrad.inspection.faults.inaccurate.path import (
+    Place,
+    Stage,
+    before_loops,
+    eps_of,
+    stage_of,
+)
 from jaxgrad.inspection.faults.inaccurate.twin import Operation, Pair
 from jaxgrad.inspection.program import jaxprs
 
@@ -67,14 +73,14 @@ def cause_of(stages: Sequence[Stage]) -> Cause | None:
 
 
 def _of_growth(stage: Stage) -> Cause:
-    """The cause at a stage; of what was absorbed, the addition is to blame."""
+    """The cause at a stage; of what an addition absorbed, the addition is to blame."""
     reason = _reason(stage)
-    if reason == "absorbed" and stage.operation.name not in SUMS:
-        made = ((place.pair.maker, place) for place in stage.read)
-        adding = (
-            m for m in made if isinstance(m[0], Operation) and m[0].name in ADDING
-        )
-        stage = next((stage_of(*each) for each in adding), stage)
+    if reason not in ("absorbed", "cancellation"):
+        return Cause(reason, stage)
+    for place in filter(None, map(before_loops, stage.read)):
+        maker = place.pair.maker
+        if isinstance(maker, Operation) and maker.name in ADDING and _loses(maker):
+            return Cause("absorbed", stage_of(maker, place))
     return Cause(reason, stage)
 
 

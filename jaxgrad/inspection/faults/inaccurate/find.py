@@ -136,8 +136,8 @@ def search(program: Program) -> Losses:
     assert outputs.inputs  # in the dtypes that they have without x64
     with jax.enable_x64(True):
         wrong = outputs.inaccurate()
-        findings = [(o, i) for i, o in wrong if not o.excuse]
-        remarks = tuple(_remark(o) for _, o in wrong if o.excuse)
+        findings = [(o, i) for i, o in wrong if not o.ill_conditioned]
+        remarks = tuple(_remark(o) for _, o in wrong if o.ill_conditioned)
         zeros = outputs.cancelled()
         alone = len(zeros) == len(outputs.labels) - 1
         if zeros and not alone:
@@ -178,9 +178,9 @@ def _as_zero(blame: Blame) -> Blame:
 
 def _shift(paths: Sequence[str]) -> str:
     return (
-        f"The gradient of {', '.join(paths)} is zero but for rounding: its parts cancel "
-        "wherever the arguments are moved, as for a bias before a normalisation; this "
-        "may not be a fault."
+        f"The gradient of {', '.join(paths)} is zero but for rounding: its parts "
+        "cancel wherever the arguments are moved, as for a bias before a "
+        "normalisation; this may not be a fault."
     )
 
 
@@ -258,4 +258,7 @@ def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
 
 def _remark(output: Output) -> str:
     what = f"The gradient of {output.label}" if output.label else "The value"
-    return f"{what} is {output.excuse}; this may not be a fault."
+    return (
+        f"{what} is ill-conditioned in its inputs: their own rounding changes it as "
+        "much as the rounding of the program does; this may not be a fault."
+    )

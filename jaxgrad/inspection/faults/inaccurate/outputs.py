@@ -32,16 +32,6 @@ CERTAIN = 0.1
 # How far float64 inputs are moved; the effect is scaled down to a unit.
 MOVED = 2.0**-26
 RUNS = 2
-# A gradient that keeps three digits may be negligible.
-FEW_DIGITS = 1e-3
-ILL_CONDITIONED = (
-    "ill-conditioned in its inputs: their own rounding changes it as much as the "
-    "rounding of the program does"
-)
-NEGLIGIBLE = (
-    "inaccurate, but so small that its error does not change the value by a unit in "
-    "the last place, as where an iteration or a fit has converged"
-)
 # Products in 16 bits alone may be an oversight; other arithmetic in 16 bits is meant.
 UNINTENDED = SAME | PRODUCTS | {"add_any"}
 
@@ -51,8 +41,8 @@ class Output(NamedTuple):
 
     label: str  # The path of the leaf; "" for the value
     error: float  # Relative to its own scale
-    # Why it may not be a fault, after "The gradient of w is"; empty if it is one
-    excuse: str = ""
+    # Whether the inputs' own rounding has the same effect
+    ill_conditioned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +118,6 @@ class Outputs:
             error, size = _size(_minus(own, true)), _size(true)
             if _is_wrong(own, true, among) and error > self.limit * size:
                 output = Output(labels[i], error / max(size, _size(own)))
-                small = i and output.error < FEW_DIGITS
-                if small and self._is_negligible(error, self.inputs[i - 1], *pairs[0]):
-                    output = output._replace(excuse=NEGLIGIBLE)
                 found.append((i, error, output))
         if found and not self.noise:
             noisy = [t for _, t in self._compiled("all")(self.inputs, exact)]
@@ -139,9 +126,7 @@ class Outputs:
             return []
         moved = self._moved(exact, [i for i, *_ in found])
         return [
-            (i, output._replace(excuse=ILL_CONDITIONED))
-            if error <= CONDITION * effect
-            else (i, output)
+            (i, output._replace(ill_conditioned=error <= CONDITION * effect))
             for (i, error, output), effect in zip(found, moved, strict=True)
         ]
 
@@ -157,16 +142,6 @@ class Outputs:
         inputs = [*leaves, *self.inputs[count:]]
         elsewhere = self._compiled("")(inputs, [widened(x) for x in inputs])
         return [i for i in found if _is_nothing(*elsewhere[i])]
-
-    def _is_negligible(self, error: float, leaf: Any, own: Any, true: Any) -> bool:
-        """Whether a leaf would have to double for the error to change the value.
-
-        As where an iteration has converged, or at a minimum: the gradient is then
-        small, and what the value cannot resolve does not matter.
-        """
-        unit = float(jnp.finfo(own.dtype).eps) * _size(true)
-        right = _size(_minus(own, true)) <= usual_error(own.dtype) * _size(true)
-        return right and error * max(_size(leaf), 1.0) <= unit
 
     def run(self) -> list[Pair]:
         """Its outputs; they know the operations, run one by one, that made them."""

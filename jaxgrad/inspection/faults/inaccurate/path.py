@@ -82,7 +82,7 @@ def walk(output: Pair) -> list[Stage]:
     stages: list[Stage] = []
     start = place.error
     for _ in range(MOST_STEPS):
-        place = _before_loops(place)
+        place = before_loops(place)
         if place is None or not isinstance(place.pair.maker, Operation):
             break
         stage = stage_of(place.pair.maker, place)
@@ -95,7 +95,7 @@ def walk(output: Pair) -> list[Stage]:
     return stages
 
 
-def _before_loops(place: Place | None) -> Place | None:
+def before_loops(place: Place | None) -> Place | None:
     """The same element inside the pass that made it, or outside of the loop."""
     while place is not None:
         maker = place.pair.maker
