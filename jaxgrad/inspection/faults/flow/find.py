@@ -145,8 +145,8 @@ def _starts_late(flow: Flow, flows: Sequence[Flow]) -> bool:
     As the susceptible in an epidemic, which matter little to its end.
     """
     beside = (f for f in flows if f.along == "time" and _shares_loop(f, flow))
-    start = max((f.gradients[-1] for f in beside), default=flow.gradients[-1])
-    return bool(flow.gradients[0] < start / SLOW["exploding", flow.along])
+    start = max((f.gradients[-1] for f in beside), default=0.0)
+    return bool(flow.gradients[-1] < start and flow.gradients[0] < start / FAST)
 
 
 def _shares_loop(flow: Flow, other: Flow) -> bool:

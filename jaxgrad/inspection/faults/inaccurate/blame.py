@@ -32,11 +32,12 @@ def write(
     primitive = operation.name
     own, true = str(pair.own.dtype), _precision(pair)
     what = f"The gradient of {output.label}" if output.label else "The value"
-    because = f", because of {step.name}" if step else ""
+    iteration = guilty.iteration[0] if len(guilty.iteration) == 1 else guilty.iteration
+    when = f" in iteration {iteration}" if guilty.iteration else ""
+    because = f", because of {step.name}{when}" if step else ""
     place = worst(pair)
     at = f"[{', '.join(map(str, place.index))}]" if place.index else ""
     a, b = (number(x, 6) for x in _numbers(pair, place.index))
-    iteration = guilty.iteration[0] if len(guilty.iteration) == 1 else guilty.iteration
     return Blame(
         phase=_phase(operation, value),
         step=step,

@@ -33,7 +33,7 @@ def write(
     what = (
         f"{path} ({int(mask.sum())} of {mask.size} elements)" if path else value.label
     )
-    because = f", because of {step.name}" if step else ""
+    because = f", because of {step.name}{_when(cause)}" if step else ""
     return Blame(
         phase="backward",
         step=step,
@@ -47,6 +47,19 @@ def write(
         kind="zero",
         reason=cause.reason,
         summary=f"The gradient of {what} is zero ({cause.reason}){because}",
+    )
+
+
+def _when(cause: Cause) -> str:
+    """In which iterations of a loop."""
+    first = iteration_of(cause.entry)
+    if first is None:
+        return ""
+    count = len({block.entry.iteration for block in cause.alike})
+    return (
+        f" in {count} iterations, from {first}"
+        if count > 1
+        else (f" in iteration {first}")
     )
 
 
