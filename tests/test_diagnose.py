@@ -76,6 +76,57 @@ def test_a_stationary_point_is_a_remark():
     assert "stationary point" in remark and remark in str(diagnosis).replace("\n", " ")
 
 
+def test_a_frozen_parameter_is_a_remark_while_others_train():
+    def loss(params):
+        frozen = jax.lax.stop_gradient(params["frozen"])
+        return jnp.sum(jnp.tanh(frozen * params["w"]))
+
+    diagnosis = jaxgrad.diagnose(loss)({"frozen": ONES, "w": ONES})
+    assert diagnosis.findings == ()
+    (remark,) = diagnosis.remarks
+    assert remark.startswith("The gradient of params['frozen'] is zero (stopped)")
+
+
+def probabilities(w, x):
+    p = jax.nn.softmax(x @ w)
+    return jnp.mean(jnp.sum(p, -1))
+
+
+def normalized(params, x):
+    h = x * params["w"] + params["b"]
+    h = (h - h.mean()) / h.std()
+    return jnp.sum(jnp.tanh(h) ** 3)
+
+
+def test_what_cancels_but_for_rounding_is_zero():
+    w, x = jnp.sin(jnp.arange(15.0)).reshape(3, 5), jnp.cos(jnp.arange(21.0))
+    x = x.reshape(7, 3)
+    assert jax.grad(probabilities)(w, x).any()
+    (finding,) = jaxgrad.diagnose(probabilities)(w, x).findings
+    assert (finding.kind, finding.reason) == ("zero", "cancelled")
+    assert finding.argument == "w"
+
+
+def test_a_bias_before_a_normalization_is_a_remark():
+    params = {"w": jnp.array([0.3, 1.7, -0.4, 0.9]), "b": jnp.float32(0.37)}
+    diagnosis = jaxgrad.diagnose(normalized)(params, jnp.arange(1.0, 5.0))
+    assert diagnosis.findings == ()
+    assert "params['b']" in diagnosis.remarks[0]
+
+
+def test_units_that_are_off_in_a_batch_are_one_remark():
+    def loss(layers, x):
+        for w in layers:
+            x = jax.nn.relu(x @ w)
+        return jnp.sum(x)
+
+    layers = [jax.random.normal(jax.random.key(i), (6, 6)) for i in range(3)]
+    diagnosis = jaxgrad.diagnose(loss)(layers, jnp.ones((2, 6)))
+    assert diagnosis.findings == ()
+    (remark,) = diagnosis.remarks
+    assert "layers[0][:, 5]" in remark and "layers[1][:, " in remark
+
+
 def test_the_page_links_each_finding_and_its_step_to_each_other(tmp_path):
     params = {"w": ONES, "table": ONES, "b": jnp.float32(1)}
     diagnosis = jaxgrad.diagnose(two_zeros)(params, ONES)

@@ -301,6 +301,35 @@ def test_an_iteration_that_converges_is_a_remark(f, arguments):
     assert len(flows.remarks) == 1 and "converges" in flows.remarks[0]
 
 
+def scaling(cost, potential):
+    def step(g, _):
+        f = -jax.nn.logsumexp(g[None] - cost, 1)
+        g = -0.5 * jax.nn.logsumexp(f[:, None] - cost, 0)
+        return g, None
+
+    return jnp.sum(jax.lax.scan(step, potential, None, length=40)[0] ** 2)
+
+
+def test_a_new_axis_is_no_part_of_a_sequence():
+    cost = jnp.abs(jnp.arange(3.0)[:, None] - jnp.arange(3.0)) ** 2
+    flows = flows_of(explain(scaling, argnums=(0, 1))(cost, X))
+    assert flows.findings == () and "converges" in flows.remarks[0]
+
+
+def epidemic(rate):
+    def step(state, _):
+        susceptible, infected = state
+        new = rate * susceptible * infected
+        return (susceptible - new, infected + new - 0.1 * infected), infected
+
+    _, infected = jax.lax.scan(step, (0.999, 0.001), None, length=250)
+    return jnp.mean(infected)
+
+
+def test_a_part_of_a_carry_that_matters_late_does_not_explode():
+    assert flows_of(explain(epidemic)(0.27)).findings == ()
+
+
 def recurrent(weights, xs):
     h = jax.lax.scan(lambda h, x: (jnp.tanh(weights @ h + x), None), X, xs)[0]
     return h.sum()

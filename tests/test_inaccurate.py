@@ -229,6 +229,39 @@ def test_a_loop_keeps_only_some_of_its_carries(monkeypatch):
     assert value.iteration == gradient.iteration == 37
 
 
+def test_the_addition_that_absorbs_is_named():
+    def interest(rate):
+        growth = 1.0 + rate / 3e6
+        return growth**3e6
+
+    def balance(x):
+        def add(total, part):
+            total = total + part
+            return total, None
+
+        total = jax.lax.scan(add, jnp.float32(3e7), x)[0]
+        return (total - 3e7) / 60
+
+    for f, x, line in (
+        (interest, jnp.float32(0.05), "growth = 1.0 + rate / 3e6"),
+        (balance, jnp.linspace(0.1, 0.9, 60), "total = total + part"),
+    ):
+        blame, *_ = find_inaccurate(f, x)
+        assert (blame.reason, blame.source.text) == ("absorbed", line)
+
+
+def test_sixteen_bits_that_round_the_parameters_as_well_are_a_remark():
+    def loss(w, x, y):
+        x, w, y = (array.astype(jnp.bfloat16) for array in (x, w, y))
+        error = jax.nn.gelu(x * w) - y
+        return jnp.mean(error.astype(jnp.float32) ** 2)
+
+    x = jnp.linspace(0.5, 1.5, 16)
+    y = jax.nn.gelu(1.23 * x) + 0.1 * (-1.0) ** jnp.arange(16)
+    found = losses(loss, jnp.float32(1.2270548), x, y)  # the minimum
+    assert found.findings == () and "ill-conditioned" in found.remarks[0]
+
+
 def test_a_while_loop_under_vmap_runs_each_element_for_itself():
     def loss(x):
         def count(n):

@@ -198,6 +198,51 @@ def test_each_argument_has_its_own_reason_and_the_most_serious_is_first():
     ]
 
 
+def low_rank(first, last):
+    def loss(params, x):
+        return jnp.sum((x @ params["a"]) @ params["b"] + x @ jnp.ones((2, 3)))
+
+    return loss, {"a": first * jnp.ones((2, 1)), "b": last * jnp.ones((1, 3))}
+
+
+def test_a_factor_of_zero_that_is_trained_itself_is_normal():
+    x = jnp.array([[1.0, 0.5]])
+    loss, params = low_rank(first=0.5, last=0.0)
+    assert find_zero(loss)(params, x) == ()
+    (remark,) = remarks(loss, params, x)
+    assert (remark.argument, remark.reason) == ("params['a']", "multiplied")
+    loss, params = low_rank(first=0.0, last=0.0)
+    found = [(b.argument, b.reason) for b in find_zero(loss)(params, x)]
+    assert found == [("params['a']", "multiplied"), ("params['b']", "multiplied")]
+
+
+def test_the_last_use_of_what_is_not_connected_is_named():
+    def loss(params):
+        scale = jnp.exp(params["scale"])
+        return jnp.sum(params["mean"] ** 2), scale
+
+    params = {"mean": jnp.ones(2), "scale": jnp.ones(2)}
+    (blame,) = find_zero(loss, has_aux=True)(params)
+    assert (blame.reason, blame.source.text) == (
+        "unconnected",
+        'scale = jnp.exp(params["scale"])',
+    )
+    assert "last used in scale" in blame.summary
+
+
+def test_a_derivative_that_leaves_the_range_is_an_underflow():
+    (blame,) = find_zero(lambda x: jnp.sum(jnp.arcsinh(x)))(jnp.float32(1e22))
+    assert blame.reason == "underflow"
+
+
+def test_a_phase_at_a_symmetric_point_is_stationary():
+    def loss(phase):
+        return jnp.abs(jnp.sum(jnp.exp(1j * phase))) ** 2
+
+    assert find_zero(loss)(jnp.zeros(3)) == ()
+    assert [b.reason for b in remarks(loss, jnp.zeros(3))] == ["stationary"]
+
+
 def test_argnums_and_aux_choose_as_in_value_and_grad():
     def loss(x, y):
         return jnp.sum(x * 0 + y), {"n": 3}

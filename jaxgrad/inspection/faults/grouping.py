@@ -27,7 +27,7 @@ def grouped(findings: Sequence[Blame]) -> tuple[Blame, ...]:
     too_small = [f for f in findings if _too_small(f)]
     if vanishing is not None and too_small:
         rest = [f for f in findings if f is not vanishing and f not in too_small]
-        paths = _listed([_path(f) for f in too_small])
+        paths = listed([_path(f) for f in too_small])
         summary = f"{vanishing.summary}. It is too small for the dtype in {paths}"
         findings = [replace(vanishing, summary=summary), *rest]
     groups: dict[object, list[Blame]] = {}
@@ -80,7 +80,7 @@ def _together(group: Sequence[Blame], few: int = FEW) -> Sequence[Blame]:
     if len(group) <= few:
         return group
     first, *others = group
-    paths = _listed([_path(finding) for finding in others])
+    paths = listed([_path(finding) for finding in others])
     return [replace(first, summary=f"{first.summary}; so is that of {paths}")]
 
 
@@ -90,7 +90,8 @@ def _path(finding: Finding) -> str:
     return words.split(" is zero")[0] if words else str(finding.argument)
 
 
-def _listed(paths: Sequence[str]) -> str:
+def listed(paths: Sequence[str]) -> str:
+    """Some paths by name, and how many more there are."""
     named = ", ".join(paths[:NAMED])
     more = len(paths) - NAMED
     return f"{named} and {more} more" if more > 0 else named

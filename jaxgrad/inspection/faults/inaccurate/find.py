@@ -12,6 +12,7 @@ from jaxgrad._checks import check_callable
 from jaxgrad._guards import undisturbed
 from jaxgrad._numerics import usual_error
 from jaxgrad.inspection.faults.describe import Describer
+from jaxgrad.inspection.faults.grouping import listed
 from jaxgrad.inspection.faults.inaccurate.blame import in_library, user_of, write
 from jaxgrad.inspection.faults.inaccurate.cause import (
     ROUNDING,
@@ -43,6 +44,10 @@ from jaxgrad.inspection.run.replay import replay
 
 # Roundings that add up over a long program in float64, and leave digits enough.
 GRADUAL = 1e-9
+ILL_CONDITIONED = (
+    "is ill-conditioned in its inputs: their own rounding changes it as much as the "
+    "rounding of the program does; this may not be a fault."
+)
 SHARDED = "The digits inside of shard_map and pmap were not checked."
 
 
@@ -137,7 +142,7 @@ def search(program: Program) -> Losses:
     with jax.enable_x64(True):
         wrong = outputs.inaccurate()
         findings = [(o, i) for i, o in wrong if not o.ill_conditioned]
-        remarks = tuple(_remark(o) for _, o in wrong if o.ill_conditioned)
+        remarks = tuple(_remarks([o for _, o in wrong if o.ill_conditioned]))
         zeros = outputs.cancelled()
         alone = len(zeros) == len(outputs.labels) - 1
         if zeros and not alone:
@@ -178,7 +183,7 @@ def _as_zero(blame: Blame) -> Blame:
 
 def _shift(paths: Sequence[str]) -> str:
     return (
-        f"The gradient of {', '.join(paths)} is zero but for rounding: its parts "
+        f"The gradient of {listed(paths)} is zero but for rounding: its parts "
         "cancel wherever the arguments are moved, as for a bias before a "
         "normalisation; this may not be a fault."
     )
@@ -256,9 +261,9 @@ def _of_library(outputs: Sequence[Output]) -> Iterator[str]:
         )
 
 
-def _remark(output: Output) -> str:
-    what = f"The gradient of {output.label}" if output.label else "The value"
-    return (
-        f"{what} is ill-conditioned in its inputs: their own rounding changes it as "
-        "much as the rounding of the program does; this may not be a fault."
-    )
+def _remarks(outputs: Sequence[Output]) -> Iterator[str]:
+    gradients = [output.label for output in outputs if output.label]
+    if len(gradients) < len(outputs):
+        yield f"The value {ILL_CONDITIONED}"
+    if gradients:
+        yield f"The gradient of {listed(gradients)} {ILL_CONDITIONED}"

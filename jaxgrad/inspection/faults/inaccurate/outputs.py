@@ -25,6 +25,8 @@ from jaxgrad.inspection.run.cache import compiled
 
 # An error of this many times the effect of one unit in the inputs is the program's.
 CONDITION = 100.0
+# In 16 bits, where the inputs are rounded to 16 bits as well, of this many times.
+CONDITION_OF_16_BITS = 4.0
 # A true result this many units of float64 small, relative to its parts, is zero.
 ZERO = 200.0
 # The largest relative error of what counts as the truth.
@@ -87,6 +89,13 @@ class Outputs:
         errors = map(usual_error, _dtypes(self.closed, without=UNINTENDED))
         return max(errors, default=0.0)
 
+    @cached_property
+    def _coarse(self) -> float:
+        """The unit of the 16 bits in which it computes on purpose, or 0."""
+        dtypes = _dtypes(self.closed, without=UNINTENDED)
+        units = (float(jnp.finfo(d).eps) for d in dtypes if d.itemsize <= 2)
+        return max(units, default=0.0)
+
     @property
     def noise(self) -> Noise:
         """Whether it computes in float64; JAX has no wider type."""
@@ -125,8 +134,9 @@ class Outputs:
         if not found:
             return []
         moved = self._moved(exact, [i for i, *_ in found])
+        condition = CONDITION if self._coarse == 0 else CONDITION_OF_16_BITS
         return [
-            (i, output._replace(ill_conditioned=error <= CONDITION * effect))
+            (i, output._replace(ill_conditioned=error <= condition * effect))
             for (i, error, output), effect in zip(found, moved, strict=True)
         ]
 
@@ -173,7 +183,7 @@ class Outputs:
     def _shifted(self, own: Any, true: Any, random: np.random.Generator) -> Any:
         if not jaxprs.is_floating(own):
             return true
-        unit = float(jnp.finfo(own.dtype).eps)
+        unit = max(float(jnp.finfo(own.dtype).eps), self._coarse)
         step = max(unit, MOVED) if self.noise else unit
         return true * (1 + step * jnp.asarray(random.choice([-1.0, 1.0], true.shape)))
 

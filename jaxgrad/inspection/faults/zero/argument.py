@@ -70,8 +70,9 @@ class Causes:
         position = next(i for i, each in inputs if each is value)
         sources, met = dependence(self.replay.program.block)
         ways = {source.way for source in sources if source.position == position}
-        if not ways:
-            return Cause("unconnected")
+        if not ways:  # it may still be used, but not for the result
+            walk = search_blocks(self.replay, value, mask, everywhere=True)
+            return Cause("unconnected", entry=walk.last)
         entry = _branching(met[position]) if position in met else None
         if "value" in ways:
             return Cause("branch", entry=entry)

@@ -33,7 +33,8 @@ def write(
     what = (
         f"{path} ({int(mask.sum())} of {mask.size} elements)" if path else value.label
     )
-    because = f", because of {step.name}{_when(cause)}" if step else ""
+    link = "last used in" if cause.reason == "unconnected" else "because of"
+    because = f", {link} {step.name}{_when(cause)}" if step else ""
     return Blame(
         phase="backward",
         step=step,

@@ -49,6 +49,10 @@ REMEDY: Mapping[Reason, str] = {
     "another initial value.",
 }
 DECIDES = "only a condition or the number of iterations depends on it"
+SECOND = (
+    " The second derivative of relu and of other piecewise linear functions is zero."
+)
+LAST_USED = "it is used in {operation}, but the result does not depend on that"
 NOT_TAKEN = "it is used only in a branch that was not taken"
 CLIPPED = (
     "Widen the bounds, or use a smooth bound (tanh, sigmoid, softplus) that keeps a "
@@ -79,4 +83,8 @@ def hint(cause: Cause, operation: str, dtype: str) -> str:
     unseen = cause.block is None or cause.block.not_taken
     if unseen and cause.reason in ("branch", "integer"):
         why = NOT_TAKEN if cause.reason == "branch" else DECIDES
+    if cause.reason == "unconnected" and operation:
+        why = LAST_USED.format(operation=operation)
+        site = cause.entry and cause.entry.site
+        remedy += SECOND if site and site.derivative else ""
     return f"{why[0].upper()}{why[1:]}. {remedy}"
