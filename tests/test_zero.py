@@ -231,13 +231,16 @@ def test_the_last_use_of_what_is_not_connected_is_named():
 
 
 def test_a_derivative_that_leaves_the_range_is_an_underflow():
-    (blame,) = find_zero(lambda x: jnp.sum(jnp.arcsinh(x)))(jnp.float32(1e22))
+    x = jnp.float32(1e22)
+    if jax.grad(jnp.arcsinh)(x):
+        pytest.skip("this version of JAX keeps the derivative in range")
+    (blame,) = find_zero(jnp.arcsinh)(x)
     assert blame.reason == "underflow"
 
 
 def test_a_phase_at_a_symmetric_point_is_stationary():
     def loss(phase):
-        return jnp.abs(jnp.sum(jnp.exp(1j * phase))) ** 2
+        return jnp.abs(jnp.sum(jnp.exp(jax.lax.complex(jnp.zeros(3), phase)))) ** 2
 
     assert find_zero(loss)(jnp.zeros(3)) == ()
     assert [b.reason for b in remarks(loss, jnp.zeros(3))] == ["stationary"]

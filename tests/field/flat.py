@@ -124,6 +124,15 @@ def curvature_of_softplus_mended(x):
     return 2 * jnp.exp(-jax.nn.softplus(-x))
 
 
+def distance_far_out(radius, x):
+    product = jnp.exp(radius) * x
+    return jnp.sum(jnp.arcsinh(product))  # GUILTY
+
+
+def distance_far_out_mended(radius, x):
+    return jnp.sum(jnp.log(2 * x) + radius)
+
+
 X = jnp.array([[1.0, 0.5], [0.2, 2.0]])
 CASES = (
     Case(
@@ -210,6 +219,15 @@ CASES = (
         reason="underflow",
         argument="x",
         hint=r"too small|underflow",
+    ),
+    Case(
+        *(distance_far_out, distance_far_out_mended),
+        (jnp.float32(50.0), jnp.array([1.0, 2.0])),
+        *("jax-ml/jax#40634", "zero"),
+        mended_in=(0, 12),
+        reason="underflow",
+        argument="radius",
+        hint=r"too small",
     ),
     Case(
         *(curvature_of_softplus, curvature_of_softplus_mended, (jnp.float32(20.0),)),
