@@ -154,7 +154,8 @@ def _is_sum_of_powers(maker: Operation | None) -> bool:
 def _of_difference(operation: Operation) -> Reason:
     """Variance, absorption, or any other difference of nearly equal numbers."""
     makers = [origin(pair) for pair in operation.inputs]
-    if any(map(_is_square, makers)) and any(map(_is_mean_of_squares, makers)):
+    squares = [_is_square(m) or _is_square(_scaled(m)) for m in makers]
+    if any(squares) and any(map(_is_mean_of_squares, makers)):
         return "variance"
     adding = (m for m in makers if m is not None and m.name in ADDING)
     return "absorbed" if any(map(_loses, adding)) else "cancellation"
@@ -169,6 +170,14 @@ def _loses(maker: Operation) -> bool:
 def _sizes(operation: Operation) -> list[float]:
     """The largest element of each operand, literals included."""
     return [float(np.abs(x).max(initial=0)) for x in _operands(operation)]
+
+
+def _scaled(maker: Operation | None) -> Operation | None:
+    """What a quotient or a product by a number is made of, as sum(x)**2 / n."""
+    alone = (
+        maker is not None and maker.name in ("div", "mul") and len(maker.inputs) == 1
+    )
+    return origin(maker.inputs[0]) if maker is not None and alone else None
 
 
 def _is_square(maker: Operation | None) -> bool:
