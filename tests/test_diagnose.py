@@ -175,6 +175,8 @@ def test_nothing_is_replayed_if_no_gradient_is_zero(monkeypatch):
 
     monkeypatch.setattr("jaxgrad.inspection.faults.zero.in_call", replayed)
     assert jaxgrad.diagnose(healthy)(ONES, ONES).findings == ()
+    scattered = jnp.eye(2)  # no row and no column is zero
+    assert jaxgrad.diagnose(healthy)(1 + 0 * scattered, scattered).findings == ()
     with pytest.raises(AssertionError):
         jaxgrad.diagnose(healthy)(ONES, 0 * ONES)
 
