@@ -93,8 +93,8 @@ def probabilities(w, x):
 
 
 def normalized(params, x):
-    h = x * params["w"] + params["b"]
-    h = (h - h.mean()) / h.std()
+    h = x @ params["w"] + params["b"]
+    h = (h - h.mean(0)) / h.std(0)
     return jnp.sum(jnp.tanh(h) ** 3)
 
 
@@ -108,8 +108,9 @@ def test_what_cancels_but_for_rounding_is_zero():
 
 
 def test_a_bias_before_a_normalization_is_a_remark():
-    params = {"w": jnp.array([0.3, 1.7, -0.4, 0.9]), "b": jnp.float32(0.37)}
-    diagnosis = jaxgrad.diagnose(normalized)(params, jnp.arange(1.0, 5.0))
+    params = {"w": jnp.sin(jnp.arange(6.0)).reshape(3, 2), "b": jnp.array([0.37, 2.1])}
+    x = jnp.cos(jnp.arange(15.0)).reshape(5, 3)
+    diagnosis = jaxgrad.diagnose(normalized)(params, x)
     assert diagnosis.findings == ()
     assert "params['b']" in diagnosis.remarks[0]
 

@@ -208,14 +208,12 @@ def _is_exponential(cause: Cause) -> bool:
 def _is_shift(cause: Cause) -> bool:
     """Whether the argument is only added to values that other arguments reach."""
     block = cause.block
-    if block is None:
+    if block is None or block.entry.primitive != "broadcast_in_dim":
         return False
-    reading, added = [block.entry], block.value
-    if block.entry.primitive == "broadcast_in_dim":
-        (added,) = block.entry.outputs
-        reading = [reader for reader, _ in added.parts if reader is not None]
-    return bool(reading) and all(
+    (output,) = block.entry.outputs
+    readers = [reader for reader, _ in output.parts if reader is not None]
+    return bool(readers) and all(
         reader.primitive in ("add", "sub")
-        and any(v.active and v is not added for v in reader.inputs)
-        for reader in reading
+        and any(v.active and v is not output for v in reader.inputs)
+        for reader in readers
     )
