@@ -76,15 +76,13 @@ def test_a_stationary_point_is_a_remark():
     assert "stationary point" in remark and remark in str(diagnosis).replace("\n", " ")
 
 
-def test_a_frozen_parameter_is_a_remark_while_others_train():
+def test_a_frozen_parameter_is_a_finding_also_while_others_train():
     def loss(params):
         frozen = jax.lax.stop_gradient(params["frozen"])
         return jnp.sum(jnp.tanh(frozen * params["w"]))
 
-    diagnosis = jaxgrad.diagnose(loss)({"frozen": ONES, "w": ONES})
-    assert diagnosis.findings == ()
-    (remark,) = diagnosis.remarks
-    assert remark.startswith("The gradient of params['frozen'] is zero (stopped)")
+    (finding,) = jaxgrad.diagnose(loss)({"frozen": ONES, "w": ONES}).findings
+    assert (finding.argument, finding.reason) == ("params['frozen']", "stopped")
 
 
 def probabilities(w, x):

@@ -43,8 +43,8 @@ def diagnose(
         A function of the arguments of `f` that returns a `Diagnosis`; its `findings`
         are empty if nothing is wrong. More than three arguments without a gradient for
         the same reason at the same line are one finding: `argument` is the first. What
-        is usually meant is a remark, such as a parameter that `stop_gradient` freezes
-        while others are trained.
+        is often meant is a remark, such as the gradient behind a factor that starts at
+        zero and is trained.
 
     Raises:
         TypeError: As `explain`.
@@ -85,12 +85,11 @@ def _diagnosis(call: Call, argnums: int | Sequence[int], has_aux: bool) -> Diagn
         flows = flow.with_library(flows, report, inside)
     losses = inaccurate.in_call(call, has_aux)
     # Where an iteration converges, the gradient of its start is zero, or rounding.
-    nothing = (*(f for f in zeros.findings if f not in zeros.frozen), *losses.zeros)
+    nothing = (*zeros.findings, *losses.zeros)
     found = (*nothing, *flows.findings, *losses.findings)
     findings = grouped([each for each in found if not flows.explains(each)])
     known = {finding.argument for finding in findings}
-    normal = (*zeros.remarks, *zeros.frozen)
-    normal = [zero for zero in normal if zero.argument not in known]
+    normal = [each for each in zeros.remarks if each.argument not in known]
     remarks = (*remarks_of(normal), *flows.remarks, *losses.remarks)
     remarks = tuple(dict.fromkeys(remarks))
     # A function that is not taken apart is not searched by either, for one reason.

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from jaxgrad.inspection.faults.zero.blocks import Block, nonzero, search_blocks
-from jaxgrad.inspection.faults.zero.bounds import original
 from jaxgrad.inspection.faults.zero.cause import ORDER, Cause
 from jaxgrad.inspection.faults.zero.dependence import dependence
 from jaxgrad.inspection.faults.zero.moved import Moving
@@ -117,8 +116,6 @@ class Causes:
             return self._stationary(best, value, mask)
         if best.reason == "multiplied" and best.zero and _is_trained(best.zero):
             return replace(best, normal=True)
-        if best.reason == "stopped" and self._is_frozen(best, value):
-            return replace(best, frozen=True)
         if best.reason != "cancelled" and not (flat and (cancelled or best.unbounded)):
             return best
         least = ROUNDING * max(map(_size, cancelled), default=0.0)
@@ -131,12 +128,6 @@ class Causes:
         if moved.near or not (moved.lower or softmax):
             return replace(best, reason="stationary", normal=True)
         return replace(best, reason="saturated")
-
-    def _is_frozen(self, best: Cause, value: Value) -> bool:
-        """Whether `stop_gradient` is around the argument itself, and others train."""
-        stopped = best.block is not None and original(best.block.value) is value
-        gradients = (gradient for _, gradient in self.replay.gradients())
-        return stopped and any(np.any(np.asarray(each)) for each in gradients)
 
     def _stationary(self, best: Cause, value: Value, mask: np.ndarray) -> Cause:
         """A stationary point, unless nothing passes beside it either."""

@@ -35,7 +35,6 @@ class Cause:
     edge: float | None = None  # Where a flat part ends at a kink
     unbounded: bool = False  # Whether a saturated function has one flat side only
     normal: bool = False  # Whether it is not a fault
-    frozen: bool = False  # Whether stop_gradient is around the argument itself
     alike: tuple[Block, ...] = ()  # The same operation in all iterations
 
     @property

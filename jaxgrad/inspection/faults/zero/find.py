@@ -35,8 +35,6 @@ class Zeros(NamedTuple):
     # removes ("cancelled"), units that are off in this batch ("dead"), and what a layer
     # that starts at zero multiplies ("multiplied")
     remarks: tuple[Blame, ...]
-    # Those of the findings that are meant: stop_gradient around an argument itself
-    frozen: tuple[Blame, ...] = ()
 
 
 def find_zero(
@@ -106,20 +104,19 @@ def find_zero(
 def search(replay: Replay, names: Describer) -> Zeros:
     """The arguments of a run whose gradient is zero."""
     causes = Causes(replay)
-    whole, parts, remarks, frozen = [], [], [], []
+    whole, parts, remarks = [], [], []
     for value, gradient in replay.gradients():
         zero = np.asarray(np.asarray(gradient) == 0)
         if zero.size and zero.all():
             cause = causes.why(value, zero)
             found = remarks if cause.normal else whole
             found.append(write(names, value, zero, cause))
-            frozen += found[-1:] if cause.frozen else []
         elif zero.any():
             for units in units_of(causes, value, zero):
                 found = parts if units.hopeless else remarks
                 found.append(write(names, value, units.mask, units.cause, units.path))
     whole.sort(key=lambda blame: ORDER.index(blame.reason))
-    return Zeros((*whole, *parts), tuple(remarks), tuple(frozen))
+    return Zeros((*whole, *parts), tuple(remarks))
 
 
 def in_call(call: Call, has_aux: bool) -> Zeros:
