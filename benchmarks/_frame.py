@@ -36,6 +36,7 @@ from experiments._frame import at_least as at_least
 
 Result = TypeVar("Result")
 Work: TypeAlias = Callable[[], Any]
+Clock: TypeAlias = Callable[[], float]
 Seconds: TypeAlias = dict[str, list[float]]
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 TORCH, FIRST, LATER = "PyTorch", "JAX, first call (compiles)", "JAX, later calls"
@@ -69,13 +70,15 @@ def take_turns(
     warm_up: int = 0,
     rest: float = 0.0,
     burst: int = 1,
+    clock: Clock = time.perf_counter,
 ) -> Seconds:
     """The seconds of each work in each turn, until JAX's results are ready.
 
     The first `warm_up` turns do not count. Works below a millisecond need a `rest` of a
     few milliseconds, because PyTorch's threads keep spinning afterwards, and a `burst`
     of runs, of which the fastest counts, because the first run after a rest wakes
-    threads.
+    threads. `clock=time.process_time` gives the CPU time of all threads, which other
+    programs on the machine hardly change.
     """
     for _ in range(warm_up):
         for work in works.values():
@@ -84,14 +87,14 @@ def take_turns(
     for _ in range(turns):
         for name, work in works.items():
             time.sleep(rest)
-            seconds[name].append(min(_seconds(work) for _ in range(burst)))
+            seconds[name].append(min(_seconds(work, clock) for _ in range(burst)))
     return seconds
 
 
-def _seconds(work: Work) -> float:
-    begin = time.perf_counter()
+def _seconds(work: Work, clock: Clock) -> float:
+    begin = clock()
     jax.block_until_ready(work())
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def first_and_later(by_torch: Work, new: Callable[[], Work], turns: int) -> Seconds:
@@ -155,7 +158,7 @@ def times(
 
 
 def heading(title: str, n: str, *packages: str) -> None:
-    """Print what is timed and how often, the machine, and the packages' versions."""
+    """Print what is timed and how often, the machine, its load, and the versions."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     if "torch" in packages:
         import torch
@@ -163,7 +166,7 @@ def heading(title: str, n: str, *packages: str) -> None:
         versions += f"; PyTorch uses {torch.get_num_threads()} threads"
     section(
         f"{title}, n = {n}",
-        f"{platform.machine()}, {os.cpu_count()} cores; "
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
         f"JAX on {jax.devices()[0].platform}\n"
         f"Python {platform.python_version()}, {versions}",
     )

@@ -12,40 +12,26 @@ time. Exit code 1 if not. Measure on an idle machine, on the disk you will use.
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
-
-import jax
-import optax
 
 from benchmarks import _frame as frame
-from experiments.mnist_mlp import mlp
-from jaxgrad import training
+from benchmarks import _mnist as mnist
 from jaxgrad.datasets import Dataset, load
-from jaxgrad.losses import cross_entropy
 from jaxgrad.training import checkpoints
 
-SIZES = (784, 1024, 512, 10)
-OPTIMIZERS = {"sgd": optax.sgd(0.01), "adam": optax.adam(1e-3)}
 CLAIM = 0.03
 KEPT = 3
 RUN: checkpoints.Run = {"network": "784-1024-512-10"}
-example_loss = partial(cross_entropy, reduction="none")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(mnist.Options):
     """The cost of saving a run after every epoch."""
 
-    data_dir: Path | None = None
-    """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR or the cache."""
     folder: Path | None = None
     """An empty folder to save in; by default a temporary one."""
     epochs: int = 20
     """Epochs to time, after one that compiles."""
-    batch_size: int = 256
-    """Examples per step."""
 
 
 def run(config: Config) -> frame.Seconds:
@@ -53,9 +39,9 @@ def run(config: Config) -> frame.Seconds:
     frame.at_least(config, epochs=1, batch_size=1)
     dataset = load("mnist", config.data_dir)
     seconds, megabytes, shares = {}, {}, {}
-    for name, optimizer in OPTIMIZERS.items():
+    for name in mnist.OPTIMIZERS:
         with tempfile.TemporaryDirectory(dir=config.folder) as folder:
-            epochs, saves, size = timed(config, dataset, optimizer, Path(folder))
+            epochs, saves, size = timed(config, dataset, name, Path(folder))
         epoch, save = f"{name}, an epoch", f"{name}, saving"
         seconds |= {epoch: epochs, save: saves}
         megabytes |= {epoch: "", save: f"{size / 1e6:.1f}"}
@@ -70,20 +56,17 @@ def run(config: Config) -> frame.Seconds:
 
 
 def timed(
-    config: Config, dataset: Dataset, optimizer: Any, folder: Path
+    config: Config, dataset: Dataset, optimizer: str, folder: Path
 ) -> tuple[list[float], list[float], int]:
     """The seconds of each epoch and of each save, and the bytes of a checkpoint.
 
     The first epoch compiles and does not count.
     """
-    apply, params = mlp(jax.random.key(0), SIZES)
-    start = training.Progress(training.init(jax.random.key(1), params, optimizer))
-    checkpoints.prepare(folder, start, RUN, keep=KEPT)
-    options: Any = {"epochs": config.epochs + 1, "batch_size": config.batch_size}
+    checkpoints.prepare(folder, mnist.start(optimizer), RUN, keep=KEPT)
+    options = {"epochs": config.epochs + 1, "batch_size": config.batch_size}
     epochs, saves, size = [], [], 0
-    network = apply, example_loss, optimizer
     begin = time.perf_counter()
-    for progress in training.advance(*network, start, dataset, **options):
+    for progress in mnist.train(optimizer, dataset, **options):
         reached = time.perf_counter()
         path = checkpoints.save(folder, progress, RUN, keep=KEPT)
         saved = time.perf_counter()

@@ -12,7 +12,6 @@ PyTorch's threads wait for each other, and an epoch takes many times as long.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -23,26 +22,19 @@ import torch
 from torch.utils.data import DataLoader
 
 from benchmarks import _frame as frame
+from benchmarks._mnist import SIZES, Options, example_loss
 from benchmarks.mnist_notebook import Batch, Digits, torch_epoch
 from experiments.mnist_mlp import mlp
 from jaxgrad import training
 from jaxgrad.datasets import Dataset, Split, load
-from jaxgrad.losses import cross_entropy
-
-SIZES = (784, 1024, 512, 10)
-example_loss = partial(cross_entropy, reduction="none")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """An epoch of the MNIST perceptron, compared with PyTorch in the same run."""
 
-    data_dir: Path | None = None
-    """Folder of the four MNIST files; by default $JAXGRAD_DATA_DIR or the cache."""
     epochs: int = 5
     """Epochs of each; 20 for the accuracy of the notebook."""
-    batch_size: int = 256
-    """Examples per step."""
     lr: float = 0.01
     """The learning rate of SGD."""
     seed: int = 0

@@ -50,7 +50,17 @@ class Case:
     seconds: float = math.inf  # At most this long
 
 
-BLAME = {"works": [FIND], "seconds": 5}
+LOOPS = {
+    "scan": (programs.scan, (100, 1000, 10_000)),
+    "fori_loop": (programs.fori_loop, (1000, 10_000)),
+    "while_loop": (programs.while_loop, (1000, 10_000)),
+    "nested_scan": (programs.nested_scan, (1000, 10_000)),
+    "backward_scan": (programs.backward_scan, (1000, 10_000)),
+}
+NETWORKS = {
+    "transformer": ("GPT-2 small, 32 tokens, by layers", programs.transformer, (12,)),
+    "resnet": ("ResNet-50, 2 images, by their size", programs.resnet, (64,)),
+}
 CASES: Mapping[str, Case] = {
     "mlp": Case(
         "Perceptron, by layers",
@@ -69,14 +79,8 @@ CASES: Mapping[str, Case] = {
         ratio=1.5,
     ),
     **{
-        name: Case(f"NaN carried through a {name}, by passes", program, sizes, **BLAME)
-        for name, program, sizes in [
-            ("scan", programs.scan, (100, 1000, 10_000)),
-            ("fori_loop", programs.fori_loop, (1000, 10_000)),
-            ("while_loop", programs.while_loop, (1000, 10_000)),
-            ("nested_scan", programs.nested_scan, (1000, 10_000)),
-            ("backward_scan", programs.backward_scan, (1000, 10_000)),
-        ]
+        name: Case(f"NaN carried through a {name}, by passes", *loop, [FIND], seconds=5)
+        for name, loop in LOOPS.items()
     },
     "print": Case(
         "Finite scan, by passes",
@@ -85,34 +89,11 @@ CASES: Mapping[str, Case] = {
         [PRINT],
         seconds=0.5,
     ),
-    "transformer": Case(
-        "GPT-2 small, 32 tokens, by layers",
-        programs.transformer,
-        (12,),
-        (EAGER, FIND),
-        ratio=2,
-    ),
-    "transformer_explained": Case(
-        "GPT-2 small, 32 tokens, by layers",
-        programs.transformer,
-        (12,),
-        (JIT, SUMMARY, ARRAYS),
-        ratio=2.5,
-    ),
-    "resnet": Case(
-        "ResNet-50, 2 images, by their size",
-        programs.resnet,
-        (64,),
-        (EAGER, FIND),
-        ratio=2,
-    ),
-    "resnet_explained": Case(
-        "ResNet-50, 2 images, by their size",
-        programs.resnet,
-        (64,),
-        (JIT, SUMMARY, ARRAYS),
-        ratio=2.5,
-    ),
+    **{name: Case(*net, (EAGER, FIND), ratio=2) for name, net in NETWORKS.items()},
+    **{
+        f"{name}_explained": Case(*net, (JIT, SUMMARY, ARRAYS), ratio=2.5)
+        for name, net in NETWORKS.items()
+    },
     "ode": Case(
         "diffrax, Tsit5 with a PID controller, by the time of the end",
         programs.ode,

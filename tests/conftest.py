@@ -68,8 +68,8 @@ def pytest_xdist_auto_num_workers():
     return min((yield), memory.most_workers())
 
 
-def pytest_runtest_logfinish():
-    bound.check()
+def pytest_configure(config):
+    config.pluginmanager.register(bound)
 
 
 def pytest_sessionfinish(session):

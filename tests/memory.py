@@ -20,13 +20,20 @@ PER_WORKER = 2 * 2**30  # bytes of the machine for each worker
 
 
 class Bound:
-    """Drops what JAX has compiled once the process has more than `MOST` bytes."""
+    """Drops what JAX has compiled once the process has more than `MOST` bytes.
+
+    A plugin of pytest: a hook of `tests/conftest.py` itself would only run after the
+    tests in its folder, not after the doctests of the library.
+    """
 
     def __init__(self, used: Callable[[], int]):
         self.used, self.limit = used, MOST
 
+    def pytest_runtest_logfinish(self) -> None:
+        self.check()
+
     def check(self) -> None:
-        """Call this between tests."""
+        """Call this between programs."""
         if self.used() > self.limit:
             release()
             self.limit = max(MOST, self.used() + ROOM)

@@ -18,6 +18,13 @@ def test_programs_are_dropped_beyond_the_limit(used, traces):
     assert len(seen) == traces
 
 
+@pytest.mark.parametrize("folder", ["tests", "jaxgrad"])
+def test_the_bound_holds_after_tests_and_doctests(folder, request):
+    hooks = request.session.gethookproxy(request.config.rootpath / folder / "any.py")
+    called = hooks.pytest_runtest_logfinish.get_hookimpls()
+    assert any(isinstance(each.plugin, memory.Bound) for each in called)
+
+
 def test_the_limit_rises_where_much_remains(monkeypatch):
     released = []
     monkeypatch.setattr(memory, "release", lambda: released.append(True))

@@ -79,6 +79,7 @@ def summands_of(frame: Frame) -> tuple[str, ...]:
     return tuple(ast.unparse(side) if _single(side) else "" for side in sides)
 
 
+@functools.lru_cache(maxsize=4096)
 def assignment_of(frame: Frame) -> Assignment | None:
     """The assignment that takes what is computed at `frame`, if there is one."""
     tree = _tree(frame)
@@ -159,6 +160,7 @@ class _Tree(NamedTuple):
     parents: dict[ast.AST, ast.AST]
 
 
+@functools.lru_cache(maxsize=4096)
 def _expression(frame: Frame) -> ast.AST | None:
     tree = _tree(frame)
     if tree is None:

@@ -1,5 +1,6 @@
 """A few numbers that summarize an array in tables and pages."""
 
+import math
 from dataclasses import dataclass
 
 import jax
@@ -49,14 +50,17 @@ def summarize(
     if kept.size == 0:
         return EMPTY
     x = np.abs(kept.astype(np.complex128)) if np.iscomplexobj(kept) else kept
-    x = np.array(x, np.float64)
+    x = np.array(x, np.float64).reshape(-1)
+    size = x.size
+    # The methods of an array, such as `x.mean()`, take longer than small arrays need.
     with np.errstate(all="ignore"):
-        low, high = float(x.min()), float(x.max())
-        finite = np.isfinite(low) and np.isfinite(high)  # a NaN would be both
-        nonfinite = 0 if finite else x.size - int(np.isfinite(x).sum())
-        zeros = x.size - int(np.count_nonzero(x != 0))
-        mean, norm = float(x.mean()), _norm(x, max(abs(low), abs(high)))
-        return Summary(x.size, low, mean, high, norm, zeros, nonfinite)
+        low, high = float(np.minimum.reduce(x)), float(np.maximum.reduce(x))
+        finite = math.isfinite(low) and math.isfinite(high)  # a NaN would be both
+        nonfinite = 0 if finite else size - int(np.count_nonzero(np.isfinite(x)))
+        zeros = int(np.count_nonzero(x == 0))
+        mean = float(np.add.reduce(x)) / size
+        norm = _norm(x, max(abs(low), abs(high)))
+    return Summary(size, low, mean, high, norm, zeros, nonfinite)
 
 
 def _norm(x: np.ndarray, largest: float) -> float:
@@ -67,4 +71,4 @@ def _norm(x: np.ndarray, largest: float) -> float:
     if extreme:
         x /= scale
     # Not with `np.linalg.norm`, whose threads spin for longer than this takes.
-    return scale * float(np.sqrt(np.square(x, out=x).sum()))
+    return scale * float(np.sqrt(np.add.reduce(np.square(x, out=x))))

@@ -1,6 +1,7 @@
 """Tensors as NumPy arrays, and the tensors inside nested values."""
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,23 +13,30 @@ from jaxgrad.inspection.report.summary import Summary, summarize
 WIDER = {"complex32": "complex64", "qint8": "float32", "quint8": "float32"}
 
 
-def tensors_in(value: Any) -> Iterator[Any]:
+def tensors_in(value: Any) -> list[Any]:
     """The tensors of nested lists, tuples and mappings, in their order."""
     import torch
 
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from tensors_in(each)
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from tensors_in(each)
+    found, pending = [], [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, torch.Tensor):
+            found.append(each)
+        elif isinstance(each, (tuple, list)):
+            pending.extend(reversed(each))
+        elif isinstance(each, Mapping):
+            pending.extend(reversed([*each.values()]))
+    return found
 
 
 def dtype_of(tensor: Any) -> Any:
     """The NumPy data type; `bfloat16` and 8-bit floats are those of JAX."""
-    name = str(tensor.dtype).removeprefix("torch.")
+    return _dtype_of(tensor.dtype)
+
+
+@functools.cache
+def _dtype_of(dtype: Any) -> Any:
+    name = str(dtype).removeprefix("torch.")
     return jnp.dtype(WIDER.get(name, name))
 
 

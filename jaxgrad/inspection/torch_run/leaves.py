@@ -8,6 +8,8 @@ from jaxgrad._arguments import named_leaves
 from jaxgrad._checks import wrong_value
 from jaxgrad.inspection.torch_run.reach import Reached, prefixes, search
 
+Modules = Sequence[tuple[str, Any]]  # The prefix of each module's names
+
 
 @dataclass(eq=False)
 class Leaf:
@@ -42,18 +44,19 @@ def inputs_of(f: Callable[..., Any], args: Any, kwargs: Any) -> Inputs:
     named, _ = named_leaves(signature, args, kwargs)
     given = [leaf for leaf in named if isinstance(leaf.value, torch.Tensor)]
     reached = search(f, {leaf.path: leaf.value for leaf in named})
+    modules = _prefixed(reached)
     leaves = [Leaf(leaf.path, leaf.value) for leaf in given]
-    leaves = _unique([*leaves, *_parameters(reached)])
+    leaves = _unique([*leaves, *_parameters(modules)])
     _check_initialized(leaves)
     known = {id(leaf.tensor) for leaf in leaves}
-    buffers = dict(_buffers(reached))
+    buffers = dict(_buffers(modules))
     outer = {n: t for n, t in reached.tensors.items() if id(t) not in known}
     leaves += [Leaf(name, t) for name, t in outer.items() if t.requires_grad]
     constants = buffers | {n: t for n, t in outer.items() if not t.requires_grad}
     chosen = []
     if not any(leaf.tensor.requires_grad for leaf in leaves):
         chosen = [v for _, _, v, _ in given if v.is_floating_point() or v.is_complex()]
-    return Inputs(leaves, reached.modules, _scopes(reached), constants, chosen)
+    return Inputs(leaves, reached.modules, _scopes(modules), constants, chosen)
 
 
 def _unique(leaves: Sequence[Leaf]) -> list[Leaf]:
@@ -75,26 +78,26 @@ def _check_initialized(leaves: Sequence[Leaf]) -> None:
         raise wrong_value("explain_torch", expected, ", ".join(lazy), hint)
 
 
-def _each(reached: Reached) -> Iterator[tuple[str, Any]]:
+def _prefixed(reached: Reached) -> Modules:
     prefix = prefixes(reached.modules)
-    yield from ((prefix[name], module) for name, module in reached.modules.items())
+    return [(prefix[name], module) for name, module in reached.modules.items()]
 
 
-def _parameters(reached: Reached) -> Iterator[Leaf]:
-    for prefix, module in _each(reached):
+def _parameters(modules: Modules) -> Iterator[Leaf]:
+    for prefix, module in modules:
         for name, parameter in module.named_parameters(remove_duplicate=False):
             yield Leaf(f"{prefix}{name}", parameter)
 
 
-def _buffers(reached: Reached) -> Iterator[tuple[str, Any]]:
-    for prefix, module in _each(reached):
+def _buffers(modules: Modules) -> Iterator[tuple[str, Any]]:
+    for prefix, module in modules:
         for name, buffer in module.named_buffers():
             yield f"{prefix}{name}", buffer
 
 
-def _scopes(reached: Reached) -> dict[int, str]:
+def _scopes(modules: Modules) -> dict[int, str]:
     scopes: dict[int, str] = {}
-    for prefix, module in _each(reached):
+    for prefix, module in modules:
         for name, part in module.named_modules():
             scopes[id(part)] = f"{prefix}{name}".rstrip(".")
     return scopes

@@ -4,6 +4,7 @@ What they call inside does not belong to the graph that the backward pass runs t
 or works on wrapped tensors.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -87,13 +88,14 @@ def opaque_at(stack: Sequence[FrameType]) -> Opaque | None:
             function, name = values["cls"], str(values["cls"].__name__)
             arguments = values["args"], values["kwargs"]
             return Opaque(name_of_node(name), function, arguments, frame)
-        if _transforms(frame):
+        if _transforms(frame.f_code.co_filename):
             values = frame.f_locals
             name = frame.f_code.co_qualname.partition(".")[0]
             return Opaque(name, None, (values.get("args"), values.get("kwargs")), frame)
     return None
 
 
-def _transforms(frame: FrameType) -> bool:
-    folder, _, file = frame.f_code.co_filename.rpartition("/")
+@functools.lru_cache(maxsize=4096)
+def _transforms(path: str) -> bool:
+    folder, _, file = path.rpartition("/")
     return file in TRANSFORMS and folder == f"{torch_folder()}_functorch"

@@ -159,7 +159,11 @@ def _file_of(module: ModuleType) -> str:
 
 def prefixes(modules: Mapping[str, Any]) -> dict[str, str]:
     """The prefix of each module's parameters: none if only one module has a state."""
-    held = {n: [*m.parameters(), *m.buffers()] for n, m in modules.items()}
-    holding = [name for name, tensors in held.items() if tensors]
+    holding = [name for name, module in modules.items() if _has_state(module)]
     bare = ["", *holding] if len(holding) == 1 else [""]
     return {name: "" if name in bare else f"{name}." for name in modules}
+
+
+def _has_state(module: Any) -> bool:
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next(tensors, None) is not None

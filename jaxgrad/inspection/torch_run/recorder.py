@@ -54,7 +54,7 @@ class Recorder:
         """Make a call of the program and record it."""
         if calls.only_reads(function):
             return function(*args, **kwargs)
-        given = list(tensors_in((args, kwargs)))
+        given = tensors_in((args, kwargs))
         self._operation = next_operation()
         for tensor in given:
             self._look_at(tensor)
@@ -212,15 +212,14 @@ class Recorder:
 
     def _is_unclaimed(self, tensor: Any) -> bool:
         """Whether a call that is not recorded has made a tensor."""
-        made_by = tensor.grad_fn if is_differentiated(tensor) else None
         known = self.origins.find(tensor)
-        if made_by is None:
+        if known is not None and known.version == version(tensor):
             return False
-        if known is None:
-            return True
+        made_by = tensor.grad_fn if is_differentiated(tensor) else None
+        if made_by is None or known is None:
+            return made_by is not None
         # A custom function may return its argument, changed in place.
-        changed = known.version != version(tensor) and made_by not in self.origins.nodes
-        return changed and function_of(made_by) is not None
+        return made_by not in self.origins.nodes and function_of(made_by) is not None
 
     def _claim(self, tensor: Any) -> None:
         """Make a tensor the result of a call that is not entered."""

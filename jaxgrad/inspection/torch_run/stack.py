@@ -78,9 +78,9 @@ def _is_ours(file: str) -> bool:
 
 def site_of(stack: Sequence[FrameType], home: str) -> Site:
     """The site of a call with this stack."""
-    places = tuple(Frame(frame.f_code, frame.f_lasti) for frame in stack)
-    users = tuple(not is_library(f.code.co_filename, home) for f in places)
-    return Site(places, users, _module_in(stack))
+    places = [Frame(frame.f_code, frame.f_lasti) for frame in stack]
+    users = [not is_library(frame.code.co_filename, home) for frame in places]
+    return Site(tuple(places), tuple(users), _module_in(stack))
 
 
 def home_of(f: Callable[..., Any]) -> str:
@@ -122,4 +122,4 @@ def torch_folder() -> str:
 
 
 def _last(flags: Sequence[bool]) -> int:
-    return max((i for i, flag in enumerate(flags) if flag), default=-1)
+    return len(flags) - 1 - flags[::-1].index(True) if True in flags else -1

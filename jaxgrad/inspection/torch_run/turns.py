@@ -8,16 +8,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import NamedTuple
 
 from jaxgrad.inspection.program.frames import loops
 
-
-class _Place(NamedTuple):
-    """A running frame and its instruction."""
-
-    frame: FrameType
-    offset: int
+_Place = tuple[FrameType, int]  # A running frame and its instruction
 
 
 @dataclass(eq=False)
@@ -30,7 +24,7 @@ class Turns:
 
     def next(self, stack: Sequence[FrameType]) -> tuple[int, ...]:
         """The pass of each frame of the next call."""
-        places = [_Place(frame, frame.f_lasti) for frame in stack]
+        places = [(frame, frame.f_lasti) for frame in stack]
         kept = _kept(self._places, places)
         numbers = self._numbers[:kept]
         self._numbers = numbers + tuple(next(self._fresh) for _ in places[kept:])
@@ -45,10 +39,11 @@ class Turns:
 def _kept(before: Sequence[_Place], now: Sequence[_Place]) -> int:
     """How many of the outer frames are still in the pass they were in."""
     pairs = [*zip(before, now, strict=False)]
-    apart = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
-    if apart < len(pairs) and before[apart].frame is now[apart].frame:
-        return apart + (now[apart].offset > before[apart].offset)
+    apart = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+    if apart < len(pairs) and before[apart][0] is now[apart][0]:
+        return apart + (now[apart][1] > before[apart][1])
     # The same instruction ran again: in a loop, or of a C function such as `map`.
-    if apart and loops(now[apart - 1].frame.f_code, now[apart - 1].offset):
-        return apart - 1
+    if apart:
+        frame, offset = now[apart - 1]
+        return apart - loops(frame.f_code, offset)
     return apart
