@@ -10,7 +10,8 @@ with
         frame.run_as_script(main)
 
 A machine's noise changes slowly and affects everything within one turn alike, so the
-ratio of two times from the same turn is steadier than the times themselves.
+ratio of two times from the same turn is steadier than the times themselves. On a busy
+machine bind a benchmark to one core: `taskset -c 0 python -m benchmarks.name`.
 """
 
 import ctypes
@@ -70,16 +71,16 @@ def take_turns(
     warm_up: int = 0,
     rest: float = 0.0,
     burst: int = 1,
-    clock: Clock = time.perf_counter,
+    clock: Clock | None = None,
 ) -> Seconds:
     """The seconds of each work in each turn, until JAX's results are ready.
 
     The first `warm_up` turns do not count. Works below a millisecond need a `rest` of a
     few milliseconds, because PyTorch's threads keep spinning afterwards, and a `burst`
     of runs, of which the fastest counts, because the first run after a rest wakes
-    threads. `clock=time.process_time` gives the CPU time of all threads, which other
-    programs on the machine hardly change.
+    threads. `clock` is that of the machine; on one core it is the CPU time.
     """
+    clock = clock or (time.process_time if on_one_core() else time.perf_counter)
     for _ in range(warm_up):
         for work in works.values():
             jax.block_until_ready(work())
@@ -89,6 +90,15 @@ def take_turns(
             time.sleep(rest)
             seconds[name].append(min(_seconds(work, clock) for _ in range(burst)))
     return seconds
+
+
+def on_one_core() -> bool:
+    """Whether the process may use one core only, as under `taskset -c 0`.
+
+    Then the CPU time is measured, which other programs on the machine hardly change.
+    With several cores it is no measure: threads that wait for others spin.
+    """
+    return sys.platform == "linux" and len(os.sched_getaffinity(0)) == 1
 
 
 def _seconds(work: Work, clock: Clock) -> float:
@@ -157,6 +167,11 @@ def times(
     return table([*header, *more], rows)
 
 
+def _cores() -> str:
+    count = os.cpu_count()
+    return f"CPU time on one of {count} cores" if on_one_core() else f"{count} cores"
+
+
 def heading(title: str, n: str, *packages: str) -> None:
     """Print what is timed and how often, the machine, its load, and the versions."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
@@ -166,7 +181,7 @@ def heading(title: str, n: str, *packages: str) -> None:
         versions += f"; PyTorch uses {torch.get_num_threads()} threads"
     section(
         f"{title}, n = {n}",
-        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
+        f"{platform.machine()}, {_cores()}, load {os.getloadavg()[0]:.1f}; "
         f"JAX on {jax.devices()[0].platform}\n"
         f"Python {platform.python_version()}, {versions}",
     )

@@ -4,9 +4,9 @@
 
 ResNet-20 on images of 32 x 32, by the size of the batch: the plain forward and backward
 pass and `explain_torch` take turns. Then `compare` of a perceptron in PyTorch with its
-port, 2,000 steps each. Measured is the CPU time, with one thread of PyTorch, since other
-threads spin while they wait. Claims: explaining takes at most 3 times the plain passes
-from a batch of 4 images on, and comparing less than 10 s. Exit code 1 if not.
+port, 2,000 steps each. Measured is the CPU time, with one thread of PyTorch, since
+others would spin while they wait. Claims: explaining takes at most 3 times the plain
+passes, from a batch of 4 images on; comparing takes less than 10 s. Exit code 1 if not.
 """
 
 import time

@@ -50,14 +50,15 @@ class Case:
     seconds: float = math.inf  # At most this long
 
 
-LOOPS = {
+Grows = Callable[[int], programs.Program]
+LOOPS: Mapping[str, tuple[Grows, Sequence[int]]] = {
     "scan": (programs.scan, (100, 1000, 10_000)),
     "fori_loop": (programs.fori_loop, (1000, 10_000)),
     "while_loop": (programs.while_loop, (1000, 10_000)),
     "nested_scan": (programs.nested_scan, (1000, 10_000)),
     "backward_scan": (programs.backward_scan, (1000, 10_000)),
 }
-NETWORKS = {
+NETWORKS: Mapping[str, tuple[str, Grows, Sequence[int]]] = {
     "transformer": ("GPT-2 small, 32 tokens, by layers", programs.transformer, (12,)),
     "resnet": ("ResNet-50, 2 images, by their size", programs.resnet, (64,)),
 }

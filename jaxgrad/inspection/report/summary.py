@@ -1,7 +1,10 @@
 """A few numbers that summarize an array in tables and pages."""
 
+import functools
 import math
+import operator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +40,8 @@ class Summary:
     _repr_html_ = fields_html
 
 
+BLOCK = 2**16  # elements that are read at once, and fit into the processor's cache
+JOIN = np.minimum, np.maximum, *(operator.add,) * 4  # the numbers of two blocks
 EMPTY = Summary(0, np.nan, np.nan, np.nan, 0.0, 0, 0)
 
 
@@ -50,25 +55,30 @@ def summarize(
     if kept.size == 0:
         return EMPTY
     x = np.abs(kept.astype(np.complex128)) if np.iscomplexobj(kept) else kept
-    x = np.array(x, np.float64).reshape(-1)
-    size = x.size
-    # The methods of an array, such as `x.mean()`, take longer than small arrays need.
+    x = x.reshape(-1)
     with np.errstate(all="ignore"):
-        low, high = float(np.minimum.reduce(x)), float(np.maximum.reduce(x))
-        finite = math.isfinite(low) and math.isfinite(high)  # a NaN would be both
-        nonfinite = 0 if finite else size - int(np.count_nonzero(np.isfinite(x)))
-        zeros = int(np.count_nonzero(x == 0))
-        mean = float(np.add.reduce(x)) / size
-        norm = _norm(x, max(abs(low), abs(high)))
-    return Summary(size, low, mean, high, norm, zeros, nonfinite)
+        parts = [_numbers(x[i : i + BLOCK]) for i in range(0, x.size, BLOCK)]
+        columns = zip(*parts, strict=True)
+        low, high, total, squares, *counts = map(functools.reduce, JOIN, columns)
+        norm = _norm(x, float(max(abs(low), abs(high))), float(squares))
+    return Summary(
+        x.size, float(low), float(total / x.size), float(high), norm, *counts
+    )
 
 
-def _norm(x: np.ndarray, largest: float) -> float:
-    """The norm of `x`, which is overwritten: a second array would cost more time."""
-    # The square of a large or small number overflows or underflows: scale it first.
-    extreme = 0 < largest < np.inf and not 1e-100 < largest < 1e100
-    scale = largest if extreme else 1.0
-    if extreme:
-        x /= scale
-    # Not with `np.linalg.norm`, whose threads spin for longer than this takes.
-    return scale * float(np.sqrt(np.add.reduce(np.square(x, out=x))))
+def _numbers(x: np.ndarray) -> tuple[Any, ...]:
+    """Minimum, maximum, sum, sum of squares, and how many are zero or not finite."""
+    x = x.astype(np.float64)
+    low, high, total = np.minimum.reduce(x), np.maximum.reduce(x), np.add.reduce(x)
+    finite = math.isfinite(low) and math.isfinite(high)  # a NaN would be both
+    nonfinite = 0 if finite else x.size - int(np.count_nonzero(np.isfinite(x)))
+    zeros = int(np.count_nonzero(x == 0))
+    # Not with `np.dot`, whose threads spin for longer than this takes.
+    return low, high, total, np.add.reduce(np.square(x, out=x)), zeros, nonfinite
+
+
+def _norm(x: np.ndarray, largest: float, squares: float) -> float:
+    """The norm; its square may have left the range of numbers, then `x` is scaled."""
+    if 0 < largest < np.inf and not 1e-100 < largest < 1e100:
+        return largest * float(np.sqrt(np.square(x.astype(np.float64) / largest).sum()))
+    return math.sqrt(squares)
