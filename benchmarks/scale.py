@@ -27,6 +27,7 @@ from jaxgrad import checked_value_and_grad, explain, find_nonfinite
 JIT, EAGER = "jit(value_and_grad)", "value_and_grad, eager"
 SUMMARY, ARRAYS = 'explain(keep="summary")', 'explain(keep="arrays")'
 CHECKED, FIND, PRINT = "checked_value_and_grad", "find_nonfinite", "print of explain"
+OfSize = Callable[[int], programs.Program]
 
 
 class Cost(NamedTuple):
@@ -41,7 +42,7 @@ class Case:
     """A program, how large it gets, what is timed, and the goals."""
 
     title: str
-    program: Callable[[int], programs.Program]
+    program: OfSize
     sizes: Sequence[int]
     works: Sequence[str]  # The first is what the others are compared with
     ratio: float = math.inf  # At most this many times the first work's seconds
@@ -50,15 +51,14 @@ class Case:
     seconds: float = math.inf  # At most this long
 
 
-Grows = Callable[[int], programs.Program]
-LOOPS: Mapping[str, tuple[Grows, Sequence[int]]] = {
+LOOPS: Mapping[str, tuple[OfSize, Sequence[int]]] = {
     "scan": (programs.scan, (100, 1000, 10_000)),
     "fori_loop": (programs.fori_loop, (1000, 10_000)),
     "while_loop": (programs.while_loop, (1000, 10_000)),
     "nested_scan": (programs.nested_scan, (1000, 10_000)),
     "backward_scan": (programs.backward_scan, (1000, 10_000)),
 }
-NETWORKS: Mapping[str, tuple[str, Grows, Sequence[int]]] = {
+NETWORKS: Mapping[str, tuple[str, OfSize, Sequence[int]]] = {
     "transformer": ("GPT-2 small, 32 tokens, by layers", programs.transformer, (12,)),
     "resnet": ("ResNet-50, 2 images, by their size", programs.resnet, (64,)),
 }
