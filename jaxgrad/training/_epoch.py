@@ -30,6 +30,9 @@ from jaxgrad.training._monitor import Recorder, Rows
 from jaxgrad.training._sharding import constrained, replicated
 from jaxgrad.training._state import Evaluation, Loss, Network, TrainState, as_model
 
+# What is measured of params, gradients and opt_state
+Measure = Callable[[PyTree, PyTree, PyTree], Any]
+
 
 class Setup(NamedTuple):
     """What every step shares; the compiled programs take it as a static argument."""
@@ -69,23 +72,26 @@ def train_steps(
     """
     recorder = Recorder(optimizer, watch, state.step)
 
-    def step(i: Array | int, state: TrainState, rows: Rows) -> tuple[Any, ...]:
+    def step(i: Array | int, state: TrainState, measure: Measure) -> tuple[Any, ...]:
         images, *rest = batches.batch(i)
         images = scaled(images, setup.white, state.params)
         network = setup.apply, setup.loss, optimizer
-        measure = partial(recorder.record, rows, state.step)
         return measured_step(*network, state, images, *rest, measure=measure)
 
-    def body(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+    def body(watching: bool, i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         state, losses, rows = carry
-        state, value, rows = step(i, state, rows)
+        record = partial(recorder.record, rows, state.step)
+        state, value, row = step(i, state, record if watching else nothing)
+        rows = row if watching else rows
         return constrained((state, losses.at[i].set(value), rows), setup.mesh)
 
     total = len(batches.mask)
     rows = recorder.no_rows(state.params, total)
-    losses = jnp.zeros(total, jax.eval_shape(step, 0, state, rows)[1].dtype)
+    plainly = partial(step, 0, measure=nothing)
+    losses = jnp.zeros(total, jax.eval_shape(plainly, state)[1].dtype)
     first, stop = (jnp.asarray(bound, jnp.int32) for bound in (first, stop))
-    state, losses, rows = jax.lax.fori_loop(first, stop, body, (state, losses, rows))
+    loop = recorder.loop(partial(body, False), partial(body, True))
+    state, losses, rows = loop(first, stop, (state, losses, rows))
     ended = (stop == total).astype(jnp.int32)
     return state._replace(epoch=state.epoch + ended), losses, rows
 
@@ -123,9 +129,13 @@ def train_step(
     """
     batch = images, labels, mask
     state, value, _ = measured_step(
-        apply, loss, optimizer, state, *batch, measure=lambda *_: None
+        apply, loss, optimizer, state, *batch, measure=nothing
     )
     return state, value
+
+
+def nothing(*_: PyTree) -> None:
+    """Measure nothing."""
 
 
 def measured_step(
@@ -137,7 +147,7 @@ def measured_step(
     labels: Array,
     mask: Array | None = None,
     *,
-    measure: Callable[[PyTree, PyTree, PyTree], Any],
+    measure: Measure,
 ) -> tuple[TrainState, Array, Any]:
     """`train_step`, and `measure(params, gradients, opt_state)` before its update."""
     key = noise_key(state)

@@ -6,6 +6,7 @@ your own.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -203,6 +204,9 @@ def _scaled_norm(size: Array) -> Array:
 # As rows of numbers, which the loop of an epoch fills and a checkpoint holds.
 
 Rows = Float[Array, "watched metrics"] | None
+# A step: from its number and what a loop carries, first the state, to the next
+Body = Callable[[Array, Any], Any]
+Loop = Callable[[Array, Array, Any], Any]
 
 
 class Recorder(NamedTuple):
@@ -222,16 +226,33 @@ class Recorder(NamedTuple):
     def record(
         self, rows: Rows, step: Array, params: PyTree, gradients: PyTree, opt_state: Any
     ) -> Rows:
-        """The rows after a step, which is measured if its turn has come."""
-        if rows is None or self.every is None:
-            return None
+        """The rows with that of a step."""
+        assert rows is not None and self.every is not None
         index = step // self.every - -(-self.start // self.every)
+        updates, _ = self.optimizer.update(gradients, opt_state, params)
+        return rows.at[index].set(_row(params, gradients, updates))
 
-        def measured() -> Array:
-            updates, _ = self.optimizer.update(gradients, opt_state, params)
-            return rows.at[index].set(_row(params, gradients, updates))
+    def loop(self, plain: Body, watched: Body) -> Loop:
+        """A loop that runs `watched` in every `every`-th step, and `plain` between.
 
-        return jax.lax.cond(step % self.every == 0, measured, lambda: rows)
+        A branch in each step would copy the state of the training each time.
+        """
+        if self.every is None:
+            return partial(_loop, plain)
+
+        def turn(stop: Array, at: tuple[Array, Any]) -> tuple[Array, Any]:
+            i, carry = at
+            due = jnp.minimum(i + -carry[0].step % self.every, stop)
+            carry = _loop(plain, i, due, carry)
+            is_due = due < stop
+            carry = jax.lax.cond(is_due, watched, lambda _, x: x, due, carry)
+            return due + 1, carry
+
+        def run(first: Array, stop: Array, carry: Any) -> Any:
+            start, turns = (first, carry), partial(turn, stop)
+            return jax.lax.while_loop(lambda at: at[0] < stop, turns, start)[1]
+
+        return run
 
     def watched(self, params: PyTree, rows: Rows, stop: int) -> "Watched | None":
         """What a loop that ended after `stop` steps has measured."""
@@ -239,6 +260,10 @@ class Recorder(NamedTuple):
             return None
         steps = np.arange(-(-int(self.start) // self.every), -(-stop // self.every))
         return unpacked(params, steps * self.every, np.asarray(rows)[: len(steps)])
+
+
+def _loop(body: Body, first: Array, stop: Array, carry: Any) -> Any:
+    return jax.lax.fori_loop(first, stop, body, carry)
 
 
 def _row(params: PyTree, gradients: PyTree, updates: PyTree) -> Array:
