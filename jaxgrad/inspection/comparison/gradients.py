@@ -228,6 +228,7 @@ def _at_cut(
     side = 0 if cuts[0] is not None else 1
     cut = cuts[side]
     assert cut is not None
+    cut = _last_without(both.graph(side), cut)
     equal = both.pair_of(side, cut)
     beyond = set(_readers(both, side, cut, later))
     after = [p[1 - side] for p in later if p in beyond]
@@ -236,6 +237,18 @@ def _at_cut(
     if equal and (not after or equal[1 - side] < other):
         other = equal[1 - side]
     return Place(cut, other, pair) if side == 0 else Place(other, cut, pair)
+
+
+def _last_without(graph: Graph, cut: int) -> int:
+    """The last step of a stretch without gradients, such as a block of `no_grad`."""
+    while readers := [c for c in graph.nodes[cut].children if not graph.nodes[c].part]:
+        if any(graph.nodes[c].gradient is not None for c in readers):
+            return cut
+        floating = [c for c in readers if rounding.unit(graph.nodes[c].dtype)]
+        if not floating:
+            return cut
+        cut = floating[-1]
+    return cut
 
 
 def _cut(both: Correspondence, side: int, number: int, later: list[Pair]) -> int | None:

@@ -14,6 +14,8 @@ from jaxgrad.inspection.report.data import Step
 
 # Kinds that take some elements of an array.
 TAKING = {"split", "embedding"}
+# Kinds that compute nothing, and that may stand anywhere.
+STILL = {*MOVING, "constant", "cast"}
 # Kinds that do in one step what the other side may do in many.
 FUSED = {"attention", "recurrent"}
 # Units of what rounding explains, where one side computes in other steps.
@@ -46,7 +48,18 @@ def first_value(both: Correspondence) -> Place | None:
         return _one_sided(both, reaching)
     # A pair without a common source may be one by chance.
     related = [p for p in roots if _share_a_source(both, p)]
-    return relocated(both, (related or roots)[0], reaching)
+    placed = [p for p in related or roots if _is_placed(both, p)]
+    if not placed and (place := _one_sided(both, reaching)):
+        return place
+    return relocated(both, (placed or related or roots)[0], reaching)
+
+
+def _is_placed(both: Correspondence, pair: tuple[int, int]) -> bool:
+    """Whether constants are a pair because their readers are."""
+    mine, yours = both.theirs.nodes[pair[0]], both.ours.nodes[pair[1]]
+    if "constant" not in (mine.kind, yours.kind):
+        return True
+    return any(both.pairs.ours.get(n) in yours.children for n in mine.children)
 
 
 def _share_a_source(both: Correspondence, pair: tuple[int, int]) -> bool:
@@ -139,7 +152,7 @@ def _start(both: Correspondence, side: int, reach: set[int]) -> int | None:
     """The first step behind the difference; one that computes, if there is any."""
     starts = [n for n in sorted(reach) if _starts(both, side, n)]
     nodes = both.graph(side).nodes
-    computing = [n for n in starts if nodes[n].kind not in (*MOVING, "constant")]
+    computing = [n for n in starts if nodes[n].kind not in STILL]
     return next(iter(computing or starts), None)
 
 
@@ -147,7 +160,16 @@ def _starts(both: Correspondence, side: int, number: int) -> bool:
     node = both.graph(side).nodes[number]
     if node.is_argument or not rounding.unit(node.dtype):
         return False
-    return all(both.agrees(side, p) for p in node.parents)
+    return all(_is_known(both, side, p) for p in node.parents)
+
+
+def _is_known(both: Correspondence, side: int, number: int) -> bool:
+    """Whether a node agrees, or computes nothing and reads what agrees."""
+    node = both.graph(side).nodes[number]
+    if both.agrees(side, number):
+        return True
+    still = node.kind in STILL and not node.is_argument
+    return still and all(_is_known(both, side, p) for p in node.parents)
 
 
 def relocated(
@@ -202,16 +224,22 @@ def _taken(both: Correspondence, pair: tuple[int, int]) -> Place | None:
     if nodes[0][pair[0]].kind != nodes[1][pair[1]].kind:
         return None
     read = [
-        [n for n in nodes[side][number].parents if rounding.unit(nodes[side][n].dtype)]
+        [
+            n
+            for n in nodes[side][number].parents
+            if rounding.unit(nodes[side][n].dtype) and not nodes[side][n].part
+        ]
         for side, number in enumerate(pair)
     ]
     alone = [
         [n for n in read[0] if not any(_equal(both, n, m) for m in read[1])],
         [m for m in read[1] if not any(_equal(both, n, m) for n in read[0])],
     ]
-    if len(alone[0]) != 1 or len(alone[1]) != 1:
+    if not alone[0] or len(alone[0]) != len(alone[1]):
         return None
-    a, b = alone[0][0], alone[1][0]
+    a, b = min(alone[0]), min(alone[1])
+    if len(alone[0]) > 1 and not {nodes[0][a].kind, nodes[1][b].kind} <= TAKING:
+        return None
     taken = nodes[0][a].kind in TAKING, nodes[1][b].kind in TAKING
     same_size = np.size(nodes[0][a].value) == np.size(nodes[1][b].value)
     arguments = nodes[0][a].is_argument or nodes[1][b].is_argument
@@ -286,7 +314,7 @@ def _alone(
         n
         for n in both.between(side, number)
         if (nodes[number].part or not nodes[n].part)
-        and nodes[n].kind not in (*MOVING, "constant")
+        and nodes[n].kind not in STILL
         and rounding.unit(nodes[n].dtype)
         and (n in reaching or not reaching)
         and nodes[n].parents

@@ -227,6 +227,26 @@ def _windows(x: Array, size: int, stride: int) -> Array:
     return views[step].reshape(*views[step].shape[: x.ndim], -1)
 
 
+def gates(case: Case) -> Guess:
+    """A gate that is treated as another one, or a reset before the product."""
+    node, mine = case.nodes
+    name, _, time = node.part.partition(" at time ")
+    if time and name.endswith(("gate's sigmoid", "gate's tanh")):
+        read = [case.both.pair_of(i, n.parents[0]) for i, n in enumerate(case.nodes)]
+        if mine.kind == "activation" and read[0] == read[1]:
+            gate = name.split("'")[0]
+            text = f"Ours applies {mine.operation} to their {gate}"
+            return "gates", f"{text}: the gates are in another order."
+    if name != "reset candidate":
+        return None
+    nodes = case.both.theirs.nodes
+    product = next(n for n in node.parents if "candidate of" in nodes[n].part)
+    if case.both.pairs.ours.get(product) in mine.parents:
+        return None
+    text = "Theirs multiplies the reset gate by the product of state and weight, ours"
+    return "gates", f"{text} by the state, before the product."
+
+
 def recurrent(case: Case) -> Guess:
     """An LSTM that starts from another state, or at the other end of the sequence."""
     node = case.nodes[0]
