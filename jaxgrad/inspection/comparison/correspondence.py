@@ -48,6 +48,7 @@ class Correspondence:
     theirs: Graph
     ours: Graph
     tolerance: float | None = None
+    strict: bool = True
     verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)
     aliases: tuple[dict[int, int], dict[int, int]] = field(
         default_factory=lambda: ({}, {})
@@ -233,7 +234,7 @@ class Correspondence:
         apart = self._distance(a, b)
         if self.tolerance is not None:
             return Verdict(apart, self.tolerance)
-        unit = rounding.pair_unit(*pair, self.units)
+        unit = rounding.pair_unit(*pair, self.units, self.strict)
         if not (rounding.unit(pair[0].dtype) or rounding.unit(pair[1].dtype)):
             return Verdict(apart, 0.5 * unit)
         allowed = [

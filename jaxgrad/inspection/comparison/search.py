@@ -11,6 +11,7 @@ from jaxgrad.inspection.comparison.result import (
     Matched,
     with_source,
 )
+from jaxgrad.inspection.comparison.rounding import COARSE
 from jaxgrad.inspection.comparison.values import Place, first_value
 from jaxgrad.inspection.report.data import Argument, Report, Step
 
@@ -19,10 +20,17 @@ Pair = tuple[int, int]
 
 def findings_of(theirs: Report, ours: Report, tolerance: float | None) -> Comparison:
     """The comparison of two reports."""
-    both = Correspondence(graph_of(theirs), graph_of(ours), tolerance)
-    both.judge()
-    gradients = gradient_verdicts(both)
-    return Comparison(theirs, ours, _first(both, gradients), _rows(both, gradients))
+    graphs = graph_of(theirs), graph_of(ours)
+    coarse = any(n.operation in COARSE for graph in graphs for n in graph.nodes)
+    # What computes in float32 inside is named only if nothing else differs.
+    for strict in (False, True) if coarse else (True,):
+        both = Correspondence(*graphs, tolerance, strict)
+        both.judge()
+        gradients = gradient_verdicts(both)
+        first = _first(both, gradients)
+        if first is not None:
+            break
+    return Comparison(theirs, ours, first, _rows(both, gradients))
 
 
 def _first(both: Correspondence, gradients: dict[Pair, Verdict]) -> Difference | None:

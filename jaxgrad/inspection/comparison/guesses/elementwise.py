@@ -39,6 +39,38 @@ def _names(case: Case, side: int) -> str:
     return ""
 
 
+TWO = {
+    "sum": np.add,
+    "difference": np.subtract,
+    "product": np.multiply,
+    "quotient": np.divide,
+    "larger": np.maximum,
+    "smaller": np.minimum,
+    "power": np.power,
+}
+
+
+def of_two(case: Case) -> Guess:
+    """Each side is another function of the same two arrays."""
+    found = [_of_two(case, side) for side in (0, 1)]
+    if not (found[0] and found[1]) or found[0] == found[1]:
+        return None
+    text = f"Theirs is the {found[0]} of two arrays, ours the {found[1]}"
+    return "operation", f"{text}."
+
+
+def _of_two(case: Case, side: int) -> str:
+    y = case.values[side]
+    nodes = case.both.graph(side).nodes
+    read = [np.asarray(nodes[p].value, float) for p in case.nodes[side].parents]
+    for i, a in enumerate(read):
+        for b in read[:i] + read[i + 1 :]:
+            for name, function in TWO.items():
+                if a.shape == b.shape == y.shape and case.same(function(a, b), y):
+                    return name
+    return ""
+
+
 def ratio(case: Case) -> Guess:
     """One side is a constant multiple of the other."""
     if case.aligned is None:
@@ -106,7 +138,8 @@ def _named_factor(case: Case, factor: float) -> Guess:
     if reducing and _quotient(times, counts):
         text = f"{more} is {shown} = {_quotient(times, counts)} times {less}"
         return "reduction", f"{text}: means over another number of elements."
-    if scalar:  # Any two numbers have a ratio
+    round_one = abs(times - round(times, 3)) < 1e-6 * times
+    if scalar and not (case.gradient and round_one):  # Any two numbers have a ratio
         return None
     return "scale", f"{more} is {shown} times {less}: a factor that one side lacks."
 

@@ -56,7 +56,7 @@ def _equal(case: Case, a: np.ndarray, b: np.ndarray) -> bool:
 
 def clipped(case: Case) -> Guess:
     """One side clips the gradient, by value or by norm."""
-    if case.aligned is None:
+    if case.aligned is None or case.aligned[0].size < 2:
         return None
     for who, a, b in (("Theirs", *case.aligned), ("Ours", *case.aligned[::-1])):
         most = float(np.abs(a).max())

@@ -152,6 +152,36 @@ def their_form(case: Case, side: int, node: Node) -> Array:
     return _array(case.both.theirs.nodes[pair[0]]) if pair else _array(node)
 
 
+def loaded(case: Case) -> Guess:
+    """Our parameter holds the numbers of another one of theirs."""
+    theirs, ours = case.nodes
+    if not theirs.is_argument:
+        return None
+    for node in case.both.theirs.nodes[: len(case.both.theirs.arguments)]:
+        if node is theirs or np.size(node.value) != np.size(ours.value):
+            continue
+        if distance(node.value, ours.value).relative == 0:
+            text = f"Our {ours.name} holds the numbers of their {node.name}"
+            return "parameter", f"{text}: another parameter is loaded."
+    return None
+
+
+def renormalized(case: Case) -> Guess:
+    """One side divides by the sum along an axis, the other does not."""
+    a, b = case.place.theirs, case.place.ours
+    if a is None or b is None:
+        return None
+    places = [case.both.graph(i).nodes[n] for i, n in ((0, a), (1, b))]
+    for side, who, other in ((0, "Theirs", "ours"), (1, "Ours", "theirs")):
+        nodes, x = case.both.graph(side).nodes, _array(places[1 - side])
+        for y in (places[side], *(nodes[n] for n in places[side].children)):
+            for axis in range(x.ndim) if np.shape(y.value) == x.shape else ():
+                if case.same(x / x.sum(axis, keepdims=True), _array(y)):
+                    text = f"{who} divides by the sum over axis {axis}"
+                    return "normalization", f"{text}, {other} does not."
+    return None
+
+
 def other_parts(case: Case) -> Guess:
     """The sides read different parts of equal arrays, such as gates."""
     alone = _alone(case)

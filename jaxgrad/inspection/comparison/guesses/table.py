@@ -34,6 +34,8 @@ VALUES: tuple[Trial, ...] = (
     axes.softmax,
     order.rearranged,
     elementwise.activation,
+    elementwise.of_two,
+    operands.loaded,
     axes.reduction,
     axes.normalization,
     axes.running,
@@ -59,6 +61,7 @@ VALUES: tuple[Trial, ...] = (
     order.blocks,
 )
 LAST: tuple[Trial, ...] = (
+    operands.renormalized,
     order.chosen,
     operands.other_operand,
     order.argument,
