@@ -129,6 +129,16 @@ def _normalized(
             yield Part("scaled", "multiply", scaled, (-2,), ("normalized",))
 
 
+def _rms_norm(inputs: Inputs, output: Array) -> Parts:
+    x = inputs[0]
+    assert x is not None
+    yield Part("squares", "power", np.square(x))
+    yield Part("mean square", "mean", np.square(x).mean(-1, keepdims=True))
+    gain = next((a for a in inputs[1:] if a is not None), None)
+    if gain is not None and (gain != 0).all():
+        yield Part("normalized", "normalization", output / gain)
+
+
 def _cross_entropy(inputs: Inputs, output: Array) -> Parts:
     logits, labels, *_ = inputs
     assert logits is not None
@@ -253,6 +263,7 @@ RULES: dict[str, Callable[[Inputs, Array], Parts]] = {
     "batch_norm": _batch_norm,
     "instance_norm": _batch_norm,
     "group_norm": _group_norm,
+    "rms_norm": _rms_norm,
     "cross_entropy": _cross_entropy,
     "softmax_cross_entropy_with_integer_labels": _cross_entropy,
     "mse_loss": _squared,

@@ -78,6 +78,15 @@ def _unrolled(
         yield values
 
 
+def states_of(
+    cell: Cell, xs: Array, weights: Sequence[Array], biases: Sequence[Array]
+) -> Array:
+    """The states at all times, from zeros, with the time first."""
+    which = cell.names.index(_named(cell, cell.states[0]))
+    matrices = weights[0], weights[1]
+    return np.stack([t[which] for t in _unrolled(cell, xs, matrices, biases, ())])
+
+
 def _parts(
     cell: Cell, times: list[Values], own: tuple[int, ...], given: dict[str, int]
 ) -> Parts:

@@ -9,7 +9,7 @@ from jaxgrad.inspection.comparison import rounding
 from jaxgrad.inspection.comparison.arrange import distance
 from jaxgrad.inspection.comparison.correspondence import Correspondence
 from jaxgrad.inspection.comparison.nodes import Graph, Node
-from jaxgrad.inspection.comparison.operations import MOVING
+from jaxgrad.inspection.comparison.operations import KINDS, MOVING
 from jaxgrad.inspection.report.data import Step
 
 # Kinds that take some elements of an array.
@@ -276,7 +276,7 @@ def _extra(
     side = _longer(both, alone)
     if side is None:
         return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None
-    if nodes[0].kind != nodes[1].kind and not (alone[0] and alone[1]):
+    if not _may_be_one(*nodes) and not (alone[0] and alone[1]):
         return None
     if nodes[1 - side].kind in FUSED:
         return Place(*_sided(side, alone[side][0], pair[1 - side]), pair)
@@ -284,8 +284,15 @@ def _extra(
     before = _instead(both, side, extra, pair)
     same_line = _line(both, side, extra) == _line(both, side, pair[side])
     instead = pair[1 - side] if same_line or before is None else before
-    changed = None if before is None else _sided(side, extra, before)
+    read = [s.pair[1 - side] for s in both.sources(side, extra)]
+    alone_read = read[0] if before is None and len(set(read)) == 1 else before
+    changed = None if alone_read is None else _sided(side, extra, alone_read)
     return Place(*_sided(side, extra, instead), pair, changed)
+
+
+def _may_be_one(a: Node, b: Node) -> bool:
+    """Whether two operations may be the same: a module's name tells no kind."""
+    return a.kind == b.kind or a.kind not in KINDS or b.kind not in KINDS
 
 
 def _longer(both: Correspondence, alone: list[list[int]]) -> int | None:

@@ -13,6 +13,8 @@ Guess = tuple[str, str] | None  # A word for the cause, and a sentence
 
 def activation(case: Case) -> Guess:
     """Each side is another function of the same input."""
+    if case.nodes[0].part == "probabilities":  # Of a loss: another step is meant
+        return None
     found = [_names(case, side) for side in (0, 1)]
     if not (found[0] and found[1]) or found[0] == found[1]:
         return None
@@ -36,6 +38,32 @@ def _names(case: Case, side: int) -> str:
         if x.size == y.size and x.size > 1:
             for name in names(x.reshape(y.shape), y, case.same):
                 return name
+    return ""
+
+
+def bounded(case: Case) -> Guess:
+    """Each side bounds the same array by another number, or at the other end."""
+    found = [_bounded(case, side) for side in (0, 1)]
+    if not (found[0] and found[1]) or found[0] == found[1]:
+        return None
+    return "clamp", f"Theirs is {found[0]}, ours {found[1]}."
+
+
+def _bounded(case: Case, side: int) -> str:
+    y = case.values[side]
+    for x in case.inputs[side]:
+        if x.size != y.size or y.size < 2:
+            continue
+        x = x.reshape(y.shape)
+        changed = np.abs(x - y) > case.close * np.abs(x).max()
+        ends = []
+        for word, there in (("most", changed & (y < x)), ("least", changed & (y > x))):
+            if there.any() and np.ptp(y[there]) <= case.close * np.abs(y).max():
+                ends.append(f"at {word} {y[there][0]:.6g}")
+            elif there.any():
+                return ""
+        if ends:
+            return " and ".join(ends)
     return ""
 
 

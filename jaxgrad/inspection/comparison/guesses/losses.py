@@ -118,6 +118,8 @@ def _losses(
             for j, b in enumerate(real[:8]):
                 if i != j and a.size == b.size:
                     yield from _pairs(a, b.reshape(a.shape))
+                    for w in (w for w in real if w.shape == a.shape[-1:] != a.shape):
+                        yield from _weighted_pairs(a, b.reshape(a.shape), w)
 
 
 def _turned(x: Array, arrays: list[Array]) -> bool | None:
@@ -299,6 +301,17 @@ def _elements(a: Array, b: Array) -> dict[str, tuple[str, Array]]:
         safe = np.log(np.maximum(a, TINY)) - np.log(np.maximum(b, TINY))
         elements["KL(a || b) of probabilities"] = ("order", a * safe)
     return elements
+
+
+def _weighted_pairs(a: Array, b: Array, w: Array) -> Found:
+    """A binary cross-entropy of logits with a weight for each class."""
+    if b.min() < 0 or b.max() > 1:
+        return
+    yes, no = b * np.logaddexp(0, -a), (1 - b) * np.logaddexp(0, a)
+    name = "the binary cross-entropy of logits with weights of"
+    for what, each in (("the positives", w * yes + no), ("all", w * (yes + no))):
+        yield "weights", f"{name} {what}, mean", float(each.mean())
+        yield "weights", f"{name} {what}, sum", float(each.sum())
 
 
 def _pairs(a: Array, b: Array) -> Iterator[tuple[str, str, float]]:

@@ -259,6 +259,20 @@ def _other(a: Node, b: Node, own: Node) -> Guess:
     return "operand", f"{text}: operands are swapped, or a skip starts elsewhere."
 
 
+def shifted(case: Case) -> Guess:
+    """One side adds a number to a parameter, as a norm with 1 + weight."""
+    for side, who, other in ((0, "Theirs", "ours"), (1, "Ours", "theirs")):
+        for node in case.sources[side]:
+            y, x = case.values[side], _array(node)
+            if not node.is_argument or x.size != y.size or y.size < 2:
+                continue
+            apart = y - x.reshape(y.shape)
+            if abs(apart.mean()) > 1e-3 and np.ptp(apart) <= case.close:
+                text = f"{who} adds {apart.mean():.4g} to {node.name}"
+                return "offset", f"{text}, {other} does not."
+    return None
+
+
 def operation(case: Case) -> Guess:
     """The steps that should correspond compute different things."""
     a, b = case.named

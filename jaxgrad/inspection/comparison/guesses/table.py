@@ -15,6 +15,7 @@ from jaxgrad.inspection.comparison.guesses import (
     masks,
     operands,
     order,
+    recurrent,
 )
 from jaxgrad.inspection.comparison.guesses.case import Case
 from jaxgrad.inspection.comparison.guesses.elementwise import Guess
@@ -27,7 +28,8 @@ Trial = Callable[[Case], Guess]
 
 VALUES: tuple[Trial, ...] = (
     elementwise.named_dtype,
-    layers.gates,
+    recurrent.gates,
+    recurrent.variant,
     elementwise.constant,
     operands.counted,
     operands.other_parts,
@@ -35,11 +37,12 @@ VALUES: tuple[Trial, ...] = (
     order.rearranged,
     elementwise.activation,
     elementwise.of_two,
+    elementwise.bounded,
     operands.loaded,
     axes.reduction,
     axes.normalization,
     axes.running,
-    layers.recurrent,
+    recurrent.start,
     layers.convolution,
     layers.pooling,
     layers.resizing,
@@ -67,6 +70,7 @@ LAST: tuple[Trial, ...] = (
     order.argument,
     operands.order_of_layers,
     operands.elsewhere,
+    operands.shifted,
     operands.operation,
     operands.extra_step,
 )
