@@ -82,6 +82,8 @@ class Correspondence:
         moves = [n.kind == "layout" for n in nodes]
         if moves[0] == moves[1] or not (nodes[0].parents and nodes[1].parents):
             return False
+        if any(pairs.ours.get(n) in nodes[1].children for n in nodes[0].children):
+            return False  # They stand in the same place
         side = moves.index(True)
         known = (pairs.ours, pairs.theirs)[side]
         if not all(p in known for p in nodes[side].parents):

@@ -4,7 +4,7 @@ from jaxgrad.inspection.comparison.comparison import Comparison
 from jaxgrad.inspection.comparison.correspondence import Correspondence, Verdict
 from jaxgrad.inspection.comparison.gradients import first_gradient, gradient_verdicts
 from jaxgrad.inspection.comparison.guesses import guess
-from jaxgrad.inspection.comparison.nodes import Node, graph_of
+from jaxgrad.inspection.comparison.nodes import Graph, Node, graph_of
 from jaxgrad.inspection.comparison.result import (
     Difference,
     Input,
@@ -19,18 +19,26 @@ Pair = tuple[int, int]
 
 
 def findings_of(theirs: Report, ours: Report, tolerance: float | None) -> Comparison:
-    """The comparison of two reports."""
+    """The comparison of two reports.
+
+    What computes in float32 inside is named only if nothing else differs.
+    """
     graphs = graph_of(theirs), graph_of(ours)
     coarse = any(n.operation in COARSE for graph in graphs for n in graph.nodes)
-    # What computes in float32 inside is named only if nothing else differs.
-    for strict in (False, True) if coarse else (True,):
-        both = Correspondence(*graphs, tolerance, strict)
-        both.judge()
-        gradients = gradient_verdicts(both)
-        first = _first(both, gradients)
-        if first is not None:
-            break
-    return Comparison(theirs, ours, first, _rows(both, gradients))
+    found = _compared(*graphs, tolerance, strict=not coarse)
+    if coarse and found.first is None:
+        return _compared(*graphs, tolerance, strict=True)
+    return found
+
+
+def _compared(
+    theirs: Graph, ours: Graph, tolerance: float | None, strict: bool
+) -> Comparison:
+    both = Correspondence(theirs, ours, tolerance, strict)
+    both.judge()
+    gradients = gradient_verdicts(both)
+    first, rows = _first(both, gradients), _rows(both, gradients)
+    return Comparison(theirs.report, ours.report, first, rows)
 
 
 def _first(both: Correspondence, gradients: dict[Pair, Verdict]) -> Difference | None:

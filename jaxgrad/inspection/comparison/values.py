@@ -37,6 +37,10 @@ class Place(NamedTuple):
     pair: tuple[int, int] | None = None
     extra: tuple[int, int] | None = None
 
+    def on(self, side: int) -> int | None:
+        """Theirs for 0, ours for 1."""
+        return self.ours if side else self.theirs
+
 
 def first_value(both: Correspondence) -> Place | None:
     """Where the values part, or None if the results agree and all that could differ."""

@@ -15,7 +15,7 @@ def cut(case: Case) -> Guess:
         if node is None or node.is_argument or node.part:
             continue
         graph = case.both.theirs if who == "Theirs" else case.both.ours
-        number = case.place[("Theirs", "Ours").index(who)]
+        number = case.place.on(who == "Ours")
         if node.kind == "detach" or (number is not None and _stops(graph, number)):
             text = f"{who} stops the gradient at {node.operation}"
             return "detach", f"{text}, {other} lets it through."

@@ -294,7 +294,7 @@ def extra_step(case: Case) -> Guess:
 def _extra(case: Case) -> Iterator[tuple[int, Node, str, str]]:
     """The place's step that has no partner: its side, the node, whose it is."""
     for side, who, other in ((0, "Theirs", "ours"), (1, "Ours", "theirs")):
-        number, own = case.place[side], case.pair[side]
+        number, own = case.place.on(side), case.pair[side]
         near = {own, *case.both.between(side, own)}
         if number in near and case.both.pair_of(side, number) is None:
             yield side, case.both.graph(side).nodes[number], who, other
@@ -303,7 +303,7 @@ def _extra(case: Case) -> Iterator[tuple[int, Node, str, str]]:
 def elsewhere(case: Case) -> Guess:
     """A parameter that one side reads here and the other in another step."""
     for side, node, who, other in _extra(case):
-        number, graph = case.place[side], case.both.graph(1 - side)
+        number, graph = case.place.on(side), case.both.graph(1 - side)
         for source in case.both.sources(side, number or 0):
             parameter = graph.nodes[source.pair[1 - side]]
             reads = [graph.nodes[c] for c in parameter.children]
@@ -334,7 +334,7 @@ def order_of_layers(case: Case) -> Guess:
 
 def _readers_of_arguments(case: Case, side: int) -> dict[int, int]:
     """The first reader of each parameter, by our number, behind the place."""
-    graph, start = case.both.graph(side), case.place[side]
+    graph, start = case.both.graph(side), case.place.on(side)
     start = case.pair[side] if start is None else start
     near = sorted(readers(graph, [start]))[:NEAR]
     found: dict[int, int] = {}
