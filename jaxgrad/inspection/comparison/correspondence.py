@@ -168,6 +168,8 @@ class Correspondence:
                 pair = self.pair_of(side, parent)
                 if pair is not None:
                     yield Source(pair, more), parent
+                elif graph.nodes[parent].part and not graph.nodes[node].part:
+                    continue  # A fused step reads directly what its parts read
                 elif parent not in seen:
                     seen.add(parent)
                     yield None, parent

@@ -118,12 +118,19 @@ def _matters(both: Correspondence, pair: tuple[int, int]) -> bool:
     fused = mine.part or yours.part or mine.operation != yours.operation
     if fused and both.verdicts[pair].excess < CLEAR:
         return False
-    sources = [{s.pair for s in both.sources(side, n)} for side, n in enumerate(pair)]
+    sources = [
+        {s.pair for s in both.sources(side, n) if not _of_part(both, s.pair)}
+        for side, n in enumerate(pair)
+    ]
     if sources[0] != sources[1] or not sources[0]:
         return False
     if both.verdicts[pair].distance.relative < LARGE:
         return True
     return not any(_vanishes(both, side, n) for side, n in enumerate(pair))
+
+
+def _of_part(both: Correspondence, pair: tuple[int, int]) -> bool:
+    return bool(both.theirs.nodes[pair[0]].part or both.ours.nodes[pair[1]].part)
 
 
 def _vanishes(both: Correspondence, side: int, number: int) -> bool:
