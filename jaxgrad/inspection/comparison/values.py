@@ -118,8 +118,9 @@ def _matters(both: Correspondence, pair: tuple[int, int]) -> bool:
     fused = mine.part or yours.part or mine.operation != yours.operation
     if fused and both.verdicts[pair].excess < CLEAR:
         return False
+    inside = _of_part(both, pair)  # Only a part reads parts
     sources = [
-        {s.pair for s in both.sources(side, n) if not _of_part(both, s.pair)}
+        {s.pair for s in both.sources(side, n) if inside or not _of_part(both, s.pair)}
         for side, n in enumerate(pair)
     ]
     if sources[0] != sources[1] or not sources[0]:
