@@ -13,6 +13,7 @@ import pytest
 
 import jaxgrad
 from jaxgrad.inspection import Argument, Explanation, Source, Step, compare, explain
+from jaxgrad.inspection.comparison.parts import parts_of
 from jaxgrad.inspection.report.data import Operand
 from jaxgrad.inspection.report.summary import summarize
 
@@ -250,6 +251,30 @@ CAUSES = {
         ("tanh", lambda x: np.tanh(x.astype(np.float32)).astype(np.float64)),
         (X,),
         "dtype",
+    ),
+    "clamp": (
+        ("clip", lambda x: np.minimum(x, 0.3)),
+        ("clip", lambda x: np.maximum(x, 0.3)),
+        (X,),
+        "clamp",
+    ),
+    "axis of a norm": (
+        ("normalize", lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)),
+        ("divide", lambda x: x / np.linalg.norm(x, axis=0, keepdims=True)),
+        (X,),
+        "axis",
+    ),
+    "smaller and larger": (
+        ("minimum", np.minimum),
+        ("maximum", np.maximum),
+        (X, np.cos(X)),
+        "operation",
+    ),
+    "1 + weight": (
+        ("copy", lambda b: 1 * b),
+        ("add", lambda b: 1 + b),
+        (B,),
+        "offset",
     ),
     "reversed": (
         ("f", lambda x: np.sin(3 * x)),
@@ -490,3 +515,32 @@ def test_a_loss_of_rows_agrees_with_a_loss_of_all_elements():
 def test_a_loss_of_rows_that_is_averaged_is_not_found_in_the_sigmoid_before_it():
     first = compare(bernoulli(np.sum, True), bernoulli(np.mean, False)).first
     assert first and first.theirs and first.theirs.operation != "sigmoid"
+
+
+def test_the_inside_of_a_fused_layer_is_known_only_if_it_gives_the_result():
+    x, w, u, b = (
+        random(i).normal(size=s)
+        for i, s in enumerate([(2, 4, 3), (15, 3), (15, 5), 15])
+    )
+    h, states = np.zeros((2, 5)), []
+    for time in range(4):
+        (rx, zx, nx), (rh, zh, nh) = (
+            np.split(y + b, 3, 1) for y in (x[:, time] @ w.T, h @ u.T)
+        )
+        r, z = (1 / (1 + np.exp(-gate)) for gate in (rx + rh, zx + zh))
+        n = np.tanh(nx + r * nh)
+        h = (1 - z) * n + z * h
+        states.append(h)
+    made = np.stack(states, 1)
+    parts = {p.name: p.value for p in parts_of("gru", [x, w, u, b, b], made)}
+    np.testing.assert_allclose(parts["state at time 3"], h)
+    assert not parts_of("gru", [x, w, u, b, b], made + 0.1)
+    image, gain = random(5).normal(size=(2, 6, 3)), np.arange(1.0, 7.0)
+    grouped = normalized(image.reshape(2, 2, -1)).reshape(image.shape)
+    scaled = grouped * gain[:, None] + 1
+    found = {
+        p.name: p.value
+        for p in parts_of("group_norm", [image, gain, 1 + 0 * gain], scaled)
+    }
+    assert found["groups"].shape == (2, 2, 3, 3)
+    assert not parts_of("group_norm", [image, gain, 1 + 0 * gain], np.sin(scaled))

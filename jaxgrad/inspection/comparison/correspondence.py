@@ -13,6 +13,7 @@ from jaxgrad.inspection.comparison.arrange import FAR, Distance, distance, reduc
 from jaxgrad.inspection.comparison.fingerprint import distances
 from jaxgrad.inspection.comparison.nodes import Graph, Node
 
+FAR_APART = 1e-3  # A relative distance that no rounding makes
 WALK = 200  # Steps that only one side has, between two that both have
 
 
@@ -47,6 +48,7 @@ class Correspondence:
     theirs: Graph
     ours: Graph
     tolerance: float | None = None
+    strict: bool = True
     verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)
     aliases: tuple[dict[int, int], dict[int, int]] = field(
         default_factory=lambda: ({}, {})
@@ -66,16 +68,61 @@ class Correspondence:
     def pairs(self) -> Alignment:
         """The corresponding nodes; the results always correspond."""
         pairs = align(self.theirs, self.ours, self.prints)
+        for a, b in list(pairs.ours.items()):
+            if self._is_by_chance(pairs, a, b):
+                del pairs.ours[a], pairs.theirs[b]
         a, b = self.theirs.result, self.ours.result
         if a is not None and b is not None:
             pairs.join(a, b)
         return pairs
+
+    def _is_by_chance(self, pairs: Alignment, a: int, b: int) -> bool:
+        """Whether one computes, and the other only moves what has a partner."""
+        nodes = self.theirs.nodes[a], self.ours.nodes[b]
+        moves = [n.kind == "layout" for n in nodes]
+        if moves[0] == moves[1] or not (nodes[0].parents and nodes[1].parents):
+            return False
+        if any(pairs.ours.get(n) in nodes[1].children for n in nodes[0].children):
+            return False  # They stand in the same place
+        side = moves.index(True)
+        known = (pairs.ours, pairs.theirs)[side]
+        if not all(p in known for p in nodes[side].parents):
+            return False
+        values = nodes[0].value, nodes[1].value
+        return distance(*values).relative > FAR_APART
 
     def judge(self) -> None:
         """Fill in the verdicts, in the order of execution."""
         self._find_aliases()
         for b, a in sorted(self.pairs.theirs.items()):
             self.verdicts[a, b] = self._verdict(a, b)
+        self._excuse_arguments()
+
+    def _excuse_arguments(self) -> None:
+        """Accept arguments that differ without effect: a bias that ours adds up."""
+        for a, b in list(self.verdicts):
+            mine, yours = self.theirs.nodes[a], self.ours.nodes[b]
+            apart = self.verdicts[a, b].distance
+            if not mine.is_argument or self.verdicts[a, b].agrees:
+                continue
+            shared = set(mine.children) & {
+                self.pairs.theirs.get(n) for n in self._first_paired(yours)
+            }
+            pairs = [(n, self.pairs.ours[n]) for n in shared if n is not None]
+            if any(self.verdicts[p].agrees for p in pairs):
+                self.verdicts[a, b] = Verdict(apart, apart.relative)
+
+    def _first_paired(self, node: Node) -> Iterator[int]:
+        """The paired readers of one of our nodes, directly or through others."""
+        waiting, seen = list(node.children), set(node.children)
+        while waiting and len(seen) < WALK:
+            number = waiting.pop()
+            if number in self.pairs.theirs:
+                yield number
+                continue
+            fresh = set(self.ours.nodes[number].children) - seen
+            seen |= fresh
+            waiting += fresh
 
     def agrees(self, side: int, number: int) -> bool:
         """Whether a node has an equal on the other side."""
@@ -121,6 +168,8 @@ class Correspondence:
                 pair = self.pair_of(side, parent)
                 if pair is not None:
                     yield Source(pair, more), parent
+                elif graph.nodes[parent].part and not graph.nodes[node].part:
+                    continue  # A fused step reads directly what its parts read
                 elif parent not in seen:
                     seen.add(parent)
                     yield None, parent
@@ -189,7 +238,7 @@ class Correspondence:
         apart = self._distance(a, b)
         if self.tolerance is not None:
             return Verdict(apart, self.tolerance)
-        unit = rounding.pair_unit(*pair, self.units)
+        unit = rounding.pair_unit(*pair, self.units, self.strict)
         if not (rounding.unit(pair[0].dtype) or rounding.unit(pair[1].dtype)):
             return Verdict(apart, 0.5 * unit)
         allowed = [

@@ -93,6 +93,8 @@ def _verdict(
     if both.tolerance is not None:
         return Verdict(apart, both.tolerance)
     unit = rounding.pair_unit(*nodes, both.units)
+    if not both.strict:  # All gradients inherit what one function rounds
+        unit = max(unit, rounding.unit(np.float32))
     later = _later(both, pair, known)
     inherited = sum(
         max(known[p].distance.relative, unit) if known[p].agrees else 0 for p in later
@@ -184,7 +186,7 @@ def _term(both: Correspondence, side: int, number: int, child: int) -> float:
 
 def _culprit(both: Correspondence, pair: Pair, later: list[Pair]) -> Place:
     """The step whose derivative makes the gradient of a pair differ."""
-    cuts = [_cut(both, side, number, later) for side, number in enumerate(pair)]
+    cuts = _cuts_alone(both, pair, later)
     if (cuts[0] is None) != (cuts[1] is None):
         return _at_cut(both, pair, later, cuts)
     readers = [both.graph(side).nodes[n].children for side, n in enumerate(pair)]
@@ -228,6 +230,7 @@ def _at_cut(
     side = 0 if cuts[0] is not None else 1
     cut = cuts[side]
     assert cut is not None
+    cut = _last_without(both.graph(side), cut)
     equal = both.pair_of(side, cut)
     beyond = set(_readers(both, side, cut, later))
     after = [p[1 - side] for p in later if p in beyond]
@@ -238,20 +241,52 @@ def _at_cut(
     return Place(cut, other, pair) if side == 0 else Place(other, cut, pair)
 
 
-def _cut(both: Correspondence, side: int, number: int, later: list[Pair]) -> int | None:
-    """The step behind a node that lets no gradient through, if there is one."""
+def _last_without(graph: Graph, cut: int) -> int:
+    """The last step of a stretch without gradients, such as a block of `no_grad`."""
+    if graph.nodes[cut].kind == "detach":
+        return cut
+    while readers := [c for c in graph.nodes[cut].children if not graph.nodes[c].part]:
+        if any(graph.nodes[c].gradient is not None for c in readers):
+            return cut
+        floating = [c for c in readers if rounding.unit(graph.nodes[c].dtype)]
+        if not floating:
+            return cut
+        cut = floating[-1]
+    return cut
+
+
+def _cuts_alone(both: Correspondence, pair: Pair, later: list[Pair]) -> list[Any]:
+    """The first step behind each node that stops gradients as no step of the other."""
+    found = [
+        list(_cuts_behind(both, side, number, later))
+        for side, number in enumerate(pair)
+    ]
+    alone: list[int | None] = []
+    for side, cuts in enumerate(found):
+        pairs = [both.pair_of(side, n) for n in cuts]
+        equal = [p is not None and p[1 - side] in found[1 - side] for p in pairs]
+        alone.append(next((n for n, e in zip(cuts, equal, strict=True) if not e), None))
+    return alone
+
+
+def _cuts_behind(
+    both: Correspondence, side: int, number: int, later: list[Pair]
+) -> Iterator[int]:
+    """The steps behind a node that let no gradient through."""
     graph = both.graph(side)
     if _cuts(graph, number):
-        return number
+        yield number
+        return
     waiting, seen = [number], {number}
     while waiting:
         for child in graph.nodes[waiting.pop(0)].children:
+            if child in seen:
+                continue
+            seen.add(child)
             if _cuts(graph, child):
-                return child
-            if both.pair_of(side, child) not in later and child not in seen:
-                seen.add(child)
+                yield child
+            elif both.pair_of(side, child) not in later:
                 waiting.append(child)
-    return None
 
 
 def _cuts(graph: Graph, number: int) -> bool:

@@ -40,6 +40,10 @@ KINDS = {
     "recurrent": "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell scan",
     "embedding": "embedding take gather take_along_axis index_select index getitem "
     "__getitem__ select slice narrow select_n dynamic_slice one_hot embed",
+    "scatter": "index_add index_add_ scatter_add scatter_add_ scatter scatter_ "
+    "scatter_reduce scatter_reduce_ segment_sum segment_mean segment_max segment_min "
+    "segment_prod index_put index_put_ index_copy index_copy_ scatter_max scatter_min "
+    "scatter_mul bincount",
     "mask": "where masked_fill masked_fill_ tril triu",
     "split": "split chunk unbind tensor_split array_split",
     "join": "cat concat concatenate stack hstack vstack pad",

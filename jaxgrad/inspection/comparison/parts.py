@@ -5,30 +5,15 @@ values of the fused step become nodes of their own, so that the port's steps hav
 counterparts. A part that resembles nothing is ignored.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
+from jaxgrad.inspection.comparison import recurrent
 from jaxgrad.inspection.comparison.fingerprint import floats
-
-Array = np.ndarray
-Inputs = Sequence[Array | None]
+from jaxgrad.inspection.comparison.part import Array, Inputs, Part, Parts
 
 X, XW, GAIN = (0,), (0, 1), (0, -2)  # Which inputs a part reads
-
-
-class Part(NamedTuple):
-    """A value on the way: its name, kind of operation, numbers, and what it reads."""
-
-    name: str
-    kind: str
-    value: Array
-    reads: tuple[int, ...] = X
-    after: tuple[str, ...] = ()  # Earlier parts that it reads
-
-
-Parts = Iterator[Part]
 
 
 def parts_of(operation: str, inputs: Inputs, output: object) -> list[Part]:
@@ -84,12 +69,42 @@ def _batch_norm(inputs: Inputs, output: Array) -> Parts:
     yield from _normalized(x, output, axes, affine, shape)
 
 
+def _group_norm(inputs: Inputs, output: Array) -> Parts:
+    """With the number of groups that explains the output."""
+    x, *affine = inputs
+    assert x is not None
+    channels, shape = x.shape[1], (1, -1, *[1] * (x.ndim - 2))
+    known = [a.reshape(shape) for a in affine if a is not None]
+    plain = (output - known[1]) / known[0] if len(known) == 2 else output
+    for groups in (g for g in range(1, channels + 1) if channels % g == 0):
+        split = (len(x), groups, channels // groups, *x.shape[2:])
+        grouped, normalized = x.reshape(split), plain.reshape(split)
+        axes = tuple(range(2, grouped.ndim))
+        if not _is_normalized(grouped, normalized, axes):
+            continue
+        yield Part("groups", "layout", grouped)
+        yield from _normalized(grouped, normalized, axes, (), (1,), ("groups",))
+        if len(known) == 2:
+            after = ("normalized",)
+            yield Part("scaled", "multiply", plain * known[0], (-2,), after)
+        return
+
+
+def _is_normalized(x: Array, y: Array, axes: tuple[int, ...]) -> bool:
+    """Whether `y` is a positive multiple of the centred `x` along some axes."""
+    centred = x - x.mean(axes, keepdims=True)
+    scale = (centred * y).sum(axes, keepdims=True)
+    scale /= np.square(centred).sum(axes, keepdims=True)
+    return np.allclose(scale * centred, y, rtol=1e-3, atol=1e-4)
+
+
 def _normalized(
     x: Array,
     output: Array,
     axes: tuple[int, ...],
     affine: Inputs,
     shape: tuple[int, ...],
+    after: tuple[str, ...] = (),
 ) -> Parts:
     mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     known = [a if shape == (1,) else a.reshape(shape) for a in affine if a is not None]
@@ -98,17 +113,30 @@ def _normalized(
         centred = np.abs(plain.mean(axes, keepdims=True)) < 1e-3
         if not centred.all():  # The running statistics of an evaluation
             return
-    yield Part("mean", "mean", mean)
-    yield Part("centred", "subtract", x - mean, X, ("mean",))
-    yield Part("variance", "variance", variance)
-    if len(known) == 2 and (known[0] != 0).all():
-        normalized = (output - known[1]) / known[0]
+    reads = () if after else X
+    yield Part("mean", "mean", mean, reads, after)
+    yield Part("centred", "subtract", x - mean, reads, ("mean", *after))
+    yield Part("variance", "variance", variance, reads, after)
+    if after or (len(known) == 2 and (known[0] != 0).all()):
+        normalized = (output - known[1]) / known[0] if known else output
         deviation = np.median((x - mean) / normalized, axes, keepdims=True)
         yield Part("variance + eps", "add", np.square(deviation), (), ("variance",))
         yield Part("deviation", "root", deviation, (), ("variance + eps",))
         yield Part("1 / deviation", "root", 1 / deviation, (), ("variance + eps",))
         yield Part("normalized", "divide", normalized, (), ("centred", "deviation"))
-        yield Part("scaled", "multiply", normalized * known[0], (-2,), ("normalized",))
+        if known:
+            scaled = normalized * known[0]
+            yield Part("scaled", "multiply", scaled, (-2,), ("normalized",))
+
+
+def _rms_norm(inputs: Inputs, output: Array) -> Parts:
+    x = inputs[0]
+    assert x is not None
+    yield Part("squares", "power", np.square(x))
+    yield Part("mean square", "mean", np.square(x).mean(-1, keepdims=True))
+    gain = next((a for a in inputs[1:] if a is not None), None)
+    if gain is not None and (gain != 0).all():
+        yield Part("normalized", "normalization", output / gain)
 
 
 def _cross_entropy(inputs: Inputs, output: Array) -> Parts:
@@ -123,6 +151,11 @@ def _cross_entropy(inputs: Inputs, output: Array) -> Parts:
     picked = np.take_along_axis(log_p, index, axis)
     yield Part("picked", "embedding", picked, XW)
     yield Part("losses", "negative", -picked, XW)
+    if output.size == 1 and inputs[2:] and inputs[2] is not None:
+        kept = (labels >= 0) & (labels < logits.shape[axis])
+        weights = (inputs[2][np.clip(labels.astype(int), 0, None)] * kept).sum()
+        yield Part("sum of the weights", "loss", weights, (1, 2))
+        yield Part("sum of the losses", "loss", output * weights, (0, 1, 2))
 
 
 def _log_softmax(x: Array, axis: int) -> Array:
@@ -223,107 +256,14 @@ def _as_added(mask: Array, scores: Array) -> Array:
     return mask if pairs else mask[:, None, None]
 
 
-def _lstm(inputs: Inputs, output: Array) -> Parts:
-    """The gates and states of one layer in one direction, time by time."""
-    x = inputs[0]
-    assert x is not None
-    arrays = [(i, a) for i, a in enumerate(inputs) if a is not None]
-    size = output.shape[-1]
-    weights = [(i, a) for i, a in arrays if a.ndim == 2 and len(a) == 4 * size and i]
-    biases = [a for i, a in arrays if a.ndim == 1 and len(a) == 4 * size]
-    if len(weights) != 2 or x.ndim != 3:
-        return
-    start = [a.reshape(-1, size) for i, a in arrays[1:3] if i < weights[0][0]]
-    for first in (True, False):
-        if start and len(start[0]) != x.shape[0 if first else 1]:
-            continue
-        steps = list(_unrolled(x, weights, biases, start, first))
-        made = np.stack([h for *_, h in steps], 1 if first else 0)
-        if made.shape == output.shape and np.allclose(
-            made, output, rtol=1e-3, atol=1e-5
-        ):
-            state = arrays[1:3] if start else []
-            yield from _named_parts(steps, len(inputs), [i for i, _ in state])
-            return
-
-
-def _named_parts(
-    steps: list[tuple[Array, ...]], inputs: int, state: list[int]
-) -> Parts:
-    own = tuple(i for i in range(inputs) if i not in state[1:])
-    for time, values in enumerate(steps):
-        for (name, kind, after), value in zip(LSTM, values, strict=True):
-            # The first part of a time reads the state of the time before.
-            earlier = (f"state at time {time - 1}",) if not after and time else ()
-            if name == "kept cell" and time:
-                earlier = (f"cell at time {time - 1}",)
-            earlier += tuple(f"{each} at time {time}" for each in after)
-            reads = () if after else own
-            if name == "kept cell" and not time:
-                reads = tuple(state[1:])
-            yield Part(f"{name} at time {time}", kind, value, reads, earlier)
-
-
-LSTM = (
-    ("gates", "add", ()),
-    ("input gate", "split", ("gates",)),
-    ("forget gate", "split", ("gates",)),
-    ("cell gate", "split", ("gates",)),
-    ("output gate", "split", ("gates",)),
-    ("input gate's sigmoid", "activation", ("input gate",)),
-    ("forget gate's sigmoid", "activation", ("forget gate",)),
-    ("cell gate's tanh", "activation", ("cell gate",)),
-    ("output gate's sigmoid", "activation", ("output gate",)),
-    ("kept cell", "multiply", ("forget gate's sigmoid",)),
-    ("new cell", "multiply", ("input gate's sigmoid", "cell gate's tanh")),
-    ("cell", "add", ("kept cell", "new cell")),
-    ("cell's tanh", "activation", ("cell",)),
-    ("state", "multiply", ("output gate's sigmoid", "cell's tanh")),
-)
-
-
-def _unrolled(
-    x: Array,
-    weights: list[tuple[int, Array]],
-    biases: list[Array],
-    start: list[Array],
-    batch_first: bool,
-) -> Iterator[tuple[Array, ...]]:
-    (_, inner), (_, outer) = weights
-    xs = x if not batch_first else np.swapaxes(x, 0, 1)
-    zero = np.zeros((xs.shape[1], outer.shape[1]))
-    h, c = start if len(start) == 2 else (zero, zero)
-    for each in xs:
-        gates = each @ inner.T + h @ outer.T + sum(biases, np.zeros(()))
-        i, f, g, o = np.split(gates, 4, -1)
-        on = [1 / (1 + np.exp(-gate)) for gate in (i, f, o)]
-        kept, new = on[1] * c, on[0] * np.tanh(g)
-        c = kept + new
-        h = on[2] * np.tanh(c)
-        yield (
-            gates,
-            i,
-            f,
-            g,
-            o,
-            on[0],
-            on[1],
-            np.tanh(g),
-            on[2],
-            kept,
-            new,
-            c,
-            np.tanh(c),
-            h,
-        )
-
-
 RULES: dict[str, Callable[[Inputs, Array], Parts]] = {
     **dict.fromkeys(("linear", "dense"), _linear),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
     "layer_norm": _layer_norm,
     "batch_norm": _batch_norm,
     "instance_norm": _batch_norm,
+    "group_norm": _group_norm,
+    "rms_norm": _rms_norm,
     "cross_entropy": _cross_entropy,
     "softmax_cross_entropy_with_integer_labels": _cross_entropy,
     "mse_loss": _squared,
@@ -331,5 +271,5 @@ RULES: dict[str, Callable[[Inputs, Array], Parts]] = {
     "binary_cross_entropy_with_logits": _logistic,
     "scaled_dot_product_attention": _attention,
     "multi_head_attention_forward": _multi_head,
-    "lstm": _lstm,
+    **recurrent.RULES,
 }

@@ -18,6 +18,8 @@ STEP = 16.0  # Units in the last place that one step may differ
 SUM = 2.0  # Times the root of the number of terms
 INHERITED = 8.0  # What a step may make of a distance, besides amplification
 MOST = 1e4  # No step counts as amplifying more
+# Functions of `jax.nn` that compute in float32 whatever dtype they are given.
+COARSE = {"dot_product_attention"}
 AFTER = 256.0  # Units that a step may differ whose inputs differ already
 
 
@@ -42,10 +44,16 @@ def working_unit(graph: Graph) -> float:
     return 2.0**-24
 
 
-def pair_unit(theirs: Node, ours: Node, working: tuple[float, float]) -> float:
-    """The precision to expect of both: a cast on one side only does not excuse it."""
+def pair_unit(
+    theirs: Node, ours: Node, working: tuple[float, float], strict: bool = True
+) -> float:
+    """The precision to expect of both: a cast on one side only does not excuse it.
+
+    Unless strict, a function that computes in float32 inside is excused.
+    """
     both = min(unit(theirs.dtype), unit(ours.dtype))
-    return max(*working, both)
+    coarse = not strict and {theirs.operation, ours.operation} & COARSE
+    return max(*working, both, unit(np.float32) if coarse else 0.0)
 
 
 def terms(node: Node, inputs: list[Fingerprint]) -> float:

@@ -4,13 +4,14 @@ from jaxgrad.inspection.comparison.comparison import Comparison
 from jaxgrad.inspection.comparison.correspondence import Correspondence, Verdict
 from jaxgrad.inspection.comparison.gradients import first_gradient, gradient_verdicts
 from jaxgrad.inspection.comparison.guesses import guess
-from jaxgrad.inspection.comparison.nodes import Node, graph_of
+from jaxgrad.inspection.comparison.nodes import Graph, Node, graph_of
 from jaxgrad.inspection.comparison.result import (
     Difference,
     Input,
     Matched,
     with_source,
 )
+from jaxgrad.inspection.comparison.rounding import COARSE
 from jaxgrad.inspection.comparison.values import Place, first_value
 from jaxgrad.inspection.report.data import Argument, Report, Step
 
@@ -18,11 +19,26 @@ Pair = tuple[int, int]
 
 
 def findings_of(theirs: Report, ours: Report, tolerance: float | None) -> Comparison:
-    """The comparison of two reports."""
-    both = Correspondence(graph_of(theirs), graph_of(ours), tolerance)
+    """The comparison of two reports.
+
+    What computes in float32 inside is named only if nothing else differs.
+    """
+    graphs = graph_of(theirs), graph_of(ours)
+    coarse = any(n.operation in COARSE for graph in graphs for n in graph.nodes)
+    found = _compared(*graphs, tolerance, strict=not coarse)
+    if coarse and found.first is None:
+        return _compared(*graphs, tolerance, strict=True)
+    return found
+
+
+def _compared(
+    theirs: Graph, ours: Graph, tolerance: float | None, strict: bool
+) -> Comparison:
+    both = Correspondence(theirs, ours, tolerance, strict)
     both.judge()
     gradients = gradient_verdicts(both)
-    return Comparison(theirs, ours, _first(both, gradients), _rows(both, gradients))
+    first, rows = _first(both, gradients), _rows(both, gradients)
+    return Comparison(theirs.report, ours.report, first, rows)
 
 
 def _first(both: Correspondence, gradients: dict[Pair, Verdict]) -> Difference | None:

@@ -9,11 +9,13 @@ from jaxgrad.inspection.comparison import rounding
 from jaxgrad.inspection.comparison.arrange import distance
 from jaxgrad.inspection.comparison.correspondence import Correspondence
 from jaxgrad.inspection.comparison.nodes import Graph, Node
-from jaxgrad.inspection.comparison.operations import MOVING
+from jaxgrad.inspection.comparison.operations import KINDS, MOVING
 from jaxgrad.inspection.report.data import Step
 
 # Kinds that take some elements of an array.
 TAKING = {"split", "embedding"}
+# Kinds that compute nothing, and that may stand anywhere.
+STILL = {*MOVING, "constant", "cast"}
 # Kinds that do in one step what the other side may do in many.
 FUSED = {"attention", "recurrent"}
 # Units of what rounding explains, where one side computes in other steps.
@@ -35,6 +37,10 @@ class Place(NamedTuple):
     pair: tuple[int, int] | None = None
     extra: tuple[int, int] | None = None
 
+    def on(self, side: int) -> int | None:
+        """Theirs for 0, ours for 1."""
+        return self.ours if side else self.theirs
+
 
 def first_value(both: Correspondence) -> Place | None:
     """Where the values part, or None if the results agree and all that could differ."""
@@ -46,7 +52,18 @@ def first_value(both: Correspondence) -> Place | None:
         return _one_sided(both, reaching)
     # A pair without a common source may be one by chance.
     related = [p for p in roots if _share_a_source(both, p)]
-    return relocated(both, (related or roots)[0], reaching)
+    placed = [p for p in related or roots if _is_placed(both, p)]
+    if not placed and (place := _one_sided(both, reaching)):
+        return place
+    return relocated(both, (placed or related or roots)[0], reaching)
+
+
+def _is_placed(both: Correspondence, pair: tuple[int, int]) -> bool:
+    """Whether constants are a pair because their readers are."""
+    mine, yours = both.theirs.nodes[pair[0]], both.ours.nodes[pair[1]]
+    if "constant" not in (mine.kind, yours.kind):
+        return True
+    return any(both.pairs.ours.get(n) in yours.children for n in mine.children)
 
 
 def _share_a_source(both: Correspondence, pair: tuple[int, int]) -> bool:
@@ -101,12 +118,20 @@ def _matters(both: Correspondence, pair: tuple[int, int]) -> bool:
     fused = mine.part or yours.part or mine.operation != yours.operation
     if fused and both.verdicts[pair].excess < CLEAR:
         return False
-    sources = [{s.pair for s in both.sources(side, n)} for side, n in enumerate(pair)]
+    inside = _of_part(both, pair)  # Only a part reads parts
+    sources = [
+        {s.pair for s in both.sources(side, n) if inside or not _of_part(both, s.pair)}
+        for side, n in enumerate(pair)
+    ]
     if sources[0] != sources[1] or not sources[0]:
         return False
     if both.verdicts[pair].distance.relative < LARGE:
         return True
     return not any(_vanishes(both, side, n) for side, n in enumerate(pair))
+
+
+def _of_part(both: Correspondence, pair: tuple[int, int]) -> bool:
+    return bool(both.theirs.nodes[pair[0]].part or both.ours.nodes[pair[1]].part)
 
 
 def _vanishes(both: Correspondence, side: int, number: int) -> bool:
@@ -139,7 +164,7 @@ def _start(both: Correspondence, side: int, reach: set[int]) -> int | None:
     """The first step behind the difference; one that computes, if there is any."""
     starts = [n for n in sorted(reach) if _starts(both, side, n)]
     nodes = both.graph(side).nodes
-    computing = [n for n in starts if nodes[n].kind not in (*MOVING, "constant")]
+    computing = [n for n in starts if nodes[n].kind not in STILL]
     return next(iter(computing or starts), None)
 
 
@@ -147,7 +172,16 @@ def _starts(both: Correspondence, side: int, number: int) -> bool:
     node = both.graph(side).nodes[number]
     if node.is_argument or not rounding.unit(node.dtype):
         return False
-    return all(both.agrees(side, p) for p in node.parents)
+    return all(_is_known(both, side, p) for p in node.parents)
+
+
+def _is_known(both: Correspondence, side: int, number: int) -> bool:
+    """Whether a node agrees, or computes nothing and reads what agrees."""
+    node = both.graph(side).nodes[number]
+    if both.agrees(side, number):
+        return True
+    still = node.kind in STILL and not node.is_argument
+    return still and all(_is_known(both, side, p) for p in node.parents)
 
 
 def relocated(
@@ -202,16 +236,22 @@ def _taken(both: Correspondence, pair: tuple[int, int]) -> Place | None:
     if nodes[0][pair[0]].kind != nodes[1][pair[1]].kind:
         return None
     read = [
-        [n for n in nodes[side][number].parents if rounding.unit(nodes[side][n].dtype)]
+        [
+            n
+            for n in nodes[side][number].parents
+            if rounding.unit(nodes[side][n].dtype) and not nodes[side][n].part
+        ]
         for side, number in enumerate(pair)
     ]
     alone = [
         [n for n in read[0] if not any(_equal(both, n, m) for m in read[1])],
         [m for m in read[1] if not any(_equal(both, n, m) for n in read[0])],
     ]
-    if len(alone[0]) != 1 or len(alone[1]) != 1:
+    if not alone[0] or len(alone[0]) != len(alone[1]):
         return None
-    a, b = alone[0][0], alone[1][0]
+    a, b = min(alone[0]), min(alone[1])
+    if len(alone[0]) > 1 and not {nodes[0][a].kind, nodes[1][b].kind} <= TAKING:
+        return None
     taken = nodes[0][a].kind in TAKING, nodes[1][b].kind in TAKING
     same_size = np.size(nodes[0][a].value) == np.size(nodes[1][b].value)
     arguments = nodes[0][a].is_argument or nodes[1][b].is_argument
@@ -248,7 +288,7 @@ def _extra(
     side = _longer(both, alone)
     if side is None:
         return Place(alone[0][0], alone[1][0], pair) if alone[0] and alone[1] else None
-    if nodes[0].kind != nodes[1].kind and not (alone[0] and alone[1]):
+    if not _may_be_one(*nodes) and not (alone[0] and alone[1]):
         return None
     if nodes[1 - side].kind in FUSED:
         return Place(*_sided(side, alone[side][0], pair[1 - side]), pair)
@@ -256,8 +296,15 @@ def _extra(
     before = _instead(both, side, extra, pair)
     same_line = _line(both, side, extra) == _line(both, side, pair[side])
     instead = pair[1 - side] if same_line or before is None else before
-    changed = None if before is None else _sided(side, extra, before)
+    read = [s.pair[1 - side] for s in both.sources(side, extra)]
+    alone_read = read[0] if before is None and len(set(read)) == 1 else before
+    changed = None if alone_read is None else _sided(side, extra, alone_read)
     return Place(*_sided(side, extra, instead), pair, changed)
+
+
+def _may_be_one(a: Node, b: Node) -> bool:
+    """Whether two operations may be the same: a module's name tells no kind."""
+    return a.kind == b.kind or a.kind not in KINDS or b.kind not in KINDS
 
 
 def _longer(both: Correspondence, alone: list[list[int]]) -> int | None:
@@ -286,7 +333,7 @@ def _alone(
         n
         for n in both.between(side, number)
         if (nodes[number].part or not nodes[n].part)
-        and nodes[n].kind not in (*MOVING, "constant")
+        and nodes[n].kind not in STILL
         and rounding.unit(nodes[n].dtype)
         and (n in reaching or not reaching)
         and nodes[n].parents

@@ -31,11 +31,19 @@ def attention(case: Case) -> Guess:
         cause = "mask" if found[0].split("/")[0] != found[1].split("/")[0] else "scale"
         a, b = (f.replace("/", " and ") for f in found)
         return cause, f"Theirs attends {a}, ours {b}."
-    if bool(found[0]) != bool(found[1]):
+    known = all(case.both.agrees(0, n) for n in _floating(case))
+    if known and bool(found[0]) != bool(found[1]):
         known, who = (found[0], "theirs") if found[0] else (found[1], "ours")
         text = f"{who.capitalize()} attends {known.replace('/', ' and ')}"
         return "mask", f"{text}, the other side with another mask or scale."
     return None
+
+
+def _floating(case: Case) -> list[int]:
+    """The queries, keys and values of theirs."""
+    nodes = case.both.theirs.nodes
+    read = [n for n in case.nodes[0].parents if not nodes[n].part]
+    return [n for n in read if np.asarray(nodes[n].value).dtype.kind == "f"]
 
 
 def _name(case: Case, queries: list[Array], masks: list[Array], y: Array) -> str:

@@ -47,6 +47,7 @@ class Form(NamedTuple):
     eps: float
     centred: bool
     groups: int = 1
+    by: str = "deviation"
 
 
 def normalization(case: Case) -> Guess:
@@ -58,9 +59,16 @@ def normalization(case: Case) -> Guess:
     if a.groups != b.groups:
         text = f"Theirs normalizes {a.groups} groups of channels, ours {b.groups}"
         return "groups", f"{text}: another axis or number of groups."
-    if len(a.axes) != len(b.axes):
+    sizes = [
+        sorted(x.shape[i] for i in form.axes)
+        for x, form in zip(case.values, (a, b), strict=True)
+        if max(form.axes) < x.ndim
+    ]
+    if len(a.axes) != len(b.axes) or (a.by == b.by and sizes[0] != sizes[-1]):
         text = f"Theirs normalizes over axes {a.axes}, ours over {b.axes}"
         return "axis", f"{text}."
+    if a.by != b.by:
+        return "normalization", f"Theirs divides by the {a.by}, ours by the {b.by}."
     if a.centred != b.centred:
         return "normalization", "One side subtracts the mean first, the other does not."
     if a.unbiased != b.unbiased:
@@ -147,6 +155,8 @@ def _fitted(
         if not np.all(np.abs(scale * n - y) <= close * np.abs(y).max()):
             return None
         measured = 1 / np.square(scale)
+    if not centred and np.allclose(measured, size * square, rtol=1e-3):
+        return Form(axes, False, 0.0, False, 1, "norm")
     for unbiased in (False, True):
         factor = size / (size - 1) if unbiased and size > 1 else 1.0
         eps = (measured - factor * square).reshape(-1)
@@ -177,11 +187,36 @@ def reduction(case: Case) -> Guess:
     return cause, f"{sentence}."
 
 
+def own_reduction(case: Case) -> Guess:
+    """A sum against a mean of what each side computes itself."""
+    if {n.kind for n in case.nodes} != {"sum", "mean"}:
+        return None
+    found = [_reduction(case, side, _read(case, side)) for side in (0, 1)]
+    if found[0] is None or found[1] is None or {f[0] for f in found if f} != SUMS:
+        return None
+    count = int(np.prod([found[0][2][i] for i in found[0][1]]))
+    sizes = [np.abs(x).reshape(-1) for x in case.values]
+    more = 0 if found[0][0] == "sum" else 1
+    if not case.same(sizes[1 - more] * count, sizes[more]):
+        return None
+    text = f"Theirs takes the {found[0][0]}, ours the {found[1][0]}"
+    return "reduction", f"{text}, over {count} elements."
+
+
+SUMS = {"sum", "mean"}
+
+
+def _read(case: Case, side: int) -> list[Array]:
+    """The arrays that a node reads directly, whether they have partners or not."""
+    nodes = case.both.graph(side).nodes
+    return [np.asarray(nodes[p].value, float) for p in case.nodes[side].parents]
+
+
 def _reduction(
-    case: Case, side: int
+    case: Case, side: int, inputs: list[Array] | None = None
 ) -> tuple[str, tuple[int, ...], tuple[int, ...]] | None:
     y = case.values[side].reshape(-1)
-    for x in case.inputs[side]:
+    for x in case.inputs[side] if inputs is None else inputs:
         if x.size <= y.size:
             continue
         for count in range(1, x.ndim + 1):

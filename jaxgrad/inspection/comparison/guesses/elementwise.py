@@ -13,6 +13,8 @@ Guess = tuple[str, str] | None  # A word for the cause, and a sentence
 
 def activation(case: Case) -> Guess:
     """Each side is another function of the same input."""
+    if case.nodes[0].part == "probabilities":  # Of a loss: another step is meant
+        return None
     found = [_names(case, side) for side in (0, 1)]
     if not (found[0] and found[1]) or found[0] == found[1]:
         return None
@@ -36,6 +38,64 @@ def _names(case: Case, side: int) -> str:
         if x.size == y.size and x.size > 1:
             for name in names(x.reshape(y.shape), y, case.same):
                 return name
+    return ""
+
+
+def bounded(case: Case) -> Guess:
+    """Each side bounds the same array by another number, or at the other end."""
+    found = [_bounded(case, side) for side in (0, 1)]
+    if not (found[0] and found[1]) or found[0] == found[1]:
+        return None
+    return "clamp", f"Theirs is {found[0]}, ours {found[1]}."
+
+
+def _bounded(case: Case, side: int) -> str:
+    y = case.values[side]
+    for x in case.inputs[side]:
+        if x.size != y.size or y.size < 2:
+            continue
+        x = x.reshape(y.shape)
+        changed = np.abs(x - y) > case.close * np.abs(x).max()
+        ends = []
+        for word, there in (("most", changed & (y < x)), ("least", changed & (y > x))):
+            if there.any() and np.ptp(y[there]) <= case.close * np.abs(y).max():
+                ends.append(f"at {word} {y[there][0]:.6g}")
+            elif there.any():
+                return ""
+        if ends:
+            return " and ".join(ends)
+    return ""
+
+
+TWO = {
+    "sum": np.add,
+    "difference": np.subtract,
+    "product": np.multiply,
+    "quotient": np.divide,
+    "larger": np.maximum,
+    "smaller": np.minimum,
+    "power": np.power,
+}
+
+
+def of_two(case: Case) -> Guess:
+    """Each side is another function of the same two arrays."""
+    found = [_of_two(case, side) for side in (0, 1)]
+    if not (found[0] and found[1]) or found[0] == found[1]:
+        return None
+    text = f"Theirs is the {found[0]} of two arrays, ours the {found[1]}"
+    return "operation", f"{text}."
+
+
+def _of_two(case: Case, side: int) -> str:
+    y = case.values[side]
+    nodes = case.both.graph(side).nodes
+    read = [np.asarray(nodes[p].value, float) for p in case.nodes[side].parents]
+    for i, a in enumerate(read):
+        for b in read[:i] + read[i + 1 :]:
+            for name, function in TWO.items():
+                if a.shape == b.shape == y.shape and case.same(function(a, b), y):
+                    return name
     return ""
 
 
@@ -106,7 +166,8 @@ def _named_factor(case: Case, factor: float) -> Guess:
     if reducing and _quotient(times, counts):
         text = f"{more} is {shown} = {_quotient(times, counts)} times {less}"
         return "reduction", f"{text}: means over another number of elements."
-    if scalar:  # Any two numbers have a ratio
+    round_one = abs(times - round(times, 3)) < 1e-6 * times
+    if scalar and not (case.gradient and round_one):  # Any two numbers have a ratio
         return None
     return "scale", f"{more} is {shown} times {less}: a factor that one side lacks."
 

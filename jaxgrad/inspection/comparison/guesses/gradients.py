@@ -15,7 +15,8 @@ def cut(case: Case) -> Guess:
         if node is None or node.is_argument or node.part:
             continue
         graph = case.both.theirs if who == "Theirs" else case.both.ours
-        if node.kind == "detach" or _stops(graph, graph.nodes.index(node)):
+        number = case.place.on(who == "Ours")
+        if node.kind == "detach" or (number is not None and _stops(graph, number)):
             text = f"{who} stops the gradient at {node.operation}"
             return "detach", f"{text}, {other} lets it through."
     a, b = case.values
@@ -28,8 +29,10 @@ def cut(case: Case) -> Guess:
 
 def _stops(graph: Graph, number: int) -> bool:
     node = graph.nodes[number]
-    parents = [graph.nodes[p] for p in node.parents]
-    return node.gradient is None and any(p.gradient is not None for p in parents)
+    if node.gradient is not None:
+        return False
+    near = [graph.nodes[p] for p in (*node.parents, *node.children)]
+    return any(n.gradient is not None for n in near)
 
 
 def rows(case: Case) -> Guess:
@@ -53,7 +56,7 @@ def _equal(case: Case, a: np.ndarray, b: np.ndarray) -> bool:
 
 def clipped(case: Case) -> Guess:
     """One side clips the gradient, by value or by norm."""
-    if case.aligned is None:
+    if case.aligned is None or case.aligned[0].size < 2:
         return None
     for who, a, b in (("Theirs", *case.aligned), ("Ours", *case.aligned[::-1])):
         most = float(np.abs(a).max())

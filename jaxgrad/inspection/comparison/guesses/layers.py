@@ -225,36 +225,3 @@ def _windows(x: Array, size: int, stride: int) -> Array:
     views = np.lib.stride_tricks.sliding_window_view(x, (size,) * space, axes)
     step = (slice(None), slice(None), *[slice(None, None, stride)] * space)
     return views[step].reshape(*views[step].shape[: x.ndim], -1)
-
-
-def recurrent(case: Case) -> Guess:
-    """An LSTM that starts from another state, or at the other end of the sequence."""
-    node = case.nodes[0]
-    if node.part != "gates at time 0":
-        return None
-    arrays = [np.asarray(x.value, float) for x in _read(case, node.thing)]
-    sequence, h, c, inner, outer, *biases = arrays
-    y = case.values[1]
-    for text, x, state in _starts(sequence, h.reshape(-1, h.shape[-1]), c):
-        if x.shape[0] != len(state):
-            continue
-        gates = x @ inner.T + state @ outer.T
-        for made in (gates, gates + sum(biases, np.zeros(()))):
-            if case.same(made, y):
-                return "state", f"Ours computes the first gates from {text}."
-    return None
-
-
-def _read(case: Case, step: object) -> list[Node]:
-    graph = case.both.theirs
-    first = next(n for n in graph.nodes if n.thing is step and not n.part)
-    return [graph.nodes[p] for p in first.parents if not graph.nodes[p].part]
-
-
-def _starts(sequence: Array, h: Array, c: Array) -> Iterator[tuple[str, Array, Array]]:
-    c = c.reshape(h.shape)
-    for ends in (sequence, np.swapaxes(sequence, 0, 1)):
-        yield "the cell state: h and c are swapped", ends[0], c
-        yield "the last time: the sequence runs in reverse", ends[-1], h
-        yield "the last time and the cell state: reversed, swapped", ends[-1], c
-        yield "zeros: the initial state is not read", ends[0], np.zeros_like(h)

@@ -25,6 +25,7 @@ def loss(case: Case) -> Guess:
     if found[0] and found[1] and found[0] != found[1]:
         causes = [f[0] for f in found if f is not None]
         telling = [c for c in causes if c not in ("plain", "reduction")]
+        telling = [c for c in telling if c != "weights"] or telling
         cause = next(iter(telling or [c for c in causes if c != "plain"]), "loss")
         return cause, f"Theirs is {found[0][1]}, ours {found[1][1]}."
     return None
@@ -46,10 +47,33 @@ def total(case: Case) -> Guess:
     return None
 
 
+def probabilities(case: Case) -> Guess:
+    """A loss of logits, and steps that read probabilities in their place."""
+    node = case.nodes[0]
+    if node.kind != "loss" or not node.operation.endswith(("logits", "entropy")):
+        return None
+    read = [
+        [graph.nodes[p] for p in each.parents if not graph.nodes[p].part]
+        for graph, each in zip(
+            (case.both.theirs, case.both.ours), case.nodes, strict=True
+        )
+    ]
+    x = np.asarray(read[0][0].value, float)
+    shifted = np.exp(x - x.max(min(1, x.ndim - 1), keepdims=True))
+    softmax = shifted / shifted.sum(min(1, x.ndim - 1), keepdims=True)
+    for mine in read[1]:
+        for name, made in (("sigmoid", 1 / (1 + np.exp(-x))), ("softmax", softmax)):
+            if np.size(mine.value) == x.size > 1 and case.same(made, mine.value):
+                text = f"Theirs is computed from {read[0][0].name}, ours from"
+                return "logits", f"{text} {name}({read[0][0].name}) as if from logits."
+    return None
+
+
 def _named(case: Case, side: int) -> tuple[str, str] | None:
     y = case.values[side].reshape(())
     nodes = [n for s in (side, 1 - side) for n in _behind(case, s)]
-    for cause, name, value in _losses(nodes, float(y)):
+    order = [np.asarray(n.value) for s in (0, 1) for n in _behind(case, s)]
+    for cause, name, value in _losses(nodes, float(y), order):
         for sign, minus in ((1, ""), (-1, "minus ")):
             if abs(sign * value - y) <= case.close * max(abs(y), TINY):
                 return cause, minus + name
@@ -79,22 +103,35 @@ def _behind(case: Case, side: int) -> list[Node]:
     return [both.graph(side).nodes[n] for n in dict.fromkeys(numbers)]
 
 
-def _losses(nodes: list[Node], y: float) -> Iterator[tuple[str, str, float]]:
+def _losses(
+    nodes: list[Node], y: float, order: list[Array]
+) -> Iterator[tuple[str, str, float]]:
     arrays = [np.asarray(n.value) for n in nodes if n.value is not None]
     real = [a.astype(float) for a in arrays if a.dtype.kind not in "biu" and a.size > 1]
     labels = [a for a in arrays if a.dtype.kind in "iu" and a.size > 1]
     with np.errstate(all="ignore"):
         for t in labels:
             for x in real:
-                yield from _classification(x, t, y, [a for a in real if a.ndim == 1])
+                weights = [a for a in real if a.ndim == 1]
+                yield from _classification(x, t, y, weights, _turned(x, order))
         for i, a in enumerate(real[:8]):
             for j, b in enumerate(real[:8]):
                 if i != j and a.size == b.size:
                     yield from _pairs(a, b.reshape(a.shape))
+                    for w in (w for w in real if w.shape == a.shape[-1:] != a.shape):
+                        yield from _weighted_pairs(a, b.reshape(a.shape), w)
+
+
+def _turned(x: Array, arrays: list[Array]) -> bool | None:
+    """Whether square logits are the transpose of the first; None for others."""
+    if x.ndim != 2 or len(x) != x.shape[1]:
+        return None
+    first = next(a for a in arrays if a.shape == x.shape and a.dtype.kind == "f")
+    return bool(np.allclose(first.T, x)) and not np.allclose(first, x)
 
 
 def _classification(
-    x: Array, t: Array, y: float, weights: list[Array]
+    x: Array, t: Array, y: float, weights: list[Array], turned: bool | None
 ) -> Iterator[tuple[str, str, float]]:
     for axis in range(x.ndim):
         rest = x.shape[:axis] + x.shape[axis + 1 :]
@@ -103,7 +140,14 @@ def _classification(
         if rest != t.shape and rest != np.squeeze(t).shape:
             continue
         classes = np.moveaxis(x, axis, -1).reshape(-1, x.shape[axis])
-        yield from _cross_entropies(classes, t.reshape(-1), y, weights)
+        found = _cross_entropies(classes, t.reshape(-1), y, weights)
+        if turned is None:
+            yield from found
+            continue
+        which = "rows" if (axis == 1) != turned else "columns"
+        for cause, name, value in found:
+            cause = "axis" if cause == "plain" else cause
+            yield cause, f"{name}, over the {which} of the logits", value
 
 
 Found = Iterator[tuple[str, str, float]]  # A cause, what is computed, its value
@@ -129,6 +173,7 @@ def _cross_entropies(x: Array, t: Array, y: float, weights: list[Array]) -> Foun
     for w in weights:
         if w.size == x.shape[1] and w.min() > 0:
             yield from _weighted(case, w[labels])
+            yield from _weighted_and_smoothed(case, w, y)
     nll, kept = case.losses, case.kept
     if not kept.all():
         text = f"{NAME} without labels below 0"
@@ -154,6 +199,29 @@ def _weighted(case: _Labelled, weight: Array) -> Found:
         yield "weights", f"{text}, normalized by weight", normalized
         count = int(case.kept.sum())
         yield "weights", f"{text}, mean over the count {count}", total / count
+
+
+def _weighted_and_smoothed(case: _Labelled, weights: Array, y: float) -> Found:
+    """With class weights and the label smoothing that gives `y`."""
+    labels, log_p = case.labels[case.kept], case.log_p[case.kept]
+    weight, classes = weights[labels], log_p.shape[1]
+    sharp = float((weight * case.losses[case.kept]).sum())
+    flat = -float((log_p * weights).sum()) / classes
+    spreads = (("", flat), (" over one class fewer", flat * classes / (classes - 1)))
+    divisors = (
+        ("divided by their sum", float(weight.sum())),
+        (f"mean over {len(labels)} labels", float(len(labels))),
+        (f"divided by all {len(case.labels)} labels", float(len(case.labels))),
+        ("summed", 1.0),
+    )
+    for note, spread in spreads:
+        for how, divisor in divisors:
+            amount = (y * divisor - sharp) / (spread - sharp)
+            near = round(amount, 3)
+            if 1e-4 < amount < 0.9 and abs(amount - near) < 1e-4:
+                loss = (sharp + near * (spread - sharp)) / divisor
+                text = f"{NAME} with class weights and label smoothing {near:.3g}{note}"
+                yield "weights" if not note else "smoothing", f"{text}, {how}", loss
 
 
 def _without_a_label(case: _Labelled) -> Found:
@@ -233,6 +301,17 @@ def _elements(a: Array, b: Array) -> dict[str, tuple[str, Array]]:
         safe = np.log(np.maximum(a, TINY)) - np.log(np.maximum(b, TINY))
         elements["KL(a || b) of probabilities"] = ("order", a * safe)
     return elements
+
+
+def _weighted_pairs(a: Array, b: Array, w: Array) -> Found:
+    """A binary cross-entropy of logits with a weight for each class."""
+    if b.min() < 0 or b.max() > 1:
+        return
+    yes, no = b * np.logaddexp(0, -a), (1 - b) * np.logaddexp(0, a)
+    name = "the binary cross-entropy of logits with weights of"
+    for what, each in (("the positives", w * yes + no), ("all", w * (yes + no))):
+        yield "weights", f"{name} {what}, mean", float(each.mean())
+        yield "weights", f"{name} {what}, sum", float(each.sum())
 
 
 def _pairs(a: Array, b: Array) -> Iterator[tuple[str, str, float]]:

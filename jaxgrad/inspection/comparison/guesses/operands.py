@@ -1,11 +1,17 @@
 """Trials on what is added, multiplied or read: biases, residuals, other parameters."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from jaxgrad.inspection.comparison import rounding
 from jaxgrad.inspection.comparison.arrange import arrange, distance
 from jaxgrad.inspection.comparison.guesses.case import Array, Case
 from jaxgrad.inspection.comparison.guesses.elementwise import Guess
 from jaxgrad.inspection.comparison.nodes import Node
+from jaxgrad.inspection.comparison.values import TAKING, readers
+
+NEAR = 80  # Steps behind a difference in which the order of the layers is compared
 
 
 def summand(case: Case) -> Guess:
@@ -80,15 +86,25 @@ def factor(case: Case) -> Guess:
             x = _array(node)
             if x.ndim > more.ndim or x.size < 2:
                 continue
-            try:
-                product = np.broadcast_to(x, more.shape) * arranged
-            except ValueError:
-                continue
-            if case.same(product, more):
-                mask = "the mask " if set(np.unique(x)) <= {0.0, 1.0} else ""
-                text = f"{who} multiplies by {mask}{node.name}, which {other} does not."
-                return "mask" if mask else "operand", text
+            for full in _broadcasts(x, more.shape):
+                if case.same(full * arranged, more):
+                    mask = "the mask " if set(np.unique(x)) <= {0.0, 1.0} else ""
+                    text = f"{who} multiplies by {mask}{node.name}, which {other} does"
+                    return "mask" if mask else "operand", f"{text} not."
+                if case.same(full * more, arranged):
+                    text = f"{who} divides by {node.name}, which {other} does not"
+                    return "reduction", f"{text}: a mean against a sum."
     return None
+
+
+def _broadcasts(x: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """An array broadcast to a shape: as it is, or along the first axis."""
+    longer = x.reshape(x.shape + (1,) * (len(shape) - x.ndim))
+    for each in (x, longer):
+        if all(
+            m in (1, n) for m, n in zip(each.shape[::-1], shape[::-1], strict=False)
+        ):
+            yield np.broadcast_to(each, shape)
 
 
 def product(case: Case) -> Guess:
@@ -136,14 +152,88 @@ def their_form(case: Case, side: int, node: Node) -> Array:
     return _array(case.both.theirs.nodes[pair[0]]) if pair else _array(node)
 
 
-def other_operand(case: Case) -> Guess:
-    """The sides read different arrays, and each has the other's array too."""
+def loaded(case: Case) -> Guess:
+    """Our parameter holds the numbers of another one of theirs."""
+    theirs, ours = case.nodes
+    if not theirs.is_argument:
+        return None
+    for node in case.both.theirs.nodes[: len(case.both.theirs.arguments)]:
+        if node is theirs or np.size(node.value) != np.size(ours.value):
+            continue
+        if distance(node.value, ours.value).relative == 0:
+            text = f"Our {ours.name} holds the numbers of their {node.name}"
+            return "parameter", f"{text}: another parameter is loaded."
+    return None
+
+
+def renormalized(case: Case) -> Guess:
+    """One side divides by the sum along an axis, the other does not."""
+    a, b = case.place.theirs, case.place.ours
+    if a is None or b is None:
+        return None
+    places = [case.both.graph(i).nodes[n] for i, n in ((0, a), (1, b))]
+    for side, who, other in ((0, "Theirs", "ours"), (1, "Ours", "theirs")):
+        nodes, x = case.both.graph(side).nodes, _array(places[1 - side])
+        for y in (places[side], *(nodes[n] for n in places[side].children)):
+            for axis in range(x.ndim) if np.shape(y.value) == x.shape else ():
+                if case.same(x / x.sum(axis, keepdims=True), _array(y)):
+                    text = f"{who} divides by the sum over axis {axis}"
+                    return "normalization", f"{text}, {other} does not."
+    return None
+
+
+def other_parts(case: Case) -> Guess:
+    """The sides read different parts of equal arrays, such as gates."""
+    alone = _alone(case)
+    nodes = case.both.theirs.nodes, case.both.ours.nodes
+    if not alone[0] or len(alone[0]) != len(alone[1]):
+        return None
+    a, b = (nodes[side][alone[side][0][side]] for side in (0, 1))
+    if ({a.kind, b.kind} <= TAKING or a.part) and _interchangeable(a, b):
+        text = f"Theirs reads {_part(a)}, ours {_part(b)}"
+        partner = nodes[0][alone[1][0][0]]
+        known = f", which is their {_part(partner)}" if partner.part else ""
+        return "gates", f"{text}{known}: the parts (gates) are in another order."
+    return None
+
+
+def _part(node: Node) -> str:
+    return node.part or f"part {node.position} ({node.name}) of {node.operation}"
+
+
+def _alone(case: Case) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The pairs that only theirs, and that only ours is computed from."""
     read = [
         {s.pair for s in case.both.sources(side, n)} for side, n in enumerate(case.pair)
     ]
+    return sorted(read[0] - read[1]), sorted(read[1] - read[0])
+
+
+def counted(case: Case) -> Guess:
+    """Another number of rows that are added up, such as the edges of a graph."""
+    if not all(n.kind == "scatter" for n in case.nodes):
+        return None
+    graphs = case.both.theirs, case.both.ours
+    rows = [
+        max(
+            len(graph.nodes[p].value) for p in node.parents if graph.nodes[p].value.ndim
+        )
+        for graph, node in zip(graphs, case.nodes, strict=True)
+    ]
+    if rows[0] == rows[1]:
+        return None
+    text = f"Theirs adds up {rows[0]} rows, ours {rows[1]}"
+    return (
+        "rows",
+        f"{text}: some are missing on one side, as the self-loops of a graph.",
+    )
+
+
+def other_operand(case: Case) -> Guess:
+    """The sides read different arrays, and each has the other's array too."""
     nodes = case.both.theirs.nodes, case.both.ours.nodes
-    same = nodes[0][case.pair[0]].kind == nodes[1][case.pair[1]].kind
-    alone = sorted(read[0] - read[1]), sorted(read[1] - read[0])
+    kinds = [nodes[side][n].kind for side, n in enumerate(case.pair)]
+    same, alone = kinds[0] == kinds[1] or "loss" in kinds, _alone(case)
     for a in alone[0]:
         for b in alone[1]:
             found = nodes[0][a[0]], nodes[1][b[1]]
@@ -162,13 +252,25 @@ def _other(a: Node, b: Node, own: Node) -> Guess:
     if a.is_argument:
         text = f"Theirs reads {a.name}, which is our {own.name}; ours reads {b.name}"
         return "parameter", f"{text}: another parameter or state, or two are swapped."
-    if a.kind in ("split", "embedding") and b.kind == a.kind:
-        text = f"Theirs reads part {a.position} ({a.name}) of {a.operation}, ours part"
-        text = f"{text} {b.position} ({b.name})"
-        return "gates", f"{text}: the parts (gates) are taken in another order."
     text = f"Theirs reads {a.name} ({a.operation}, line {_line(a)})"
     text = f"{text}, ours {b.name} ({b.operation}, line {_line(b)})"
+    if {"activation", "softmax"} & ({a.kind} ^ {b.kind}):
+        return "logits", f"{text}: one side takes logits for probabilities."
     return "operand", f"{text}: operands are swapped, or a skip starts elsewhere."
+
+
+def shifted(case: Case) -> Guess:
+    """One side adds a number to a parameter, as a norm with 1 + weight."""
+    for side, who, other in ((0, "Theirs", "ours"), (1, "Ours", "theirs")):
+        for node in case.sources[side]:
+            y, x = case.values[side], _array(node)
+            if not node.is_argument or x.size != y.size or y.size < 2:
+                continue
+            apart = y - x.reshape(y.shape)
+            if abs(apart.mean()) > 1e-3 and np.ptp(apart) <= case.close:
+                text = f"{who} adds {apart.mean():.4g} to {node.name}"
+                return "offset", f"{text}, {other} does not."
+    return None
 
 
 def operation(case: Case) -> Guess:
@@ -183,15 +285,62 @@ def operation(case: Case) -> Guess:
 
 def extra_step(case: Case) -> Guess:
     """A step that only one side has, without a better explanation."""
-    a, b = case.place.theirs, case.place.ours
-    between = [set(case.both.between(side, n)) for side, n in enumerate(case.pair)]
-    for side, number, who, other in (
-        (0, a, "Theirs", "ours"),
-        (1, b, "Ours", "theirs"),
-    ):
-        if number is not None and number in between[side] | {case.pair[side]}:
-            node = case.both.graph(side).nodes[number]
-            if case.both.pair_of(side, number) is None:
-                text = f"{who} has the step {node.operation} (line {_line(node)})"
-                return "step", f"{text}, {other} has none like it here."
+    for _, node, who, other in _extra(case):
+        text = f"{who} has the step {node.operation} (line {_line(node)})"
+        return "step", f"{text}, {other} has none like it here."
     return None
+
+
+def _extra(case: Case) -> Iterator[tuple[int, Node, str, str]]:
+    """The place's step that has no partner: its side, the node, whose it is."""
+    for side, who, other in ((0, "Theirs", "ours"), (1, "Ours", "theirs")):
+        number, own = case.place.on(side), case.pair[side]
+        near = {own, *case.both.between(side, own)}
+        if number in near and case.both.pair_of(side, number) is None:
+            yield side, case.both.graph(side).nodes[number], who, other
+
+
+def elsewhere(case: Case) -> Guess:
+    """A parameter that one side reads here and the other in another step."""
+    for side, node, who, other in _extra(case):
+        number, graph = case.place.on(side), case.both.graph(1 - side)
+        for source in case.both.sources(side, number or 0):
+            parameter = graph.nodes[source.pair[1 - side]]
+            reads = [graph.nodes[c] for c in parameter.children]
+            if parameter.is_argument and rounding.unit(parameter.dtype) and reads:
+                text = f"{who} reads {parameter.name} in {node.operation} (line"
+                text = f"{text} {_line(node)}), {other} in {reads[0].operation} (line"
+                return "order", f"{text} {_line(reads[0])}): another place or offset."
+    return None
+
+
+def order_of_layers(case: Case) -> Guess:
+    """Two layers that follow each other in another order, such as a norm."""
+    first = [_readers_of_arguments(case, side) for side in (0, 1)]
+    shared = [p for p in first[1] if p in first[0]]
+    behind = [
+        {p: readers(case.both.graph(side), [first[side][p]]) for p in shared}
+        for side in (0, 1)
+    ]
+    for p in shared:
+        for q in shared:
+            swapped = first[1][q] in behind[1][p] and first[0][p] in behind[0][q]
+            if swapped and first[0][p] != first[0][q] and first[1][p] != first[1][q]:
+                names = [case.both.ours.nodes[n].name for n in (p, q)]
+                text = f"Ours applies {names[0]} before {names[1]}, theirs after it"
+                return "order", f"{text}: two layers in another order, as a norm."
+    return None
+
+
+def _readers_of_arguments(case: Case, side: int) -> dict[int, int]:
+    """The first reader of each parameter, by our number, behind the place."""
+    graph, start = case.both.graph(side), case.place.on(side)
+    start = case.pair[side] if start is None else start
+    near = sorted(readers(graph, [start]))[:NEAR]
+    found: dict[int, int] = {}
+    for number in near:
+        for parent in graph.nodes[number].parents:
+            pair = case.both.pair_of(side, parent)
+            if pair is not None and graph.nodes[parent].is_argument:
+                found.setdefault(pair[1], number)
+    return found

@@ -15,9 +15,11 @@ from jaxgrad.inspection.comparison.guesses import (
     masks,
     operands,
     order,
+    recurrent,
 )
 from jaxgrad.inspection.comparison.guesses.case import Case
 from jaxgrad.inspection.comparison.guesses.elementwise import Guess
+from jaxgrad.inspection.comparison.nodes import Node
 from jaxgrad.inspection.comparison.values import Place
 from jaxgrad.inspection.report.data import Step
 from jaxgrad.inspection.report.summary import Summary
@@ -26,14 +28,21 @@ Trial = Callable[[Case], Guess]
 
 VALUES: tuple[Trial, ...] = (
     elementwise.named_dtype,
+    recurrent.gates,
+    recurrent.variant,
     elementwise.constant,
+    operands.counted,
+    operands.other_parts,
     axes.softmax,
     order.rearranged,
     elementwise.activation,
+    elementwise.of_two,
+    elementwise.bounded,
+    operands.loaded,
     axes.reduction,
     axes.normalization,
     axes.running,
-    layers.recurrent,
+    recurrent.start,
     layers.convolution,
     layers.pooling,
     layers.resizing,
@@ -46,6 +55,8 @@ VALUES: tuple[Trial, ...] = (
     operands.factor,
     losses.total,
     losses.loss,
+    losses.probabilities,
+    elementwise.precision,
     attention.attention,
     elementwise.offset,
     elementwise.cast,
@@ -53,10 +64,13 @@ VALUES: tuple[Trial, ...] = (
     order.blocks,
 )
 LAST: tuple[Trial, ...] = (
+    operands.renormalized,
     order.chosen,
     operands.other_operand,
     order.argument,
-    elementwise.precision,
+    operands.order_of_layers,
+    operands.elsewhere,
+    operands.shifted,
     operands.operation,
     operands.extra_step,
 )
@@ -79,7 +93,10 @@ def guess(both: Correspondence, place: Place, what: str) -> tuple[str, str]:
     cases = [Case(both, place, pair, gradient) for pair in _pairs(both, place, what)]
     cases = [c for c in cases if not any(_unknown(n.value) for n in c.nodes)]
     tried = [(t, c) for c in cases for t in (GRADIENTS if gradient else VALUES)]
-    tried += [] if gradient else [(t, c) for t in LAST for c in cases]
+    if not gradient:
+        near = [Case(both, place, pair) for pair in _on_same_lines(both, place)]
+        tried += [(axes.own_reduction, c) for c in near]
+        tried += [(t, c) for t in LAST for c in cases]
     found = (_tried(trial, case) for trial, case in tried)
     return next((each for each in found if each is not None), ("", ""))
 
@@ -106,6 +123,24 @@ def _pairs(both: Correspondence, place: Place, what: str) -> list[tuple[int, int
     found.append(place.pair)
     whole = [_whole(both, side, n) for n in found[:] if n for side in (0, 1)]
     return list(dict.fromkeys(p for p in (*found, *whole) if p is not None))
+
+
+def _on_same_lines(both: Correspondence, place: Place) -> list[tuple[int, int]]:
+    """The pairs of sums and means on the lines that are named."""
+    if place.theirs is None or place.ours is None:
+        return []
+    lines = _line(both.theirs.nodes[place.theirs]), _line(both.ours.nodes[place.ours])
+    return [
+        (a, b)
+        for a, b in sorted(both.pairs.ours.items())
+        if (_line(both.theirs.nodes[a]), _line(both.ours.nodes[b])) == lines
+        and {both.theirs.nodes[a].kind, both.ours.nodes[b].kind} == {"sum", "mean"}
+    ]
+
+
+def _line(node: Node) -> object:
+    thing = node.thing
+    return (thing.source.file, thing.source.line) if isinstance(thing, Step) else None
 
 
 def _whole(
