@@ -544,3 +544,23 @@ def test_the_inside_of_a_fused_layer_is_known_only_if_it_gives_the_result():
     }
     assert found["groups"].shape == (2, 2, 3, 3)
     assert not parts_of("group_norm", [image, gain, 1 + 0 * gain], np.sin(scaled))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_deep_network_whose_roundings_add_up_agrees(seed):
+    """A local derivative differs as much as the values that it depends on."""
+    rng = np.random.default_rng(seed)
+    weights = list(jnp.asarray(rng.normal(scale=0.15, size=(60, 8, 8)), jnp.float32))
+    x = jnp.asarray(rng.normal(size=(8, 8)), jnp.float32)
+
+    def network(product):
+        def loss(weights, x):
+            for w in weights:
+                x = x + jnp.tanh(product(x, w))
+            return jnp.mean(x * x)
+
+        return explain(loss)(weights, x)
+
+    theirs = network(jnp.matmul)
+    ours = network(lambda x, w: jnp.sum(x[:, None] * w.T[None], -1))
+    assert compare(theirs, ours).first is None

@@ -99,6 +99,7 @@ def _verdict(
     inherited = sum(
         max(known[p].distance.relative, unit) if known[p].agrees else 0 for p in later
     )
+    inherited += _apart(both, pair, later)
     terms = max(_terms(both, side, n) for side, n in enumerate(pair))
     own = unit * (rounding.STEP + rounding.SUM * np.sqrt(terms))
     expected = max(_expected(both, side, n) for side, n in enumerate(pair))
@@ -107,6 +108,14 @@ def _verdict(
     cancelled = max(expected / scale, 1.0) if scale > 0 else 1.0
     allowed = (own + rounding.INHERITED * inherited) * cancelled
     return Verdict(apart, allowed)
+
+
+def _apart(both: Correspondence, pair: Pair, later: list[Pair]) -> float:
+    """How far apart the values are that the local derivatives depend on."""
+    read = (n for p in later for n in both.theirs.nodes[p[0]].parents)
+    pairs = {pair, *(both.pair_of(0, n) for n in read)} - {None}
+    verdicts = (both.verdict(*p) for p in pairs if p is not None)
+    return max((v.distance.relative for v in verdicts if v.agrees), default=0.0)
 
 
 def _graphs(both: Correspondence) -> tuple[Graph, Graph]:
