@@ -96,7 +96,7 @@ def on_one_core() -> bool:
     """Whether the process may use one core only, as under `taskset -c 0`.
 
     Then the CPU time is measured, which other programs on the machine hardly change.
-    With several cores it is no measure: threads that wait for others spin.
+    With several cores it also counts the spinning of threads that wait for others.
     """
     return sys.platform == "linux" and len(os.sched_getaffinity(0)) == 1
 
